@@ -1,0 +1,1 @@
+"""The ways of creating tasks, one module for each: orchestration only."""

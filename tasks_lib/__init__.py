@@ -1,0 +1,1 @@
+"""The library of tasks: everything that seeds work for people, except the flows themselves."""

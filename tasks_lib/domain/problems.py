@@ -1,0 +1,81 @@
+"""The catalogue of error codes: each is stable, means one thing, and is explained in one line."""
+
+from typing import Final, NamedTuple
+
+FILE_CODES: Final[dict[str, str]] = {
+    "source_not_found": "Nothing lies at the path or URL.",
+    "source_is_directory": "The path is a directory, not a file.",
+    "source_forbidden": "The file exists but may not be read.",
+    "source_unsupported": "No file system is known for the URL's scheme.",
+    "source_too_large": "The file, unpacked, is larger than SEEDING_MAX_SOURCE_BYTES.",
+    "source_changed": "The file was changed while it was being read.",
+    "damaged_gzip": "The file ends in .gz but is not a complete gzip file.",
+    "not_csv": "The file is something else: an Excel workbook, an archive, a Parquet file.",
+    "unknown_encoding": "The encoding's name is not known.",
+    "wrong_delimiter": "The header is one cell that holds another delimiter.",
+    "empty_file": "The file has no content at all.",
+    "no_rows": "The file has a header and no data row; no task would be made.",
+    "too_many_columns": "The header has more columns than SEEDING_MAX_COLUMNS.",
+    "unclosed_quote": "A quoted cell is never closed, so the rest of the file cannot be read.",
+    "row_too_large": "A row is larger than SEEDING_MAX_ROW_BYTES.",
+    "too_many_errors": "More rows were bad than SEEDING_MAX_ERRORS; the rest was not read.",
+    "missing_column": "The header lacks a dataset field of the pipeline.",
+    "unknown_column": "The header has a column that is no dataset field of the pipeline.",
+    "duplicate_column": "The header has the same column twice.",
+    "empty_column_name": "The header has a column without a name.",
+    "no_dataset_fields": "The pipeline has no dataset fields, so a file cannot fill them.",
+    "has_file_fields": "The pipeline has file fields, which only a ZIP can fill.",
+    "pipeline_closed": "The pipeline is a draft or archived and takes no tasks.",
+}
+"""Codes of problems with a source as a whole; nothing is created from it."""
+
+ROW_CODES: Final[dict[str, str]] = {
+    "too_few_cells": "The row has fewer cells than the header.",
+    "too_many_cells": "The row has more cells than the header.",
+    "text_after_quote": "Text follows the closing quote of a quoted cell.",
+    "invalid_encoding": "The cell holds a byte that the encoding does not allow.",
+    "nul_byte": "The cell holds a NUL character.",
+    "cell_too_large": "The cell is larger than SEEDING_MAX_CELL_BYTES.",
+}
+"""Codes of rows that cannot be read as a row of the file."""
+
+VALUE_CODES: Final[dict[str, str]] = {
+    "required": "The cell is empty and the field is required.",
+    "invalid_integer": "The value is not a whole number of 64 bits in its plain spelling.",
+    "invalid_number": "The value is not a number in its plain spelling.",
+    "invalid_boolean": "The value is not one of the spellings of true and false.",
+    "invalid_date": "The value is not a calendar date as YYYY-MM-DD.",
+    "invalid_datetime": "The value is not an ISO 8601 date and time.",
+    "invalid_url": "The value is not an absolute http or https URL.",
+    "invalid_json": "The value is not one JSON document.",
+    "not_an_option": "The value is not one of the field's options.",
+    "duplicate_option": "The value names the same option twice.",
+    "below_minimum": "The value is below the field's min.",
+    "above_maximum": "The value is above the field's max.",
+    "too_short": "The value has fewer characters than the field's min_length.",
+    "too_long": "The value has more characters than the field's max_length.",
+    "pattern_mismatch": "The value does not match the field's pattern.",
+}
+"""Codes of cells whose value does not fit the field."""
+
+CODES: Final[dict[str, str]] = FILE_CODES | ROW_CODES | VALUE_CODES
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong: a code of this catalogue, and a sentence for a person.
+
+    ``row`` is the 1-based data row; None where the problem is the file's. ``field`` names a column.
+    """
+
+    code: str
+    message: str
+    row: int | None = None
+    field: str | None = None
+
+
+class SourceProblemError(Exception):
+    """A source cannot be read on; carries the problems that say why."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems

@@ -1,0 +1,332 @@
+"""The spelling of values: what each field type accepts in a cell, and what is stored for it.
+
+A value is stored as the JSON text of what was written: texts, dates and URLs as strings, numbers
+digit by digit. What would not survive that unchanged is refused, never repaired.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from json.encoder import encode_basestring
+from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
+
+from tasks_lib.domain.fields import Field, FieldType
+from tasks_lib.domain.names import did_you_mean, shortened
+
+TRUE_SPELLINGS: Final = frozenset({"true", "yes", "y", "1"})
+FALSE_SPELLINGS: Final = frozenset({"false", "no", "n", "0"})
+OPTION_SEPARATOR: Final = ";"
+MAX_JSON_DEPTH: Final = 64
+_INTEGER_LIMIT: Final = 2**63
+
+_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_URL: Final = re.compile(r"https?://[^\s/?#]+(?:[/?#]\S*)?", re.IGNORECASE)
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATETIME: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+    r"(?:Z|[+-][0-9]{2}:[0-9]{2})?"
+)
+
+Reader = Callable[[str], str]
+"""Takes a cell's text, which is not empty, and returns JSON text; raises ValueProblemError."""
+
+
+class ValueProblemError(ValueError):
+    """A text that is no value of the field: a stable code, and a sentence that says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def reader_of(field: Field) -> Reader:
+    """Return the function that reads a non-empty cell of ``field``; file fields have none."""
+    return _READERS[field.type](field)
+
+
+def read_value(field: Field, text: str) -> str:
+    """Return the JSON text stored for a cell, ``null`` for an empty cell of an optional field."""
+    if text == "":
+        return read_empty(field)
+    return reader_of(field)(text)
+
+
+def read_empty(field: Field) -> str:
+    """Return the JSON text for an empty cell, or refuse it where a value is required."""
+    if field.required:
+        raise ValueProblemError("required", "is required, but the cell is empty")
+    return "null"
+
+
+def check_bounds_of(field: Field) -> None:
+    """Raise ValueError when ``min`` or ``max`` is no value of the type, or the two are crossed."""
+    unbounded = field.model_copy(update={"min": None, "max": None})
+    for bound in (field.min, field.max):
+        if bound is not None:
+            try:
+                reader_of(unbounded)(bound)
+            except ValueProblemError as problem:
+                raise ValueError(f"field {field.name!r}: the bound {problem}") from None
+    if field.min is not None and field.max is not None:
+        try:
+            reader_of(field.model_copy(update={"min": None}))(field.min)
+        except ValueProblemError:
+            raise ValueError(
+                f"field {field.name!r}: min {field.min} is above max {field.max}"
+            ) from None
+
+
+def _text_reader(field: Field) -> Reader:
+    pattern = re.compile(field.pattern) if field.pattern is not None else None
+
+    def read(text: str) -> str:
+        if field.min_length is not None and len(text) < field.min_length:
+            _refuse("too_short", text, f"has {len(text):,} characters, {field.min_length:,} needed")
+        if field.max_length is not None and len(text) > field.max_length:
+            _refuse("too_long", text, f"has {len(text):,} characters, {field.max_length:,} allowed")
+        if pattern is not None and not pattern.fullmatch(text):
+            _refuse("pattern_mismatch", text, f"does not match the pattern {field.pattern}")
+        return encode_basestring(text)
+
+    return read
+
+
+def _integer_reader(field: Field) -> Reader:
+    check_bounds = _bounds_check(field, int)
+
+    def read(text: str) -> str:
+        if not _INTEGER.fullmatch(text) or not -_INTEGER_LIMIT <= int(text) < _INTEGER_LIMIT:
+            _refuse("invalid_integer", text, _why_no_integer(text))
+        check_bounds(text)
+        return text
+
+    return read
+
+
+def _why_no_integer(text: str) -> str:
+    expected = "is not a whole number such as 42 or -7"
+    if re.fullmatch(r"[+-]?[0-9]+", text):
+        if text.lstrip("+-").startswith("0") or text.startswith("+"):
+            return "has a sign or zeros in front that would be lost; a text field keeps them"
+        return "does not fit in 64 bits; a text field keeps it"
+    if text != text.strip():
+        return f"{expected}: it has white space around it"
+    return expected
+
+
+def _number_reader(field: Field) -> Reader:
+    check_bounds = _bounds_check(field, Decimal)
+
+    def read(text: str) -> str:
+        if not _NUMBER.fullmatch(text):
+            _refuse("invalid_number", text, "is not a number such as 12.5, -3 or 1e6")
+        if not math.isfinite(float(text)):
+            _refuse("invalid_number", text, "is too large for a 64-bit number")
+        check_bounds(text)
+        return text
+
+    return read
+
+
+def _boolean_reader(_: Field) -> Reader:
+    def read(text: str) -> str:
+        folded = text.lower()
+        if folded in TRUE_SPELLINGS:
+            return "true"
+        if folded in FALSE_SPELLINGS:
+            return "false"
+        _refuse("invalid_boolean", text, "is not true or false (nor yes/no, y/n, 1/0)")
+
+    return read
+
+
+def _date_reader(field: Field) -> Reader:
+    check_bounds = _bounds_check(field, date.fromisoformat)
+
+    def read(text: str) -> str:
+        try:
+            if not _DATE.fullmatch(text):
+                raise ValueError("is not a date written YYYY-MM-DD")
+            date.fromisoformat(text)
+        except ValueError as error:
+            _refuse("invalid_date", text, _as_clause(error))
+        check_bounds(text)
+        return f'"{text}"'
+
+    return read
+
+
+def _datetime_reader(field: Field) -> Reader:
+    check_bounds = _bounds_check(field, _instant)
+
+    def read(text: str) -> str:
+        try:
+            if not _DATETIME.fullmatch(text):
+                raise ValueError("is not a date and time written YYYY-MM-DDTHH:MM:SS")
+            datetime.fromisoformat(text)
+        except ValueError as error:
+            _refuse("invalid_datetime", text, _as_clause(error))
+        check_bounds(text)
+        return f'"{text}"'
+
+    return read
+
+
+def _instant(text: str) -> datetime:
+    """Read an ISO 8601 date and time; without an offset it counts as UTC, for comparing only."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _single_select_reader(field: Field) -> Reader:
+    encoded = {option: encode_basestring(option) for option in field.options or ()}
+
+    def read(text: str) -> str:
+        if text not in encoded:
+            _refuse("not_an_option", text, _options_hint(text, encoded))
+        return encoded[text]
+
+    return read
+
+
+def _multi_select_reader(field: Field) -> Reader:
+    options = field.options or ()
+
+    def read(text: str) -> str:
+        chosen = _json_options(text) if text.startswith("[") else text.split(OPTION_SEPARATOR)
+        for option in chosen:
+            if option not in options:
+                _refuse("not_an_option", option, _options_hint(option, options))
+        if len(set(chosen)) != len(chosen):
+            _refuse("duplicate_option", text, "names an option twice")
+        return "[" + ",".join(encode_basestring(option) for option in chosen) + "]"
+
+    return read
+
+
+def _json_options(text: str) -> list[str]:
+    try:
+        chosen = json.loads(text)
+    except ValueError:
+        chosen = None
+    if not isinstance(chosen, list) or not all(isinstance(option, str) for option in chosen):
+        _refuse("not_an_option", text, "begins like a JSON array but is not one of strings")
+    return chosen
+
+
+def _options_hint(text: str, options: Any) -> str:
+    listed = list(options)
+    shown = ", ".join(listed[:10]) + (", ..." if len(listed) > 10 else "")
+    return f"is not one of the options ({shown}){did_you_mean(text, listed)}"
+
+
+def _url_reader(field: Field) -> Reader:
+    read_text = _text_reader(field)
+
+    def read(text: str) -> str:
+        if not _URL.fullmatch(text) or not _has_host(text):
+            _refuse("invalid_url", text, "is not an absolute URL such as https://example.com/a")
+        return read_text(text)
+
+    return read
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _json_reader(_: Field) -> Reader:
+    def read(text: str) -> str:
+        try:
+            document = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+            if _depth(document) > MAX_JSON_DEPTH:
+                raise ValueError(f"is nested deeper than {MAX_JSON_DEPTH} levels")
+            json.dumps(document, ensure_ascii=False).encode()
+        except RecursionError:
+            _refuse("invalid_json", text, f"is nested deeper than {MAX_JSON_DEPTH} levels")
+        except UnicodeEncodeError:
+            _refuse("invalid_json", text, "holds half of a surrogate pair")
+        except ValueError as error:
+            _refuse("invalid_json", text, f"is not valid JSON: {error}")
+        if "\\u0000" in text:
+            _refuse("invalid_json", text, "holds a NUL character")
+        # A valid document has control characters between its tokens only, where a space is as good.
+        return re.sub(r"[\t\r\n]", " ", text)
+
+    return read
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return document
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _depth(document: Any) -> int:
+    depth, level = 0, [document]
+    while level:
+        containers = [item for item in level if isinstance(item, dict | list)]
+        level = [
+            child
+            for container in containers
+            for child in (container.values() if isinstance(container, dict) else container)
+        ]
+        depth += bool(containers)
+    return depth
+
+
+def _bounds_check(field: Field, parse: Callable[[str], Any]) -> Callable[[str], None]:
+    """Return a check of ``min`` and ``max`` that compares exactly, in the type's own order."""
+    lowest = parse(field.min) if field.min is not None else None
+    highest = parse(field.max) if field.max is not None else None
+
+    def check(text: str) -> None:
+        if lowest is None and highest is None:
+            return
+        value = parse(text)
+        if lowest is not None and value < lowest:
+            _refuse("below_minimum", text, f"is below the minimum {field.min}")
+        if highest is not None and value > highest:
+            _refuse("above_maximum", text, f"is above the maximum {field.max}")
+
+    return check
+
+
+def _as_clause(error: ValueError) -> str:
+    reason = str(error)
+    return reason if reason.startswith("is ") else f"is not in the calendar: {reason}"
+
+
+def _refuse(code: str, text: str, reason: str) -> NoReturn:
+    raise ValueProblemError(code, f"{shortened(text)} {reason}")
+
+
+_READERS: Final[dict[FieldType, Callable[[Field], Reader]]] = {
+    FieldType.TEXT: _text_reader,
+    FieldType.LONG_TEXT: _text_reader,
+    FieldType.INTEGER: _integer_reader,
+    FieldType.NUMBER: _number_reader,
+    FieldType.BOOLEAN: _boolean_reader,
+    FieldType.DATE: _date_reader,
+    FieldType.DATETIME: _datetime_reader,
+    FieldType.SINGLE_SELECT: _single_select_reader,
+    FieldType.MULTI_SELECT: _multi_select_reader,
+    FieldType.URL: _url_reader,
+    FieldType.JSON: _json_reader,
+}

@@ -1,0 +1,87 @@
+"""Every error that a person may meet, and the exit status that the command line gives it.
+
+SeedingError
+├── UsageError               2  the request itself is wrong
+│   └── NotFoundError           a name or number leads to nothing
+├── RejectedError            1  validation turned the input away
+│   ├── SourceRejectedError     a source of tasks (tasks_lib.domain.report: it carries one)
+│   └── CatalogueRejectedError  a catalogue file
+└── UnavailableError         3  the store, the storage or Prefect cannot be used
+    ├── StoreUnavailableError
+    │   ├── StoreOutdatedError
+    │   └── StoreTooNewError
+    ├── StorageUnavailableError
+    └── PrefectUnavailableError
+"""
+
+from typing import ClassVar
+
+
+class SeedingError(Exception):
+    """The root: its text is one clear sentence that can be shown as it is."""
+
+    code: ClassVar[str] = "seeding_error"
+    exit_status: ClassVar[int] = 1
+
+
+class UsageError(SeedingError):
+    """The request cannot be understood or contradicts itself."""
+
+    code = "usage"
+    exit_status = 2
+
+
+class NotFoundError(UsageError):
+    """A pipeline, group or task that was named does not exist."""
+
+    code = "not_found"
+
+
+class RejectedError(SeedingError):
+    """The input was read and turned away; nothing was written."""
+
+    code = "rejected"
+    exit_status = 1
+
+
+class CatalogueRejectedError(RejectedError):
+    """A catalogue file is invalid, or would break tasks that exist."""
+
+    code = "catalogue_rejected"
+
+
+class UnavailableError(SeedingError):
+    """Something outside the program is unreachable or not ready."""
+
+    code = "unavailable"
+    exit_status = 3
+
+
+class StoreUnavailableError(UnavailableError):
+    """The database cannot be reached, or stayed locked for too long."""
+
+    code = "store_unavailable"
+
+
+class StoreOutdatedError(StoreUnavailableError):
+    """The database was made by an earlier release and has to be upgraded."""
+
+    code = "store_outdated"
+
+
+class StoreTooNewError(StoreUnavailableError):
+    """The database was made by a later release than this one."""
+
+    code = "store_too_new"
+
+
+class StorageUnavailableError(UnavailableError):
+    """A file store or a remote source does not answer."""
+
+    code = "storage_unavailable"
+
+
+class PrefectUnavailableError(UnavailableError):
+    """No Prefect server answers, or the deployment is missing."""
+
+    code = "prefect_unavailable"

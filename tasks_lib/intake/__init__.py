@@ -1,0 +1,1 @@
+"""Bytes in; rows, values and problems out. Knows files and formats, no database."""

@@ -1,0 +1,208 @@
+"""Check whole columns against their fields, and shape the good rows as JSON objects.
+
+The rule for a value stands in ``tasks_lib.domain.values``. Here columns are only sorted: values
+that are certainly good by a cheap test of the whole column pass, the others are read one by one,
+each distinct text once. What passes the cheap test must pass the rule; a test holds it to that.
+"""
+
+from collections.abc import Callable, Sequence
+from json.encoder import encode_basestring
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks_lib.domain.fields import Field, FieldType
+from tasks_lib.domain.problems import Problem
+from tasks_lib.domain.values import (
+    ValueProblemError,
+    read_empty,
+    reader_of,
+)
+
+_TEXT_TYPES: Final = frozenset({FieldType.TEXT, FieldType.LONG_TEXT})
+_AS_STRING: Final = frozenset(
+    {FieldType.TEXT, FieldType.LONG_TEXT, FieldType.URL, FieldType.DATE, FieldType.DATETIME}
+)
+"""Types whose values are stored as the JSON string of the cell's text."""
+
+_DAY: Final = r"[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+_TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
+_OFFSET: Final = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?"
+_CERTAIN_PATTERNS: Final = {
+    FieldType.INTEGER: r"0|-?[1-9][0-9]{0,17}",
+    FieldType.NUMBER: r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]+)?",
+    FieldType.DATE: _DAY,
+    FieldType.DATETIME: f"{_DAY}[T ]{_TIME}{_OFFSET}",
+    FieldType.URL: r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?:/[!-Z_a-z~]*)?",
+}
+"""Narrower than the rule, so that a whole column can be matched: RE2 syntax, the whole text."""
+
+
+class FieldProblem(NamedTuple):
+    """A value that does not fit: its position in the block, and the problem without its row."""
+
+    position: int
+    problem: Problem
+
+
+class ShapedRows(NamedTuple):
+    """The JSON object of each row (a string array; senseless where the row has a problem)."""
+
+    values: pa.Array
+    problems: list[FieldProblem]
+
+
+Shape = Callable[[Sequence[pa.Array]], ShapedRows]
+
+
+def shape_of(fields: Sequence[Field]) -> Shape:
+    """Return the function that turns columns, in the order of ``fields``, into JSON objects."""
+    checks = [_column_check(field) for field in fields]
+    keys = [encode_basestring(field.name) + ":" for field in fields]
+
+    def shape(columns: Sequence[pa.Array]) -> ShapedRows:
+        problems: list[FieldProblem] = []
+        parts: list[pa.Array | pa.Scalar] = []
+        before = "{"
+        for key, check, column in zip(keys, checks, columns, strict=True):
+            fragments, is_bare_string, found = check(column)
+            problems.extend(found)
+            quote = '"' if is_bare_string else ""
+            parts.extend((pa.scalar(before + key + quote), fragments))
+            before = quote + ","
+        parts.append(pa.scalar(before.removesuffix(",") + "}"))
+        return ShapedRows(pc.binary_join_element_wise(*parts, ""), problems)
+
+    return shape
+
+
+class _Checked(NamedTuple):
+    """JSON fragments; ``is_bare_string`` when each still needs its quotes."""
+
+    fragments: pa.Array
+    is_bare_string: bool
+    problems: list[FieldProblem]
+
+
+def _column_check(field: Field) -> Callable[[pa.Array], _Checked]:
+    is_certain = _certainty(field)
+    read = reader_of(field)
+
+    def read_or_explain(text: str) -> tuple[str | None, Problem | None]:
+        try:
+            return (read(text) if text else read_empty(field)), None
+        except ValueProblemError as problem:
+            return None, Problem(problem.code, str(problem), field=field.name)
+
+    def check(column: pa.Array) -> _Checked:
+        certain = is_certain(column) if is_certain else None
+        if certain is not None and pc.all(certain).as_py() is not False:
+            if field.type in _AS_STRING:
+                return _Checked(_escape(column), is_bare_string=True, problems=[])
+            return _Checked(column, is_bare_string=False, problems=[])
+        doubtful = column if certain is None else column.filter(pc.invert(certain))
+        distinct = pc.dictionary_encode(doubtful)
+        read_texts = [read_or_explain(text) for text in distinct.dictionary.to_pylist()]
+        fragments = pa.array([fragment for fragment, _ in read_texts], pa.string())
+        fragments = fragments.take(distinct.indices)
+        positions = np.arange(len(column))
+        if certain is not None:
+            doubt = pc.invert(certain)
+            positions = positions[doubt.to_numpy(zero_copy_only=False)]
+            sure = _quoted(column) if field.type in _AS_STRING else column
+            fragments = pc.replace_with_mask(sure, doubt, fragments)
+        problems = _located([problem for _, problem in read_texts], distinct.indices, positions)
+        if problems:
+            fragments = pc.fill_null(fragments, "null")
+        return _Checked(fragments, is_bare_string=False, problems=problems)
+
+    return check
+
+
+def _located(
+    by_text: list[Problem | None], indices: pa.Array, positions: "np.ndarray[Any, Any]"
+) -> list[FieldProblem]:
+    """Place the problems of distinct texts at each position that holds such a text."""
+    if not any(by_text):
+        return []
+    is_bad = np.array([problem is not None for problem in by_text])
+    texts = indices.to_numpy()
+    return [
+        FieldProblem(int(positions[index]), problem)
+        for index in np.flatnonzero(is_bad[texts])
+        if (problem := by_text[texts[index]]) is not None
+    ]
+
+
+def _certainty(field: Field) -> Callable[[pa.Array], pa.Array] | None:
+    """Return the test that a value certainly passes the rule; None where only the rule can tell."""
+    if field.pattern is not None or (field.type is FieldType.URL and field.constraints):
+        return None
+    if field.type in _TEXT_TYPES:
+        return _length_certainty(field.min_length or 1, field.max_length)
+    if field.type not in _CERTAIN_PATTERNS:
+        return None
+    matches = _pattern_certainty(_CERTAIN_PATTERNS[field.type])
+    if field.min is None and field.max is None:
+        return matches
+    if field.type not in (FieldType.INTEGER, FieldType.NUMBER):
+        return None
+    return _between_certainty(matches, field)
+
+
+def _length_certainty(least: int, most: int | None) -> Callable[[pa.Array], pa.Array]:
+    def is_certain(column: pa.Array) -> pa.Array:
+        if least <= 1 and most is None:
+            return pc.greater(pc.binary_length(column), 0)
+        length = pc.utf8_length(column)
+        enough = pc.greater_equal(length, max(least, 1))
+        return enough if most is None else pc.and_(enough, pc.less_equal(length, most))
+
+    return is_certain
+
+
+def _pattern_certainty(pattern: str) -> Callable[[pa.Array], pa.Array]:
+    def is_certain(column: pa.Array) -> pa.Array:
+        return pc.match_substring_regex(column, f"^(?:{pattern})$")
+
+    return is_certain
+
+
+def _between_certainty(
+    matches: Callable[[pa.Array], pa.Array], field: Field
+) -> Callable[[pa.Array], pa.Array]:
+    """Narrow ``matches`` to values strictly between the bounds, where rounding cannot mislead."""
+    lowest = float(field.min) if field.min is not None else None
+    highest = float(field.max) if field.max is not None else None
+
+    def is_certain(column: pa.Array) -> pa.Array:
+        certain = matches(column)
+        numbers = pc.cast(pc.if_else(certain, column, "0"), pa.float64())
+        if lowest is not None:
+            certain = pc.and_(certain, pc.greater(numbers, lowest))
+        if highest is not None:
+            certain = pc.and_(certain, pc.less(numbers, highest))
+        return certain
+
+    return is_certain
+
+
+def _quoted(column: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise('"', _escape(column), '"', "")
+
+
+def _escape(column: pa.Array) -> pa.Array:
+    """Escape what JSON does not allow inside a string, without the quotes around it."""
+    offset, length = column.offset, len(column)
+    bounds = np.frombuffer(column.buffers()[1], dtype=np.int32)[offset : offset + length + 1]
+    data = column.buffers()[2]
+    if length == 0 or data is None:
+        return column
+    text = np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]]
+    if not ((text < ord(" ")) | (text == ord('"')) | (text == ord("\\"))).any():
+        return column
+    needs_escape = pc.match_substring_regex(column, r'[\x00-\x1f"\\]')
+    escaped = [encode_basestring(value)[1:-1] for value in column.filter(needs_escape).to_pylist()]
+    return pc.replace_with_mask(column, needs_escape, pa.array(escaped, pa.string()))

@@ -1,0 +1,29 @@
+"""What every act works on: the store, the storage and the limits, opened from the settings."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tasks_lib.intake.limits import Limits
+from tasks_lib.settings import Settings
+from tasks_lib.storage.files import Storage
+from tasks_lib.store.engine import Store
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """An installation's store, storage and limits."""
+
+    store: Store
+    storage: Storage
+    limits: Limits
+
+
+@contextmanager
+def open_workspace(settings: Settings) -> Iterator[Workspace]:
+    """Open what the settings name, and close it at the end."""
+    store = Store.open(settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds)
+    try:
+        yield Workspace(store, Storage(settings.storage_url), settings.limits)
+    finally:
+        store.close()

@@ -1,0 +1,46 @@
+"""Whether a pipeline takes tasks from a kind of source, and the status in which they start."""
+
+from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.domain.problems import Problem
+from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
+
+_CLOSED = frozenset({PipelineStatus.DRAFT, PipelineStatus.ARCHIVED})
+
+
+def why_closed(pipeline: Pipeline) -> Problem | None:
+    """Return the reason why the pipeline takes no tasks at all, or None."""
+    if pipeline.status not in _CLOSED:
+        return None
+    message = (
+        f"pipeline {pipeline.path} is {pipeline.status.value} and takes no tasks; "
+        "set its status to active in the catalogue and apply it"
+    )
+    return Problem("pipeline_closed", message)
+
+
+def why_no_csv(pipeline: Pipeline) -> Problem | None:
+    """Return the reason why a CSV cannot seed the pipeline, or None."""
+    closed = why_closed(pipeline)
+    if closed is not None:
+        return closed
+    if not pipeline.dataset_fields:
+        message = (
+            f"pipeline {pipeline.path} has no dataset fields for a file to fill; "
+            f"make blank tasks with: seeding seed bulk {pipeline.path} COUNT"
+        )
+        return Problem("no_dataset_fields", message)
+    if pipeline.file_fields:
+        names = ", ".join(field.name for field in pipeline.file_fields)
+        message = (
+            f"pipeline {pipeline.path} has file fields ({names}), which a CSV alone cannot fill; "
+            f"seed a ZIP with: seeding seed zip {pipeline.path} SOURCE"
+        )
+        return Problem("has_file_fields", message)
+    return None
+
+
+def initial_status(pipeline: Pipeline) -> TaskStatus:
+    """Return the status with which new tasks of the pipeline start."""
+    if pipeline.status is PipelineStatus.PAUSED:
+        return TaskStatus.PAUSED
+    return TaskStatus.PENDING

@@ -1,0 +1,82 @@
+"""The settings, read from the environment (``SEEDING_*``) by the entry points and passed down."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks_lib.errors import UsageError
+from tasks_lib.intake.limits import Limits
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured; each has a default that works on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="SEEDING_", env_ignore_empty=True, frozen=True)
+
+    home: Path = Field(
+        default=Path("~/.seeding"), description="Folder of the default store and storage."
+    )
+    database_url: str = Field(
+        default="",
+        description="sqlite:///path or postgresql+psycopg://user@host/db; "
+        "by default seeding.db in the home.",
+    )
+    storage_url: str = Field(
+        default="",
+        description="Folder or s3://bucket/prefix for files; by default files in the home.",
+    )
+    busy_timeout_seconds: float = Field(
+        default=60, gt=0, description="How long to wait for SQLite's write lock."
+    )
+    max_source_bytes: int = Field(
+        default=Limits().max_source_bytes, gt=0, description="Largest source file, unpacked."
+    )
+    max_columns: int = Field(
+        default=Limits().max_columns, gt=0, description="Most columns in a file."
+    )
+    max_cell_bytes: int = Field(
+        default=Limits().max_cell_bytes, gt=0, description="Largest cell, in UTF-8."
+    )
+    max_row_bytes: int = Field(
+        default=Limits().max_row_bytes, gt=0, description="Largest row, in UTF-8."
+    )
+    max_errors: int = Field(
+        default=Limits().max_errors, gt=0, description="Bad rows after which a file is given up."
+    )
+
+    @model_validator(mode="after")
+    def _fill(self) -> Self:
+        home = self.home.expanduser().absolute()
+        values = {
+            "home": home,
+            "database_url": self.database_url or f"sqlite:///{home / 'seeding.db'}",
+            "storage_url": self.storage_url or (home / "files").as_uri(),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)  # frozen for everyone else
+        return self
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds that the intake keeps."""
+        return Limits(
+            max_source_bytes=self.max_source_bytes,
+            max_columns=self.max_columns,
+            max_cell_bytes=self.max_cell_bytes,
+            max_row_bytes=self.max_row_bytes,
+            max_errors=self.max_errors,
+        )
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment; raise UsageError naming each one that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"SEEDING_{'_'.join(map(str, detail['loc'])).upper()}: {detail['msg']}"
+            for detail in error.errors()
+        )
+        raise UsageError(f"the settings are wrong: {wrong}") from None

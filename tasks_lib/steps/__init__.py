@@ -1,0 +1,1 @@
+"""Thin Prefect steps around the operations; with ``flows``, the only code that imports Prefect."""

@@ -1,0 +1,37 @@
+"""How steps and flows end: with their result, or with one sentence instead of a traceback."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from tasks_lib.domain.report import Report, SourceRejectedError
+from tasks_lib.errors import SeedingError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def ends_in_a_sentence(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a flow that meets one of our own errors end as Failed with the error's sentence.
+
+    The error itself is the state's data, so that a caller in Python gets it raised.
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except SeedingError as error:
+            return Failed(message=str(error), data=error)
+
+    return run
+
+
+def state_of(report: Report) -> State[Any]:
+    """Return the state in which a seeding's flow run ends: its message is the report's sentence."""
+    if report.is_rejection:
+        return Failed(message=report.sentence, data=SourceRejectedError(report))
+    return Completed(message=report.sentence, data=report.model_dump(mode="json"))

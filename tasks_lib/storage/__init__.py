@@ -1,0 +1,1 @@
+"""Files that outlive a run: on a folder, or in an S3 bucket."""

@@ -1,0 +1,184 @@
+"""Open the database: SQLite with the settings that make it safe and quick, or PostgreSQL.
+
+A transaction is opened for reading or for writing. On SQLite a writing one takes the write lock at
+once, so that it waits at its beginning instead of failing in its middle.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.orm import Session
+
+from tasks_lib.errors import (
+    StoreOutdatedError,
+    StoreTooNewError,
+    StoreUnavailableError,
+    UsageError,
+)
+
+LATEST_REVISION: Final = "0001"
+"""The revision that this release works with; revisions are numbers and only ever grow."""
+
+_CREATION_LOCK: Final = 5_104_219_833
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """The database of one installation; safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, url: str, *, busy_timeout_seconds: float = 60) -> Self:
+        """Connect, create a fresh store by itself, and refuse one of another revision.
+
+        Raises StoreUnavailableError when nobody answers, StoreOutdatedError when the store asks
+        for ``seeding db upgrade``, and StoreTooNewError when a later release made it.
+        """
+        store = cls(_engine(url, busy_timeout_seconds))
+        with _explained(store.engine):
+            found = store.revision()
+            if found is None:
+                store.upgrade()
+            else:
+                _check_revision(found, store.engine)
+        return store
+
+    @classmethod
+    def open_any(cls, url: str, *, busy_timeout_seconds: float = 60) -> Self:
+        """Connect without looking at the revision, for an upgrade."""
+        return cls(_engine(url, busy_timeout_seconds))
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether this is PostgreSQL; otherwise it is SQLite."""
+        return self.engine.dialect.name == "postgresql"
+
+    def revision(self) -> str | None:
+        """Return the store's revision, None for a database that has no store yet."""
+        with _explained(self.engine), self._connection(writes=False) as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+            return found
+
+    def upgrade(self) -> None:
+        """Bring the store to this release's revision; one process does it, others wait."""
+        from tasks_lib.store.migrations.upgrade import upgrade  # noqa: PLC0415 - loads Alembic
+
+        with _explained(self.engine), self._connection(writes=True) as connection:
+            if self.is_postgresql:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_CREATION_LOCK})"))
+            upgrade(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a session whose transaction only reads."""
+        with _explained(self.engine), self._connection(writes=False) as connection:
+            yield Session(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open a session whose transaction is committed at the end, or rolled back on an error."""
+        with _explained(self.engine), self._connection(writes=True) as connection:
+            session = Session(connection)
+            yield session
+            session.flush()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _connection(self, *, writes: bool) -> Iterator[Connection]:
+        engine = self.engine.execution_options(seeding_writes=writes)
+        with engine.begin() as connection:
+            yield connection
+
+
+def _engine(url: str, busy_timeout_seconds: float) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UsageError("SEEDING_DATABASE_URL is not a database URL") from None
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite_engine(url, parsed.database, busy_timeout_seconds)
+    if parsed.drivername == "postgresql+psycopg":
+        return create_engine(parsed, pool_pre_ping=True)
+    raise UsageError(
+        f"SEEDING_DATABASE_URL begins with {parsed.drivername!r}; "
+        "expected sqlite:///path or postgresql+psycopg://user@host/database"
+    )
+
+
+def _sqlite_engine(url: str, path: str | None, busy_timeout_seconds: float) -> Engine:
+    if path in (None, "", ":memory:"):
+        raise UsageError("SEEDING_DATABASE_URL must name a file: a store in memory ends with us")
+    try:
+        Path(str(path)).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError(f"the folder of {path} cannot be made: {error}") from error
+    try:
+        engine = create_engine(url, connect_args={"timeout": busy_timeout_seconds})
+    except NoSuchModuleError as error:
+        raise UsageError(f"SEEDING_DATABASE_URL: {error}") from None
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # we begin transactions ourselves
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("seeding_writes", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _check_revision(found: str, engine: Engine) -> None:
+    if found == LATEST_REVISION:
+        return
+    place = _place(engine)
+    if found < LATEST_REVISION:
+        raise StoreOutdatedError(
+            f"the store {place} has revision {found}, this release needs {LATEST_REVISION}; "
+            "run: seeding db upgrade"
+        )
+    raise StoreTooNewError(
+        f"the store {place} has revision {found}, made by a later release; this one knows "
+        f"{LATEST_REVISION}. Install the later release"
+    )
+
+
+@contextmanager
+def _explained(engine: Engine) -> Iterator[None]:
+    """Turn a lost, refused or locked database into one sentence."""
+    try:
+        yield
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise StoreUnavailableError(
+            f"the store {_place(engine)} cannot be used: {reason}"
+        ) from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise StoreUnavailableError(
+            f"the connection to the store {_place(engine)} was lost"
+        ) from error
+
+
+def _place(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=True)

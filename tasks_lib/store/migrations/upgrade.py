@@ -1,0 +1,30 @@
+"""Run the migrations on a connection whose transaction the caller owns."""
+
+from pathlib import Path
+
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from tasks_lib.store.tables import Table
+
+
+def scripts() -> ScriptDirectory:
+    """Return the revisions that this release ships."""
+    return ScriptDirectory(str(Path(__file__).parent))
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the database to ``revision``; nothing happens when it is there."""
+    script = scripts()
+    context = MigrationContext.configure(
+        connection,
+        opts={
+            "target_metadata": Table.metadata,
+            "transaction_per_migration": False,
+            "fn": lambda found, _: script._upgrade_revs(revision, found),  # noqa: SLF001
+        },
+    )
+    with Operations.context(context):
+        context.run_migrations()

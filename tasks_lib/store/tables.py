@@ -1,0 +1,201 @@
+"""The tables. What must never happen is forbidden here, by the constraints.
+
+``predefined`` is ``json``, not ``jsonb``: it keeps a number's digits and a document's text as they
+were written, and loads faster (docs/performance.md); values are read whole and never searched.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
+
+_NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC moment, on SQLite too, which stores it without its offset."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store the moment as UTC."""
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the moment as aware UTC."""
+        return value.replace(tzinfo=UTC) if value is not None and not value.tzinfo else value
+
+
+class JsonText(TypeDecorator[str]):
+    """JSON that is handed over and read back as text, to the letter."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Use PostgreSQL's ``json``, which checks and keeps the text; text elsewhere."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(_PostgresJsonText())
+        return dialect.type_descriptor(Text())
+
+
+class _PostgresJsonText(postgresql.JSON):
+    """``json`` without conversion on either side."""
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        return None
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        return None
+
+
+BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Table(DeclarativeBase):
+    """What all tables share."""
+
+    metadata = MetaData(naming_convention=_NAMING)
+
+
+class OrganizationRow(Table):
+    """An organization; nothing crosses it."""
+
+    __tablename__ = "organizations"
+    __table_args__ = (UniqueConstraint("name"),)
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+
+
+class ProjectRow(Table):
+    """A project of an organization."""
+
+    __tablename__ = "projects"
+    __table_args__ = (UniqueConstraint("organization_id", "name"),)
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey("organizations.id"))
+    name: Mapped[str] = mapped_column(Text)
+
+
+class PipelineRow(Table):
+    """A pipeline; its row is locked for sharing while tasks are made for its fields."""
+
+    __tablename__ = "pipelines"
+    __table_args__ = (
+        UniqueConstraint("project_id", "name"),
+        CheckConstraint(
+            f"status IN ({', '.join(repr(status.value) for status in PipelineStatus)})",
+            name="status",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    project_id: Mapped[int] = mapped_column(BigId, ForeignKey("projects.id"))
+    name: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    claim_timeout_seconds: Mapped[int | None] = mapped_column(Integer)
+
+
+class FieldRow(Table):
+    """A field of a pipeline; ``constraints`` holds what the catalogue sets beyond the columns."""
+
+    __tablename__ = "fields"
+    __table_args__ = (
+        UniqueConstraint("pipeline_id", "name"),
+        UniqueConstraint("pipeline_id", "position"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    position: Mapped[int] = mapped_column(Integer)
+    name: Mapped[str] = mapped_column(Text)
+    type: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    required: Mapped[bool]
+    constraints: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class TaskGroupRow(Table):
+    """One act of seeding. ``seed_key`` says what was seeded: the database lets it in only once."""
+
+    __tablename__ = "task_groups"
+    __table_args__ = (
+        UniqueConstraint("pipeline_id", "seed_key"),
+        UniqueConstraint("id", "pipeline_id"),  # what a task refers to
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    kind: Mapped[str] = mapped_column(Text)
+    seed_key: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    task_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    rejected_count: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class TaskRow(Table):
+    """A task. ``row`` is its place in the group's source; a row makes one task, never two.
+
+    One foreign key, over both columns, holds it to its group and the group's pipeline: PostgreSQL
+    checks each row of a COPY against each key, so a second key would cost a third of a load's time.
+    """
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        UniqueConstraint("group_id", "row"),
+        ForeignKeyConstraint(
+            ["group_id", "pipeline_id"], ["task_groups.id", "task_groups.pipeline_id"]
+        ),
+        Index(None, "pipeline_id", "status", "id"),
+        CheckConstraint(
+            f"status IN ({', '.join(repr(status.value) for status in TaskStatus)})", name="status"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId)
+    group_id: Mapped[int] = mapped_column(BigId)
+    row: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(Text)
+    predefined: Mapped[str] = mapped_column(JsonText)
+
+
+class SeedingRunRow(Table):
+    """The report of a run, committed with the tasks it made, so that a retry finds it."""
+
+    __tablename__ = "seeding_runs"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    group_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("task_groups.id"))
+    finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    report: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -1,0 +1,68 @@
+"""Task groups: claim the right to seed a source, complete the group, list what there is."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from tasks_lib.store.tables import TaskGroupRow
+
+
+class GroupClaim(NamedTuple):
+    """The group that holds a seed key, and whether this transaction made it."""
+
+    group_id: int
+    is_new: bool
+    task_count: int
+
+
+def claim_group(
+    session: Session, *, pipeline_id: int, kind: str, seed_key: str, source: str, at: datetime
+) -> GroupClaim:
+    """Make the group for ``seed_key``, or return the one that holds it.
+
+    While another transaction makes a group of the same key, this waits for its end; so of two that
+    seed the same at the same moment, one does.
+    """
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    made = session.scalar(
+        insert(TaskGroupRow)
+        .values(pipeline_id=pipeline_id, kind=kind, seed_key=seed_key, source=source, created_at=at)
+        .on_conflict_do_nothing(index_elements=["pipeline_id", "seed_key"])
+        .returning(TaskGroupRow.id)
+    )
+    if made is not None:
+        return GroupClaim(made, is_new=True, task_count=0)
+    held = find_group(session, pipeline_id, seed_key)
+    assert held is not None, "a conflict without the row that it conflicts with"  # noqa: S101
+    return GroupClaim(held.id, is_new=False, task_count=held.task_count)
+
+
+def find_group(session: Session, pipeline_id: int, seed_key: str) -> TaskGroupRow | None:
+    """Return the group that holds ``seed_key`` in the pipeline, or None."""
+    return session.scalar(
+        select(TaskGroupRow).where(
+            TaskGroupRow.pipeline_id == pipeline_id, TaskGroupRow.seed_key == seed_key
+        )
+    )
+
+
+def complete_group(session: Session, group_id: int, *, task_count: int, rejected: int) -> None:
+    """Record what went into the group, just before its transaction is committed."""
+    group = session.get_one(TaskGroupRow, group_id)
+    group.task_count = task_count
+    group.rejected_count = rejected
+    session.flush()
+
+
+def list_groups(session: Session, pipeline_id: int) -> list[TaskGroupRow]:
+    """Return the pipeline's groups, oldest first."""
+    return list(
+        session.scalars(
+            select(TaskGroupRow)
+            .where(TaskGroupRow.pipeline_id == pipeline_id)
+            .order_by(TaskGroupRow.id)
+        )
+    )
