@@ -323,9 +323,9 @@ class CsvReader:
             data.decode("utf-8")
         except UnicodeDecodeError as error:
             if not self.encoding.startswith("utf-8"):
-                return f"byte {error.start + 1} of the cell is not {self.encoding}"
+                return f"the cell holds bytes that are not {self.encoding}"
             return (
-                f"byte 0x{data[error.start]:02X} (byte {error.start + 1} of the cell) is not UTF-8; "
+                f"byte 0x{data[error.start]:02X}, the cell's number {error.start + 1}, is not UTF-8; "
                 "give the file's encoding, such as cp1252, latin-1 or shift_jis"
             )
         raise AssertionError(f"{raw!r} is UTF-8")

@@ -48,7 +48,7 @@ class Utf8Stream:
         """Return at least one byte, and about ``size``, until the file ends."""
         if self._decoder is None:
             taken, self._pending = self._pending, b""
-            return taken + self._file.read(size - len(taken))
+            return taken or self._file.read(size)
         parts, length = [self._pending], len(self._pending)
         self._pending = b""
         while length < size and self._decoder is not None:

@@ -13,7 +13,7 @@ _FORBIDDEN_STATUSES: Final = frozenset({401, 403})
 
 @contextmanager
 def explained(uri: str) -> Iterator[None]:
-    """Raise SourceProblemError where ``uri`` is at fault, StorageUnavailableError for the way there.
+    """Raise SourceProblemError where ``uri`` is at fault, StorageUnavailableError where the way is.
 
     fsspec's file systems raise OSError and its kinds; what botocore and aiohttp raise themselves
     means that no answer came, except for a refused request.

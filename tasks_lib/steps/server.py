@@ -1,0 +1,69 @@
+"""Talk to the Prefect server from outside a flow: is there one, and run a deployment on it."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import get_current_settings
+
+from tasks_lib.errors import PrefectUnavailableError
+
+_POLL_SECONDS: Final = 0.5
+
+
+def api_url() -> str | None:
+    """Return the API that Prefect's own settings name (environment or profile), or None."""
+    return get_current_settings().api.url
+
+
+def check_server() -> None:
+    """Raise PrefectUnavailableError unless the configured server answers."""
+    url = api_url()
+    if url is None:
+        raise PrefectUnavailableError(
+            "no Prefect server is configured; set PREFECT_API_URL, or start one with: make up"
+        )
+    try:
+        httpx.get(f"{url}/health", timeout=10).raise_for_status()
+    except httpx.HTTPError as error:
+        raise PrefectUnavailableError(
+            f"the Prefect server {url} does not answer: {error}"
+        ) from None
+
+
+def run_deployment(
+    name: str, parameters: dict[str, Any], on_state: Callable[[str], None] = lambda _: None
+) -> tuple[UUID, State[Any]]:
+    """Start the deployment ``name/name``, wait for the end; return the run's id and last state.
+
+    ``on_state`` is told each new state's name. Raises PrefectUnavailableError when the server does
+    not answer or the deployment is missing.
+    """
+    check_server()
+    with get_client(sync_client=True) as client:
+        try:
+            deployment = client.read_deployment_by_name(f"{name}/{name}")
+        except ObjectNotFound:
+            raise PrefectUnavailableError(
+                f"the Prefect server has no deployment {name}/{name}; "
+                "deploy it with: prefect --no-prompt deploy --all"
+            ) from None
+        run = client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+        return run.id, _wait(client, run.id, on_state)
+
+
+def _wait(client: SyncPrefectClient, run_id: UUID, on_state: Callable[[str], None]) -> State[Any]:
+    told = None
+    while True:
+        state = client.read_flow_run(run_id).state
+        if state is not None and state.name != told:
+            told = state.name
+            on_state(state.name or state.type.value)
+        if state is not None and state.is_final():
+            return state
+        time.sleep(_POLL_SECONDS)

