@@ -25,6 +25,7 @@ from tasks_lib.intake.encodings import ByteReader
 from tasks_lib.intake.limits import Limits
 
 BLOCK_BYTES: Final = 2**20
+_HEADER_BYTES: Final = 2**14
 _QUOTE, _LF, _CR = b'"\n\r'
 _NO_LIMIT: Final = 2**31 - 1
 _BINARY_STARTS: Final = {
@@ -145,7 +146,7 @@ class CsvReader:
     # The header
 
     def _read_header(self) -> list[str]:
-        self._fill(self.block_bytes)
+        self._fill(_HEADER_BYTES)
         self._check_is_text()
         while True:
             record, end = self._first_record()
@@ -153,7 +154,7 @@ class CsvReader:
                 break
             if len(self._pending) > self.limits.max_row_bytes or self._at_end:
                 raise self._unreadable_rest(self._pending, None)
-            self._fill(self.block_bytes)
+            self._fill(_HEADER_BYTES)
         self._advance(end, 0)
         self._check_width(record)
         return record
@@ -324,8 +325,9 @@ class CsvReader:
         except UnicodeDecodeError as error:
             if not self.encoding.startswith("utf-8"):
                 return f"the cell holds bytes that are not {self.encoding}"
+            byte = data[error.start]
             return (
-                f"byte 0x{data[error.start]:02X}, the cell's number {error.start + 1}, is not UTF-8; "
+                f"byte 0x{byte:02X}, the cell's number {error.start + 1}, is not UTF-8; "
                 "give the file's encoding, such as cp1252, latin-1 or shift_jis"
             )
         raise AssertionError(f"{raw!r} is UTF-8")

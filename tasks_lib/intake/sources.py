@@ -11,15 +11,11 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-import fsspec
-from fsspec.utils import get_protocol
-
 from tasks_lib.domain.problems import Problem, SourceProblemError
 from tasks_lib.intake.limits import Limits
-from tasks_lib.intake.transports import explained
+from tasks_lib.intake.transports import explained, filesystem_of, local_path
 
 _COPY_BYTES: Final = 2**20
-_LOCAL_PROTOCOLS: Final = frozenset({"file", "local"})
 
 
 class SourceFile(NamedTuple):
@@ -47,7 +43,7 @@ def fetch(uri: str, folder: Path, limits: Limits) -> SourceFile:
     to it is.
     """
     with explained(uri):
-        path = _local_path(uri)
+        path = local_path(uri)
         if path is None or is_gzip(uri):
             path = folder / "source"
             _copy(uri, path, limits)
@@ -64,14 +60,9 @@ def is_gzip(uri: str) -> bool:
     return display_name(uri).lower().endswith(".gz")
 
 
-def _local_path(uri: str) -> Path | None:
-    if get_protocol(uri) not in _LOCAL_PROTOCOLS:
-        return None
-    return Path(fsspec.filesystem("file")._strip_protocol(uri))  # noqa: SLF001
-
-
 def _copy(uri: str, target: Path, limits: Limits) -> None:
-    with fsspec.open(uri, "rb") as remote, target.open("wb") as local:
+    filesystem, path = filesystem_of(uri)
+    with filesystem.open(path, "rb") as remote, target.open("wb") as local:
         if not is_gzip(uri):
             _copy_bounded(remote, local, uri, limits)
             return

@@ -3,13 +3,13 @@
 Endpoint and credentials come from the environment that boto3 and s3fs know (``AWS_*``).
 """
 
+import shutil
 from pathlib import Path
-
-import fsspec
+from uuid import uuid4
 
 from tasks_lib.domain.problems import SourceProblemError
 from tasks_lib.errors import StorageUnavailableError
-from tasks_lib.intake.transports import explained
+from tasks_lib.intake.transports import explained, filesystem_of, local_path
 
 
 class Storage:
@@ -21,15 +21,28 @@ class Storage:
     def put(self, key: str, path: Path) -> str:
         """Copy a local file to ``key``, replacing what is there; return its URI.
 
-        The file is whole at once or not there. Raises StorageUnavailableError.
+        Whoever reads ``key`` meanwhile gets the old file or the new one. Raises
+        StorageUnavailableError.
         """
         uri = f"{self.root}/{key}"
         try:
             with explained(uri):
-                filesystem, place = fsspec.url_to_fs(uri)
-                filesystem.makedirs(filesystem._parent(place), exist_ok=True)  # noqa: SLF001
-                with filesystem.transaction:
-                    filesystem.put_file(str(path), place)
+                target = local_path(uri)
+                if target is None:
+                    filesystem, remote = filesystem_of(uri)
+                    filesystem.put_file(str(path), remote)
+                else:
+                    _put_locally(path, target)
         except SourceProblemError as problem:
             raise StorageUnavailableError(f"the storage cannot be written: {problem}") from None
         return uri
+
+
+def _put_locally(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.{uuid4().hex}")
+    try:
+        shutil.copyfile(path, beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)

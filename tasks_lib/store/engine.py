@@ -4,7 +4,8 @@ A transaction is opened for reading or for writing. On SQLite a writing one take
 once, so that it waits at its beginning instead of failing in its middle.
 """
 
-import logging
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,8 @@ LATEST_REVISION: Final = "0001"
 """The revision that this release works with; revisions are numbers and only ever grow."""
 
 _CREATION_LOCK: Final = 5_104_219_833
-_log = logging.getLogger(__name__)
+_WAL_ATTEMPTS: Final = 100
+_WAL_PAUSE_SECONDS: Final = 0.05
 
 
 class Store:
@@ -42,12 +44,15 @@ class Store:
         for ``seeding db upgrade``, and StoreTooNewError when a later release made it.
         """
         store = cls(_engine(url, busy_timeout_seconds))
-        with _explained(store.engine):
+        try:
             found = store.revision()
             if found is None:
                 store.upgrade()
             else:
                 _check_revision(found, store.engine)
+        except BaseException:
+            store.close()
+            raise
         return store
 
     @classmethod
@@ -135,11 +140,21 @@ def _sqlite_engine(url: str, path: str | None, busy_timeout_seconds: float) -> E
 
 def _configure_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # we begin transactions ourselves
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = NORMAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
+    _set_wal(connection)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _set_wal(connection: Any) -> None:
+    """Set the journal mode, which SQLite refuses at once, without waiting, while others write."""
+    for _ in range(_WAL_ATTEMPTS - 1):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            time.sleep(_WAL_PAUSE_SECONDS)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     DateTime,
     Dialect,
     ForeignKey,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    cast,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -63,6 +65,10 @@ class JsonText(TypeDecorator[str]):
         if dialect.name == "postgresql":
             return dialect.type_descriptor(_PostgresJsonText())
         return dialect.type_descriptor(Text())
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Read as text: psycopg would parse JSON, and lose the digits of numbers."""
+        return cast(column, Text)
 
 
 class _PostgresJsonText(postgresql.JSON):

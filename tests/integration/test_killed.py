@@ -1,0 +1,85 @@
+"""A load that is killed at any moment leaves all of its tasks or none, and resumes exactly once."""
+
+import multiprocessing
+import random
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+
+from sqlalchemy import text
+
+from tasks_lib.intake.limits import Limits
+from tasks_lib.operations.seed_from_csv import CsvRequest, seed_from_csv
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.storage.files import Storage
+from tasks_lib.store.engine import Store
+
+ROWS = 20_000
+KILLS = 20
+PATH = "acme/reviews/label-reviews"
+CHILDREN = multiprocessing.get_context("forkserver")
+CHILDREN.set_forkserver_preload([__name__])
+
+
+def load(url: str, files: str, source: str, run_id: str, ready: Connection) -> None:
+    """Run in a child process: seed the file, telling when it begins and when it is through."""
+    store = Store.open(url)
+    workspace = Workspace(store, Storage(files), Limits())
+    ready.send("begins")
+    seed_from_csv(workspace, CsvRequest(PATH, source), run_id=run_id)
+    ready.send("through")
+
+
+def start(workspace: Workspace, source: str, run_id: str) -> tuple[ForkServerProcess, Connection]:
+    url = workspace.store.engine.url.render_as_string(hide_password=False)
+    here, there = CHILDREN.Pipe()
+    arguments = (url, workspace.storage.root, source, run_id, there)
+    child = CHILDREN.Process(target=load, args=arguments)
+    child.start()
+    assert here.recv() == "begins"
+    return child, here
+
+
+def test_killed_at_twenty_random_moments_and_resumed_every_task_is_there_once(
+    workspace: Workspace, csv_file: Callable[..., str]
+) -> None:
+    sources = [
+        csv_file(
+            "review_id,body,stars\n" + "".join(f"{k}-{i},body,{i % 5 + 1}\n" for i in range(ROWS)),
+            f"{k}.csv",
+        )
+        for k in range(KILLS + 1)
+    ]
+    child, pipe = start(workspace, sources[KILLS], "undisturbed")
+    began = time.monotonic()
+    assert pipe.recv() == "through"
+    duration = time.monotonic() - began
+    child.join()
+    dice = random.Random(4117)
+    cut_short = 0
+    for k in range(KILLS):
+        child, _ = start(workspace, sources[k], f"run-{k}")
+        time.sleep(dice.uniform(0, duration))
+        child.kill()
+        child.join()
+        left = tasks_by_group(workspace)
+        assert set(left.values()) == {(ROWS, 1, ROWS)}, "a part of a group is visible"
+        cut_short += len(left) == k + 1
+        resumed = seed_from_csv(workspace, CsvRequest(PATH, sources[k]), run_id=f"run-{k}").report
+        assert (resumed.created, resumed.already_seeded) == (ROWS, 0)
+        assert len(tasks_by_group(workspace)) == k + 2
+    assert set(tasks_by_group(workspace).values()) == {(ROWS, 1, ROWS)}
+    assert cut_short >= KILLS // 4, "the kills came too late to prove anything"
+
+
+def tasks_by_group(workspace: Workspace) -> dict[int, tuple[int, int, int]]:
+    """Return for each group the number of its tasks and its lowest and highest row."""
+    with workspace.store.read() as session:
+        groups = session.execute(
+            text(
+                "SELECT g.id, count(DISTINCT t.row), min(t.row), count(t.row)"
+                " FROM task_groups g LEFT JOIN tasks t ON t.group_id = g.id GROUP BY g.id"
+            )
+        )
+        return {row[0]: (row[1], row[2], row[3]) for row in groups}

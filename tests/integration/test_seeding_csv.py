@@ -1,0 +1,437 @@
+"""A CSV becomes tasks: all of them or none, once, on both databases."""
+
+import csv
+import gzip
+import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from tasks_lib.domain.report import Report, ReportError
+from tasks_lib.domain.statuses import OnError
+from tasks_lib.errors import NotFoundError, StoreUnavailableError, UsageError
+from tasks_lib.intake.csv_intake import Progress
+from tasks_lib.intake.limits import Limits
+from tasks_lib.operations import queries
+from tasks_lib.operations.seed_from_csv import CsvRequest, seed_from_csv
+from tasks_lib.operations.workspace import Workspace
+
+CsvFile = Callable[..., str]
+PATH = "acme/reviews/label-reviews"
+GOOD = "review_id,body,stars\n001,one,5\nNA, two ,\n12345678901234567890,three,1\n"
+MIXED = "review_id,body,stars\n1,one,5\n2,,9\n3,three,x\n4,four,4\n"
+MIXED_ERRORS = (
+    ReportError(row=2, field="body", code="required", message="is required, but the cell is empty"),
+    ReportError(row=2, field="stars", code="above_maximum", message="'9' is above the maximum 5"),
+    ReportError(
+        row=3,
+        field="stars",
+        code="invalid_integer",
+        message="'x' is not a whole number such as 42 or -7",
+    ),
+)
+
+
+def seed(workspace: Workspace, source: str, *, run_id: str = "run-1", **options: object) -> Report:
+    request = CsvRequest(PATH, source, **options)  # type: ignore[arg-type]
+    return seed_from_csv(workspace, request, run_id=run_id).report
+
+
+def tasks_of(workspace: Workspace) -> list[tuple[int, str, str]]:
+    """Return row, status and the fields' JSON text of every task, in order."""
+    found = queries.list_tasks(workspace.store, PATH, limit=10_000)
+    return [(task.origin.row, task.status, task.fields) for task in found]
+
+
+def test_each_row_becomes_a_task_with_its_values_as_written(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    source = csv_file(GOOD)
+    report = seed(workspace, source)
+    assert report == Report(group_id=1, pipeline_id=1, created=3, source=source)
+    assert tasks_of(workspace) == [
+        (1, "pending", '{"review_id":"001","body":"one","stars":5}'),
+        (2, "pending", '{"review_id":"NA","body":" two ","stars":null}'),
+        (3, "pending", '{"review_id":"12345678901234567890","body":"three","stars":1}'),
+    ]
+
+
+def test_every_task_knows_where_it_came_from(workspace: Workspace, csv_file: CsvFile) -> None:
+    source = csv_file(GOOD)
+    seed(workspace, source)
+    task = queries.find_task(workspace.store, 2)
+    (group,) = queries.list_groups(workspace.store, PATH)
+    assert task.origin == queries.Origin("csv", source, 2)
+    assert (task.group_id, task.created_at) == (group.id, group.created_at)
+    assert group[:4] == (1, 1, "csv", source)
+    assert (group.tasks, group.rejected) == (3, 0)
+
+
+def test_columns_may_come_in_any_order(workspace: Workspace, csv_file: CsvFile) -> None:
+    seed(workspace, csv_file("stars,body,review_id\n5,one,1\n"))
+    assert tasks_of(workspace) == [(1, "pending", '{"review_id":"1","body":"one","stars":5}')]
+
+
+def test_the_same_content_is_seeded_once_whatever_the_file_is_called(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    seed(workspace, csv_file(GOOD))
+    again = csv_file(GOOD, "renamed.csv")
+    assert seed(workspace, again, run_id="run-2") == Report(
+        group_id=1, pipeline_id=1, already_seeded=3, source=again
+    )
+    assert len(tasks_of(workspace)) == 3
+
+
+def test_the_same_content_gzipped_is_the_same_content(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    seed(workspace, csv_file(GOOD))
+    again = csv_file(gzip.compress(GOOD.encode()), "reviews.csv.gz")
+    assert seed(workspace, again, run_id="run-2").already_seeded == 3
+
+
+def test_a_duplicate_is_seeded_when_that_is_wanted_but_once_a_run(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    source = csv_file(GOOD)
+    seed(workspace, source)
+    wanted = seed(workspace, source, run_id="run-2", allow_duplicate=True)
+    retried = seed(workspace, source, run_id="run-2", allow_duplicate=True)
+    assert (wanted.group_id, wanted.created) == (2, 3)
+    assert retried == wanted
+    assert len(tasks_of(workspace)) == 6
+
+
+def test_a_retried_run_gets_its_own_report_again(workspace: Workspace, csv_file: CsvFile) -> None:
+    source = csv_file(MIXED)
+    first = seed(workspace, source, on_error=OnError.SKIP_ROWS)
+    assert seed(workspace, source, on_error=OnError.SKIP_ROWS) == first
+    assert len(tasks_of(workspace)) == 2
+
+
+def test_a_run_that_was_rejected_can_be_retried_with_a_better_file(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    assert seed(workspace, csv_file(MIXED)).is_rejection
+    assert seed(workspace, csv_file(GOOD)).created == 3
+    kept = queries.find_report(workspace.store, "run-1")
+    assert kept is not None
+    assert kept.created == 3
+
+
+def test_one_bad_row_rejects_the_file_and_all_bad_rows_are_reported(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    source = csv_file(MIXED)
+    report = seed(workspace, source)
+    assert report == Report(
+        pipeline_id=1,
+        rejected=2,
+        source=source,
+        rejects_uri=f"{workspace.storage.root}/rejects/run-1.csv",
+        errors=MIXED_ERRORS,
+    )
+    assert queries.list_groups(workspace.store, PATH) == []
+    assert queries.find_report(workspace.store, "run-1") == report
+
+
+def test_skipped_rows_come_back_as_a_file_that_can_be_corrected_and_seeded(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    source = csv_file(MIXED)
+    report = seed(workspace, source, on_error=OnError.SKIP_ROWS)
+    assert report == Report(
+        group_id=1,
+        pipeline_id=1,
+        created=2,
+        rejected=2,
+        source=source,
+        rejects_uri=f"{workspace.storage.root}/rejects/run-1.csv",
+        errors=MIXED_ERRORS,
+    )
+    rejects = rejected_rows(report)
+    assert rejects == [
+        {
+            "review_id": "2",
+            "body": "",
+            "stars": "9",
+            "_row": "2",
+            "_errors": "body: is required, but the cell is empty; "
+            "stars: '9' is above the maximum 5",
+        },
+        {
+            "review_id": "3",
+            "body": "three",
+            "stars": "x",
+            "_row": "3",
+            "_errors": "stars: 'x' is not a whole number such as 42 or -7",
+        },
+    ]
+    rejects[0] |= {"body": "two", "stars": "2"}
+    rejects[1] |= {"stars": "3"}
+    corrected = seed(workspace, csv_file(as_csv(rejects), "corrected.csv"), run_id="run-2")
+    assert (corrected.created, corrected.rejected) == (2, 0)
+    assert [fields for _, _, fields in tasks_of(workspace)] == [
+        '{"review_id":"1","body":"one","stars":5}',
+        '{"review_id":"4","body":"four","stars":4}',
+        '{"review_id":"2","body":"two","stars":2}',
+        '{"review_id":"3","body":"three","stars":3}',
+    ]
+
+
+def test_a_rejects_file_keeps_unreadable_rows_to_the_byte(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    content = b"review_id,body,stars\n1,caf\xe9,1\n2,ok,2\n3\n4,a,1,x,y\n"
+    report = seed(workspace, csv_file(content), on_error=OnError.SKIP_ROWS)
+    assert (report.created, report.rejected) == (1, 3)
+    path = Path(urlsplit(str(report.rejects_uri)).path)
+    assert path.read_bytes().splitlines() == [
+        b"\xef\xbb\xbfreview_id,body,stars,_row,_errors",
+        b"1,caf\xe9,1,1,\"body: byte 0xE9, the cell's number 4, is not UTF-8; "
+        b"give the file's encoding, such as cp1252, latin-1 or shift_jis\"",
+        b"3,,,3,\"has 1 cell, the header 3: nothing for 'body', 'stars'\"",
+        b"4,a,1,4,\"has 5 cells, the header 3: 'x,y' is too much; quote a cell that holds ','; "
+        b"cells beyond the header: ['x', 'y']\"",
+    ]
+
+
+def test_when_every_row_is_bad_there_is_no_empty_group(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    source = csv_file("review_id,body,stars\n1,,1\n")
+    report = seed(workspace, source, on_error=OnError.SKIP_ROWS)
+    assert (report.is_rejection, report.rejected) == (True, 1)
+    assert queries.list_groups(workspace.store, PATH) == []
+
+
+@pytest.mark.parametrize("on_error", OnError)
+def test_a_hopeless_file_is_given_up_early(
+    workspace: Workspace, csv_file: CsvFile, on_error: OnError
+) -> None:
+    limited = Workspace(workspace.store, workspace.storage, Limits(max_errors=5))
+    body = "good,row,1\n" * 3 + "x,y,z\n" * 200_000
+    report = seed(limited, csv_file("review_id,body,stars\n" + body), on_error=on_error)
+    assert report.is_rejection
+    assert report.rejected < 200_000
+    assert report.errors[0] == ReportError(
+        row=None,
+        field=None,
+        code="too_many_errors",
+        message="more than 5 rows are bad, so the rest was not read; correct what is common to "
+        "them, or raise SEEDING_MAX_ERRORS. The first: row 4: 'z' is not a whole number such as "
+        "42 or -7",
+    )
+    assert len(report.errors) == 100
+    assert queries.list_groups(workspace.store, PATH) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(
+            "review_id,body,stars\n",
+            [("no_rows", None, "the file has a header but no data rows, so there is no task to "
+              "make")],
+            id="header only",
+        ),
+        pytest.param(
+            "Review ID,body,stars,\n1,2,3,\n",
+            [
+                ("unknown_column", "Review ID", "column 'Review ID' is no dataset field of the "
+                 "pipeline; did you mean 'review_id'?"),
+                ("empty_column_name", None, "column 4 has no name"),
+                ("missing_column", "review_id", "the header lacks the column 'review_id'"),
+            ],
+            id="wrong header",
+        ),
+        pytest.param(
+            "review_id,body,body\n1,2,3\n",
+            [
+                ("duplicate_column", "body", "column 'body' stands 2 times, at 2, 3"),
+                ("missing_column", "stars", "the header lacks the column 'stars'"),
+            ],
+            id="doubled column",
+        ),
+        pytest.param(
+            "review_id,body,stars\n1,ok,1\n2,\"never closed,1\n",
+            [("unclosed_quote", "body", "row 2: the quote that opens the cell "
+              "'never closed,1\\n' is never closed")],
+            id="unclosed quote",
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("on_error", OnError)
+def test_a_file_that_cannot_be_used_makes_nothing(
+    workspace: Workspace,
+    csv_file: CsvFile,
+    content: str,
+    expected: list[tuple[str, str | None, str]],
+    on_error: OnError,
+) -> None:
+    report = seed(workspace, csv_file(content), on_error=on_error)
+    assert [(e.code, e.field, e.message) for e in report.errors] == expected
+    assert (report.is_rejection, queries.list_groups(workspace.store, PATH)) == (True, [])
+
+
+def test_a_rehearsal_reports_and_writes_nothing(workspace: Workspace, csv_file: CsvFile) -> None:
+    good, mixed = csv_file(GOOD), csv_file(MIXED, "mixed.csv")
+    assert seed(workspace, good, dry_run=True) == Report(
+        pipeline_id=1, created=3, dry_run=True, source=good
+    )
+    assert seed(workspace, mixed, dry_run=True) == Report(
+        pipeline_id=1, rejected=2, dry_run=True, source=mixed, errors=MIXED_ERRORS
+    )
+    skipping = seed(workspace, mixed, dry_run=True, on_error=OnError.SKIP_ROWS)
+    assert (skipping.created, skipping.rejected, skipping.rejects_uri) == (2, 2, None)
+    assert queries.list_groups(workspace.store, PATH) == []
+    assert queries.find_report(workspace.store, "run-1") is None
+    seed(workspace, good)
+    assert seed(workspace, good, dry_run=True).already_seeded == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "starts_as", "becomes"),
+    [
+        ("active", "pending", "active"),
+        ("paused", "paused", "paused"),
+        ("completed", "pending", "active"),
+    ],
+)
+def test_the_pipelines_status_decides_how_tasks_start(
+    workspace: Workspace, csv_file: CsvFile, status: str, starts_as: str, becomes: str
+) -> None:
+    set_status(workspace, status)
+    seed(workspace, csv_file(GOOD))
+    assert {found for _, found, _ in tasks_of(workspace)} == {starts_as}
+    assert queries.find_pipeline(workspace.store, PATH).status == becomes
+
+
+@pytest.mark.parametrize("status", ["draft", "archived"])
+def test_closed_pipelines_take_no_tasks(
+    workspace: Workspace, csv_file: CsvFile, status: str
+) -> None:
+    set_status(workspace, status)
+    report = seed(workspace, csv_file(GOOD))
+    assert [error.code for error in report.errors] == ["pipeline_closed"]
+    assert f"is {status} and takes no tasks" in report.sentence
+
+
+def test_a_rejected_file_leaves_a_completed_pipeline_completed(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    set_status(workspace, "completed")
+    seed(workspace, csv_file(MIXED))
+    assert queries.find_pipeline(workspace.store, PATH).status == "completed"
+
+
+def test_a_pipeline_that_is_not_there_is_a_usage_error(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    request = CsvRequest("acme/reviews/label-review", csv_file(GOOD))
+    with pytest.raises(NotFoundError, match="did you mean 'acme/reviews/label-reviews'"):
+        seed_from_csv(workspace, request, run_id="run-1")
+
+
+@pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "é"])
+def test_a_delimiter_that_is_none_is_a_usage_error(delimiter: str) -> None:
+    with pytest.raises(UsageError, match="must be one ASCII character"):
+        CsvRequest(PATH, "x.csv", delimiter=delimiter)
+
+
+def test_two_runs_of_the_same_file_at_the_same_moment_make_one_group(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    source = csv_file("review_id,body,stars\n" + "".join(f"{i},b,1\n" for i in range(2_000)))
+    with ThreadPoolExecutor(6) as pool:
+        reports = list(pool.map(lambda i: seed(workspace, source, run_id=f"run-{i}"), range(6)))
+    assert sorted((r.created, r.already_seeded, r.group_id) for r in reports) == [
+        *[(0, 2_000, 1)] * 5,
+        (2_000, 0, 1),
+    ]
+    assert [row for row, _, _ in tasks_of(workspace)] == list(range(1, 2_001))
+
+
+def test_different_files_at_the_same_moment_are_all_seeded(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    sources = [csv_file(f"review_id,body,stars\n{i},b,1\n", f"{i}.csv") for i in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        reports = list(pool.map(lambda s: seed(workspace, s, run_id=s), sources))
+    assert [report.created for report in reports] == [1] * 6
+    assert len(tasks_of(workspace)) == 6
+
+
+def test_a_file_that_changes_while_it_is_read_makes_nothing(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    source = csv_file("review_id,body,stars\n" + "1,b,1\n" * 300_000)
+
+    def append_a_row(progress: Progress) -> None:
+        if progress.bytes_read < progress.bytes_total:
+            with Path(source).open("a", encoding="utf-8") as file:
+                file.write("2,c,2\n")
+
+    seeded = seed_from_csv(
+        workspace, CsvRequest(PATH, source), run_id="run-1", on_progress=append_a_row
+    )
+    assert [error.code for error in seeded.report.errors] == ["source_changed"]
+    assert queries.list_groups(workspace.store, PATH) == []
+
+
+def test_progress_is_told_in_rows_and_bytes_up_to_the_end(
+    workspace: Workspace, csv_file: CsvFile
+) -> None:
+    source = csv_file("review_id,body,stars\n" + "1,b,1\n" * 300_000)
+    told: list[Progress] = []
+    seed_from_csv(workspace, CsvRequest(PATH, source), run_id="r", on_progress=told.append)
+    size = Path(source).stat().st_size
+    assert told == sorted(told)
+    assert len(told) > 1
+    assert told[-1] == Progress(size, size, 300_000)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_connection_that_is_cut_in_the_middle_makes_nothing(
+    workspace: Workspace, csv_file: CsvFile, postgresql: str
+) -> None:
+    source = csv_file("review_id,body,stars\n" + "1,b,1\n" * 300_000)
+
+    def cut_the_connection(_: Progress) -> None:
+        with psycopg.connect(postgresql, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [workspace.store.engine.url.database],
+            )
+
+    with pytest.raises(StoreUnavailableError):
+        seed_from_csv(
+            workspace, CsvRequest(PATH, source), run_id="r", on_progress=cut_the_connection
+        )
+    assert queries.list_groups(workspace.store, PATH) == []
+    assert seed(workspace, source).created == 300_000
+
+
+def rejected_rows(report: Report) -> list[dict[str, str]]:
+    path = Path(urlsplit(str(report.rejects_uri)).path)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def as_csv(rows: list[dict[str, str]]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def set_status(workspace: Workspace, status: str) -> None:
+    with workspace.store.write() as session:
+        session.execute(text("UPDATE pipelines SET status = :status"), {"status": status})

@@ -1,0 +1,227 @@
+"""Where a file may lie, and what is said when it cannot be had."""
+
+import gzip
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tasks_lib.domain.problems import Problem, SourceProblemError
+from tasks_lib.errors import StorageUnavailableError
+from tasks_lib.intake.limits import Limits
+from tasks_lib.intake.sources import SourceFile, fetch
+from tasks_lib.operations.seed_from_csv import CsvRequest, seed_from_csv
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.storage.files import Storage
+
+CONTENT = b"review_id,body,stars\n1,one,5\n"
+PATH = "acme/reviews/label-reviews"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "fetched"
+    path.mkdir()
+    return path
+
+
+def problem_with(uri: str, folder: Path, limits: Limits = Limits()) -> Problem:  # noqa: B008
+    with pytest.raises(SourceProblemError) as caught:
+        fetch(uri, folder, limits)
+    (problem,) = caught.value.problems
+    return problem
+
+
+@pytest.mark.parametrize("spelling", [str, Path.as_uri, "local://{}".format], ids=str)
+def test_a_local_file_is_read_where_it_lies(
+    spelling: Callable[[Path], str], folder: Path, csv_file: Callable[..., str]
+) -> None:
+    path = Path(csv_file(CONTENT, "with space.csv"))
+    uri = spelling(path)
+    found = fetch(uri, folder, Limits())
+    assert found == SourceFile(
+        uri=uri,
+        path=path,
+        size=len(CONTENT),
+        sha256="de1ae916a5226e06d0ceb29840f3c2518d89db85f1f20a6aa9988243482ad82e",
+        modified_ns=path.stat().st_mtime_ns,
+    )
+    assert list(folder.iterdir()) == []
+
+
+def test_a_gzipped_file_is_unpacked_aside_and_hashed_unpacked(
+    folder: Path, csv_file: Callable[..., str]
+) -> None:
+    plain = fetch(csv_file(CONTENT), folder, Limits())
+    packed = fetch(csv_file(gzip.compress(CONTENT), "r.CSV.GZ"), folder, Limits())
+    assert packed.path == folder / "source"
+    assert (packed.size, packed.sha256) == (plain.size, plain.sha256)
+
+
+def test_an_object_on_s3_is_fetched(s3_bucket: str, folder: Path) -> None:
+    boto3.client("s3").put_object(Bucket=s3_bucket, Key="in/reviews.csv", Body=CONTENT)
+    found = fetch(f"s3://{s3_bucket}/in/reviews.csv", folder, Limits())
+    assert found.path.read_bytes() == CONTENT
+
+
+def test_a_page_on_the_web_is_fetched(web_server: str, folder: Path) -> None:
+    found = fetch(f"{web_server}/reviews.csv?day=1", folder, Limits())
+    assert found.path.read_bytes() == CONTENT
+
+
+def test_a_gzipped_page_is_known_by_its_name_before_the_query(
+    web_server: str, folder: Path
+) -> None:
+    found = fetch(f"{web_server}/reviews.csv.gz?day=1", folder, Limits())
+    assert found.path.read_bytes() == CONTENT
+
+
+def test_what_is_not_there_is_said_by_name(
+    s3_bucket: str, web_server: str, folder: Path, tmp_path: Path
+) -> None:
+    for uri in (
+        str(tmp_path / "none.csv"),
+        str(tmp_path / "none.csv.gz"),
+        f"s3://{s3_bucket}/none.csv",
+        "s3://no-such-bucket-anywhere/none.csv",
+        f"{web_server}/none.csv",
+    ):
+        assert problem_with(uri, folder) == Problem("source_not_found", f"{uri} does not exist")
+
+
+def test_a_directory_is_no_file(folder: Path, tmp_path: Path) -> None:
+    assert problem_with(str(tmp_path), folder) == Problem(
+        "source_is_directory", f"{tmp_path} is not a file; name one file"
+    )
+
+
+def test_a_file_that_may_not_be_read_is_said_so(folder: Path, web_server: str) -> None:
+    problem = problem_with(f"{web_server}/forbidden.csv", folder)
+    assert (problem.code, problem.message.split(":")[0]) == ("source_forbidden", "http")
+    assert "/forbidden.csv may not be read: 403" in problem.message
+
+
+def test_a_local_file_without_permission_is_forbidden(
+    folder: Path, csv_file: Callable[..., str]
+) -> None:
+    path = Path(csv_file(CONTENT))
+    path.chmod(0)
+    with _as_someone_else():
+        problem = problem_with(str(path), folder)
+    assert problem.code == "source_forbidden"
+    assert problem.message.startswith(f"{path} may not be read: ")
+
+
+def test_an_unknown_scheme_is_said_so(folder: Path) -> None:
+    problem = problem_with("gopher://host/file.csv", folder)
+    assert problem == Problem(
+        "source_unsupported",
+        "gopher://host/file.csv cannot be opened: Protocol not known: gopher",
+    )
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1:1/reviews.csv", "s3://bucket/reviews.csv"], ids=["web", "S3"]
+)
+def test_a_server_that_does_not_answer_is_not_the_files_fault(
+    uri: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(StorageUnavailableError, match=f"{uri} cannot be reached: "):
+        fetch(uri, folder, Limits())
+
+
+@pytest.mark.parametrize("name", ["large.csv", "large.csv.gz"])
+def test_the_size_limit_holds_for_what_comes_out(
+    name: str, folder: Path, csv_file: Callable[..., str]
+) -> None:
+    body = b"x" * 3_000_000
+    uri = csv_file(gzip.compress(body) if name.endswith(".gz") else body, name)
+    problem = problem_with(uri, folder, Limits(max_source_bytes=2_000_000))
+    assert problem == Problem(
+        "source_too_large",
+        f"{uri} is larger than 2,000,000 bytes; split it, or raise SEEDING_MAX_SOURCE_BYTES",
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(CONTENT)[:-4], b"not gzip", gzip.compress(CONTENT)[:12] + b"\xff" * 20],
+    ids=["cut off", "not gzip", "garbled"],
+)
+def test_a_damaged_gzip_file_is_said_so(
+    body: bytes, folder: Path, csv_file: Callable[..., str]
+) -> None:
+    uri = csv_file(body, "damaged.csv.gz")
+    problem = problem_with(uri, folder)
+    assert problem.code == "damaged_gzip"
+    assert problem.message.startswith(f"{uri} is not a complete gzip file: ")
+
+
+def test_source_and_rejects_may_both_lie_on_s3(workspace: Workspace, s3_bucket: str) -> None:
+    client = boto3.client("s3")
+    client.put_object(Bucket=s3_bucket, Key="in.csv", Body=CONTENT + b"2,,1\n")
+    on_s3 = Workspace(workspace.store, Storage(f"s3://{s3_bucket}/seeding"), workspace.limits)
+    source = f"s3://{s3_bucket}/in.csv"
+    report = seed_from_csv(on_s3, CsvRequest(PATH, source), run_id="run-1").report
+    assert report.rejects_uri == f"s3://{s3_bucket}/seeding/rejects/run-1.csv"
+    stored = client.get_object(Bucket=s3_bucket, Key="seeding/rejects/run-1.csv")["Body"].read()
+    assert stored.decode("utf-8-sig") == (
+        'review_id,body,stars,_row,_errors\r\n2,,1,2,"body: is required, but the cell is empty"\r\n'
+    )
+
+
+def test_a_storage_that_cannot_be_written_makes_nothing(
+    workspace: Workspace, csv_file: Callable[..., str], s3_bucket: str
+) -> None:
+    lost = Workspace(workspace.store, Storage("s3://no-such-bucket-anywhere"), workspace.limits)
+    source = csv_file(CONTENT + b"2,,1\n")
+    with pytest.raises(StorageUnavailableError, match="the storage cannot be written"):
+        seed_from_csv(lost, CsvRequest(PATH, source), run_id="run-1")
+
+
+@contextmanager
+def _as_someone_else() -> Iterator[None]:
+    """Where the tests run as root, who may read everything, go on as nobody for a while."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+class _Pages(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        name = self.path.split("?")[0]
+        pages = {"/reviews.csv": CONTENT, "/reviews.csv.gz": gzip.compress(CONTENT)}
+        self.send_response(403 if name == "/forbidden.csv" else 200 if name in pages else 404)
+        self.send_header("Content-Length", str(len(pages.get(name, b""))))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(pages.get(name, b""))
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web_server() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Pages)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -1,0 +1,202 @@
+"""The store makes itself, knows its revision, and matches its migrations, on both databases."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import IntegrityError
+
+from tasks_lib.errors import (
+    StoreOutdatedError,
+    StoreTooNewError,
+    StoreUnavailableError,
+    UsageError,
+)
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.store.engine import LATEST_REVISION, Store
+from tasks_lib.store.migrations.upgrade import scripts
+from tasks_lib.store.tables import Table, TaskGroupRow
+
+
+def test_a_fresh_store_is_made_at_the_latest_revision(database_url: str) -> None:
+    store = Store.open(database_url)
+    with store.engine.connect() as connection:
+        tables = set(inspect(connection).get_table_names())
+    assert store.revision() == LATEST_REVISION
+    assert tables == {*Table.metadata.tables, "alembic_version"}
+    store.close()
+
+
+def test_the_latest_revision_is_the_last_migration() -> None:
+    assert scripts().get_heads() == [LATEST_REVISION]
+
+
+def test_the_migrations_make_the_tables_of_the_models(database_url: str) -> None:
+    store = Store.open(database_url)
+    with store.engine.begin() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Table.metadata) == []
+        migrated = _reflected(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+        Table.metadata.drop_all(connection)
+        Table.metadata.create_all(connection)
+        assert migrated == _reflected(connection)
+    store.close()
+
+
+def test_stores_opened_at_the_same_moment_are_made_once(database_url: str) -> None:
+    def open_and_close(_: int) -> str | None:
+        store = Store.open(database_url)
+        revision = store.revision()
+        store.close()
+        return revision
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(open_and_close, range(8))) == [LATEST_REVISION] * 8
+
+
+def test_an_older_store_asks_for_the_upgrade(database_url: str) -> None:
+    _set_revision(database_url, "0000")
+    with pytest.raises(StoreOutdatedError, match=r"has revision 0000.*run: seeding db upgrade"):
+        Store.open(database_url)
+
+
+def test_a_newer_store_is_refused(database_url: str) -> None:
+    _set_revision(database_url, "9999")
+    with pytest.raises(StoreTooNewError, match="has revision 9999, made by a later release"):
+        Store.open(database_url)
+
+
+def test_sqlite_runs_in_wal_with_foreign_keys(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'seeding.db'}")
+    with store.engine.connect() as connection:
+        pragmas = [
+            connection.scalar(text(f"PRAGMA {name}"))
+            for name in ("journal_mode", "foreign_keys", "busy_timeout", "synchronous")
+        ]
+    assert pragmas == ["wal", 1, 60_000, 1]
+    store.close()
+
+
+def test_a_locked_sqlite_store_says_so_after_the_time_out(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'seeding.db'}"
+    holder = Store.open(url)
+    waiter = Store.open(url, busy_timeout_seconds=0.1)
+    with (
+        holder.write(),
+        pytest.raises(StoreUnavailableError, match="cannot be used: database is locked"),
+        waiter.write(),
+    ):
+        pass
+    holder.close()
+    waiter.close()
+
+
+def test_an_unreachable_server_is_one_sentence_without_the_password() -> None:
+    url = "postgresql+psycopg://someone:secret@127.0.0.1:1/store"
+    with pytest.raises(StoreUnavailableError) as caught:
+        Store.open(url)
+    assert "postgresql+psycopg://someone:***@127.0.0.1:1/store cannot be used" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "SEEDING_DATABASE_URL is not a database URL"),
+        ("sqlite://", "must name a file"),
+        ("mysql://host/db", "begins with 'mysql'; expected sqlite:///path or postgresql"),
+    ],
+)
+def test_an_address_of_no_store_is_a_usage_error(url: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Store.open(url)
+
+
+def test_an_error_rolls_everything_back(workspace: Workspace) -> None:
+    def rename_and_fail() -> None:
+        with workspace.store.write() as session:
+            session.execute(text("UPDATE pipelines SET name = 'changed'"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        rename_and_fail()
+    with workspace.store.read() as session:
+        assert session.scalar(text("SELECT name FROM pipelines")) == "label-reviews"
+
+
+@pytest.mark.parametrize(
+    ("statement", "constraint"),
+    [
+        pytest.param(
+            "INSERT INTO tasks (pipeline_id, group_id, row, status, predefined) "
+            "VALUES (1, 1, 1, 'pending', '{}')",
+            "group_id, tasks.row|uq_tasks_group_id_row",
+            id="a row makes two tasks",
+        ),
+        pytest.param(
+            "INSERT INTO tasks (pipeline_id, group_id, row, status, predefined) "
+            "VALUES (2, 1, 2, 'pending', '{}')",
+            "FOREIGN KEY|fk_tasks_group_id_pipeline_id",
+            id="a task in another pipeline than its group",
+        ),
+        pytest.param(
+            "INSERT INTO task_groups (pipeline_id, kind, seed_key, source, created_at, "
+            "task_count, rejected_count) VALUES (1, 'csv', 'k', 's', '2026-01-01', 0, 0)",
+            "seed_key|uq_task_groups_pipeline_id_seed_key",
+            id="two groups for one seed key",
+        ),
+        pytest.param(
+            "UPDATE tasks SET status = 'lost'", "ck_tasks_status", id="a status that is none"
+        ),
+    ],
+)
+def test_the_database_refuses_what_must_never_happen(
+    workspace: Workspace, statement: str, constraint: str
+) -> None:
+    with workspace.store.write() as session:
+        session.add(
+            TaskGroupRow(
+                pipeline_id=1,
+                kind="csv",
+                seed_key="k",
+                source="s",
+                created_at=datetime(2026, 1, 1, tzinfo=UTC),
+            )
+        )
+        session.flush()
+        session.execute(
+            text(
+                "INSERT INTO tasks (pipeline_id, group_id, row, status, predefined) "
+                "VALUES (1, 1, 1, 'pending', '{}')"
+            )
+        )
+    with pytest.raises(IntegrityError, match=constraint), workspace.store.write() as session:
+        session.execute(text(statement))
+
+
+def _reflected(connection: Connection) -> dict[str, object]:
+    """Return all that the database knows of each table, as text, for comparing."""
+    inspector = inspect(connection)
+    return {
+        table: [
+            sorted(map(str, inspector.get_columns(table))),
+            inspector.get_pk_constraint(table),
+            sorted(map(str, inspector.get_unique_constraints(table))),
+            sorted(map(str, inspector.get_foreign_keys(table))),
+            sorted(map(str, inspector.get_check_constraints(table))),
+            sorted(map(str, inspector.get_indexes(table))),
+        ]
+        for table in Table.metadata.tables
+    }
+
+
+def _set_revision(database_url: str, revision: str) -> None:
+    store = Store.open(database_url)
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :n"), {"n": revision})
+    store.close()
