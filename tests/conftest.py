@@ -1,19 +1,17 @@
 """What the tests bring along: a PostgreSQL server, an S3 server, and fresh workspaces on them."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
-import httpx
 import psycopg
 import pytest
 
+from servers import answers, free_port, wait_until
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.intake.limits import Limits
 from tasks_lib.operations import queries
@@ -113,12 +111,18 @@ def s3_bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def workspace(database_url: str, tmp_path: Path) -> Iterator[Workspace]:
+def catalogue_file(tmp_path: Path) -> Path:
+    """The catalogue of these tests."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(CATALOGUE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def workspace(database_url: str, catalogue_file: Path, tmp_path: Path) -> Iterator[Workspace]:
     """A workspace on an empty store of either kind, with the catalogue of these tests applied."""
     store = Store.open(database_url)
-    catalogue = tmp_path / "catalogue.yaml"
-    catalogue.write_text(CATALOGUE, encoding="utf-8")
-    apply_catalogue(store, catalogue)
+    apply_catalogue(store, catalogue_file)
     yield Workspace(store, Storage((tmp_path / "files").as_uri()), Limits())
     store.close()
 
@@ -139,27 +143,3 @@ def csv_file(tmp_path: Path) -> Callable[[str | bytes], str]:
         return str(path)
 
     return write
-
-
-def free_port() -> int:
-    """Return a port on loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(url: str) -> bool:
-    """Tell whether an HTTP server answers at all."""
-    try:
-        httpx.get(url, timeout=1)
-    except httpx.HTTPError:
-        return False
-    return True
-
-
-def wait_until(condition: Callable[[], bool], *, seconds: float) -> None:
-    """Return once ``condition`` holds; fail after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} seconds in vain"
-        time.sleep(0.05)

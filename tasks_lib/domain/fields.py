@@ -5,8 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
-from pydantic import Field as Setting
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field as Setting, model_validator
 
 from tasks_lib.domain.names import is_invisible, visible
 

@@ -268,10 +268,10 @@ def test_a_file_that_cannot_be_read_says_why(
 def test_an_unclosed_quote_does_not_take_the_rows_before_it(block_bytes: int) -> None:
     stream = io.BytesIO(b'a,b\n1,2\n3,4\n5,"6\n7,8\n')
     reader = CsvReader(Utf8Stream(stream), LIMITS, block_bytes=block_bytes)
+    blocks = reader.blocks()
     rows: list[int] = []
     with pytest.raises(SourceProblemError, match="row 3: the quote that opens"):
-        for block in reader.blocks():
-            rows.extend(block.numbers.to_pylist())
+        rows.extend(number for block in blocks for number in block.numbers.to_pylist())
     assert rows == [1, 2]
 
 
@@ -285,16 +285,19 @@ TABLES = st.integers(1, 4).flatmap(
 
 @given(
     rows=TABLES,
-    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
-    ending=st.sampled_from(["\n", "\r\n", "\r"]),
+    # Where a row ends in LF alone, Python's writer leaves a bare CR unquoted, unless told.
+    style=st.sampled_from(
+        [(csv.QUOTE_MINIMAL, "\r\n"), *((csv.QUOTE_ALL, end) for end in ("\n", "\r\n", "\r"))]
+    ),
     delimiter=st.sampled_from([",", ";", "\t"]),
     block_bytes=st.sampled_from([1, 3, 16, 2**20]),
 )
 @settings(deadline=None)
 def test_what_the_csv_module_writes_we_read_back(
-    rows: list[list[str]], quoting: int, ending: str, delimiter: str, block_bytes: int
+    rows: list[list[str]], style: tuple[int, str], delimiter: str, block_bytes: int
 ) -> None:
     text = io.StringIO(newline="")
+    quoting, ending = style
     writer = csv.writer(text, quoting=quoting, lineterminator=ending, delimiter=delimiter)
     header = [f"c{index}" for index in range(len(rows[0]))]
     writer.writerow(header)

@@ -1,0 +1,174 @@
+"""The flow: its run's name and end, its artifacts and events, and what a retry does."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prefect.events.worker import EventsWorker
+
+from flows.seed_from_csv import seed_from_csv
+from tasks_lib.domain.report import SourceRejectedError
+from tasks_lib.errors import NotFoundError, UsageError
+from tasks_lib.operations import queries
+from tasks_lib.operations.workspace import open_workspace
+from tasks_lib.settings import read_settings
+
+CsvFile = Callable[..., str]
+PATH = "acme/reviews/label-reviews"
+GOOD = "review_id,body,stars\n001,one,5\nNA, two ,\n"
+MIXED = "review_id,body,stars\n1,one,5\n2,,9\n"
+
+pytestmark = pytest.mark.usefixtures("flow_workspace")
+
+
+def run_flow(*arguments: Any, **options: Any) -> Any:
+    """Run the flow and return its end state."""
+    return seed_from_csv(*arguments, **options, return_state=True)
+
+
+def run_of(prefect: httpx.Client, state: Any) -> Any:
+    return prefect.get(f"/flow_runs/{state.state_details.flow_run_id}").json()
+
+
+def artifacts_of(prefect: httpx.Client, run: Any) -> list[tuple[str, str]]:
+    """Return type and data of the run's artifacts, in the order in which they were made."""
+    chosen = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
+    found = prefect.post("/artifacts/filter", json=chosen).json()
+    found.sort(key=lambda artifact: artifact["created"])
+    return [(artifact["type"], artifact["data"]) for artifact in found]
+
+
+def events_of(prefect: httpx.Client, name: str, source: str) -> list[Any]:
+    """Return the events of this name that tell of this source, once there is any."""
+    EventsWorker.instance().wait_until_empty()
+    deadline = time.monotonic() + 20
+    while True:
+        chosen = {"filter": {"event": {"name": [name]}}, "limit": 50}
+        events = prefect.post("/events/filter", json=chosen).json()["events"]
+        found = [event for event in events if event["payload"]["source"] == source]
+        if found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
+
+
+def test_a_good_file_completes_with_its_report_artifacts_and_event(
+    prefect: httpx.Client, csv_file: CsvFile
+) -> None:
+    source = csv_file(GOOD)
+    state = run_flow(PATH, source)
+    report = {
+        "group_id": 1,
+        "pipeline_id": 1,
+        "created": 2,
+        "rejected": 0,
+        "already_seeded": 0,
+        "dry_run": False,
+        "source": source,
+        "rejects_uri": None,
+        "errors": [],
+    }
+    run = run_of(prefect, state)
+    assert (state.name, state.message) == ("Completed", "'reviews.csv' created 2 tasks in group 1.")
+    assert state.result() == report
+    assert run["name"] == f"csv reviews.csv -> {PATH}"
+    ((kind, summary),) = artifacts_of(prefect, run)
+    assert kind == "markdown"
+    assert summary.startswith(
+        "## Seeded\n\n'reviews.csv' created 2 tasks in group 1.\n\n| | |\n| --- | --- |\n"
+        f"| Pipeline | {PATH} (1) |\n| Source | `{source}` |\n| Rows read | 2 |\n| Created | 2 |\n"
+        "| Rejected | 0 |\n| Group | 1 |\n| Time | "
+    )
+    (event,) = events_of(prefect, "seeding.group.created", source)
+    assert event["resource"] == {
+        "prefect.resource.id": "seeding.pipeline.1",
+        "prefect.resource.name": PATH,
+    }
+    assert [
+        (related["prefect.resource.role"], related["prefect.resource.id"])
+        for related in event["related"]
+        if related["prefect.resource.id"].startswith("seeding.")
+    ] == [("project", "seeding.project.1"), ("organization", "seeding.organization.1")]
+    assert event["payload"] == {
+        "group_id": 1, "pipeline_id": 1, "created": 2, "rejected": 0, "source": source,
+    }  # fmt: skip
+
+
+def test_a_rejected_file_fails_in_one_sentence_with_the_rows_as_a_table(
+    prefect: httpx.Client, csv_file: CsvFile, tmp_path: Path
+) -> None:
+    source = csv_file(MIXED)
+    state = run_flow("1", source)
+    sentence = (
+        "'reviews.csv' was rejected, nothing was created: 1 row rejected; "
+        "row 2, body: is required, but the cell is empty (and 1 more)."
+    )
+    run = run_of(prefect, state)
+    assert (state.name, state.message) == ("Failed", sentence)
+    assert run["name"] == f"csv reviews.csv -> {PATH}"
+    summary, table, link = artifacts_of(prefect, run)
+    assert (summary[0], summary[1].splitlines()[:3]) == ("markdown", ["## Rejected", "", sentence])
+    assert (table[0], json.loads(table[1])) == (
+        "table",
+        [
+            {"row": 2, "field": "body", "code": "required",
+             "why": "is required, but the cell is empty"},
+            {"row": 2, "field": "stars", "code": "above_maximum",
+             "why": "'9' is above the maximum 5"},
+        ],
+    )  # fmt: skip
+    rejects = (tmp_path / "seeding" / "files").as_uri() + f"/rejects/{run['id']}.csv"
+    assert link == ("markdown", f"[{run['id']}.csv]({rejects})")
+    logs = {"logs": {"flow_run_id": {"any_": [run["id"]]}}}
+    messages = [log["message"] for log in prefect.post("/logs/filter", json=logs).json()]
+    assert "Traceback" not in "".join(messages)
+    (event,) = events_of(prefect, "seeding.group.rejected", source)
+    assert event["payload"]["rejected"] == 1
+
+
+def test_from_python_a_rejection_is_an_error_that_carries_the_report(
+    prefect: httpx.Client, csv_file: CsvFile
+) -> None:
+    with pytest.raises(SourceRejectedError) as caught:
+        seed_from_csv(PATH, csv_file(MIXED))
+    assert caught.value.report.rejected == 1
+
+
+def test_bad_rows_are_skipped_on_request(prefect: httpx.Client, csv_file: CsvFile) -> None:
+    state = run_flow(PATH, csv_file(MIXED), on_error="skip-rows")
+    assert state.message == "'reviews.csv' created 1 task in group 1, 1 row rejected."
+
+
+def test_a_rehearsal_leaves_its_report_and_no_group(
+    prefect: httpx.Client, csv_file: CsvFile
+) -> None:
+    state = run_flow(PATH, csv_file(GOOD), dry_run=True)
+    assert state.message == "'reviews.csv' would create 2 tasks."
+    with open_workspace(read_settings()) as workspace:
+        run_id = str(state.state_details.flow_run_id)
+        kept = queries.find_report(workspace.store, run_id)
+        assert (kept is not None and kept.created, kept is not None and kept.dry_run) == (2, True)
+        assert queries.list_groups(workspace.store, PATH) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("acme/reviews/nothing", "x.csv"), NotFoundError, "there is no pipeline"),
+        ((PATH, "x.csv", "reject-file", False, False, None, "--"), UsageError, "the delimiter"),
+    ],
+)
+def test_a_wrong_parameter_fails_in_one_sentence(
+    prefect: httpx.Client, arguments: tuple[Any, ...], error: type[Exception], message: str
+) -> None:
+    state = run_flow(*arguments)
+    assert (state.name, str(state.message).startswith(message)) == ("Failed", True)
+    with pytest.raises(error, match=message):
+        state.result()
+
+
+def test_the_pipelines_number_may_be_a_number(prefect: httpx.Client, csv_file: CsvFile) -> None:
+    assert run_flow(1, csv_file(GOOD)).result()["created"] == 2

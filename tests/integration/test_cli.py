@@ -1,0 +1,252 @@
+"""The command line as a person and as a program meet it, on the embedded defaults."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks_lib.cli import run
+
+PATH = "acme/reviews/label-reviews"
+GOOD = "review_id,body,stars\n001,one,5\nNA, two ,\n"
+BAD = "review_id,body,stars\n1,one,9\n"
+
+
+class Seeding:
+    """Runs commands in this process and returns exit status, standard output and error."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        self._capsys.readouterr()
+        status = run(arguments)
+        captured = self._capsys.readouterr()
+        return status, captured.out, captured.err
+
+    def json(self, *arguments: str) -> tuple[int, Any]:
+        status, out, _ = self(*arguments, "--json")
+        return status, json.loads(out)
+
+
+@pytest.fixture
+def seeding(capsys: pytest.CaptureFixture[str]) -> Seeding:
+    return Seeding(capsys)
+
+
+@pytest.fixture
+def applied(seeding: Seeding, catalogue_file: Path) -> Seeding:
+    assert seeding("apply", str(catalogue_file)) == (0, f"created    {PATH} (1)\n", "")
+    return seeding
+
+
+def test_applying_twice_changes_nothing(applied: Seeding, catalogue_file: Path) -> None:
+    expected = {"pipelines": [{"id": 1, "path": PATH, "outcome": "unchanged"}]}
+    assert applied.json("apply", str(catalogue_file)) == (0, expected)
+
+
+def test_the_template_is_the_header_that_is_accepted(applied: Seeding, tmp_path: Path) -> None:
+    header = "review_id,body,stars\r\n"
+    target = tmp_path / "template.csv"
+    assert applied("template", PATH) == (0, header, "")
+    assert applied("template", "1", "-o", str(target)) == (0, "", "")
+    assert target.read_bytes() == header.encode()
+    assert applied.json("template", "1") == (
+        0,
+        {"pipeline_id": 1, "columns": ["review_id", "body", "stars"], "template": header},
+    )
+
+
+def test_seeding_prints_the_report(applied: Seeding, csv_file: Callable[..., str]) -> None:
+    source = csv_file(GOOD)
+    assert applied.json("seed", "csv", PATH, source) == (
+        0,
+        {
+            "group_id": 1,
+            "pipeline_id": 1,
+            "created": 2,
+            "rejected": 0,
+            "already_seeded": 0,
+            "dry_run": False,
+            "source": source,
+            "rejects_uri": None,
+            "errors": [],
+        },
+    )
+    assert applied("seed", "csv", "1", source) == (
+        0,
+        "'reviews.csv' was seeded before: group 1 holds its 2 tasks, so nothing was created. "
+        f"Pipeline: {PATH}.\n",
+        "",
+    )
+
+
+def test_a_rejected_file_exits_with_1_and_shows_what_is_wrong(
+    applied: Seeding, csv_file: Callable[..., str], tmp_path: Path
+) -> None:
+    source = csv_file(BAD)
+    status, out, err = applied("seed", "csv", PATH, source)
+    assert status == 1
+    assert err == (
+        "'reviews.csv' was rejected, nothing was created: 1 row rejected; "
+        "row 1, stars: '9' is above the maximum 5.\n"
+    )
+    table, where = out.splitlines()[:2], out.splitlines()[-1]
+    assert [line.split() for line in table] == [
+        ["row", "field", "code", "what", "is", "wrong"],
+        ["1", "stars", "above_maximum", "'9'", "is", "above", "the", "maximum", "5"],
+    ]
+    home = (tmp_path / "seeding" / "files").as_uri()
+    assert where.startswith(
+        f"Rejected rows, to be corrected and seeded as they are: {home}/rejects/"
+    )
+    status, report = applied.json("seed", "csv", PATH, source)
+    assert (status, report["errors"]) == (
+        1,
+        [
+            {
+                "row": 1,
+                "field": "stars",
+                "code": "above_maximum",
+                "message": "'9' is above the maximum 5",
+            }
+        ],
+    )
+
+
+def test_options_reach_the_intake(applied: Seeding, csv_file: Callable[..., str]) -> None:
+    content = "review_id;body;stars\n1;café;\n".encode("cp1252") + b"2;x;7\n"
+    options = ("--delimiter", ";", "--encoding", "cp1252", "--on-error", "skip-rows")
+    source = csv_file(content)
+    status, rehearsal = applied.json("seed", "csv", PATH, source, *options, "--dry-run")
+    assert (status, rehearsal["created"], rehearsal["dry_run"]) == (0, 1, True)
+    assert applied.json("seed", "csv", PATH, source, *options)[1]["created"] == 1
+    again = applied.json("seed", "csv", PATH, source, *options, "--allow-duplicate")
+    assert again[1]["created"] == 1
+    assert [task["fields"]["body"] for task in applied.json("tasks", "list", PATH)[1]] == [
+        "café",
+        "café",
+    ]
+
+
+def test_groups_and_tasks_are_listed_and_shown(
+    applied: Seeding, csv_file: Callable[..., str]
+) -> None:
+    source = csv_file(GOOD)
+    applied("seed", "csv", PATH, source)
+    status, (group,) = applied.json("groups", PATH)
+    created_at = group.pop("created_at")
+    assert (status, group) == (
+        0,
+        {"id": 1, "pipeline_id": 1, "kind": "csv", "source": source, "tasks": 2, "rejected": 0},
+    )
+    second = {
+        "id": 2,
+        "pipeline_id": 1,
+        "group_id": 1,
+        "status": "pending",
+        "fields": {"review_id": "NA", "body": " two ", "stars": None},
+        "created_at": created_at,
+        "origin": {"kind": "csv", "source": source, "row": 2},
+    }
+    assert applied.json("tasks", "show", "2") == (0, second)
+    assert applied.json("tasks", "list", "1", "--group", "1")[1][1] == second
+    assert applied.json("tasks", "list", "1", "--group", "2") == (0, [])
+    assert applied.json("tasks", "list", "1", "--status", "finished") == (0, [])
+    assert len(applied.json("tasks", "list", "1", "--limit", "1")[1]) == 1
+    shown = applied("tasks", "show", "2")[1]
+    assert "  review_id: NA\n  body:  two \n  stars: null\n" in shown
+    assert "2     pending  1      2    " in applied("tasks", "list", "1")[1]
+    assert "1      csv   2" in applied("groups", "1")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("bogus",), 'Unknown command "bogus".'),
+        (("seed", "csv", "1"), 'parameter SOURCE requires an argument'),
+        (("seed", "csv", "1", "x", "--on-error", "shrug"), '"shrug"'),
+        (("groups", "2"), "there is no pipeline '2'; name one by its number or as"),
+        (("groups", "acme/reviews/label-review"), f"did you mean '{PATH}'?"),
+        (("tasks", "show", "99"), "there is no task 99"),
+        (("tasks", "list", "1", "--limit", "0"), "the limit is 0; it must be at least 1"),
+        (("apply", "/no/such/file.yaml"), "/no/such/file.yaml cannot be read: No such file"),
+    ],
+)  # fmt: skip
+def test_a_wrong_request_exits_with_2_and_one_sentence(
+    applied: Seeding, arguments: tuple[str, ...], message: str
+) -> None:
+    status, out, err = applied(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+    status, document = applied.json(*arguments)
+    assert (status, list(document), list(document["error"])) == (
+        2, ["error"], ["code", "message"],
+    )  # fmt: skip
+
+
+def test_a_catalogue_that_would_break_tasks_is_refused_with_1(
+    applied: Seeding, csv_file: Callable[..., str], catalogue_file: Path
+) -> None:
+    applied("seed", "csv", PATH, csv_file(GOOD))
+    narrower = catalogue_file.read_text(encoding="utf-8").replace("max: 5", "max: 4")
+    catalogue_file.write_text(narrower, encoding="utf-8")
+    assert applied("apply", str(catalogue_file)) == (
+        1,
+        "",
+        f"error: {catalogue_file} would break existing tasks, nothing was changed: "
+        f"pipeline {PATH}: field 'stars' would get a narrower max: 5 to 4\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status", "message"),
+    [
+        ("SEEDING_DATABASE_URL", "postgresql+psycopg://x@127.0.0.1:1/y", 3, "Connection refused"),
+        ("SEEDING_MAX_ERRORS", "many", 2, "SEEDING_MAX_ERRORS: Input should be a valid integer"),
+        ("SEEDING_HOME", "/proc/none", 3, "the folder of /proc/none/seeding.db cannot be made"),
+    ],
+)
+def test_settings_that_lead_nowhere_say_so(
+    seeding: Seeding,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    status: int,
+    message: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+    found, out, err = seeding("groups", "1")
+    assert (found, out) == (status, "")
+    assert message in err
+
+
+def test_the_store_is_upgraded_on_request(seeding: Seeding) -> None:
+    assert seeding.json("db", "upgrade") == (0, {"before": None, "after": "0001"})
+    assert seeding("db", "upgrade") == (0, "The store is at revision 0001 (was: 0001).\n", "")
+
+
+def test_deployed_without_a_server_exits_with_3(
+    applied: Seeding, csv_file: Callable[..., str]
+) -> None:
+    status, _, err = applied("seed", "csv", PATH, csv_file(GOOD), "--deployed")
+    assert (status, err) == (
+        3,
+        "error: no Prefect server is configured; set PREFECT_API_URL, or start one with: make up\n",
+    )
+
+
+def test_the_installed_command_is_this_one(applied: Seeding) -> None:
+    command = Path(sys.executable).with_name("seeding")
+    found = subprocess.run([command, "groups", PATH], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (
+        0,
+        "This pipeline has no task groups yet.\n",
+        "",
+    )
