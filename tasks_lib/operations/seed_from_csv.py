@@ -1,7 +1,7 @@
 """Seed a pipeline from a CSV file: each row makes one task, all together or none, once.
 
 The rows are checked and written in one pass, in one transaction that is committed when the last row
-has been seen; docs/exactly-once.md tells why. The group's row, unique by the content's hash, is
+has been seen; docs/design.md tells why. The group's row, unique by the content's hash, is
 written first, so that of two runs with the same file the second waits and then finds the group.
 """
 

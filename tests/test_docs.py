@@ -1,0 +1,87 @@
+"""The documents name what is there, all of it, and their commands run as typed."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tasks_lib.cli import app, run
+from tasks_lib.domain import events
+from tasks_lib.domain.fields import CONSTRAINTS, FieldType
+from tasks_lib.domain.problems import CODES
+from tasks_lib.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
+
+
+def commands_of(page: Path) -> list[str]:
+    """Return the lines of a page's shell blocks that call our command."""
+    blocks = "".join(BLOCK.findall(page.read_text(encoding="utf-8")))
+    return [line for line in blocks.splitlines() if line.startswith(".venv/bin/seeding ")]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if commands_of(page)], ids=lambda p: p.name
+)
+def test_every_command_runs_as_typed(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    commands = commands_of(page)
+    statuses = [run(shlex.split(command)[1:]) for command in commands]
+    assert dict(zip(commands, statuses, strict=True)) == dict.fromkeys(commands, 0)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    targets = [target for target, _ in LINK.findall(page.read_text(encoding="utf-8"))]
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+def test_the_reference_explains_every_error_code_and_no_other() -> None:
+    section = REFERENCE.split("## Error codes")[1].split("## Events")[0]
+    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE)) == CODES
+
+
+def test_the_reference_explains_every_setting_and_no_other() -> None:
+    section = REFERENCE.split("## Settings")[1].split("## Error codes")[0]
+    documented = re.findall(r"^\| `SEEDING_(\w+)` \| .+ \| (.+) \|$", section, re.MULTILINE)
+    settings = Settings.model_fields.items()
+    assert documented == [(name.upper(), field.description) for name, field in settings]
+
+
+def test_the_reference_names_every_command_and_no_other() -> None:
+    section = REFERENCE.split("## Commands")[1].split("## Report")[0]
+    documented = set(
+        re.findall(r"^\| `seeding ([a-z ]+?)(?: [A-Z\[].*)?` \|", section, re.MULTILINE)
+    )
+    assert documented == set(command_names())
+
+
+def command_names() -> list[str]:
+    """Return every command that can be run, with the group that it belongs to."""
+    names = []
+    for name in app:
+        if not name.startswith("-"):
+            below = [sub for sub in app[name] if not sub.startswith("-")]
+            names.extend([f"{name} {sub}" for sub in below] or [name])
+    return names
+
+
+def test_the_reference_names_every_event() -> None:
+    names = {value for name, value in vars(events).items() if name.startswith("GROUP_")}
+    assert set(re.findall(r"`(seeding\.group\.\w+)`", REFERENCE)) == names
+
+
+def test_the_catalogue_page_names_every_type_and_constraint() -> None:
+    page = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"`(\w+)`", page))
+    assert {*FieldType, *CONSTRAINTS} <= words
