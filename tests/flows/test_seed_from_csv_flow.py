@@ -1,6 +1,8 @@
 """The flow: its run's name and end, its artifacts and events, and what a retry does."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,14 +10,17 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect import flow
 from prefect.events.worker import EventsWorker
 
 from flows.seed_from_csv import seed_from_csv
 from tasks_lib.domain.report import SourceRejectedError
 from tasks_lib.errors import NotFoundError, UsageError
+from tasks_lib.intake.csv_intake import Progress
 from tasks_lib.operations import queries
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
+from tasks_lib.steps.artifacts import ProgressArtifact
 
 CsvFile = Callable[..., str]
 PATH = "acme/reviews/label-reviews"
@@ -172,3 +177,50 @@ def test_a_wrong_parameter_fails_in_one_sentence(
 
 def test_the_pipelines_number_may_be_a_number(prefect: httpx.Client, csv_file: CsvFile) -> None:
     assert run_flow(1, csv_file(GOOD)).result()["created"] == 2
+
+
+def drawn(prefect: httpx.Client, at: list[float], *percentages: int) -> list[tuple[str, float]]:
+    """Draw progress in a flow run, by a clock that shows ``at``; return the bars left on it."""
+    clock = iter(at)
+
+    @flow
+    def load() -> None:
+        artifact = ProgressArtifact("s3://inbox/large.csv", clock=lambda: next(clock))
+        for percent in percentages:
+            artifact(Progress(bytes_read=percent, bytes_total=100, rows=1_000 * percent))
+        if percentages[-1] == 100:
+            artifact.finish()
+
+    run = run_of(prefect, load(return_state=True))
+    chosen = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
+    found = prefect.post("/artifacts/filter", json=chosen).json()
+    return [(artifact["description"], artifact["data"]) for artifact in found]
+
+
+def test_a_long_load_shows_one_progress_bar_that_is_updated_and_filled(
+    prefect: httpx.Client,
+) -> None:
+    assert drawn(prefect, [0, 1.9, 2.1, 2.1, 3.0], 10, 25, 30) == [
+        ("large.csv: 25,000 rows read", 25)
+    ]
+    assert drawn(prefect, [0, 2.1, 2.1, 4.2, 4.2, 4.3], 25, 75, 100) == [
+        ("large.csv: 75,000 rows read", 100)
+    ]
+
+
+def test_a_short_load_shows_no_progress_bar(prefect: httpx.Client) -> None:
+    assert drawn(prefect, [0, 0.5, 1.0], 50, 100) == []
+
+
+def test_with_a_server_configured_the_command_records_a_flow_run_and_prints_only_json(
+    prefect: httpx.Client, prefect_api: str, csv_file: CsvFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    source = csv_file("review_id,body,stars\n1,one,5\n", "by-command.csv")
+    command = [Path(sys.executable).with_name("seeding"), "seed", "csv", PATH, source, "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, json.loads(ended.stdout)["created"]) == (0, 1)
+    assert "Finished in state Completed" in ended.stderr
+    chosen = {"flow_runs": {"name": {"any_": [f"csv by-command.csv -> {PATH}"]}}}
+    runs = prefect.post("/flow_runs/filter", json=chosen).json()
+    assert [run["state_name"] for run in runs] == ["Completed"]
