@@ -21,13 +21,12 @@ import pyarrow.csv
 
 from tasks_lib.domain.names import counted, shortened, visible
 from tasks_lib.domain.problems import Problem, SourceProblemError
+from tasks_lib.intake.csv_records import Record, end_of_plain_rows, records
 from tasks_lib.intake.encodings import ByteReader
 from tasks_lib.intake.limits import Limits
 
 BLOCK_BYTES: Final = 2**20
 _HEADER_BYTES: Final = 2**14
-_QUOTE, _LF, _CR = b'"\n\r'
-_NO_LIMIT: Final = 2**31 - 1
 _BINARY_STARTS: Final = {
     b"PK\x03\x04": "an Excel workbook or a ZIP archive",
     b"PAR1": "a Parquet file",
@@ -77,14 +76,13 @@ class CsvReader:
     delimiter: str = ","
     encoding: str = "utf-8"
     block_bytes: int = BLOCK_BYTES
-    columns: list[str] = field(init=False)
+    columns: list[str] = field(init=False, default_factory=list)
     _pending: bytes = field(init=False, default=b"")
     _at_end: bool = field(init=False, default=False)
     _row: int = field(init=False, default=0)
     _consumed: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        csv.field_size_limit(_NO_LIMIT)  # our own limits say which row, and in a sentence
         self.columns = self._read_header()
 
     def blocks(self) -> Iterator[RowBlock]:
@@ -97,7 +95,7 @@ class CsvReader:
     def _next_block(self) -> RowBlock | None:
         """Read on, and return the whole rows at hand; None when not even one is whole yet."""
         self._fill(self.block_bytes)
-        end = _end_of_plain_rows(self._pending, self.delimiter, at_end=self._at_end)
+        end = end_of_plain_rows(self._pending, self.delimiter, at_end=self._at_end)
         block = self._parse_fast(self._pending[:end]) if end else None
         if block is None and end != 0:
             data = self._pending[:end]
@@ -128,7 +126,7 @@ class CsvReader:
         place = "the header" if row is None else f"row {row:,}"
         lines = io.StringIO(data.decode("latin-1"), newline="")
         cells = next(csv.reader(lines, delimiter=self.delimiter))
-        if next(_records(data, self.delimiter, is_final=True), None) is not None:
+        if next(records(data, self.delimiter, is_final=True), None) is not None:
             message = (
                 f"{place} is larger than {self.limits.max_row_bytes:,} bytes; "
                 "raise SEEDING_MAX_ROW_BYTES if that is meant"
@@ -140,36 +138,31 @@ class CsvReader:
         return SourceProblemError(Problem("unclosed_quote", message, row, column))
 
     def _column_name(self, index: int) -> str | None:
-        columns: list[str] = getattr(self, "columns", [])
-        return columns[index] if index < len(columns) else None
-
-    # The header
+        return self.columns[index] if index < len(self.columns) else None
 
     def _read_header(self) -> list[str]:
         self._fill(_HEADER_BYTES)
-        self._check_is_text()
-        while True:
-            record, end = self._first_record()
-            if record is not None:
-                break
+        _check_is_text(self._pending)
+        while (header := self._first_record()) is None:
             if len(self._pending) > self.limits.max_row_bytes or self._at_end:
                 raise self._unreadable_rest(self._pending, None)
-            self._fill(_HEADER_BYTES)
-        self._advance(end, 0)
-        self._check_width(record)
-        return record
+            self._fill(len(self._pending))
+        self._advance(header.end, 0)
+        columns = [self._header_cell(cell) for cell in header.cells or []]
+        self._check_width(columns)
+        return columns
 
-    def _first_record(self) -> tuple[list[str] | None, int]:
-        records = _records(self._pending, self.delimiter, is_final=self._at_end)
-        for record in records:
+    def _first_record(self) -> Record | None:
+        """Return the first record that is not a blank line; None when it is not all there yet."""
+        for record in records(self._pending, self.delimiter, is_final=self._at_end):
             if record.cells is None:
                 message = "the header has text after the closing quote of a quoted cell"
                 raise SourceProblemError(Problem("text_after_quote", message))
             if record.cells:
-                return [self._header_cell(cell) for cell in record.cells], record.end
+                return record
         if self._at_end and not self._pending.strip(b"\r\n"):
             raise SourceProblemError(Problem("empty_file", "the file is empty: no header, no rows"))
-        return None, 0
+        return None
 
     def _header_cell(self, cell: str) -> str:
         try:
@@ -179,18 +172,6 @@ class CsvReader:
             message = f"the header cannot be read: {reason}"
             raise SourceProblemError(Problem("invalid_encoding", message)) from None
 
-    def _check_is_text(self) -> None:
-        for start, kind in _BINARY_STARTS.items():
-            if self._pending.startswith(start):
-                message = f"the file is {kind}, not CSV; export it as CSV first"
-                raise SourceProblemError(Problem("not_csv", message))
-        if b"\0" in self._pending[:4]:
-            message = (
-                "the file begins with NUL characters, so it is no CSV text; if it is UTF-16 "
-                "without a byte order mark, give the encoding utf-16-le or utf-16-be"
-            )
-            raise SourceProblemError(Problem("not_csv", message))
-
     def _check_width(self, columns: list[str]) -> None:
         if len(columns) > self.limits.max_columns:
             message = (
@@ -198,17 +179,8 @@ class CsvReader:
                 "allowed; raise SEEDING_MAX_COLUMNS if that is meant"
             )
             raise SourceProblemError(Problem("too_many_columns", message))
-        if len(columns) > 1:
-            return
-        for delimiter, name in _OTHER_DELIMITERS.items():
-            if delimiter != self.delimiter and delimiter in columns[0]:
-                message = (
-                    f"the header is one cell with {name} in it: {shortened(columns[0])}; "
-                    f"the delimiter seems to be {delimiter!r}, not {self.delimiter!r}"
-                )
-                raise SourceProblemError(Problem("wrong_delimiter", message))
-
-    # The fast lane
+        if len(columns) == 1:
+            _check_delimiter(columns[0], self.delimiter)
 
     def _parse_fast(self, data: bytes) -> RowBlock | None:
         """Parse whole rows in which quotes are well placed; None when anything is odd."""
@@ -239,15 +211,13 @@ class CsvReader:
         numbers = pa.array(np.arange(self._row + 1, self._row + 1 + table.num_rows))
         return RowBlock(numbers, columns, [], 0, self._consumed + len(data))
 
-    # The careful lane
-
     def _parse_carefully(self, data: bytes, *, is_final: bool) -> tuple[RowBlock, int]:
         """Parse row by row; return the block and how many bytes it took."""
         numbers: list[int] = []
         rows: list[list[str]] = []
         bad: list[BadRow] = []
         blank, end, row = 0, 0, self._row
-        for record in _records(data, self.delimiter, is_final=is_final):
+        for record in records(data, self.delimiter, is_final=is_final):
             end = record.end
             if record.cells == []:
                 blank += 1
@@ -268,7 +238,7 @@ class CsvReader:
         block = RowBlock(pa.array(numbers, pa.int64()), columns, bad, blank, self._consumed + end)
         return block, end
 
-    def _checked(self, record: "_Record", row: int) -> tuple[list[str], list[Problem]]:
+    def _checked(self, record: Record, row: int) -> tuple[list[str], list[Problem]]:
         """Return a record's cells as text, and what is wrong with them."""
         if record.cells is None:
             raw = next(csv.reader(io.StringIO(record.raw, newline=""), delimiter=self.delimiter))
@@ -333,84 +303,29 @@ class CsvReader:
         raise AssertionError(f"{raw!r} is UTF-8")
 
 
-@dataclass(frozen=True)
-class _Record:
-    """A record of the careful lane, each byte as one Latin-1 character.
-
-    ``cells`` is None where text follows a closing quote. ``end`` is where the next record starts.
-    """
-
-    cells: list[str] | None
-    raw: str
-    end: int
-
-
-def _records(data: bytes, delimiter: str, *, is_final: bool) -> Iterator[_Record]:
-    """Yield the whole records of ``data``; one that is not whole is left unless ``is_final``.
-
-    A quote that is never closed ends the records before it, even when ``is_final``.
-    """
-    text = data.decode("latin-1")
-    position = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal position
-        for line in io.StringIO(text, newline=""):
-            position += len(line)
-            yield line
-
-    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
-    while True:
-        start = position
-        cells: list[str] | None
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            if "unexpected end" in str(error):
-                return
-            cells = None
-        # A CR at the very end may be half of a CRLF.
-        if position == len(text) and not is_final and not text.endswith("\n"):
-            return
-        yield _Record(cells, text[start:position], position)
+def _check_is_text(start: bytes) -> None:
+    """Raise SourceProblemError for a file whose first bytes say that it is something else."""
+    for signature, kind in _BINARY_STARTS.items():
+        if start.startswith(signature):
+            message = f"the file is {kind}, not CSV; export it as CSV first"
+            raise SourceProblemError(Problem("not_csv", message))
+    if b"\0" in start[:4]:
+        message = (
+            "the file begins with NUL characters, so it is no CSV text; if it is UTF-16 "
+            "without a byte order mark, give the encoding utf-16-le or utf-16-be"
+        )
+        raise SourceProblemError(Problem("not_csv", message))
 
 
-def _end_of_plain_rows(data: bytes, delimiter: str, *, at_end: bool) -> int | None:
-    """Return where the last whole row ends; None when a quote before it stands where none should.
-
-    In plain data the odd quotes open a cell or are the second of a doubled pair, the even ones
-    close a cell or are the first of a pair; so what precedes and follows them is known, and a line
-    break lies outside of quotes when an even number of quotes precedes it.
-    """
-    characters = np.frombuffer(data, dtype=np.uint8)
-    quotes = np.flatnonzero(characters == _QUOTE)
-    end = len(data) if at_end and len(quotes) % 2 == 0 else _last_line_end(data, quotes)
-    if end == 0 and at_end:
-        return None
-    edges = (ord(delimiter), _QUOTE, _LF, _CR)
-    within = quotes[: np.searchsorted(quotes, end)]
-    opening, closing = within[0::2], within[1::2]
-    before = characters[opening[opening > 0] - 1]
-    after = characters[closing[closing < len(data) - 1] + 1]
-    is_plain = np.isin(before, edges).all() and np.isin(after, edges).all()
-    return end if is_plain else None
-
-
-def _last_line_end(data: bytes, quotes: "np.ndarray[tuple[int], np.dtype[np.intp]]") -> int:
-    """Return the end of the last line break before which an even number of quotes stands."""
-    limit = len(data)
-    while limit > 0:
-        # A CR that is the last byte may be half of a CRLF.
-        position = max(data.rfind(b"\n", 0, limit), data.rfind(b"\r", 0, min(limit, len(data) - 1)))
-        if position < 0:
-            return 0
-        preceding = int(np.searchsorted(quotes, position))
-        if preceding % 2 == 0:
-            return position + 1
-        limit = int(quotes[preceding - 1])
-    return 0
+def _check_delimiter(header: str, delimiter: str) -> None:
+    """Raise SourceProblemError for a header of one cell that holds other delimiters."""
+    for other, name in _OTHER_DELIMITERS.items():
+        if other != delimiter and other in header:
+            message = (
+                f"the header is one cell with {name} in it: {shortened(header)}; "
+                f"the delimiter seems to be {other!r}, not {delimiter!r}"
+            )
+            raise SourceProblemError(Problem("wrong_delimiter", message))
 
 
 def _has_empty_row(lengths: list[pa.Array]) -> bool:
