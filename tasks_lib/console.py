@@ -1,5 +1,6 @@
 """How the command line speaks: tables and sentences for people, one JSON document for programs."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -10,11 +11,10 @@ from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingC
 from rich.table import Table
 from rich.text import Text
 
-from tasks_lib.domain.names import counted
+from tasks_lib.domain.names import counted, display_name
 from tasks_lib.domain.report import Report
 from tasks_lib.errors import SeedingError
 from tasks_lib.intake.csv_intake import OnProgress, Progress
-from tasks_lib.intake.sources import display_name
 from tasks_lib.operations.queries import Group, Task
 
 _ERRORS_SHOWN: Final = 10
@@ -94,7 +94,7 @@ def print_task(task: Task) -> None:
     table.add_row("created", f"{task.created_at:%Y-%m-%d %H:%M:%S} UTC")
     table.add_row("from", Text(f"{task.origin.kind}, row {task.origin.row}, {task.origin.source}"))
     out.print(table)
-    for name, value in orjson.loads(task.fields).items():
+    for name, value in json.loads(task.fields).items():
         out.print(Text.assemble((f"  {name}: ", "bold"), _shown(value)))
 
 
@@ -107,7 +107,7 @@ def task_document(task: Task) -> dict[str, Any]:
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from datetime import timedelta
 from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
@@ -11,16 +10,20 @@ from tasks_lib.domain.fields import Field, FieldSource, FieldType, check_name
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.domain.values import check_bounds_of
 
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_MAX_DURATION_SECONDS: Final = 366 * 86_400
 
 
-def _duration_seconds(text: object) -> object:
-    """Turn ``30m``, ``2h``, ``1d`` or ``90s`` into seconds; anything else is left to pydantic."""
-    if isinstance(text, str) and (match := re.fullmatch(r"([1-9][0-9]*)([smhd])", text.strip())):
-        return int(timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds())
-    if isinstance(text, int) and not isinstance(text, bool) and text > 0:
-        return text
-    raise ValueError(f"{text!r} is not a duration such as 90s, 30m, 2h or 1d")
+def _duration_seconds(duration: object) -> object:
+    """Turn ``30m``, ``2h``, ``1d``, ``90s`` or a number of seconds into seconds."""
+    text = f"{duration}s" if type(duration) is int else str(duration).strip()
+    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
+    if match is None:
+        raise ValueError(f"{duration!r} is not a duration such as 90s, 30m, 2h or 1d")
+    seconds = int(match[1]) * _UNIT_SECONDS[match[2]]
+    if seconds > _MAX_DURATION_SECONDS:
+        raise ValueError(f"{duration!r} is longer than a year")
+    return seconds
 
 
 class _Entry(BaseModel):

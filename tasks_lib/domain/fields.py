@@ -1,6 +1,8 @@
 """A pipeline's fields: their types, and the constraints that each type knows."""
 
+import math
 import re
+import warnings
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
@@ -106,6 +108,11 @@ class Field(BaseModel):
                     f"field {self.name!r}: {constraint!r} is not known for type "
                     f"{self.type.value!r}, only for {known}"
                 )
+        if (self.min_length or 0) > (self.max_length or math.inf):
+            raise ValueError(
+                f"field {self.name!r}: min_length {self.min_length} is above "
+                f"max_length {self.max_length}"
+            )
         self._check_options()
         self._check_pattern()
         return self
@@ -122,8 +129,10 @@ class Field(BaseModel):
         if self.pattern is None:
             return
         try:
-            re.compile(self.pattern)
-        except re.error as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # a pattern that a later Python may read otherwise
+                re.compile(self.pattern)
+        except (re.error, OverflowError, RecursionError, Warning) as error:
             raise ValueError(
                 f"field {self.name!r}: pattern {self.pattern!r} is no regular expression: {error}"
             ) from None

@@ -4,7 +4,17 @@ import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_INVISIBLE_CATEGORIES = {"Cc", "Cf", "Co", "Cn", "Zl", "Zp"}
+_INVISIBLE_CATEGORIES = {
+    "Cc": "control character",
+    "Cf": "format character",
+    "Cn": "unassigned character",
+    "Co": "private use character",
+    "Cs": "half of a surrogate pair",
+    "Zl": "line separator",
+    "Zp": "paragraph separator",
+}
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and signs by their category that are drawn as nothing."""
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
@@ -26,25 +36,35 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     return f"; did you mean {visible(suggestion)}?" if suggestion is not None else ""
 
 
-def visible(text: str) -> str:
-    """Quote ``text`` and name the characters in it that a person would not see."""
-    hidden = sorted({character for character in text if is_invisible(character)})
-    if not hidden:
-        return f"'{text}'"
+def visible(text: str, limit: int = 80) -> str:
+    """Quote ``text``, cut after ``limit`` characters, and name what cannot be seen in it."""
     shown = "".join(
-        f"<U+{ord(character):04X}>" if is_invisible(character) else character for character in text
+        f"<U+{ord(character):04X}>" if is_invisible(character) else character
+        for character in text[:limit]
     )
-    names = ", ".join(
-        f"U+{ord(character):04X} {unicodedata.name(character, 'control character').lower()}"
-        for character in hidden
-    )
-    return f"'{shown}' (with {names})"
+    notes = [
+        f"U+{ord(character):04X} {_name_of(character)}"
+        for character in sorted({character for character in text if is_invisible(character)})
+    ]
+    if unicodedata.normalize("NFC", text) != text:
+        notes.append("accents as characters of their own")
+    if len(text) > limit:
+        shown += "..."
+        notes.insert(0, f"{len(text):,} characters")
+    return f"'{shown}' (with {', '.join(notes[:5])})" if notes else f"'{shown}'"
 
 
 def is_invisible(character: str) -> bool:
     """Tell whether a character looks like nothing, or like a plain space without being one."""
     category = unicodedata.category(character)
-    return category in _INVISIBLE_CATEGORIES or (category == "Zs" and character != " ")
+    if category in _INVISIBLE_CATEGORIES or character in _BLANKS:
+        return True
+    return category == "Zs" and character != " "
+
+
+def display_name(uri: str) -> str:
+    """Return the last part of a path or URL, without a query: what a person calls the file."""
+    return uri.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
 
 
 def shortened(value: str, limit: int = 60) -> str:
@@ -57,6 +77,11 @@ def shortened(value: str, limit: int = 60) -> str:
 def counted(number: int, noun: str) -> str:
     """Return ``1 task``, ``2,000 tasks``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _name_of(character: str) -> str:
+    fallback = _INVISIBLE_CATEGORIES.get(unicodedata.category(character), "")
+    return unicodedata.name(character, fallback).lower()
 
 
 def _fold(name: str) -> str:

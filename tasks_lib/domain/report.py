@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks_lib.domain.names import counted, shortened
+from tasks_lib.domain.names import counted, display_name, shortened
 from tasks_lib.domain.problems import Problem
 from tasks_lib.errors import RejectedError
 
@@ -58,7 +58,7 @@ class Report(BaseModel):
     @property
     def sentence(self) -> str:
         """What happened, for a person, in one sentence."""
-        name = shortened(self.source.rsplit("/", 1)[-1], 80)
+        name = shortened(display_name(self.source), 80)
         if self.already_seeded:
             return (
                 f"{name} was seeded before: group {self.group_id} holds its "
@@ -68,9 +68,9 @@ class Report(BaseModel):
             rows = f" {counted(self.rejected, 'row')} rejected;" if self.rejected else ""
             first = f"{self.errors[0]}".rstrip(".")
             more = len(self.errors) - 1
-            others = f" (and {more}{'' if more < MAX_INLINE_ERRORS - 1 else ' or more'} more)"
-            suffix = others if more else ""
-            return f"{name} was rejected, nothing was created:{rows} {first}{suffix}."
+            at_least = "at least " if len(self.errors) == MAX_INLINE_ERRORS else ""
+            others = f" (and {at_least}{more} more)" if more else ""
+            return f"{name} was rejected, nothing was created:{rows} {first}{others}."
         verb = "would create" if self.dry_run else "created"
         skipped = f", {counted(self.rejected, 'row')} rejected" if self.rejected else ""
         place = f" in group {self.group_id}" if self.group_id is not None else ""

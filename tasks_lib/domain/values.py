@@ -22,14 +22,19 @@ FALSE_SPELLINGS: Final = frozenset({"false", "no", "n", "0"})
 OPTION_SEPARATOR: Final = ";"
 MAX_JSON_DEPTH: Final = 64
 _INTEGER_LIMIT: Final = 2**63
+_OUT_OF_RANGE: Final = "outside the range of a 64-bit number"
 
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_URL: Final = re.compile(r"https?://[^\s/?#]+(?:[/?#]\S*)?", re.IGNORECASE)
+_LONG_EXPONENT: Final = re.compile(r"[eE][+-]?[0-9]{4}")
+_URL: Final = re.compile(
+    r"https?://[^\s\x00-\x1f\x7f/?#]+(?:[/?#][^\s\x00-\x1f\x7f]*)?", re.IGNORECASE
+)
+_NUL_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _DATETIME: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
-    r"(?:Z|[+-][0-9]{2}:[0-9]{2})?"
+    rf"{_DATE.pattern}[T ]{_TIME}(?::[0-5][0-9](?:\.[0-9]{{1,6}})?)?(?:Z|[+-]{_TIME})?"
 )
 
 Reader = Callable[[str], str]
@@ -61,6 +66,11 @@ def read_empty(field: Field) -> str:
     if field.required:
         raise ValueProblemError("required", "is required, but the cell is empty")
     return "null"
+
+
+def order_of(field_type: FieldType) -> Callable[[str], Any]:
+    """Return the function that makes values of an ordered type comparable, from their text."""
+    return _ORDERS[field_type]
 
 
 def check_bounds_of(field: Field) -> None:
@@ -97,7 +107,7 @@ def _text_reader(field: Field) -> Reader:
 
 
 def _integer_reader(field: Field) -> Reader:
-    check_bounds = _bounds_check(field, int)
+    check_bounds = _bounds_check(field)
 
     def read(text: str) -> str:
         if not _INTEGER.fullmatch(text) or not -_INTEGER_LIMIT <= int(text) < _INTEGER_LIMIT:
@@ -120,17 +130,22 @@ def _why_no_integer(text: str) -> str:
 
 
 def _number_reader(field: Field) -> Reader:
-    check_bounds = _bounds_check(field, Decimal)
+    check_bounds = _bounds_check(field)
 
     def read(text: str) -> str:
         if not _NUMBER.fullmatch(text):
             _refuse("invalid_number", text, "is not a number such as 12.5, -3 or 1e6")
-        if not math.isfinite(float(text)):
-            _refuse("invalid_number", text, "is too large for a 64-bit number")
+        if not _is_in_range(text):
+            _refuse("invalid_number", text, f"is {_OUT_OF_RANGE}")
         check_bounds(text)
         return text
 
     return read
+
+
+def _is_in_range(number: str) -> bool:
+    """Tell whether a 64-bit float reaches as far; a long exponent is none of its numbers'."""
+    return not _LONG_EXPONENT.search(number) and math.isfinite(float(number))
 
 
 def _boolean_reader(_: Field) -> Reader:
@@ -146,15 +161,13 @@ def _boolean_reader(_: Field) -> Reader:
 
 
 def _date_reader(field: Field) -> Reader:
-    check_bounds = _bounds_check(field, date.fromisoformat)
+    check_bounds = _bounds_check(field)
 
     def read(text: str) -> str:
-        try:
-            if not _DATE.fullmatch(text):
-                raise ValueError("is not a date written YYYY-MM-DD")
-            date.fromisoformat(text)
-        except ValueError as error:
-            _refuse("invalid_date", text, _as_clause(error))
+        if not _DATE.fullmatch(text):
+            _refuse("invalid_date", text, "is not a date written YYYY-MM-DD")
+        if not _is_in_calendar(text):
+            _refuse("invalid_date", text, "is no day of the calendar")
         check_bounds(text)
         return f'"{text}"'
 
@@ -162,19 +175,25 @@ def _date_reader(field: Field) -> Reader:
 
 
 def _datetime_reader(field: Field) -> Reader:
-    check_bounds = _bounds_check(field, _instant)
+    check_bounds = _bounds_check(field)
 
     def read(text: str) -> str:
-        try:
-            if not _DATETIME.fullmatch(text):
-                raise ValueError("is not a date and time written YYYY-MM-DDTHH:MM:SS")
-            datetime.fromisoformat(text)
-        except ValueError as error:
-            _refuse("invalid_datetime", text, _as_clause(error))
+        if not _DATETIME.fullmatch(text):
+            _refuse("invalid_datetime", text, "is not a date and time like 2026-11-23T13:45:00Z")
+        if not _is_in_calendar(text[:10]):
+            _refuse("invalid_datetime", text, "is on no day of the calendar")
         check_bounds(text)
         return f'"{text}"'
 
     return read
+
+
+def _is_in_calendar(day: str) -> bool:
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        return False
+    return True
 
 
 def _instant(text: str) -> datetime:
@@ -199,6 +218,8 @@ def _multi_select_reader(field: Field) -> Reader:
 
     def read(text: str) -> str:
         chosen = _json_options(text) if text.startswith("[") else text.split(OPTION_SEPARATOR)
+        if not chosen:
+            _refuse("not_an_option", text, "names no option; leave the cell empty for that")
         for option in chosen:
             if option not in options:
                 _refuse("not_an_option", option, _options_hint(option, options))
@@ -212,7 +233,7 @@ def _multi_select_reader(field: Field) -> Reader:
 def _json_options(text: str) -> list[str]:
     try:
         chosen = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         chosen = None
     if not isinstance(chosen, list) or not all(isinstance(option, str) for option in chosen):
         _refuse("not_an_option", text, "begins like a JSON array but is not one of strings")
@@ -244,33 +265,53 @@ def _has_host(url: str) -> bool:
         return False
 
 
-def _json_reader(_: Field) -> Reader:
+def _json_reader(field: Field) -> Reader:
     def read(text: str) -> str:
-        try:
-            document = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
-            if _depth(document) > MAX_JSON_DEPTH:
-                raise ValueError(f"is nested deeper than {MAX_JSON_DEPTH} levels")
-            json.dumps(document, ensure_ascii=False).encode()
-        except RecursionError:
+        document = _parsed(text)
+        if _depth(document) > MAX_JSON_DEPTH:
             _refuse("invalid_json", text, f"is nested deeper than {MAX_JSON_DEPTH} levels")
-        except UnicodeEncodeError:
-            _refuse("invalid_json", text, "holds half of a surrogate pair")
-        except ValueError as error:
-            _refuse("invalid_json", text, f"is not valid JSON: {error}")
-        if "\\u0000" in text:
+        if _NUL_ESCAPE.search(text):
             _refuse("invalid_json", text, "holds a NUL character")
+        if document is None and field.required:
+            raise ValueProblemError("required", "is required, but the cell says null")
         # A valid document has control characters between its tokens only, where a space is as good.
         return re.sub(r"[\t\r\n]", " ", text)
 
     return read
 
 
+def _parsed(text: str) -> Any:
+    try:
+        document = json.loads(
+            text,
+            object_pairs_hook=_unique_keys,
+            parse_constant=_no_constant,
+            parse_float=_in_range,
+            parse_int=_in_range,
+        )
+        json.dumps(document, ensure_ascii=False).encode()
+    except RecursionError:
+        _refuse("invalid_json", text, f"is nested deeper than {MAX_JSON_DEPTH} levels")
+    except UnicodeEncodeError:
+        _refuse("invalid_json", text, "holds half of a surrogate pair")
+    except ValueError as error:
+        _refuse("invalid_json", text, f"is not valid JSON: {error}")
+    return document
+
+
+def _in_range(number: str) -> str:
+    """Refuse what readers of JSON would turn into infinity; the text itself is what is stored."""
+    if not _is_in_range(number):
+        raise ValueError(f"the number {shortened(number, 20)} is {_OUT_OF_RANGE}")
+    return number
+
+
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
+    document: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in document:
+            raise ValueError(f"the key {shortened(key)} stands twice in one object")
+        document[key] = value
     return document
 
 
@@ -291,15 +332,16 @@ def _depth(document: Any) -> int:
     return depth
 
 
-def _bounds_check(field: Field, parse: Callable[[str], Any]) -> Callable[[str], None]:
+def _bounds_check(field: Field) -> Callable[[str], None]:
     """Return a check of ``min`` and ``max`` that compares exactly, in the type's own order."""
-    lowest = parse(field.min) if field.min is not None else None
-    highest = parse(field.max) if field.max is not None else None
+    order = order_of(field.type)
+    lowest = order(field.min) if field.min is not None else None
+    highest = order(field.max) if field.max is not None else None
 
     def check(text: str) -> None:
         if lowest is None and highest is None:
             return
-        value = parse(text)
+        value = order(text)
         if lowest is not None and value < lowest:
             _refuse("below_minimum", text, f"is below the minimum {field.min}")
         if highest is not None and value > highest:
@@ -308,15 +350,16 @@ def _bounds_check(field: Field, parse: Callable[[str], Any]) -> Callable[[str], 
     return check
 
 
-def _as_clause(error: ValueError) -> str:
-    reason = str(error)
-    return reason if reason.startswith("is ") else f"is not in the calendar: {reason}"
-
-
 def _refuse(code: str, text: str, reason: str) -> NoReturn:
     raise ValueProblemError(code, f"{shortened(text)} {reason}")
 
 
+_ORDERS: Final[dict[FieldType, Callable[[str], Any]]] = {
+    FieldType.INTEGER: int,
+    FieldType.NUMBER: Decimal,
+    FieldType.DATE: date.fromisoformat,
+    FieldType.DATETIME: _instant,
+}
 _READERS: Final[dict[FieldType, Callable[[Field], Reader]]] = {
     FieldType.TEXT: _text_reader,
     FieldType.LONG_TEXT: _text_reader,

@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
+from tasks_lib.domain.names import display_name
 from tasks_lib.domain.problems import Problem, SourceProblemError
 from tasks_lib.intake.limits import Limits
 from tasks_lib.intake.transports import explained, filesystem_of, local_path
@@ -48,11 +49,6 @@ def fetch(uri: str, folder: Path, limits: Limits) -> SourceFile:
             path = folder / "source"
             _copy(uri, path, limits)
         return _hashed(uri, path, limits)
-
-
-def display_name(uri: str) -> str:
-    """Return the last part of a path or URL, without a query: what a person calls the file."""
-    return uri.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
 
 
 def is_gzip(uri: str) -> bool:

@@ -3,9 +3,11 @@
 from typing import Any
 
 from tasks_lib.domain.catalogue import Pipeline, PipelineEntry
-from tasks_lib.domain.fields import CONSTRAINTS, Field, FieldSource
+from tasks_lib.domain.fields import CONSTRAINTS, Field, FieldSource, FieldType
+from tasks_lib.domain.values import order_of
 
 _AT_LEAST = frozenset({"min", "min_length"})
+_BOUNDS = frozenset({"min", "max"})
 _SETS = frozenset({"options", "content_types"})
 
 
@@ -40,29 +42,22 @@ def _narrowed(before: Field, after: Field) -> list[str]:
         reasons.append("would become required")
     for constraint in CONSTRAINTS:
         old, new = getattr(before, constraint), getattr(after, constraint)
-        if old != new and not _is_wider(constraint, old, new):
+        if old != new and not _is_wider(constraint, old, new, after.type):
             reasons.append(f"would get a narrower {constraint}: {_shown(old)} to {_shown(new)}")
     return reasons
 
 
-def _is_wider(constraint: str, old: Any, new: Any) -> bool:
+def _is_wider(constraint: str, old: Any, new: Any, field_type: FieldType) -> bool:
     if new is None:
         return True
     if old is None or constraint == "pattern":
         return False
     if constraint in _SETS:
         return set(old) <= set(new)
-    if constraint in _AT_LEAST:
-        return _order(new) <= _order(old)
-    return _order(new) >= _order(old)
-
-
-def _order(bound: Any) -> tuple[float, str]:
-    """Order bounds of one type: numbers as numbers, ISO dates as their text."""
-    try:
-        return float(bound), ""
-    except ValueError:
-        return 0.0, bound
+    order = order_of(field_type) if constraint in _BOUNDS else int
+    is_lower = order(new) <= order(old)
+    is_same = order(new) == order(old)
+    return is_same or is_lower == (constraint in _AT_LEAST)
 
 
 def _shown(bound: object) -> str:

@@ -12,9 +12,8 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from tasks_lib.domain.names import counted
+from tasks_lib.domain.names import counted, display_name
 from tasks_lib.intake.csv_intake import Progress
-from tasks_lib.intake.sources import display_name
 from tasks_lib.operations.seed_from_csv import Seeded
 
 _SECONDS_BETWEEN_UPDATES = 2.0

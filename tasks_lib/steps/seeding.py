@@ -16,9 +16,10 @@ from prefect.events import emit_event
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.events import group_event
+from tasks_lib.domain.names import display_name
 from tasks_lib.domain.problems import SourceProblemError
 from tasks_lib.errors import SeedingError
-from tasks_lib.intake.sources import SourceFile, display_name
+from tasks_lib.intake.sources import SourceFile
 from tasks_lib.operations import queries, seed_from_csv
 from tasks_lib.operations.seed_from_csv import CsvRequest, Seeded
 from tasks_lib.operations.workspace import Workspace, open_workspace
