@@ -33,7 +33,7 @@ def seed_from_csv(
     on_error: BadRows = OnError.REJECT_FILE,
     dry_run: DryRun = False,
     allow_duplicate: AllowDuplicate = False,
-    encoding: Encoding = None,
+    encoding: Encoding = "",
     delimiter: Delimiter = ",",
 ) -> State[Any]:
     """Create one task for each row of a CSV file whose header matches the dataset fields.

@@ -13,7 +13,7 @@ from tasks_lib import console
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.report import Report, SourceRejectedError
 from tasks_lib.domain.statuses import OnError, TaskStatus
-from tasks_lib.errors import PrefectUnavailableError, SeedingError, UsageError
+from tasks_lib.errors import SeedingError, UsageError
 from tasks_lib.intake.template import csv_template
 from tasks_lib.operations import queries
 from tasks_lib.operations.apply_catalogue import apply_catalogue
@@ -127,7 +127,7 @@ def seed_csv(
     on_error: OnError = OnError.REJECT_FILE,
     dry_run: Annotated[bool, Flag] = False,
     allow_duplicate: Annotated[bool, Flag] = False,
-    encoding: str | None = None,
+    encoding: str = "",
     delimiter: str = ",",
     deployed: Annotated[bool, Flag] = False,
     json: Json = False,
@@ -265,20 +265,13 @@ def _run_csv_flow(parameters: dict[str, Any], pipeline: Pipeline) -> Report:
 
 
 def _run_deployed(name: str, parameters: dict[str, Any], store: Store) -> Report:
-    """Run the deployment and read the report that its run left in the store."""
+    """Run the deployment and return the report that its run left in the store."""
     from tasks_lib.steps import server  # noqa: PLC0415 - loads Prefect
 
     def tell(state: str) -> None:
         console.err.print(f"{name}: {state}", markup=False)
 
-    run_id, state = server.run_deployment(name, parameters, tell)
-    report = queries.find_report(store, str(run_id))
-    if report is None:
-        raise PrefectUnavailableError(
-            f"the flow run {run_id} ended as {state.name} and left no report in this store: "
-            f"{state.message or 'no message'}"
-        )
-    return report
+    return server.run_seeding(name, parameters, store, tell)[1]
 
 
 def _parameters(request: CsvRequest) -> dict[str, Any]:

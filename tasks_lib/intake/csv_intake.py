@@ -54,7 +54,7 @@ class CsvIntake:
         limits: Limits,
         *,
         delimiter: str = ",",
-        encoding: str | None = None,
+        encoding: str = "",
         on_progress: OnProgress = lambda _: None,
     ) -> None:
         self.good = 0

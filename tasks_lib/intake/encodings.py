@@ -33,7 +33,7 @@ class Utf8Stream:
     CSV reader finds it and reports its row and column. ``name`` is the encoding's canonical name.
     """
 
-    def __init__(self, file: BinaryIO, encoding: str | None = None) -> None:
+    def __init__(self, file: BinaryIO, encoding: str = "") -> None:
         start = file.read(4)
         self.name = _canonical(encoding) if encoding else _by_bom(start)
         self._file = file

@@ -34,14 +34,18 @@ KIND: Final = "csv"
 
 @dataclass(frozen=True)
 class CsvRequest:
-    """What to seed, from where, and how to take bad rows; ``delimiter`` may be the word tab."""
+    """What to seed, from where, and how to take bad rows.
+
+    An empty ``encoding`` means UTF-8, or what the file's byte order mark says; ``delimiter`` may be
+    the word tab.
+    """
 
     pipeline: str
     source: str
     on_error: OnError = OnError.REJECT_FILE
     dry_run: bool = False
     allow_duplicate: bool = False
-    encoding: str | None = None
+    encoding: str = ""
     delimiter: str = ","
 
     def __post_init__(self) -> None:

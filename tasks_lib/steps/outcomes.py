@@ -1,8 +1,9 @@
 """How steps and flows end: with their result, or with one sentence instead of a traceback."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
@@ -10,6 +11,7 @@ from prefect.states import Completed, Failed
 from tasks_lib.domain.report import Report, SourceRejectedError
 from tasks_lib.errors import SeedingError
 
+_ENGINE_LOGGERS: Final = ("prefect.flow_runs", "prefect.engine")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -17,17 +19,25 @@ R = TypeVar("R")
 def ends_in_a_sentence(function: Callable[P, R]) -> Callable[P, R]:
     """Make a flow that meets one of our own errors end as Failed with the error's sentence.
 
-    The error itself is the state's data, so that a caller in Python gets it raised.
+    The error itself is the state's data, so that a caller in Python gets it raised. So does the
+    engine in a worker's process, which would log it with a traceback; that is kept out of the logs.
     """
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> Any:
+        for name in _ENGINE_LOGGERS:
+            logging.getLogger(name).addFilter(_is_news)
         try:
             return function(*args, **kwargs)
         except SeedingError as error:
             return Failed(message=str(error), data=error)
 
     return run
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a log record is more than our own sentence again, with a traceback."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], SeedingError)
 
 
 def state_of(report: Report) -> State[Any]:

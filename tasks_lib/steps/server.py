@@ -11,7 +11,10 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
+from tasks_lib.domain.report import Report
 from tasks_lib.errors import PrefectUnavailableError
+from tasks_lib.operations import queries
+from tasks_lib.store.engine import Store
 
 _POLL_SECONDS: Final = 0.5
 
@@ -55,6 +58,26 @@ def run_deployment(
             ) from None
         run = client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
         return run.id, _wait(client, run.id, on_state)
+
+
+def run_seeding(
+    name: str,
+    parameters: dict[str, Any],
+    store: Store,
+    on_state: Callable[[str], None] = lambda _: None,
+) -> tuple[UUID, Report]:
+    """Run a seeding's deployment; return the run's id and the report that it left in the store.
+
+    Raises PrefectUnavailableError, with the run's last message, when it left none there.
+    """
+    run_id, state = run_deployment(name, parameters, on_state)
+    report = queries.find_report(store, str(run_id))
+    if report is None:
+        raise PrefectUnavailableError(
+            f"the flow run {run_id} ended as {state.name} and left no report in this store: "
+            f"{state.message or 'no message'}"
+        )
+    return run_id, report
 
 
 def _wait(client: SyncPrefectClient, run_id: UUID, on_state: Callable[[str], None]) -> State[Any]:

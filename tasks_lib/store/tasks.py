@@ -68,15 +68,13 @@ def _insert(session: Session, batches: Iterable[NewTasks], values: str) -> int:
     connection = session.connection().connection.driver_connection
     assert connection is not None  # noqa: S101
     start = "INSERT INTO tasks (pipeline_id, group_id, row, status, predefined) VALUES "
-    full = start + ",".join([values] * _SQLITE_ROWS)
     count = 0
     for rows, predefined in batches:
         pairs = list(zip(rows.to_pylist(), predefined.to_pylist(), strict=True))
-        whole = len(pairs) - len(pairs) % _SQLITE_ROWS
-        for first in range(0, whole, _SQLITE_ROWS):
-            parameters = chain.from_iterable(pairs[first : first + _SQLITE_ROWS])
-            connection.execute(full, tuple(parameters))
-        connection.executemany(start + values, pairs[whole:])
+        for first in range(0, len(pairs), _SQLITE_ROWS):
+            some = pairs[first : first + _SQLITE_ROWS]
+            statement = start + ",".join([values] * len(some))
+            connection.execute(statement, tuple(chain.from_iterable(some)))
         count += len(pairs)
     return count
 

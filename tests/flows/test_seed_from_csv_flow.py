@@ -163,7 +163,7 @@ def test_a_rehearsal_leaves_its_report_and_no_group(
     ("arguments", "error", "message"),
     [
         (("acme/reviews/nothing", "x.csv"), NotFoundError, "there is no pipeline"),
-        ((PATH, "x.csv", "reject-file", False, False, None, "--"), UsageError, "the delimiter"),
+        ((PATH, "x.csv", "reject-file", False, False, "", "--"), UsageError, "the delimiter"),
     ],
 )
 def test_a_wrong_parameter_fails_in_one_sentence(

@@ -15,7 +15,7 @@ LIMITS = Limits(max_cell_bytes=50, max_row_bytes=200, max_columns=5)
 
 
 def read(
-    data: bytes, *, delimiter: str = ",", encoding: str | None = None, block_bytes: int = 2**20
+    data: bytes, *, delimiter: str = ",", encoding: str = "", block_bytes: int = 2**20
 ) -> tuple[list[str], list[tuple[int, list[str]]], list[BadRow], int]:
     """Return the header, the good rows with their numbers, the bad rows, and the blank lines."""
     stream = Utf8Stream(io.BytesIO(data), encoding)

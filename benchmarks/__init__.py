@@ -1,0 +1,1 @@
+"""What the performance figures in docs/performance.md come from; nothing here is installed."""

@@ -1,0 +1,141 @@
+"""Fresh databases to load into, and what is in them afterwards; measures nothing itself."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+from sqlalchemy import create_engine, make_url, text
+
+from benchmarks.generate import write_catalogue
+from benchmarks.servers import Postgresql, postgresql
+from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.store.engine import Store
+from tasks_lib.store.task_groups import claim_group
+
+
+class Databases(Protocol):
+    """A maker of databases: its title for a table's heading, and what its loads need on PATH."""
+
+    title: str
+    programs: Path | None
+
+    @contextmanager
+    def fresh(self) -> Iterator[str]:
+        """Make an empty database, yield its URL, and drop it."""
+        ...
+
+
+@dataclass
+class PostgresqlDatabases:
+    """Databases of one PostgreSQL server."""
+
+    server: Postgresql
+
+    def __post_init__(self) -> None:
+        self._engine = create_engine(self.server.url, isolation_level="AUTOCOMMIT")
+        self._numbers = count(1)
+        self.programs: Path | None = self.server.programs
+        with self._engine.connect() as connection:
+            version = connection.scalar(text("SHOW server_version"))
+        self.title = f"PostgreSQL {version}"
+
+    @contextmanager
+    def fresh(self) -> Iterator[str]:
+        """Make an empty database; a checkpoint first, so that no load pays for the one before."""
+        name = f"load_{next(self._numbers)}"
+        self._execute(f"CREATE DATABASE {name}")
+        self._execute("CHECKPOINT")
+        os.sync()
+        try:
+            url = make_url(self.server.url).set(database=name)
+            yield url.render_as_string(hide_password=False)
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(text(statement))
+
+
+@dataclass
+class SqliteDatabases:
+    """Databases in files of one folder."""
+
+    folder: Path
+    programs: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.title = f"SQLite {sqlite3.sqlite_version}"
+
+    @contextmanager
+    def fresh(self) -> Iterator[str]:
+        """Name a database that does not exist yet, in a folder of its own."""
+        os.sync()
+        with TemporaryDirectory(dir=self.folder, prefix="sqlite-") as folder:
+            yield f"sqlite:///{folder}/load.db"
+
+
+@contextmanager
+def open_databases(kind: str, folder: Path) -> Iterator[Databases]:
+    """Start what ``kind``, postgresql or sqlite, needs, and stop it at the end."""
+    if kind == "sqlite":
+        yield SqliteDatabases(folder)
+        return
+    with postgresql(folder) as server:
+        yield PostgresqlDatabases(server)
+
+
+def make_store(url: str, *, with_group: bool) -> None:
+    """Make a store with the pipeline of the generated file; and a group to copy rows into.
+
+    Both have the id 1.
+    """
+    store = Store.open(url)
+    try:
+        with TemporaryDirectory() as folder:
+            catalogue = Path(folder, "catalogue.yaml")
+            write_catalogue(catalogue)
+            apply_catalogue(store, catalogue)
+        if with_group:
+            with store.write() as session:
+                claim_group(
+                    session,
+                    pipeline_id=1,
+                    kind="csv",
+                    seed_key="benchmark",
+                    source="benchmark",
+                    at=datetime.now(UTC),
+                )
+    finally:
+        store.close()
+
+
+def count_rows(url: str, table: str) -> int:
+    """Return how many rows ``table`` holds."""
+    return _query(url, f"SELECT count(*) FROM {table}")[0]
+
+
+def tasks_fingerprint(url: str) -> tuple[int, ...]:
+    """Return numbers that are the same for stores that hold the same tasks."""
+    length = "length(CAST(predefined AS text))"
+    return _query(
+        url,
+        f"SELECT count(*), sum(row), sum({length}), sum(row % 1009 * {length}), "
+        "min(pipeline_id), max(group_id) FROM tasks WHERE status = 'pending'",
+    )
+
+
+def _query(url: str, statement: str) -> tuple[int, ...]:
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return tuple(map(int, connection.execute(text(statement)).one()))
+    finally:
+        engine.dispose()

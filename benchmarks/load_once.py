@@ -1,0 +1,111 @@
+"""One load in a process of its own: measures its seconds and the process's peak memory.
+
+A fresh process for each load, because nobody seeds a file twice in a row: what a library sets up at
+its first use is counted. Imports, and what a loader prepares, are not.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+_REPOSITORY: Final = Path(__file__).parents[1]
+_OURS: Final = frozenset({"operation", "prefect_flow"})
+
+
+class Loader(Protocol):
+    """What a module of ``benchmarks.loaders`` is."""
+
+    def prepared(self, database_url: str, source: Path) -> Callable[[], object]:
+        """Return the load, ready to be called once."""
+        ...
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Hides pandas from our loads, which run as they are installed.
+
+    It is here for the comparison only, and Arrow would import it: 40 MB and 0.15 s a process.
+    """
+
+    def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
+        """Refuse pandas, and leave every other module to the finders after this one."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("No module named 'pandas'", name=fullname)
+        return None
+
+
+class Load(NamedTuple):
+    """What one load took."""
+
+    seconds: float
+    peak_bytes: int
+
+
+def load_once(loader: str, database_url: str, source: Path, *, environment: dict[str, str]) -> Load:
+    """Run ``benchmarks.loaders.<loader>`` in a new process; raise RuntimeError if it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.load_once", loader, database_url, str(source)],
+        cwd=_REPOSITORY,
+        env=environment | {"SEEDING_DATABASE_URL": database_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{loader} failed:\n{done.stdout}\n{done.stderr}")
+    return Load(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def loading_environment(
+    folder: Path, *, programs: Path | None, prefect_api_url: str
+) -> dict[str, str]:
+    """Return the environment of loads that keep their files in ``folder``."""
+    folders = [str(programs)] if programs is not None else []
+    path = os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
+    ours = ("PREFECT_", "SEEDING_", "DLT_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    return kept | {
+        "PATH": path,
+        "SEEDING_HOME": str(folder / "seeding"),
+        "PREFECT_API_URL": prefect_api_url,
+        "PREFECT_HOME": str(folder / "prefect"),
+        "DLT_DATA_DIR": str(folder / "dlt"),
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+    }
+
+
+def main(loader: str, database_url: str, source: str) -> None:
+    """Load, and print what it took as a line of JSON."""
+    if loader in _OURS:
+        sys.meta_path.insert(0, _WithoutPandas())
+    module: Loader = import_module(f"benchmarks.loaders.{loader}")
+    load = module.prepared(database_url, Path(source))
+    started = time.perf_counter()
+    load()
+    seconds = time.perf_counter() - started
+    print(json.dumps(Load(seconds, _peak_bytes())._asdict()))
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process ever held.
+
+    Linux's ru_maxrss counts whoever started the process as well, its VmHWM does not.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,20 @@
+"""Our operation, without Prefect: measures everything from opening the store to the commit."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmarks.generate import PIPELINE
+from tasks_lib.operations.seed_from_csv import CsvRequest, seed_from_csv
+from tasks_lib.operations.workspace import open_workspace
+from tasks_lib.settings import Settings
+
+
+def prepared(database_url: str, source: Path) -> Callable[[], object]:
+    """Return the seeding of the source."""
+    return partial(_seed, Settings(database_url=database_url), CsvRequest(PIPELINE, str(source)))
+
+
+def _seed(settings: Settings, request: CsvRequest) -> None:
+    with open_workspace(settings) as workspace:
+        seed_from_csv(workspace, request, run_id="benchmark")

@@ -1,0 +1,33 @@
+"""The rows as our operation sends them to the database, for the baselines; measures nothing itself.
+
+A baseline gets them for nothing: read, checked and shaped before its clock starts.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from benchmarks.generate import dataset_fields
+from tasks_lib.intake.csv_intake import CsvIntake
+from tasks_lib.intake.limits import Limits
+from tasks_lib.intake.sources import fetch
+
+COLUMNS: Final = "pipeline_id, group_id, row, status, predefined"
+COPY_OPTIONS: Final = r"FORMAT csv, DELIMITER E'\x02', QUOTE E'\x01'"
+SEPARATOR: Final = "\x02"
+_BEFORE: Final = f"1{SEPARATOR}1{SEPARATOR}"
+_BETWEEN: Final = f"{SEPARATOR}pending{SEPARATOR}"
+
+
+def write_shaped(source: Path, target: Path) -> None:
+    """Write the rows of ``source`` to ``target`` as the first group's tasks."""
+    with TemporaryDirectory() as folder, target.open("wb") as file:
+        found = fetch(str(source), Path(folder), Limits())
+        with CsvIntake(found, dataset_fields(), Limits()) as intake:
+            for rows, values in intake.batches():
+                row_texts = pc.cast(rows, pa.string())
+                lines = pc.binary_join_element_wise(_BEFORE, row_texts, _BETWEEN, values, "\n", "")
+                file.write(memoryview(lines.buffers()[2]))

@@ -1,0 +1,148 @@
+"""``make demo``: a CSV file becomes tasks through a real deployment, twice, and nothing doubles."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import orjson
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_KEY,
+    PREFECT_API_URL,
+    temporary_settings,
+)
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from deployments.entry_point import exit_status, out
+from deployments.local_stack import LocalStack, local_stack
+from deployments.manifest import ROOT
+from tasks_lib.domain.report import Report, SourceRejectedError
+from tasks_lib.errors import SeedingError
+from tasks_lib.operations import queries
+from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.operations.queries import Task
+from tasks_lib.operations.workspace import Workspace, open_workspace
+from tasks_lib.settings import read_settings
+from tasks_lib.steps.server import run_seeding
+
+PIPELINE: Final = "acme/reviews/label-reviews"
+DEPLOYMENT: Final = "seed-from-csv"
+CATALOGUE: Final = Path("examples/catalogue.yaml")
+REVIEWS: Final = Path("examples/reviews.csv")
+
+
+class DemoFailedError(SeedingError):
+    """The demo saw something that must not happen."""
+
+    code = "demo_failed"
+
+
+def main() -> int:
+    """Run the demo in a folder that is thrown away; return the exit status."""
+    with TemporaryDirectory(prefix="seeding-demo-", ignore_cleanup_errors=True) as folder:
+        return exit_status(lambda: demo(Path(folder)), interrupted=130)
+
+
+def demo(folder: Path) -> None:
+    """Show on the embedded defaults what happens to a file, and tell of each act."""
+    started = time.monotonic()
+    _forget_settings()
+    os.environ["SEEDING_HOME"] = str(folder / "seeding")
+    os.environ["TMPDIR"] = str(folder)  # Prefect leaves things behind in its temporary folder
+    _heading("1. Start Prefect")
+    with (
+        open_workspace(read_settings()) as workspace,
+        local_stack(folder, os.environ, tell=_line) as stack,
+        _selected(stack),
+    ):
+        _heading(f"2. Apply {CATALOGUE}: the pipelines and their fields")
+        for pipeline in apply_catalogue(workspace.store, ROOT / CATALOGUE):
+            _line(f"{pipeline.outcome} {pipeline.path}")
+        _heading(f"3. Seed {REVIEWS} through the deployment {DEPLOYMENT}/{DEPLOYMENT}")
+        first = _seed(stack, workspace)
+        _heading("4. The tasks, ready for contributors; every value is as it was written")
+        _print_tasks(queries.list_tasks(workspace.store, PIPELINE, limit=10))
+        _heading("5. Seed the same file again: nothing doubles")
+        again = _seed(stack, workspace)
+        _check(first, again)
+        _heading("6. Stop everything")
+    _line(f"done in {time.monotonic() - started:.0f} s, and nothing is left behind")
+    _line("next: `make up` starts the same stack and stays, with your own data")
+
+
+def _forget_settings() -> None:
+    """Take the caller's settings of Prefect and of ours out of this process's environment."""
+    for name in list(os.environ):
+        if name.startswith(("PREFECT_", "SEEDING_")):
+            del os.environ[name]
+
+
+@contextmanager
+def _selected(stack: LocalStack) -> Iterator[None]:
+    """Lead Prefect's client in this process to the stack, not where the caller's profile points."""
+    settings = {PREFECT_API_URL: stack.api_url}
+    with temporary_settings(settings, restore_defaults={PREFECT_API_KEY, PREFECT_API_AUTH_STRING}):
+        yield
+
+
+def _seed(stack: LocalStack, workspace: Workspace) -> Report:
+    """Run the deployment, tell of its states, and return the report that the run has left."""
+    parameters = {"pipeline": PIPELINE, "source": str(ROOT / REVIEWS)}
+    run_id, report = run_seeding(DEPLOYMENT, parameters, workspace.store, _clock())
+    if report.is_rejection:
+        raise SourceRejectedError(report)
+    _print_report(report)
+    _line(f"its page in Prefect's UI, while the demo runs: {stack.flow_run_url(run_id)}")
+    return report
+
+
+def _check(first: Report, again: Report) -> None:
+    if not first.created or again.created or again.already_seeded != first.created:
+        raise DemoFailedError(
+            f"{REVIEWS} was seeded twice: {first.created} tasks, then {again.created} more"
+        )
+
+
+def _clock() -> Callable[[str], None]:
+    """Return a function that tells each state of a flow run and when it was seen."""
+    started = time.monotonic()
+    return lambda state: _line(f"{time.monotonic() - started:4.1f} s  {state}")
+
+
+def _print_report(report: Report) -> None:
+    out.print()
+    _line(report.sentence)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name in ("group_id", "pipeline_id", "created", "rejected", "already_seeded", "source"):
+        table.add_row(name, Text(str(getattr(report, name))))
+    out.print(Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _print_tasks(tasks: Sequence[Task]) -> None:
+    """Print the tasks with their values as JSON, which shows padding and line breaks."""
+    values = [orjson.loads(task.fields) for task in tasks]
+    table = Table("task", "status", "row", *values[0], box=None, padding=(0, 2, 0, 0))
+    for task, fields in zip(tasks, values, strict=True):
+        cells = [Text(orjson.dumps(value).decode()) for value in fields.values()]
+        table.add_row(str(task.id), task.status, str(task.origin.row), *cells)
+    out.print(Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _heading(text: str) -> None:
+    out.print()
+    out.print(Text(text, style="bold"))
+
+
+def _line(text: str) -> None:
+    out.print(Text(f"  {text}"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""A local stack with the workspace that its flow runs work on, and what tests ask of both."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+
+from deployments.local_stack import LocalStack
+from servers import wait_until
+from tasks_lib.operations.workspace import Workspace
+
+PATH = "acme/reviews/label-reviews"
+DEPLOYMENT = "seed-from-csv/seed-from-csv"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Everything that runs, and a client of the stack's API."""
+
+    stack: LocalStack
+    client: SyncPrefectClient
+    workspace: Workspace
+
+    def seed(
+        self,
+        source: Path,
+        *,
+        deployment: str = DEPLOYMENT,
+        job_variables: dict[str, Any] | None = None,
+    ) -> FlowRun:
+        """Run a deployment on a file and return the run when it has ended."""
+        run = self.client.create_flow_run_from_deployment(
+            self.client.read_deployment_by_name(deployment).id,
+            parameters={"pipeline": PATH, "source": str(source)},
+            job_variables=job_variables,
+        )
+        wait_until(lambda: self._has_ended(run.id), seconds=120)
+        return self.client.read_flow_run(run.id)
+
+    def artifacts(self, run: FlowRun) -> dict[str, str]:
+        """Return the data of the run's artifacts by their type."""
+        found = self._filter("artifacts", artifacts={"flow_run_id": {"any_": [str(run.id)]}})
+        return {artifact["type"]: artifact["data"] for artifact in found}
+
+    def logs(self, run: FlowRun) -> list[str]:
+        """Return what the run has logged, once its last line has arrived."""
+
+        def messages() -> list[str]:
+            found = self._filter("logs", logs={"flow_run_id": {"any_": [str(run.id)]}})
+            return [log["message"] for log in found]
+
+        wait_until(lambda: f"Finished in state {run.state}" in messages(), seconds=30)
+        return messages()
+
+    def event(self, run: FlowRun) -> dict[str, Any]:
+        """Return the one event of ours that the run has emitted, once it has arrived."""
+        chosen = {
+            "event": {"prefix": ["seeding."]},
+            "related": {"id": [f"prefect.flow-run.{run.id}"]},
+        }
+        wait_until(lambda: self._filter("events", filter=chosen)["events"] != [], seconds=30)
+        (event,) = self._filter("events", filter=chosen)["events"]
+        return dict(event)
+
+    def _filter(self, objects: str, **filters: Any) -> Any:
+        return self.client.request("POST", f"/{objects}/filter", json=filters).json()
+
+    def _has_ended(self, run_id: UUID) -> bool:
+        self.stack.check()
+        state = self.client.read_flow_run(run_id).state
+        return state is not None and state.is_final()

@@ -1,0 +1,203 @@
+"""Through the real thing: a server, the deployments of prefect.yaml, a worker, flow runs."""
+
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+from installation import DEPLOYMENT, PATH, Installation
+from prefect.blocks.system import Secret
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from deployments.manifest import ROOT
+from tasks_lib.domain.report import Report, ReportError
+from tasks_lib.operations import queries
+from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.store.engine import Store
+
+REVIEWS = ROOT / "examples" / "reviews.csv"
+REJECTED = (
+    "'bad.csv' was rejected, nothing was created: 1 row rejected; "
+    "row 2, stars: '9' is above the maximum 5."
+)
+
+
+@pytest.fixture(scope="module")
+def completed(installation: Installation) -> FlowRun:
+    """A run of the deployment on the example file."""
+    return installation.seed(REVIEWS)
+
+
+@pytest.fixture(scope="module")
+def bad_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bad") / "bad.csv"
+    path.write_text("review_id,body,stars\n1,fine,5\n2,too good,9\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def failed(installation: Installation, bad_file: Path) -> FlowRun:
+    """A run of the deployment on a file with a bad row."""
+    return installation.seed(bad_file)
+
+
+def state_of(run: FlowRun) -> tuple[str | None, str | None]:
+    assert run.state is not None
+    return run.state.name, run.state.message
+
+
+def test_a_run_says_in_its_name_and_state_what_it_did(completed: FlowRun) -> None:
+    assert completed.name == f"csv reviews.csv -> {PATH}"
+    assert state_of(completed) == ("Completed", "'reviews.csv' created 4 tasks in group 1.")
+
+
+def test_a_run_leaves_its_report_in_the_store(
+    installation: Installation, completed: FlowRun
+) -> None:
+    report = queries.find_report(installation.workspace.store, str(completed.id))
+    assert report == Report(group_id=1, pipeline_id=1, created=4, source=str(REVIEWS))
+
+
+def test_the_tasks_hold_what_the_file_says(installation: Installation, completed: FlowRun) -> None:
+    tasks = queries.list_tasks(installation.workspace.store, PATH)
+    assert [(task.status, task.origin, orjson.loads(task.fields)) for task in tasks] == [
+        ("pending", ("csv", str(REVIEWS), row), dict(zip(NAMES, values, strict=True)))
+        for row, values in enumerate(VALUES, 1)
+    ]
+
+
+NAMES = ("review_id", "body", "stars")
+VALUES = [
+    ("001", 'Arrived early, works "as advertised".', 5),
+    ("002", "Two lines:\nthe second one is about the box.", 3),
+    ("NA", "The id is the text NA, and stays it.", 1),
+    ("12345678901234567890", " padded on both sides ", None),
+]
+
+
+def test_the_runs_page_holds_a_summary(installation: Installation, completed: FlowRun) -> None:
+    artifacts = installation.artifacts(completed)
+    lines = artifacts["markdown"].splitlines()
+    assert list(artifacts) == ["markdown"]
+    assert [*lines[:10], lines[10].split()[1], *lines[11:]] == [
+        "## Seeded",
+        "",
+        "'reviews.csv' created 4 tasks in group 1.",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| Pipeline | {PATH} (1) |",
+        f"| Source | `{REVIEWS}` |",
+        "| Rows read | 4 |",
+        "| Created | 4 |",
+        "Rejected",
+        "| Group | 1 |",
+        lines[12],
+    ]
+
+
+def test_the_server_hears_of_the_group(installation: Installation, completed: FlowRun) -> None:
+    event = installation.event(completed)
+    assert event["event"] == "seeding.group.created"
+    assert event["resource"] == {
+        "prefect.resource.id": "seeding.pipeline.1",
+        "prefect.resource.name": PATH,
+    }
+    assert event["payload"] == {
+        "group_id": 1,
+        "pipeline_id": 1,
+        "created": 4,
+        "rejected": 0,
+        "source": str(REVIEWS),
+    }
+
+
+def test_a_rejected_file_fails_in_one_sentence(
+    installation: Installation, failed: FlowRun, bad_file: Path
+) -> None:
+    report = queries.find_report(installation.workspace.store, str(failed.id))
+    assert state_of(failed) == ("Failed", REJECTED)
+    assert report == Report(
+        pipeline_id=1,
+        rejected=1,
+        source=str(bad_file),
+        rejects_uri=f"{installation.workspace.storage.root}/rejects/{failed.id}.csv",
+        errors=(
+            ReportError(
+                row=2, field="stars", code="above_maximum", message="'9' is above the maximum 5"
+            ),
+        ),
+    )
+
+
+def test_a_rejected_files_logs_show_no_traceback(
+    installation: Installation, failed: FlowRun
+) -> None:
+    logs = installation.logs(failed)
+    assert [line for line in logs if REJECTED in line] == [
+        f'Finished in state Failed("{REJECTED}")'
+    ]
+    assert "Traceback" not in "\n".join(logs)
+
+
+def test_the_server_hears_of_the_rejection(
+    installation: Installation, failed: FlowRun, bad_file: Path
+) -> None:
+    event = installation.event(failed)
+    assert event["event"] == "seeding.group.rejected"
+    assert event["payload"] == {
+        "group_id": None,
+        "pipeline_id": 1,
+        "created": 0,
+        "rejected": 1,
+        "source": str(bad_file),
+    }
+
+
+def test_a_run_takes_settings_from_its_job_variables(
+    installation: Installation, tmp_path: Path
+) -> None:
+    source = tmp_path / "one.csv"
+    source.write_text("review_id,body,stars\n1,one,5\n", encoding="utf-8")
+    run = installation.seed(source, job_variables={"env": {"SEEDING_MAX_COLUMNS": "2"}})
+    report = queries.find_report(installation.workspace.store, str(run.id))
+    assert report is not None
+    assert [error.code for error in report.errors] == ["too_many_columns"]
+
+
+def test_a_deployment_takes_credentials_from_a_secret_block(
+    installation: Installation, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'secret.db'}"
+    store = Store.open(url)
+    apply_catalogue(store, ROOT / "examples" / "catalogue.yaml")
+    with temporary_settings({PREFECT_API_URL: installation.stack.api_url}):
+        Secret(value=url).save("seeding-database-url")
+    deploy_with(
+        installation, {"SEEDING_DATABASE_URL": "{{ prefect.blocks.secret.seeding-database-url }}"}
+    )
+    run = installation.seed(REVIEWS, deployment="seed-from-csv/with-secret")
+    assert state_of(run) == ("Completed", "'reviews.csv' created 4 tasks in group 1.")
+    assert [group.tasks for group in queries.list_groups(store, PATH)] == [4]
+    assert url not in "\n".join(installation.logs(run))
+    store.close()
+
+
+def deploy_with(installation: Installation, environment: dict[str, str]) -> None:
+    """Deploy the flow a second time, as prefect.yaml would with these job variables."""
+    model = installation.client.read_deployment_by_name(DEPLOYMENT)
+    installation.client.create_deployment(
+        flow_id=model.flow_id,
+        name="with-secret",
+        entrypoint=model.entrypoint,
+        work_pool_name=model.work_pool_name,
+        pull_steps=model.pull_steps,
+        parameter_openapi_schema=model.parameter_openapi_schema,
+        job_variables={"env": environment},
+    )
+
+
+def test_the_ui_finds_its_api(installation: Installation) -> None:
+    settings = httpx.get(f"{installation.stack.ui_url}/ui-settings").json()
+    assert settings["api_url"] == installation.stack.api_url

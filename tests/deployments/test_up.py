@@ -1,0 +1,93 @@
+"""``make up``: it stays, it stops when asked, it can be started again, and it says what broke."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deployments.manifest import ROOT
+from servers import wait_until
+
+UP = [sys.executable, "-m", "deployments.up"]
+
+
+@dataclass(frozen=True)
+class Up:
+    """A running ``up`` and where its output goes."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def said(self) -> str:
+        return self.output.read_text(encoding="utf-8")
+
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, self.said()
+        return "Ctrl-C stops everything." in self.said()
+
+
+@contextmanager
+def up(home: Path, output: Path) -> Iterator[Up]:
+    """Start it in a home and wait until it says that it is ready."""
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            UP, env=environment(home), cwd=ROOT, stdout=file, stderr=subprocess.STDOUT
+        )
+    started = Up(process, output)
+    try:
+        wait_until(started.is_ready, seconds=180)
+        yield started
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def environment(home: Path) -> dict[str, str]:
+    return os.environ | {"SEEDING_HOME": str(home), "PREFECT_API_URL": "http://prefect.invalid/api"}
+
+
+def processes_of(home: Path) -> list[int]:
+    """Return the numbers that the lock names: of ``up`` itself, the server and the worker."""
+    named = (home / "stack.lock").read_text(encoding="utf-8").split("processes ")[1]
+    return [int(number) for number in named.split()]
+
+
+def is_there(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_it_stays_until_it_is_interrupted_and_can_come_again(tmp_path: Path) -> None:
+    home = tmp_path / "a home"
+    with up(home, tmp_path / "first.txt") as first:
+        processes = processes_of(home)
+        (address,) = re.findall(r"export PREFECT_API_URL=(\S+)/api", first.said())
+        second = subprocess.run(
+            UP, env=environment(home), cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert (second.returncode, second.stderr) == (
+            3,
+            f"error: a local stack runs in {home} already ({address}, processes "
+            f"{' '.join(map(str, processes))}); stop that one first\n",
+        )
+        assert f"  export SEEDING_HOME='{home}'\n" in first.said()
+        first.process.send_signal(signal.SIGINT)
+        assert first.process.wait(60) == 0
+        assert [is_there(number) for number in processes] == [False, False, False]
+    with up(home, tmp_path / "again.txt") as again:
+        assert again.said().startswith(
+            "examples/catalogue.yaml: unchanged acme/reviews/label-reviews\n"
+        )
+        _, server, worker = processes_of(home)
+        os.kill(worker, signal.SIGKILL)
+        assert again.process.wait(60) == 3
+        assert "error: the worker ended with status -9; it wrote last:\n" in again.said()
+        assert is_there(server) is False

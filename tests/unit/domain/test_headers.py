@@ -1,0 +1,160 @@
+"""A file's header against the fields that a seeding fills."""
+
+import pytest
+
+from tasks_lib.domain.headers import check_header
+from tasks_lib.domain.problems import Problem
+
+
+def unknown(shown: str, column: str, hint: str = "") -> Problem:
+    message = f"column {shown} is no dataset field of the pipeline{hint}"
+    return Problem("unknown_column", message, field=column)
+
+
+def missing(name: str) -> Problem:
+    return Problem("missing_column", f"the header lacks the column '{name}'", field=name)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        pytest.param(["id", "body"], ["id", "body"], id="in order"),
+        pytest.param(["body", "id"], ["id", "body"], id="in any order"),
+        pytest.param(["id", "_row", "body", "_errors"], ["id", "body"], id="of a rejects file"),
+        pytest.param(["_errors", "id"], ["id"], id="with one column of a rejects file"),
+        pytest.param(["a b", "é", "日本"], ["é", "日本", "a b"], id="with any visible characters"),
+        pytest.param(["id", "ID"], ["id", "ID"], id="with fields that differ by case"),
+    ],
+)
+def test_a_header_with_exactly_the_fields_is_accepted(
+    columns: list[str], expected: list[str]
+) -> None:
+    assert check_header(columns, expected) == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected", "problems"),
+    [
+        pytest.param(
+            ["id"],
+            ["id", "body", "stars"],
+            [missing("body"), missing("stars")],
+            id="missing columns, in the order of the fields",
+        ),
+        pytest.param([], ["id"], [missing("id")], id="no columns"),
+        pytest.param(
+            ["id", "colour"], ["id"], [unknown("'colour'", "colour")], id="unknown column"
+        ),
+        pytest.param(
+            ["id", "Body"],
+            ["id", "body"],
+            [unknown("'Body'", "Body", "; did you mean 'body'?"), missing("body")],
+            id="another case",
+        ),
+        pytest.param(
+            ["id", "body "],
+            ["id", "body"],
+            [unknown("'body '", "body ", "; did you mean 'body'?"), missing("body")],
+            id="white space",
+        ),
+        pytest.param(
+            ["\ufeffid"],
+            ["id"],
+            [
+                unknown(
+                    "'<U+FEFF>id' (with U+FEFF zero width no-break space)",
+                    "\ufeffid",
+                    "; did you mean 'id'?",
+                ),
+                missing("id"),
+            ],
+            id="an invisible character",
+        ),
+        pytest.param(
+            ["review_id", "review_idd"],
+            ["review_id", "body"],
+            [unknown("'review_idd'", "review_idd"), missing("body")],
+            id="only what is missing is suggested",
+        ),
+        pytest.param(
+            ["id", "Id"],
+            ["id"],
+            [unknown("'Id'", "Id", "; did you mean 'id'?")],
+            id="any field is suggested where none is missing",
+        ),
+        pytest.param(
+            ["_Row", "id"], ["id"], [unknown("'_Row'", "_Row")], id="reserved, in another case"
+        ),
+        pytest.param(
+            ["", "id", ""],
+            ["id"],
+            [
+                Problem("empty_column_name", "column 1 has no name"),
+                Problem("empty_column_name", "column 3 has no name"),
+            ],
+            id="no names",
+        ),
+        pytest.param(
+            ["id", "  "],
+            ["id"],
+            [Problem("empty_column_name", "column 2 has no name: it holds only '  '")],
+            id="a name of spaces",
+        ),
+        pytest.param(
+            ["\u200b", "id"],
+            ["id"],
+            [
+                Problem(
+                    "empty_column_name",
+                    "column 1 has no name: it holds only '<U+200B>' (with U+200B zero width space)",
+                )
+            ],
+            id="a name that cannot be seen",
+        ),
+        pytest.param(
+            ["id", "body", "id", "id"],
+            ["id", "body"],
+            [Problem("duplicate_column", "column 'id' stands 3 times, at 1, 3, 4", field="id")],
+            id="doubled column",
+        ),
+        pytest.param(
+            ["_row", "id", "_row"],
+            ["id"],
+            [Problem("duplicate_column", "column '_row' stands 2 times, at 1, 3", field="_row")],
+            id="doubled column of a rejects file",
+        ),
+        pytest.param(
+            ["id", "", "Body", "id"],
+            ["id", "body"],
+            [
+                Problem("empty_column_name", "column 2 has no name"),
+                unknown("'Body'", "Body", "; did you mean 'body'?"),
+                Problem("duplicate_column", "column 'id' stands 2 times, at 1, 4", field="id"),
+                missing("body"),
+            ],
+            id="everything at once",
+        ),
+        pytest.param(
+            ["id", "tag", "tag"],
+            ["id"],
+            [
+                unknown("'tag'", "tag"),
+                Problem("duplicate_column", "column 'tag' stands 2 times, at 2, 3", field="tag"),
+            ],
+            id="an unknown column that is doubled is unknown once",
+        ),
+        pytest.param(
+            [" ", "id", " "],
+            ["id"],
+            [
+                Problem("empty_column_name", "column 1 has no name: it holds only ' '"),
+                Problem("empty_column_name", "column 3 has no name: it holds only ' '"),
+            ],
+            id="names of spaces are not doubled names",
+        ),
+    ],
+)
+def test_each_column_that_does_not_fit_is_a_problem(
+    columns: list[str], expected: list[str], problems: list[Problem]
+) -> None:
+    assert check_header(columns, expected) == problems

@@ -1,0 +1,78 @@
+"""The catalogue of error codes against the code that raises them."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tasks_lib
+from tasks_lib.domain.problems import CODES, FILE_CODES, ROW_CODES, VALUE_CODES
+
+LIBRARY = Path(tasks_lib.__file__).parent
+CATALOGUE = LIBRARY / "domain" / "problems.py"
+MODULES = {
+    path.relative_to(LIBRARY).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted(LIBRARY.rglob("*.py"))
+    if path != CATALOGUE
+}
+RAISERS = {"Problem", "ValueProblemError", "_problem", "_refuse"}
+
+
+def raised(module: ast.Module) -> Iterator[str]:
+    """The codes that are written as the first argument of what makes a problem."""
+    for node in ast.walk(module):
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        name = (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        )
+        first = node.args[0]
+        if name in RAISERS and isinstance(first, ast.Constant):
+            yield first.value
+
+
+def literals(module: ast.Module) -> set[object]:
+    return {node.value for node in ast.walk(module) if isinstance(node, ast.Constant)}
+
+
+def test_a_code_stands_in_one_of_the_three_parts_of_the_catalogue() -> None:
+    parts = [*FILE_CODES, *ROW_CODES, *VALUE_CODES]
+    assert sorted(parts) == sorted(set(parts))
+    assert list(CODES) == parts
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_is_a_word_and_its_explanation_one_sentence(code: str) -> None:
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", code)
+    assert re.fullmatch(r"[A-Z][^\n]*\.", CODES[code])
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_raises_only_codes_of_the_catalogue(module: str) -> None:
+    assert set(raised(MODULES[module])) - set(CODES) == set()
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_of_the_catalogue_is_used(code: str) -> None:
+    assert [name for name, module in MODULES.items() if code in literals(module)] != []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param('Problem("oops", message)', id="a problem"),
+        pytest.param('raise ValueProblemError("oops", message)', id="a problem of a value"),
+        pytest.param('_refuse("oops", text, reason)', id="a refused value"),
+        pytest.param('raise SourceProblemError(problems.Problem("oops", "m"))', id="nested"),
+        pytest.param('raise _problem("oops", message) from None', id="a source's problem"),
+    ],
+)
+def test_a_code_that_is_raised_is_found_in_the_source(source: str) -> None:
+    assert list(raised(ast.parse(source))) == ["oops"]
+
+
+def test_the_library_raises_codes_that_are_found() -> None:
+    found = {code for module in MODULES.values() for code in raised(module)}
+    assert {"required", "source_not_found", "unknown_column", "unclosed_quote"} <= found

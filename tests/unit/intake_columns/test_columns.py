@@ -1,0 +1,433 @@
+"""The check of whole columns, held to the rule for one value."""
+
+from collections.abc import Sequence
+from json.encoder import encode_basestring
+from random import Random
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from tasks_lib.domain.fields import Field
+from tasks_lib.domain.problems import Problem
+from tasks_lib.domain.values import ValueProblemError, read_value
+from tasks_lib.intake.columns import FieldProblem, shape_of
+
+
+def field(kind: str, name: str = "f", **constraints: object) -> Field:
+    return Field.model_validate({"name": name, "type": kind, "source": "dataset", **constraints})
+
+
+def texts(*cells: str) -> pa.Array:
+    return pa.array(cells, pa.string())
+
+
+def problem(position: int, code: str, message: str, name: str = "f") -> FieldProblem:
+    return FieldProblem(position, Problem(code, message, field=name))
+
+
+Answer = tuple[list[str | None], list[FieldProblem]]
+"""The JSON object of each row, None where the row has a problem; and the problems."""
+
+
+def one_by_one(fields: Sequence[Field], columns: Sequence[Sequence[str]]) -> Answer:
+    """What the rule says of each value: the specification of ``shape_of``."""
+    problems = []
+    fragments: list[list[str]] = []
+    for entry, column in zip(fields, columns, strict=True):
+        fragments.append([])
+        for position, text in enumerate(column):
+            try:
+                fragment = read_value(entry, text)
+            except ValueProblemError as error:
+                fragment = "null"
+                problems.append(problem(position, error.code, str(error), entry.name))
+            fragments[-1].append(f"{encode_basestring(entry.name)}:{fragment}")
+    bad = {found.position for found in problems}
+    rows = ["{" + ",".join(parts) + "}" for parts in zip(*fragments, strict=True)]
+    return [None if at in bad else row for at, row in enumerate(rows)], problems
+
+
+def at_once(fields: Sequence[Field], columns: Sequence[pa.Array]) -> Answer:
+    shaped = shape_of(fields)(columns)
+    assert shaped.values.type == pa.string()
+    assert shaped.values.null_count == 0
+    bad = {found.position for found in shaped.problems}
+    values = shaped.values.to_pylist()
+    return [None if at in bad else row for at, row in enumerate(values)], shaped.problems
+
+
+NEAR_TEXTS = [
+    "a", "ab", "abc", "abcd", "plain text", " padded ", "001", "NA", "null", "nan", "None",
+    'say "hi"', '"', '""', "back\\slash", "\\", "\\\\", "\\n", '\\"', "line\nbreak", "a\r\nb", "\t",
+    "\x00", "a\x00b", "\x01\x02", "\x08\x0c", "\x1f", "\x7f", "\x85", "\u00a0", "é", "e\u0301", "ß",
+    "日本語", "\u2028", "\u2029", "\ufeff", "\ufffd", "\uffff", "😀", "👩‍👩‍👧", "\U0010ffff", "{}",
+    "[1]", "',", "};", " ", "\n", "x" * 70, '"' * 70,
+]  # fmt: skip
+
+NEAR_INTEGERS = [
+    "0", "1", "5", "6", "-1", "-0", "+5", "00", "01", "001", "-01", "007", "42", " 5", "5 ", "5\n",
+    "\n5", "5\x00", "٣", "\uff15", "1_000", "1,000", "1.0", "1e3", "0x1", "-", "--1", "", "\u22121",
+    "0\n", "9007199254740991", "9007199254740992", "9007199254740993", "9007199254740994",
+    "-9007199254740992", "-9007199254740993", "999999999999999999", "1000000000000000000",
+    "9223372036854775806", "9223372036854775807", "9223372036854775808", "-9223372036854775807",
+    "-9223372036854775808", "-9223372036854775809", "99999999999999999999", "9" * 70,
+    "-" + "9" * 18,
+]  # fmt: skip
+
+NEAR_NUMBERS = [
+    *NEAR_INTEGERS, "0.1", "0.10", "-0.1", "-0.0", "0.0", ".5", "1.", "1.e3", "1e5", "1E5", "1e+5",
+    "1e-5", "1e05", "1e", "e1", "1e999", "-1e999", "1e308", "1e309", "1.8e308", "1e-400", "0e0",
+    "NaN", "nan", "Infinity", "inf", "-inf", "1,5", "1 000", "1.5\n", "1.5 ",
+    "0.1000000000000000055511151231257827", "0.1000000000000000055511151231257828",
+    "0.09999999999999999999999", "9" * 99, "9" * 100, "9" * 101, "1" + "0" * 308, "1" + "0" * 309,
+    "9" * 309, "0." + "0" * 400 + "1", "0." + "9" * 60, "-" + "9" * 102 + ".5",
+    "1.00000000000000000000000000000001", "0.99999999999999999999999999999999", "٣.\u0665",
+    "1.\u0665",
+]  # fmt: skip
+
+NEAR_DATES = [
+    "2024-01-01", "2024-01-31", "2024-02-28", "2024-02-29", "2023-02-29", "2024-02-30",
+    "2024-04-30", "2024-04-31", "2024-12-31", "2024-13-01", "2024-00-10", "2024-01-00",
+    "2024-01-32", "0000-01-01", "0001-01-01", "0999-12-31", "1000-01-01", "9999-12-31",
+    "10000-01-01", "2024-1-1", "20240101", "2024/01/01", "01.02.2024", "2024-W01-1", "2024-001",
+    "2024-01-01\n", " 2024-01-01", "2024-01-01 ", "2024-01-01T00:00", "٢٠٢٤-01-01",
+    "\uff12\uff10\uff12\uff14-01-01", "2024-02-29\x00", "-2024-01-01", "",
+]  # fmt: skip
+
+NEAR_DATETIMES = [
+    *NEAR_DATES, "2024-01-01T10:00", "2024-01-01 10:00", "2024-01-01t10:00", "2024-01-01  10:00",
+    "2024-01-01T10:00:00", "2024-01-01T10:00:00Z", "2024-01-01T10:00:00z", "2024-01-01T10:00Z",
+    "2024-01-01T10:00:00+05:30", "2024-01-01T10:00:00-05:30", "2024-01-01T10:00:00+0530",
+    "2024-01-01T10:00:00+05", "2024-01-01T10:00:00+23:59", "2024-01-01T10:00:00+24:00",
+    "2024-01-01T10:00:00-24:00", "2024-01-01T10:00:00+05:60", "2024-01-01T10:00:00+05:99",
+    "2024-01-01T10:00:00+00:00", "2024-01-01T10:00:00-00:00", "2024-01-01T10:00:00 +05:30",
+    "2024-01-01T10:00:00.1", "2024-01-01T10:00:00.12", "2024-01-01T10:00:00.123",
+    "2024-01-01T10:00:00.123456Z", "2024-01-01T10:00:00.1234567", "2024-01-01T10:00:00.",
+    "2024-01-01T10:00:00,5", "2024-01-01T24:00", "2024-01-01T24:00:00", "2024-01-01T23:59:60",
+    "2024-01-01T10:60", "2024-01-01T10", "2024-01-01T1:00", "2024-02-29T00:00", "2023-02-29T00:00",
+    "2024-12-31T23:59:59.999999", "0001-01-01T00:00+23:59", "9999-12-31T23:59-23:59",
+    "2024-01-01T10:00\n",
+]  # fmt: skip
+
+NEAR_URLS = [
+    "https://example.com", "http://example.com/", "HTTPS://EXAMPLE.COM", "Https://e.com",
+    "ftp://example.com", "https://example.com/a b", "https://example.com/a?b=c&d#e",
+    "https://example.com/%20", "https://example.com?a", "https://example.com#a", "https://",
+    "https:///a", "http:/a", "//example.com", "example.com", "https://.", "https://a..b",
+    "https://-", "https://a-", "https://a.", "https://-a", "https://a_b.com", "https://[::1]/",
+    "https://[::1]:80/", "https://[::1", "https://::1", "https://a:80", "https://a:0",
+    "https://a:99999", "https://a:x", "https://a:", "https://u:p@h/", "https://u@", "https://@h",
+    "https://:80", "https://例え.jp", "https://bücher.de/ü", "https://ex℀mple.com",
+    "https://a\u00a0b/", "https://a/\u00a0", "https://a/\x01", "https://a/\t", "https://a/\n",
+    "https://a\n", " https://a", "https://a ", "javascript:alert(1)", "data:text/plain,a",
+    "https://a/\"q\"", "https://a/b\\c", "https://a/{x}", "https://a/[x]", "https://a/|x",
+    "https://a/^x", "https://a/`x", "https://a/~x", "https://a/x_y", "", "https://a/" + "x" * 90,
+    "https://" + "a" * 300, "https://a/\x00", "https://a/\u3000", "https://a/\x1c",
+    "https://a/\x7f",
+]  # fmt: skip
+
+NEAR_JSON = [
+    "{}", "[]", "null", "true", "1", "-0", "1.10", "1e999", "12345678901234567890", '"a"',
+    '"\\u00e9"', '"é"', '{"a": 1}', '{"a":1,"a":2}', '{\n"a":\t1\r\n}', "[1,]", "NaN", '"\\ud800"',
+    '"\\ud83d\\ude00"', '"\\u0000"', '"a\nb"', '"😀"', '{"a":[{"b":"\\"\\\\"}]}', "'a'", "{", '"',
+    " 1 ", "[" * 65 + "]" * 65, "\ufeff{}", "01", "",
+]  # fmt: skip
+
+NEAR_SELECTS = [
+    "good", "bad", "Good", "goood", " good", "good;bad", "good;good", "good;", ";", "a;b",
+    '["a;b"]', '["good","bad"]', "[]", "[1]", "[", '["good"', 'q"q', "q\\q", "tab\t", "é", "😀",
+    "good ", '["q\\"q"]', "", '["good", "a;b"]', "good;q\"q",
+]  # fmt: skip
+
+OPTIONS = ["good", "bad", "a;b", 'q"q', "q\\q", "tab\t", "é", "😀"]
+
+NEAR_BOOLEANS = [
+    "true", "True", "TRUE", "tRuE", "yes", "Y", "1", "false", "No", "n", "0", "on", "off", "t",
+    " true", "true\n", "2", "\uff59", "\U0001d432", "ye\u017f", "",
+]  # fmt: skip
+
+NEAR = {
+    "text": NEAR_TEXTS,
+    "long_text": NEAR_TEXTS,
+    "integer": NEAR_INTEGERS,
+    "number": NEAR_NUMBERS,
+    "boolean": NEAR_BOOLEANS,
+    "date": NEAR_DATES,
+    "datetime": NEAR_DATETIMES,
+    "single_select": NEAR_SELECTS,
+    "multi_select": NEAR_SELECTS,
+    "url": NEAR_URLS,
+    "json": NEAR_JSON,
+}
+
+LOOK_LIKE = {
+    "integer": r"[+-]?[0-9]{1,20}",
+    "number": r"-?[0-9]{1,18}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?",
+    "date": r"[0-9]{4}-[01][0-9]-[0-3][0-9]",
+    "datetime": r"[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]"
+    r"(:[0-6][0-9](\.[0-9]{1,7})?)?(Z|[+-][0-2][0-9]:[0-6][0-9])?",
+    "url": r"https?://[a-zA-Z0-9.:@_-]{1,12}([/?#][!-~]{0,12})?",
+}
+
+CONSTRAINED: dict[str, list[dict[str, object]]] = {
+    "text": [
+        {"min_length": 2}, {"max_length": 3}, {"min_length": 0, "max_length": 1},
+        {"pattern": "[a-z]+"},
+    ],
+    "long_text": [{"min_length": 3, "max_length": 60}, {"pattern": r"(?s).*\w"}],
+    "integer": [
+        {"min": 1, "max": 5}, {"min": 0}, {"max": 0}, {"min": -9007199254740993},
+        {"max": 9007199254740992}, {"min": 9007199254740993}, {"max": 2**63 - 1}, {"min": -(2**63)},
+        {"min": 999999999999999999},
+    ],
+    "number": [
+        {"min": 0, "max": 1}, {"min": "0.1"}, {"max": "0.1"}, {"min": "1e5"}, {"max": "-0.1"},
+        {"max": "1e300"}, {"min": "9007199254740993"}, {"max": "1e-400"},
+        {"min": "0.1000000000000000055511151231257828"},
+    ],
+    "boolean": [],
+    "date": [
+        {"min": "2024-01-01"}, {"max": "2024-02-29"}, {"min": "0001-01-01", "max": "9999-12-31"},
+    ],
+    "datetime": [{"min": "2024-01-01T00:00:00Z"}, {"max": "2024-01-01T10:00:00+05:30"}],
+    "single_select": [],
+    "multi_select": [],
+    "url": [{"max_length": 19}, {"min_length": 12}, {"pattern": "https://.*"}],
+    "json": [],
+}  # fmt: skip
+
+
+def options_of(kind: str) -> dict[str, object]:
+    return {"options": OPTIONS} if kind.endswith("_select") else {}
+
+
+ANY_CHARACTERS = st.characters(codec="utf-8")
+ODD_CHARACTERS = st.sampled_from(
+    '\x00\x01\t\n\r\x1f "\\0159-+.eETZ:;/[]{},aé\u00a0\u2028٣😀\U0010ffff'
+)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn, near: list[str]) -> str:
+    """A near spelling with one character put in, replaced or taken out."""
+    text = draw(st.sampled_from(near))
+    at = draw(st.integers(0, len(text)))
+    taken_out = draw(st.integers(0, 1))
+    return text[:at] + draw(st.just("") | ODD_CHARACTERS) + text[at + taken_out :]
+
+
+def cells(kind: str) -> st.SearchStrategy[str]:
+    strategies = [
+        st.sampled_from(NEAR[kind]),
+        spoilt(NEAR[kind]),
+        st.text(ODD_CHARACTERS, max_size=6),
+    ]
+    if kind in LOOK_LIKE:
+        strategies.append(st.from_regex(LOOK_LIKE[kind], fullmatch=True))
+    else:
+        strategies.append(st.text(ANY_CHARACTERS, max_size=8))
+    return st.one_of(strategies)
+
+
+def fields(kind: str, name: str = "f") -> st.SearchStrategy[Field]:
+    return st.builds(
+        lambda constraints, required: field(
+            kind, name, required=required, **options_of(kind), **constraints
+        ),
+        st.sampled_from([{}, *CONSTRAINED[kind]]),
+        st.booleans(),
+    )
+
+
+@st.composite
+def laid_out(draw: st.DrawFn, column: list[str]) -> pa.Array:
+    """The same column in one of the ways in which Arrow may hold it."""
+    way = draw(st.sampled_from(["whole", "sliced", "filtered", "taken", "with validity"]))
+    if way == "sliced":
+        before = draw(st.lists(st.sampled_from(['"', "\\", "", "junk", "1", "😀"]), max_size=9))
+        after = draw(st.lists(st.sampled_from(['"', "\n", "", "junk", "2"]), max_size=3))
+        return texts(*before, *column, *after).slice(len(before), len(column))
+    if way == "filtered":
+        doubled = [text for cell in column for text in (cell, '"junk\n')]
+        mask = pa.array([True, False] * len(column), pa.bool_())
+        return texts(*doubled).filter(mask)
+    if way == "taken":
+        return texts(*reversed(column)).take(pa.array(range(len(column))[::-1], pa.int64()))
+    if way == "with validity":
+        return pa.array([None, *column], pa.string()).slice(1)
+    return texts(*column)
+
+
+@pytest.mark.parametrize("required", [True, False], ids=["required", "optional"])
+@pytest.mark.parametrize(
+    ("kind", "constraints"),
+    [(kind, constraints) for kind in NEAR for constraints in [{}, *CONSTRAINED[kind]]],
+    ids=str,
+)
+def test_near_spellings_checked_at_once_are_what_they_are_one_by_one(
+    kind: str, constraints: dict[str, object], required: bool
+) -> None:
+    entry = field(kind, required=required, **options_of(kind), **constraints)
+    expected = one_by_one([entry], [NEAR[kind]])
+    assert at_once([entry], [texts(*NEAR[kind])]) == expected
+    good = [cell for cell, row in zip(NEAR[kind], expected[0], strict=True) if row is not None]
+    assert at_once([entry], [texts(*good)]) == one_by_one([entry], [good])
+
+
+@pytest.mark.parametrize("kind", NEAR)
+@given(data=st.data())
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+def test_a_column_checked_at_once_is_what_its_values_are_one_by_one(
+    kind: str, data: st.DataObject
+) -> None:
+    entry = data.draw(fields(kind))
+    column = data.draw(st.lists(cells(kind), max_size=8))
+    array = data.draw(laid_out(column))
+    assert at_once([entry], [array]) == one_by_one([entry], [column])
+
+
+NAMES = ["a", 'b "quoted"', "c\\d", "é 😀", "_e"]
+
+
+@given(data=st.data(), rows=st.integers(0, 150), order=st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+def test_many_columns_of_many_rows_make_the_objects_that_their_values_make(
+    data: st.DataObject, rows: int, order: Random
+) -> None:
+    types = data.draw(st.lists(st.sampled_from(list(NEAR)), min_size=1, max_size=len(NAMES)))
+    entries = [data.draw(fields(kind, name)) for kind, name in zip(types, NAMES, strict=False)]
+    pools = [data.draw(st.lists(cells(kind), min_size=1, max_size=4)) for kind in types]
+    columns = [order.choices(pool, k=rows) for pool in pools]
+    arrays = [data.draw(laid_out(column)) for column in columns]
+    assert at_once(entries, arrays) == one_by_one(entries, columns)
+
+
+@pytest.mark.parametrize(
+    ("entry", "cell", "fragment"),
+    [
+        pytest.param(field("text"), "plain", '"plain"', id="text"),
+        pytest.param(field("text"), "001", '"001"', id="text of digits"),
+        pytest.param(field("text"), " padded ", '" padded "', id="white space stays"),
+        pytest.param(field("text"), "NA", '"NA"', id="NA is a text"),
+        pytest.param(field("text"), 'say "hi"', r'"say \"hi\""', id="quotes"),
+        pytest.param(field("text"), "back\\slash", r'"back\\slash"', id="backslash"),
+        pytest.param(field("text"), "a\r\nb\t", r'"a\r\nb\t"', id="line break and tab"),
+        pytest.param(field("text"), "\x00\x01\x1f", r'"\u0000\u0001\u001f"', id="controls"),
+        pytest.param(field("text"), "\x7f\x85", '"\x7f\x85"', id="DEL and C1 stay"),
+        pytest.param(field("text"), "日本 😀", '"日本 😀"', id="beyond ASCII, and the BMP"),
+        pytest.param(field("text", required=False), "", "null", id="empty text"),
+        pytest.param(field("integer"), "-42", "-42", id="integer"),
+        pytest.param(field("integer", min=1, max=5), "5", "5", id="integer on its bound"),
+        pytest.param(
+            field("integer"), "9223372036854775807", "9223372036854775807", id="largest integer"
+        ),
+        pytest.param(field("number"), "1.10", "1.10", id="number"),
+        pytest.param(field("number"), "1e5", "1e5", id="number with exponent"),
+        pytest.param(field("number", required=False), "", "null", id="no number"),
+        pytest.param(field("boolean"), "Yes", "true", id="boolean"),
+        pytest.param(field("date"), "2024-02-29", '"2024-02-29"', id="date"),
+        pytest.param(field("datetime"), "2024-02-28 10:00", '"2024-02-28 10:00"', id="datetime"),
+        pytest.param(field("url"), 'https://e.com/"', r'"https://e.com/\""', id="URL with quote"),
+        pytest.param(field("json"), '{"a":\n[1.10]}', '{"a": [1.10]}', id="JSON"),
+        pytest.param(
+            field("single_select", options=['q"q']), 'q"q', r'"q\"q"', id="option with quote"
+        ),
+        pytest.param(
+            field("multi_select", options=["a", "b"]), "b;a", '["b","a"]', id="two options"
+        ),
+    ],
+)
+def test_a_good_cell_becomes_a_member_of_the_row_s_object(
+    entry: Field, cell: str, fragment: str
+) -> None:
+    assert at_once([entry], [texts(cell)]) == (['{"f":' + fragment + "}"], [])
+
+
+@pytest.mark.parametrize("kind", NEAR)
+def test_no_rows_make_no_objects_and_no_problems(kind: str) -> None:
+    entry = field(kind, **options_of(kind))
+    assert at_once([entry, field("text", "g")], [texts(), texts()]) == ([], [])
+
+
+@pytest.mark.parametrize("kind", NEAR)
+def test_the_empty_slice_of_a_column_is_no_rows(kind: str) -> None:
+    assert at_once([field(kind, **options_of(kind))], [texts('"junk', "x").slice(1, 0)]) == ([], [])
+
+
+def test_each_cell_of_a_column_without_a_good_one_is_a_problem() -> None:
+    message = "is not a whole number such as 42 or -7"
+    assert at_once([field("integer")], [texts("x", "", "x")]) == (
+        [None, None, None],
+        [
+            problem(0, "invalid_integer", f"'x' {message}"),
+            problem(1, "required", "is required, but the cell is empty"),
+            problem(2, "invalid_integer", f"'x' {message}"),
+        ],
+    )
+
+
+def test_an_empty_cell_of_an_optional_field_is_null_among_texts() -> None:
+    entry = field("text", required=False)
+    column = texts("a", "", 'say "hi"')
+    assert at_once([entry], [column]) == (['{"f":"a"}', '{"f":null}', r'{"f":"say \"hi\""}'], [])
+
+
+def test_problems_come_column_by_column_and_leave_the_other_rows_whole() -> None:
+    entries = [field("integer", "stars", min=1, max=5), field("text", "body")]
+    columns = [texts("6", "5", "4"), texts("a", "b", "")]
+    assert at_once(entries, columns) == (
+        [None, '{"stars":5,"body":"b"}', None],
+        [
+            problem(0, "above_maximum", "'6' is above the maximum 5", "stars"),
+            problem(2, "required", "is required, but the cell is empty", "body"),
+        ],
+    )
+
+
+def test_a_row_with_two_bad_cells_has_two_problems() -> None:
+    entries = [field("boolean", "a"), field("boolean", "b")]
+    assert at_once(entries, [texts("x"), texts("y!")]) == (
+        [None],
+        [
+            problem(0, "invalid_boolean", "'x' is not true or false (nor yes/no, y/n, 1/0)", "a"),
+            problem(0, "invalid_boolean", "'y!' is not true or false (nor yes/no, y/n, 1/0)", "b"),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "rows"),
+    [
+        pytest.param(texts("a", "b", '"').slice(2), [r'{"f":"\""}'], id="a quote behind its start"),
+        pytest.param(texts('"', "b", "c").slice(1), ['{"f":"b"}', '{"f":"c"}'], id="before it"),
+        pytest.param(texts("a", "b", '"').slice(0, 2), ['{"f":"a"}', '{"f":"b"}'], id="after it"),
+    ],
+)
+def test_only_the_cells_of_a_slice_are_escaped(column: pa.Array, rows: list[str | None]) -> None:
+    assert at_once([field("text")], [column]) == (rows, [])
+
+
+def test_positions_count_from_the_start_of_a_slice() -> None:
+    column = texts("1", "x", "2", "y", "3").slice(1, 3)
+    message = "is not a whole number such as 42 or -7"
+    assert at_once([field("integer")], [column]) == (
+        [None, '{"f":2}', None],
+        [
+            problem(0, "invalid_integer", f"'x' {message}"),
+            problem(2, "invalid_integer", f"'y' {message}"),
+        ],
+    )
+
+
+def test_the_names_of_fields_are_escaped_as_keys() -> None:
+    entries = [field("integer", 'a "b"'), field("text", "c\\d"), field("boolean", "é")]
+    assert at_once(entries, [texts("1"), texts("x"), texts("no")]) == (
+        [r'{"a \"b\"":1,"c\\d":"x","é":false}'],
+        [],
+    )
+
+
+def test_columns_that_do_not_match_the_fields_in_number_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"zip\(\) argument 3 is shorter than arguments 1-2"):
+        shape_of([field("text", "a"), field("text", "b")])([texts("x")])
