@@ -59,10 +59,11 @@ class CsvRequest:
 
 
 class Seeded(NamedTuple):
-    """A seeding's report, the pipeline that it was for, and how many blank lines were skipped."""
+    """A seeding's report, the pipeline that it was for, and how much of the source was read."""
 
     pipeline: Pipeline
     report: Report
+    rows_read: int = 0
     blank_lines: int = 0
 
 
@@ -119,7 +120,10 @@ def load_csv(
             report = load.rejection(error.problems)
         if report.is_rejection and not request.dry_run:
             record_report(workspace, run_id, report)
-        return Seeded(pipeline, report, load.intake.blank_lines if load.intake else 0)
+        if load.intake is None:
+            return Seeded(pipeline, report)
+        rows_read = load.intake.good + load.intake.rejected
+        return Seeded(pipeline, report, rows_read, load.intake.blank_lines)
 
 
 def record_report(workspace: Workspace, run_id: str, report: Report) -> None:

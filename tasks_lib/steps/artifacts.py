@@ -78,7 +78,6 @@ def publish_artifacts(seeded: Seeded, seconds: float) -> None:
 def summary(seeded: Seeded, seconds: float) -> str:
     """Return the summary as Markdown."""
     report = seeded.report
-    rows = report.created + report.rejected
     lines = [
         f"## {_heading(seeded)}",
         "",
@@ -88,7 +87,7 @@ def summary(seeded: Seeded, seconds: float) -> str:
         "| --- | --- |",
         f"| Pipeline | {_cell(seeded.pipeline.path)} ({seeded.pipeline.id}) |",
         f"| Source | `{_cell(report.source)}` |",
-        f"| Rows read | {rows:,} |",
+        f"| Rows read | {seeded.rows_read:,} |",
         f"| {'Would create' if report.dry_run else 'Created'} | {report.created:,} |",
         f"| Rejected | {report.rejected:,} |",
     ]
@@ -97,7 +96,7 @@ def summary(seeded: Seeded, seconds: float) -> str:
     if seeded.blank_lines:
         lines.append(f"| Blank lines skipped | {seeded.blank_lines:,} |")
     lines.append(f"| Group | {report.group_id if report.group_id is not None else 'none'} |")
-    lines.append(f"| Time | {seconds:.1f} s, {rows / max(seconds, 0.001):,.0f} rows a second |")
+    lines.append(f"| Time | {seconds:.1f} s, {seeded.rows_read / max(seconds, 0.001):,.0f} rows a second |")
     if report.rejects_uri is not None:
         lines.append(f"| Rejected rows | `{_cell(report.rejects_uri)}` |")
     return "\n".join(lines)

@@ -116,6 +116,7 @@ def test_a_rejected_file_fails_in_one_sentence_with_the_rows_as_a_table(
     assert run["name"] == f"csv reviews.csv -> {PATH}"
     summary, table, link = artifacts_of(prefect, run)
     assert (summary[0], summary[1].splitlines()[:3]) == ("markdown", ["## Rejected", "", sentence])
+    assert "| Rows read | 2 |\n| Created | 0 |\n| Rejected | 1 |" in summary[1]
     assert (table[0], json.loads(table[1])) == (
         "table",
         [
