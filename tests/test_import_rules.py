@@ -19,8 +19,8 @@ BELOW_STEPS = ("tasks_lib.operations", *BELOW_OPERATIONS)
 
 MAY_IMPORT = {
     "deployments": (
-        "flows", "tasks_lib.steps", "tasks_lib.operations", "tasks_lib.settings",
-        "tasks_lib.domain", "tasks_lib.errors",
+        "flows", "tasks_lib.steps", "tasks_lib.console", "tasks_lib.operations",
+        "tasks_lib.settings", "tasks_lib.domain", "tasks_lib.errors",
     ),
     "tasks_lib.cli": (
         "flows", "tasks_lib.steps", "tasks_lib.console", "tasks_lib.settings", *BELOW_STEPS,
@@ -300,6 +300,11 @@ def test_a_layer_of_the_table_exists(layer: str) -> None:
         ("tasks_lib.cli", "from deployments import stack"),
         ("flows.seed", "import deployments.stack"),
         ("deployments.stack", "from tasks_lib.store.engine import Store"),
+        ("deployments.demo", "from tasks_lib.store import tasks"),
+        ("deployments.demo", "def run():\n    import tasks_lib.store.engine"),
+        ("deployments.demo", "from tasks_lib import cli"),
+        ("deployments.demo", "from tasks_lib.intake.csv_intake import Progress"),
+        ("tasks_lib.console", "from deployments.demo import run"),
         ("tasks_lib.__init__", "from .domain import fields"),
         ("tasks_lib.domain.__init__", "from tasks_lib import *"),
         ("tasks_lib.intake.csv_reader", "if TYPE_CHECKING:\n    from tasks_lib.store import x"),
@@ -323,6 +328,8 @@ def test_an_import_that_points_up_or_aside_is_found(name: str, source: str) -> N
         ("tasks_lib.settings", "from tasks_lib.intake.limits import Limits"),
         ("tasks_lib.store.engine", "from . import tables\nfrom ..domain import fields"),
         ("deployments.stack", "from deployments import check\nimport prefect"),
+        ("deployments.demo", "from tasks_lib import console"),
+        ("deployments.demo", "from tasks_lib.console import print_report"),
         ("tasks_lib.domain.fields", "import json\nfrom tasks_libs import other"),
     ],
 )

@@ -96,7 +96,9 @@ def summary(seeded: Seeded, seconds: float) -> str:
     if seeded.blank_lines:
         lines.append(f"| Blank lines skipped | {seeded.blank_lines:,} |")
     lines.append(f"| Group | {report.group_id if report.group_id is not None else 'none'} |")
-    lines.append(f"| Time | {seconds:.1f} s, {seeded.rows_read / max(seconds, 0.001):,.0f} rows a second |")
+    lines.append(
+        f"| Time | {seconds:.1f} s, {seeded.rows_read / max(seconds, 0.001):,.0f} rows a second |"
+    )
     if report.rejects_uri is not None:
         lines.append(f"| Rejected rows | `{_cell(report.rejects_uri)}` |")
     return "\n".join(lines)

@@ -127,12 +127,91 @@ def test_a_header_with_exactly_the_fields_is_accepted(
             ["id", "", "Body", "id"],
             ["id", "body"],
             [
+                Problem("duplicate_column", "column 'id' stands 2 times, at 1, 4", field="id"),
                 Problem("empty_column_name", "column 2 has no name"),
                 unknown("'Body'", "Body", "; did you mean 'body'?"),
-                Problem("duplicate_column", "column 'id' stands 2 times, at 1, 4", field="id"),
                 missing("body"),
             ],
             id="everything at once",
+        ),
+        pytest.param(
+            ["x", "id", "tag", "", "tag", "y", "id", " ", "", "x"],
+            ["id", "body", "stars"],
+            [
+                unknown("'x'", "x"),
+                Problem("duplicate_column", "column 'x' stands 2 times, at 1, 10", field="x"),
+                Problem("duplicate_column", "column 'id' stands 2 times, at 2, 7", field="id"),
+                unknown("'tag'", "tag"),
+                Problem("duplicate_column", "column 'tag' stands 2 times, at 3, 5", field="tag"),
+                Problem("empty_column_name", "column 4 has no name"),
+                Problem("empty_column_name", "column 9 has no name"),
+                unknown("'y'", "y"),
+                Problem("empty_column_name", "column 8 has no name: it holds only ' '"),
+                missing("body"),
+                missing("stars"),
+            ],
+            id="in the order in which each column first appears, then what is missing",
+        ),
+        pytest.param(
+            ["e\u0301t\u00e9"],
+            ["\u00e9t\u00e9"],
+            [
+                unknown(
+                    "'e\u0301t\u00e9' (with accents as characters of their own)",
+                    "e\u0301t\u00e9",
+                    "; did you mean '\u00e9t\u00e9'?",
+                ),
+                missing("\u00e9t\u00e9"),
+            ],
+            id="an accent as a character of its own",
+        ),
+        pytest.param(
+            ["bo\u3164dy"],
+            ["body"],
+            [
+                unknown(
+                    "'bo<U+3164>dy' (with U+3164 hangul filler)",
+                    "bo\u3164dy",
+                    "; did you mean 'body'?",
+                ),
+                missing("body"),
+            ],
+            id="a letter that is drawn as nothing",
+        ),
+        pytest.param(
+            ["\u2800 \u200b", "id"],
+            ["id"],
+            [
+                Problem(
+                    "empty_column_name",
+                    "column 1 has no name: it holds only '<U+2800> <U+200B>' "
+                    "(with U+200B zero width space, U+2800 braille pattern blank)",
+                )
+            ],
+            id="a name of blanks of every kind",
+        ),
+        pytest.param(
+            ["x" * 1_234, "id"],
+            ["id"],
+            [unknown(f"'{'x' * 80}...' (with 1,234 characters)", "x" * 1_234)],
+            id="a name that is too long to show",
+        ),
+        pytest.param(
+            ["\u200bid", "id", "\u200bid"],
+            ["id"],
+            [
+                unknown(
+                    "'<U+200B>id' (with U+200B zero width space)",
+                    "\u200bid",
+                    "; did you mean 'id'?",
+                ),
+                Problem(
+                    "duplicate_column",
+                    "column '<U+200B>id' (with U+200B zero width space) stands 2 times, at 1, 3",
+                    field="\u200bid",
+                ),
+            ],
+            id="an invisible character is named in a doubled column too",
         ),
         pytest.param(
             ["id", "tag", "tag"],
@@ -155,6 +234,65 @@ def test_a_header_with_exactly_the_fields_is_accepted(
     ],
 )
 def test_each_column_that_does_not_fit_is_a_problem(
+    columns: list[str], expected: list[str], problems: list[Problem]
+) -> None:
+    assert check_header(columns, expected) == problems
+
+
+MEANT = "; did you mean 'body'?"
+NEAR_BODY = [f"body{number}" for number in range(21)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected", "problems"),
+    [
+        pytest.param(
+            NEAR_BODY,
+            ["body"],
+            [
+                *(unknown(f"'{column}'", column, MEANT) for column in NEAR_BODY[:20]),
+                unknown("'body20'", "body20"),
+                missing("body"),
+            ],
+            id="of 21 unknown columns, the last one is not",
+        ),
+        pytest.param(
+            [*[""] * 20, "Body"],
+            ["body"],
+            [
+                *(Problem("empty_column_name", f"column {at} has no name") for at in range(1, 21)),
+                unknown("'Body'", "Body"),
+                missing("body"),
+            ],
+            id="after 20 columns without a name",
+        ),
+        pytest.param(
+            [*[""] * 19, "Body", "Body", "BODY"],
+            ["body"],
+            [
+                *(Problem("empty_column_name", f"column {at} has no name") for at in range(1, 20)),
+                unknown("'Body'", "Body", MEANT),
+                Problem(
+                    "duplicate_column", "column 'Body' stands 2 times, at 20, 21", field="Body"
+                ),
+                unknown("'BODY'", "BODY"),
+                missing("body"),
+            ],
+            id="the 20th problem is the last",
+        ),
+        pytest.param(
+            ["Body"],
+            ["body", *(f"field{number}" for number in range(30))],
+            [
+                unknown("'Body'", "Body", MEANT),
+                missing("body"),
+                *(missing(f"field{number}") for number in range(30)),
+            ],
+            id="missing columns do not count",
+        ),
+    ],
+)
+def test_a_field_is_suggested_until_there_are_twenty_problems(
     columns: list[str], expected: list[str], problems: list[Problem]
 ) -> None:
     assert check_header(columns, expected) == problems

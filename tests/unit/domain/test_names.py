@@ -14,6 +14,8 @@ from tasks_lib.domain.names import counted, did_you_mean, is_invisible, nearest,
         pytest.param(" body ", ["body"], "body", id="white space around it"),
         pytest.param("\u00a0body", ["body"], "body", id="no-break space"),
         pytest.param("bo\u200bdy", ["body"], "body", id="zero width space"),
+        pytest.param("b\u2800o\u3164d\u1160y", ["bodies", "body"], "body", id="blanks"),
+        pytest.param("b\ue000o\u0378dy", ["bodies", "body"], "body", id="unassigned"),
         pytest.param("\ufeffbody", ["body"], "body", id="byte order mark"),
         pytest.param("\uff42\uff4f\uff44\uff59", ["body"], "body", id="full width"),
         pytest.param("e\u0301te\u0301", ["\u00e9t\u00e9"], "\u00e9t\u00e9", id="decomposed"),
@@ -33,6 +35,7 @@ def test_the_nearest_name_is_found_whatever_its_case_form_and_white_space(
         pytest.param("x", ["body"], id="nothing in common"),
         pytest.param("", ["body"], id="no name"),
         pytest.param("\u200b", ["body"], id="an invisible name"),
+        pytest.param("\u2800\u3164", ["body"], id="a blank name"),
         pytest.param("body", [], id="no candidates"),
     ],
 )
@@ -77,10 +80,74 @@ def test_without_a_near_name_nothing_is_suggested() -> None:
         ),
         pytest.param("\ue000", "'<U+E000>' (with U+E000 private use character)", id="private use"),
         pytest.param("\u0378", "'<U+0378>' (with U+0378 unassigned character)", id="unassigned"),
+        pytest.param("\uffff", "'<U+FFFF>' (with U+FFFF unassigned character)", id="no character"),
+        pytest.param(
+            "\U0010fffd", "'<U+10FFFD>' (with U+10FFFD private use character)", id="private plane"
+        ),
+        pytest.param("\ud800", "'<U+D800>' (with U+D800 half of a surrogate pair)", id="surrogate"),
+        pytest.param("\u2029", "'<U+2029>' (with U+2029 paragraph separator)", id="paragraph"),
+        pytest.param(
+            "a\u2800", "'a<U+2800>' (with U+2800 braille pattern blank)", id="Braille blank"
+        ),
+        pytest.param("a\u3164", "'a<U+3164>' (with U+3164 hangul filler)", id="Hangul filler"),
+        pytest.param(
+            "a\u115fb",
+            "'a<U+115F>b' (with U+115F hangul choseong filler)",
+            id="Hangul initial filler",
+        ),
+        pytest.param(
+            "a\u1160b",
+            "'a<U+1160>b' (with U+1160 hangul jungseong filler)",
+            id="Hangul medial filler",
+        ),
+        pytest.param(
+            "\uffa0",
+            "'<U+FFA0>' (with U+FFA0 halfwidth hangul filler)",
+            id="half-width Hangul filler",
+        ),
+        pytest.param(
+            "e\u0301t\u00e9",
+            "'e\u0301t\u00e9' (with accents as characters of their own)",
+            id="a decomposed accent",
+        ),
+        pytest.param("\u00e9t\u00e9", "'\u00e9t\u00e9'", id="composed accents"),
+        pytest.param("x\u0302", "'x\u0302'", id="an accent that no letter is composed with"),
+        pytest.param(
+            "e\u0301\u00a0",
+            "'e\u0301<U+00A0>' (with U+00A0 no-break space, accents as characters of their own)",
+            id="an accent after what is hidden",
+        ),
+        pytest.param(
+            "\x01\x02\x03\x04\x05\x06",
+            "'<U+0001><U+0002><U+0003><U+0004><U+0005><U+0006>' (with U+0001 control character, "
+            "U+0002 control character, U+0003 control character, U+0004 control character, "
+            "U+0005 control character)",
+            id="five of six hidden characters",
+        ),
+        pytest.param("x" * 80, f"'{'x' * 80}'", id="80 characters"),
+        pytest.param("x" * 81, f"'{'x' * 80}...' (with 81 characters)", id="81 characters"),
+        pytest.param(
+            "x" * 1_234, f"'{'x' * 80}...' (with 1,234 characters)", id="1,234 characters"
+        ),
+        pytest.param(
+            "\u200b" * 100,
+            f"'{'<U+200B>' * 80}...' (with 100 characters, U+200B zero width space)",
+            id="100 hidden characters",
+        ),
+        pytest.param(
+            "x" * 80 + "\u200be\u0301",
+            f"'{'x' * 80}...' (with 83 characters, U+200B zero width space, accents as characters "
+            "of their own)",
+            id="what cannot be seen in the part that is cut off",
+        ),
     ],
 )
 def test_what_a_person_would_not_see_is_named(text: str, shown: str) -> None:
     assert visible(text) == shown
+
+
+def test_a_name_is_cut_where_it_is_told_to_be() -> None:
+    assert (visible("abcdef", 3), visible("abc", 3)) == ("'abc...' (with 6 characters)", "'abc'")
 
 
 @pytest.mark.parametrize(
@@ -103,6 +170,16 @@ def test_what_a_person_would_not_see_is_named(text: str, shown: str) -> None:
         pytest.param("\u2029", True, id="paragraph separator"),
         pytest.param("\ue000", True, id="private use"),
         pytest.param("\uffff", True, id="no character"),
+        pytest.param("\U0010fffd", True, id="private use plane"),
+        pytest.param("\u2800", True, id="Braille blank"),
+        pytest.param("\u2801", False, id="Braille dot"),
+        pytest.param("\u3164", True, id="Hangul filler"),
+        pytest.param("\u3163", False, id="Hangul letter"),
+        pytest.param("\u115f", True, id="Hangul initial filler"),
+        pytest.param("\u1160", True, id="Hangul medial filler"),
+        pytest.param("\u1161", False, id="Hangul medial"),
+        pytest.param("\uffa0", True, id="half-width Hangul filler"),
+        pytest.param("\uffa1", False, id="half-width Hangul letter"),
     ],
 )
 def test_invisible_is_what_looks_like_nothing_or_like_a_space(

@@ -165,6 +165,24 @@ def test_a_rejection_is_a_report_with_errors_that_made_nothing(
             id="more bad rows than a report holds",
         ),
         pytest.param(
+            report(rejected=100, errors=(STARS,) * 100),
+            "'reviews.csv' was rejected, nothing was created: 100 rows rejected; "
+            "row 3, stars: '9' is above the maximum 5 (and at least 99 more).",
+            id="as many bad rows as a report holds",
+        ),
+        pytest.param(
+            report(rejected=99, errors=(STARS,) * 99),
+            "'reviews.csv' was rejected, nothing was created: 99 rows rejected; "
+            "row 3, stars: '9' is above the maximum 5 (and 98 more).",
+            id="one bad row less than a report holds",
+        ),
+        pytest.param(
+            report(errors=(HEADER, FILE)),
+            "'reviews.csv' was rejected, nothing was created: the header lacks the column 'body' "
+            "(and 1 more).",
+            id="a bad header and more",
+        ),
+        pytest.param(
             report(errors=(HEADER,)),
             "'reviews.csv' was rejected, nothing was created: the header lacks the column 'body'.",
             id="bad header",
@@ -185,6 +203,16 @@ def test_a_rejection_is_a_report_with_errors_that_made_nothing(
             ),
             "'reviews.csv' created 1 task in group 1.",
             id="a signed URL, without its signature",
+        ),
+        pytest.param(
+            report(source="https://e.com/in/reviews.csv?name=/other/a.csv&b=?c", errors=(FILE,)),
+            "'reviews.csv' was rejected, nothing was created: the file is empty.",
+            id="a URL, without a path and a question mark in its query",
+        ),
+        pytest.param(
+            report(source="s3://bucket/reviews.csv?versionId=3", already_seeded=1, group_id=12),
+            "'reviews.csv' was seeded before: group 12 holds its 1 task, so nothing was created.",
+            id="an object's version",
         ),
     ],
 )

@@ -83,7 +83,9 @@ NEAR_NUMBERS = [
     "0.09999999999999999999999", "9" * 99, "9" * 100, "9" * 101, "1" + "0" * 308, "1" + "0" * 309,
     "9" * 309, "0." + "0" * 400 + "1", "0." + "9" * 60, "-" + "9" * 102 + ".5",
     "1.00000000000000000000000000000001", "0.99999999999999999999999999999999", "٣.\u0665",
-    "1.\u0665",
+    "1.\u0665", "1e-99999999999999999999", "0e99999999999999999999", "1e99999999999999999999",
+    "1e999\n", "1e0005", "1e005", "1e1000", "1e-1000", "1e-999", "-1e-999", "0e999", "0e-999",
+    "9" * 5_000, "0." + "9" * 5_000, "1.7976931348623157e308", "1.7976931348623159e308",
 ]  # fmt: skip
 
 NEAR_DATES = [
@@ -107,7 +109,10 @@ NEAR_DATETIMES = [
     "2024-01-01T10:00:00,5", "2024-01-01T24:00", "2024-01-01T24:00:00", "2024-01-01T23:59:60",
     "2024-01-01T10:60", "2024-01-01T10", "2024-01-01T1:00", "2024-02-29T00:00", "2023-02-29T00:00",
     "2024-12-31T23:59:59.999999", "0001-01-01T00:00+23:59", "9999-12-31T23:59-23:59",
-    "2024-01-01T10:00\n",
+    "2024-01-01T10:00\n", "2024-01-01T29:00", "2023-02-29T24:00", "2023-02-29T10:00+24:00",
+    "2024-02-28T10:00:00+23:60", "2024-01-01T10:00:00-23:59", "2024-01-01T10:00:00+05:30Z",
+    "2024-01-01T10:00:00\u221205:30", "2024-01-01T1\u0660:00", "2024-01-01T10:00+05:3\u0660",
+    "2024-02-29 00:00:00.5+09:30", "2024-01-01T00:00:00.000001Z", "2023-12-31T23:59:59.999999Z",
 ]  # fmt: skip
 
 NEAR_URLS = [
@@ -124,20 +129,26 @@ NEAR_URLS = [
     "https://a/\"q\"", "https://a/b\\c", "https://a/{x}", "https://a/[x]", "https://a/|x",
     "https://a/^x", "https://a/`x", "https://a/~x", "https://a/x_y", "", "https://a/" + "x" * 90,
     "https://" + "a" * 300, "https://a/\x00", "https://a/\u3000", "https://a/\x1c",
-    "https://a/\x7f",
+    "https://a/\x7f", "https://a\x00b/", "https://a\x7f", "https://a\x1f/", "https://a?\x01",
+    "https://a#\x1d", "https://a/\x85", "https://a/\x0b", "https://a\r", "\x01https://a",
 ]  # fmt: skip
 
 NEAR_JSON = [
     "{}", "[]", "null", "true", "1", "-0", "1.10", "1e999", "12345678901234567890", '"a"',
     '"\\u00e9"', '"é"', '{"a": 1}', '{"a":1,"a":2}', '{\n"a":\t1\r\n}', "[1,]", "NaN", '"\\ud800"',
     '"\\ud83d\\ude00"', '"\\u0000"', '"a\nb"', '"😀"', '{"a":[{"b":"\\"\\\\"}]}', "'a'", "{", '"',
-    " 1 ", "[" * 65 + "]" * 65, "\ufeff{}", "01", "",
+    " 1 ", "[" * 64 + "]" * 64, "[" * 65 + "]" * 65, "[" * 5_000 + "]" * 5_000, "[" * 5_000,
+    "\ufeff{}", "01", "", " null ", "\tnull\n", "[null]", '"null"', "nul", "-1e999", "1e308",
+    "1e-400", "1e-1000", "0e9999", "[1e-99999999999999999999]", "9" * 5_000, '"1e999"',
+    r'"\\u0000"', r'"\\\u0000"', r'"\\\\u0000"', r'"\u0000\\u0000"', r'{"\\u0000":"\u0000"}',
+    '{"' + "k" * 70 + '":1,"' + "k" * 70 + '":2}',
 ]  # fmt: skip
 
 NEAR_SELECTS = [
     "good", "bad", "Good", "goood", " good", "good;bad", "good;good", "good;", ";", "a;b",
     '["a;b"]', '["good","bad"]', "[]", "[1]", "[", '["good"', 'q"q', "q\\q", "tab\t", "é", "😀",
-    "good ", '["q\\"q"]', "", '["good", "a;b"]', "good;q\"q",
+    "good ", '["q\\"q"]', "", '["good", "a;b"]', "good;q\"q", "[ ]", "[\n]", "[[]]", " []",
+    '["good","good"]', "[" * 5_000,
 ]  # fmt: skip
 
 OPTIONS = ["good", "bad", "a;b", 'q"q', "q\\q", "tab\t", "é", "😀"]
@@ -163,10 +174,10 @@ NEAR = {
 
 LOOK_LIKE = {
     "integer": r"[+-]?[0-9]{1,20}",
-    "number": r"-?[0-9]{1,18}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?",
+    "number": r"-?[0-9]{1,18}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,5})?",
     "date": r"[0-9]{4}-[01][0-9]-[0-3][0-9]",
     "datetime": r"[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]"
-    r"(:[0-6][0-9](\.[0-9]{1,7})?)?(Z|[+-][0-2][0-9]:[0-6][0-9])?",
+    r"(:[0-6][0-9](\.[0-9]{1,7})?)?([Zz]|[+-][0-2][0-9]:?[0-6][0-9])?",
     "url": r"https?://[a-zA-Z0-9.:@_-]{1,12}([/?#][!-~]{0,12})?",
 }
 
@@ -183,14 +194,18 @@ CONSTRAINED: dict[str, list[dict[str, object]]] = {
     ],
     "number": [
         {"min": 0, "max": 1}, {"min": "0.1"}, {"max": "0.1"}, {"min": "1e5"}, {"max": "-0.1"},
-        {"max": "1e300"}, {"min": "9007199254740993"}, {"max": "1e-400"},
+        {"max": "1e300"}, {"min": "9007199254740993"}, {"max": "1e-400"}, {"min": "1e-999"},
+        {"min": "-1.7976931348623157e308", "max": "1.7976931348623157e308"},
         {"min": "0.1000000000000000055511151231257828"},
     ],
     "boolean": [],
     "date": [
         {"min": "2024-01-01"}, {"max": "2024-02-29"}, {"min": "0001-01-01", "max": "9999-12-31"},
     ],
-    "datetime": [{"min": "2024-01-01T00:00:00Z"}, {"max": "2024-01-01T10:00:00+05:30"}],
+    "datetime": [
+        {"min": "2024-01-01T00:00:00Z"}, {"max": "2024-01-01T10:00:00+05:30"},
+        {"min": "0001-01-01T00:00", "max": "9999-12-31T23:59:59.999999"},
+    ],
     "single_select": [],
     "multi_select": [],
     "url": [{"max_length": 19}, {"min_length": 12}, {"pattern": "https://.*"}],
@@ -330,6 +345,9 @@ def test_many_columns_of_many_rows_make_the_objects_that_their_values_make(
         pytest.param(field("datetime"), "2024-02-28 10:00", '"2024-02-28 10:00"', id="datetime"),
         pytest.param(field("url"), 'https://e.com/"', r'"https://e.com/\""', id="URL with quote"),
         pytest.param(field("json"), '{"a":\n[1.10]}', '{"a": [1.10]}', id="JSON"),
+        pytest.param(field("json"), r'"\\u0000"', r'"\\u0000"', id="JSON of an escaped backslash"),
+        pytest.param(field("json", required=False), " null\n", " null ", id="JSON null"),
+        pytest.param(field("number"), "1e-999", "1e-999", id="number with the longest exponent"),
         pytest.param(
             field("single_select", options=['q"q']), 'q"q', r'"q\"q"', id="option with quote"
         ),
@@ -365,6 +383,58 @@ def test_each_cell_of_a_column_without_a_good_one_is_a_problem() -> None:
             problem(2, "invalid_integer", f"'x' {message}"),
         ],
     )
+
+
+RANGE = "is outside the range of a 64-bit number"
+
+
+@pytest.mark.parametrize(
+    ("entry", "cell", "code", "message"),
+    [
+        pytest.param(
+            field("number"), "1e-99999999999999999999",
+            "invalid_number", f"'1e-99999999999999999999' {RANGE}", id="number out of range",
+        ),
+        pytest.param(
+            field("number", max=0), "0e99999999999999999999",
+            "invalid_number", f"'0e99999999999999999999' {RANGE}", id="zero out of range",
+        ),
+        pytest.param(
+            field("json"), "[1e999]", "invalid_json",
+            f"'[1e999]' is not valid JSON: the number '1e999' {RANGE}", id="JSON out of range",
+        ),
+        pytest.param(
+            field("json"), "null",
+            "required", "is required, but the cell says null", id="JSON null",
+        ),
+        pytest.param(
+            field("json"), r'"\\\u0000"', "invalid_json",
+            r"""'"\\\\\\u0000"' holds a NUL character""", id="JSON with a NUL",
+        ),
+        pytest.param(
+            field("multi_select", required=False, options=["a"]), "[]", "not_an_option",
+            "'[]' names no option; leave the cell empty for that", id="no options",
+        ),
+        pytest.param(
+            field("date"), "2023-02-29",
+            "invalid_date", "'2023-02-29' is no day of the calendar", id="no day",
+        ),
+        pytest.param(
+            field("datetime"), "2024-01-01T10:00+24:00", "invalid_datetime",
+            "'2024-01-01T10:00+24:00' is not a date and time like 2026-11-23T13:45:00Z",
+            id="no offset",
+        ),
+        pytest.param(
+            field("url"), "https://e.com/\x01", "invalid_url",
+            r"'https://e.com/\x01' is not an absolute URL such as https://example.com/a",
+            id="control character",
+        ),
+    ],
+)  # fmt: skip
+def test_a_bad_cell_is_a_problem_of_its_row(
+    entry: Field, cell: str, code: str, message: str
+) -> None:
+    assert at_once([entry], [texts(cell)]) == ([None], [problem(0, code, message)])
 
 
 def test_an_empty_cell_of_an_optional_field_is_null_among_texts() -> None:

@@ -63,6 +63,43 @@ SURVIVED = {
         field("datetime", min="2024-01-01T01:00:00Z"),
         field("datetime", min="2024-01-01T02:00:00+05:00"),
     ),
+    "min of a datetime, with an offset instead of none": (
+        field("datetime", min="2024-01-01T00:00"), field("datetime", min="2024-01-01T05:30+05:30")
+    ),
+    "max of a datetime, later on an earlier day": (
+        field("datetime", max="2024-01-02T00:30:00+05:00"),
+        field("datetime", max="2024-01-01T23:00:00Z"),
+    ),
+    "min of a datetime, earlier on a later day": (
+        field("datetime", min="2024-01-01T23:00:00Z"),
+        field("datetime", min="2024-01-02T00:30:00+05:00"),
+    ),
+    "max of a datetime, raised by a microsecond": (
+        field("datetime", max="2024-01-01T00:00:00Z"),
+        field("datetime", max="2024-01-01T00:00:00.000001"),
+    ),
+    "both bounds of a datetime, at the ends of the calendar": (
+        field("datetime", min="0001-01-01T00:00Z", max="9999-12-31T23:59Z"),
+        field("datetime", min="0001-01-01T00:00+23:59", max="9999-12-31T23:59-23:59"),
+    ),
+    "max of a number, the same as an exponent": (
+        field("number", max="1000.00"), field("number", max="1e3")
+    ),
+    "max of a number raised by less than a float can tell": (
+        field("number", max="0.1"), field("number", max="0.10000000000000000000000001")
+    ),
+    "min of a number lowered by less than a float can tell": (
+        field("number", min="9007199254740993"), field("number", min="9007199254740992.5")
+    ),
+    "min of a number lowered from the smallest to zero": (
+        field("number", min="1e-999"), field("number", min="-0")
+    ),
+    "max of a number raised by digits": (
+        field("number", max="9.5"), field("number", max="10")
+    ),
+    "max of an integer raised by less than a float can tell": (
+        field("integer", max=2**63 - 2), field("integer", max=2**63 - 1)
+    ),
     "min_length removed": (field(min_length=3), field()),
     "min_length lowered": (field(min_length=10), field(min_length=9)),
     "max_length removed": (field(max_length=3), field()),
@@ -118,6 +155,30 @@ BROKEN = {
         field("number", max="0.1"), field("number", max="0.09999999999999999999999999"),
         ["would get a narrower max: 0.1 to 0.09999999999999999999999999"],
     ),
+    "max lowered by one of 19 digits": (
+        field("integer", max=2**63 - 1), field("integer", max=2**63 - 2),
+        ["would get a narrower max: 9223372036854775807 to 9223372036854775806"],
+    ),
+    "min of a number raised by less than a float can tell": (
+        field("number", min="9007199254740992"), field("number", min="9007199254740992.1"),
+        ["would get a narrower min: 9007199254740992 to 9007199254740992.1"],
+    ),
+    "min of a number raised from zero to the smallest": (
+        field("number", min="0.0"), field("number", min="1e-999"),
+        ["would get a narrower min: 0.0 to 1e-999"],
+    ),
+    "max of a number lowered beyond the digits of a decimal context": (
+        field("number", max="1." + "0" * 40 + "1"), field("number", max="1.0"),
+        ["would get a narrower max: 1." + "0" * 40 + "1 to 1.0"],
+    ),
+    "max of a number lowered from an exponent": (
+        field("number", max="1e3"), field("number", max="999.9"),
+        ["would get a narrower max: 1e3 to 999.9"],
+    ),
+    "min of a negative number raised": (
+        field("number", min="-10"), field("number", min="-9.5"),
+        ["would get a narrower min: -10 to -9.5"],
+    ),
     "max added": (
         field("number"), field("number", max=1), ["would get a narrower max: none to 1"]
     ),
@@ -141,6 +202,37 @@ BROKEN = {
         field("datetime", max="2024-01-01T12:00:00Z"),
         field("datetime", max="2024-01-01T13:00:00+05:00"),
         ["would get a narrower max: 2024-01-01T12:00:00Z to 2024-01-01T13:00:00+05:00"],
+    ),
+    "min of a datetime, later on an earlier day": (
+        field("datetime", min="2024-01-02T00:30:00+05:00"),
+        field("datetime", min="2024-01-01T23:00:00Z"),
+        ["would get a narrower min: 2024-01-02T00:30:00+05:00 to 2024-01-01T23:00:00Z"],
+    ),
+    "max of a datetime, earlier on a later day": (
+        field("datetime", max="2024-01-01T23:00:00Z"),
+        field("datetime", max="2024-01-02T00:30:00+05:00"),
+        ["would get a narrower max: 2024-01-01T23:00:00Z to 2024-01-02T00:30:00+05:00"],
+    ),
+    "max of a datetime without an offset, which counts as UTC": (
+        field("datetime", max="2024-01-01T12:00"), field("datetime", max="2024-01-01T12:00+00:01"),
+        ["would get a narrower max: 2024-01-01T12:00 to 2024-01-01T12:00+00:01"],
+    ),
+    "min of a datetime raised by a microsecond": (
+        field("datetime", min="2024-01-01T12:00:00Z"),
+        field("datetime", min="2024-01-01T12:00:00.000001Z"),
+        ["would get a narrower min: 2024-01-01T12:00:00Z to 2024-01-01T12:00:00.000001Z"],
+    ),
+    "min of a datetime added": (
+        field("datetime"), field("datetime", min="2024-01-01T12:00-09:30"),
+        ["would get a narrower min: none to 2024-01-01T12:00-09:30"],
+    ),
+    "both bounds of a datetime": (
+        field("datetime", min="2024-01-01T00:00Z", max="2024-01-02T00:00Z"),
+        field("datetime", min="2024-01-01T00:00-01:00", max="2024-01-02T00:00+01:00"),
+        [
+            "would get a narrower min: 2024-01-01T00:00Z to 2024-01-01T00:00-01:00",
+            "would get a narrower max: 2024-01-02T00:00Z to 2024-01-02T00:00+01:00",
+        ],
     ),
     "min_length raised": (
         field(min_length=9), field(min_length=10), ["would get a narrower min_length: 9 to 10"]
