@@ -17,7 +17,7 @@ _MAX_DURATION_SECONDS: Final = 366 * 86_400
 def _duration_seconds(duration: object) -> object:
     """Turn ``30m``, ``2h``, ``1d``, ``90s`` or a number of seconds into seconds."""
     text = f"{duration}s" if type(duration) is int else str(duration).strip()
-    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
+    match = re.fullmatch(r"([1-9][0-9]{0,99})([smhd])", text)
     if match is None:
         raise ValueError(f"{duration!r} is not a duration such as 90s, 30m, 2h or 1d")
     seconds = int(match[1]) * _UNIT_SECONDS[match[2]]
