@@ -54,6 +54,6 @@ def _unknown(column: str, candidates: Sequence[str]) -> Problem:
 
 
 def _doubled(column: str, places: Sequence[int]) -> Problem:
-    shown = ", ".join(map(str, places))
-    message = f"column {visible(column)} stands {len(places)} times, at {shown}"
+    shown = ", ".join(map(str, places[:10])) + (", ..." if len(places) > 10 else "")
+    message = f"column {visible(column)} stands {len(places):,} times, at {shown}"
     return Problem("duplicate_column", message, field=column)

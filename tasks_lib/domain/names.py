@@ -46,7 +46,7 @@ def visible(text: str, limit: int = 80) -> str:
         f"U+{ord(character):04X} {_name_of(character)}"
         for character in sorted({character for character in text if is_invisible(character)})
     ]
-    if unicodedata.normalize("NFC", text) != text:
+    if any(map(unicodedata.combining, text)) and unicodedata.normalize("NFC", text) != text:
         notes.append("accents as characters of their own")
     if len(text) > limit:
         shown += "..."
@@ -63,8 +63,15 @@ def is_invisible(character: str) -> bool:
 
 
 def display_name(uri: str) -> str:
-    """Return the last part of a path or URL, without a query: what a person calls the file."""
-    return uri.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
+    """Return what a person calls the file: the last part of a path, or of a URL without its query.
+
+    Neither a query's signature nor a password before the host is shown.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator or scheme in {"file", "local"}:
+        return uri.rstrip("/").rsplit("/", 1)[-1]
+    host, _, path = rest.split("?", 1)[0].partition("/")
+    return path.rstrip("/").rsplit("/", 1)[-1] or host.rsplit("@", 1)[-1]
 
 
 def shortened(value: str, limit: int = 60) -> str:

@@ -40,9 +40,9 @@ ROW_CODES: Final[dict[str, str]] = {
 """Codes of rows that cannot be read as a row of the file."""
 
 VALUE_CODES: Final[dict[str, str]] = {
-    "required": "The cell is empty and the field is required.",
+    "required": "The field is required and the cell is empty, or says null in JSON.",
     "invalid_integer": "The value is not a whole number of 64 bits in its plain spelling.",
-    "invalid_number": "The value is not a number in its plain spelling.",
+    "invalid_number": "The value is not a number in its plain spelling, or beyond 64-bit range.",
     "invalid_boolean": "The value is not one of the spellings of true and false.",
     "invalid_date": "The value is not a calendar date as YYYY-MM-DD.",
     "invalid_datetime": "The value is not an ISO 8601 date and time.",

@@ -66,11 +66,12 @@ class Report(BaseModel):
             )
         if self.is_rejection:
             rows = f" {counted(self.rejected, 'row')} rejected;" if self.rejected else ""
-            first = f"{self.errors[0]}".rstrip(".")
+            first = f"{self.errors[0]}"
             more = len(self.errors) - 1
             at_least = "at least " if len(self.errors) == MAX_INLINE_ERRORS else ""
             others = f" (and {at_least}{more} more)" if more else ""
-            return f"{name} was rejected, nothing was created:{rows} {first}{others}."
+            told = f"{name} was rejected, nothing was created:{rows} {first}{others}"
+            return told if told.endswith((".", "?")) else f"{told}."
         verb = "would create" if self.dry_run else "created"
         skipped = f", {counted(self.rejected, 'row')} rejected" if self.rejected else ""
         place = f" in group {self.group_id}" if self.group_id is not None else ""

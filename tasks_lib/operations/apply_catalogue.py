@@ -54,7 +54,7 @@ def read_catalogue(path: Path) -> Catalogue:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML lets the latter through
         reason = " ".join(str(error).split())
         raise CatalogueRejectedError(f"{path} is not YAML: {reason}") from None
     try:

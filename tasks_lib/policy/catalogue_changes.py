@@ -48,7 +48,7 @@ def _narrowed(before: Field, after: Field) -> list[str]:
 
 
 def _is_wider(constraint: str, old: Any, new: Any, field_type: FieldType) -> bool:
-    if new is None:
+    if new is None or (constraint == "min_length" and new <= 1):  # no stored text is empty
         return True
     if old is None or constraint == "pattern":
         return False

@@ -206,6 +206,26 @@ def test_a_catalogue_that_would_break_tasks_is_refused_with_1(
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param("a: [", "is not YAML: while parsing a flow node", id="not YAML"),
+        pytest.param("a: 2023-02-29", "is not YAML: day is out of range", id="impossible date"),
+        pytest.param("[" * 5_000, "is not YAML: maximum recursion depth", id="too deep"),
+        pytest.param("- a", "is not a catalogue: the file: Input should be", id="a list"),
+        pytest.param("", "is not a catalogue: the file: Input should be", id="empty"),
+    ],
+)
+def test_a_file_that_is_no_catalogue_is_refused_with_1(
+    seeding: Seeding, tmp_path: Path, content: str, message: str
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(content, encoding="utf-8")
+    status, out, err = seeding("apply", str(path))
+    assert (status, out) == (1, "")
+    assert err.startswith(f"error: {path} {message}")
+
+
+@pytest.mark.parametrize(
     ("name", "value", "status", "message"),
     [
         ("SEEDING_DATABASE_URL", "postgresql+psycopg://x@127.0.0.1:1/y", 3, "Connection refused"),

@@ -63,6 +63,13 @@ def test_a_gzipped_file_is_unpacked_aside_and_hashed_unpacked(
     assert (packed.size, packed.sha256) == (plain.size, plain.sha256)
 
 
+def test_a_question_mark_in_a_local_name_is_part_of_it(
+    folder: Path, csv_file: Callable[..., str]
+) -> None:
+    found = fetch(csv_file(gzip.compress(CONTENT), "what?.csv.gz"), folder, Limits())
+    assert found.path.read_bytes() == CONTENT
+
+
 def test_an_object_on_s3_is_fetched(s3_bucket: str, folder: Path) -> None:
     boto3.client("s3").put_object(Bucket=s3_bucket, Key="in/reviews.csv", Body=CONTENT)
     found = fetch(f"s3://{s3_bucket}/in/reviews.csv", folder, Limits())

@@ -2,7 +2,15 @@
 
 import pytest
 
-from tasks_lib.domain.names import counted, did_you_mean, is_invisible, nearest, shortened, visible
+from tasks_lib.domain.names import (
+    counted,
+    did_you_mean,
+    display_name,
+    is_invisible,
+    nearest,
+    shortened,
+    visible,
+)
 
 
 @pytest.mark.parametrize(
@@ -213,3 +221,21 @@ def test_the_limit_of_a_shown_value_can_be_chosen() -> None:
 )
 def test_a_count_agrees_with_its_noun(number: int, text: str) -> None:
     assert counted(number, "task") == text
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("reviews.csv", "reviews.csv"),
+        ("/data/in/reviews.csv", "reviews.csv"),
+        ("/data/what?.csv.gz", "what?.csv.gz"),
+        ("file:///data/what?.csv", "what?.csv"),
+        ("s3://bucket/in/reviews.csv", "reviews.csv"),
+        ("s3://bucket/folder/", "folder"),
+        ("https://host/in/reviews.csv?X-Amz-Signature=secret/x", "reviews.csv"),
+        ("https://user:secret@host", "host"),
+        ("https://user:secret@host/?token=secret", "host"),
+    ],
+)
+def test_a_source_is_called_by_its_last_part_without_secrets(uri: str, name: str) -> None:
+    assert display_name(uri) == name

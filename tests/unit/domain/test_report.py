@@ -240,3 +240,13 @@ def test_a_rejected_source_survives_being_pickled() -> None:
         rejection.sentence,
         rejection,
     )
+
+
+def test_a_rejection_that_ends_in_a_question_gets_no_full_stop() -> None:
+    error = ReportError(
+        row=None, field="Body", code="unknown_column", message="column 'Body'; did you mean 'body'?"
+    )
+    report = Report(pipeline_id=1, source="a.csv", errors=(error,))
+    assert report.sentence == (
+        "'a.csv' was rejected, nothing was created: column 'Body'; did you mean 'body'?"
+    )

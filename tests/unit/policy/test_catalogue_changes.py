@@ -102,6 +102,7 @@ SURVIVED = {
     ),
     "min_length removed": (field(min_length=3), field()),
     "min_length lowered": (field(min_length=10), field(min_length=9)),
+    "min_length that nothing empty meets": (field(), field(min_length=1)),
     "max_length removed": (field(max_length=3), field()),
     "max_length raised": (field(max_length=9), field(max_length=10)),
     "pattern removed": (field(pattern="a+"), field()),
