@@ -26,6 +26,7 @@ app = App(
     name="seeding",
     help="Create work for people in bulk: files become tasks, exactly once.",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 seed = App(name="seed", help="Create tasks from a source.")
 tasks = App(name="tasks", help="Look at tasks.")
@@ -49,7 +50,10 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; return 0 done, 1 rejected, 2 usage, 3 store, storage or Prefect away."""
+    """Run one command; return 0 done, 1 rejected, 2 usage, 3 store, storage or Prefect away.
+
+    130 after Ctrl-C, as shells have it.
+    """
     as_json = "--json" in arguments
     try:
         app(list(arguments), exit_on_error=False, print_error=False)
@@ -63,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
         console.print_error(error, as_json=as_json)
         return error.exit_status
     except KeyboardInterrupt:
-        console.err.print("stopped; nothing was created")
+        console.err.print("interrupted; run it again to finish: nothing is created twice")
         return 130
     return 0
 

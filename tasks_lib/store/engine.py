@@ -184,6 +184,8 @@ def _explained(engine: Engine) -> Iterator[None]:
         yield
     except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
+        if reason == "database is locked":
+            reason += "; another process writes for longer than SEEDING_BUSY_TIMEOUT_SECONDS"
         raise StoreUnavailableError(
             f"the store {_place(engine)} cannot be used: {reason}"
         ) from error

@@ -1,6 +1,7 @@
 """The command line as a person and as a program meet it, on the embedded defaults."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from servers import wait_until
 from tasks_lib.cli import run
 
 PATH = "acme/reviews/label-reviews"
@@ -270,3 +272,28 @@ def test_the_installed_command_is_this_one(applied: Seeding) -> None:
         "This pipeline has no task groups yet.\n",
         "",
     )
+
+
+def test_an_interrupted_load_says_so_makes_nothing_and_can_be_run_again(
+    applied: Seeding, csv_file: Callable[..., str], tmp_path: Path
+) -> None:
+    source = csv_file("review_id,body,stars\n" + "1,body,1\n" * 2_000_000)
+    command = [Path(sys.executable).with_name("seeding"), "seed", "csv", PATH, source]
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_until(lambda: is_writing(tmp_path / "seeding" / "seeding.db"), seconds=30)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate()
+    assert (child.returncode, out, err) == (
+        130,
+        "",
+        "interrupted; run it again to finish: nothing is created twice\n",
+    )
+    assert applied.json("groups", PATH) == (0, [])
+
+
+def is_writing(database: Path) -> bool:
+    """Tell whether a load has begun: its rows fill the write-ahead log."""
+    log = database.with_name(database.name + "-wal")
+    return log.exists() and log.stat().st_size > 5_000_000
