@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -225,3 +226,29 @@ def test_with_a_server_configured_the_command_records_a_flow_run_and_prints_only
     chosen = {"flow_runs": {"name": {"any_": [f"csv by-command.csv -> {PATH}"]}}}
     runs = prefect.post("/flow_runs/filter", json=chosen).json()
     assert [run["state_name"] for run in runs] == ["Completed"]
+
+
+def test_a_store_that_is_locked_for_a_while_is_tried_again(
+    prefect: httpx.Client, csv_file: CsvFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEEDING_BUSY_TIMEOUT_SECONDS", "0.1")
+    held, enough = threading.Event(), threading.Event()
+
+    def hold_the_write_lock() -> None:
+        with open_workspace(read_settings()) as workspace, workspace.store.write():
+            held.set()
+            enough.wait(timeout=30)
+
+    holder = threading.Thread(target=hold_the_write_lock)
+    holder.start()
+    held.wait(timeout=30)
+    threading.Timer(0.7, enough.set).start()
+    state = run_flow(PATH, csv_file(GOOD))
+    holder.join()
+    chosen = {"task_runs": {"flow_run_id": {"any_": [str(state.state_details.flow_run_id)]}}}
+    steps = prefect.post("/task_runs/filter", json=chosen).json()
+    assert state.message == "'reviews.csv' created 2 tasks in group 1."
+    assert {step["name"]: step["run_count"] for step in steps} == {
+        "fetch source": 1,
+        "load rows": 2,
+    }
