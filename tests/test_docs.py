@@ -39,6 +39,13 @@ def test_every_command_runs_as_typed(
     assert dict(zip(commands, statuses, strict=True)) == dict.fromkeys(commands, 0)
 
 
+@pytest.mark.parametrize(
+    "example", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name
+)
+def test_every_example_of_a_catalogue_can_be_applied(example: Path) -> None:
+    assert run(["apply", str(example)]) == 0
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     targets = [target for target, _ in LINK.findall(page.read_text(encoding="utf-8"))]
