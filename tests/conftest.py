@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
+import hypothesis
 import psycopg
 import pytest
 
@@ -19,6 +20,11 @@ from tasks_lib.operations.apply_catalogue import apply_catalogue
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.files import Storage
 from tasks_lib.store.engine import Store
+
+hypothesis.settings.register_profile(
+    "ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("ours")  # what a busy machine takes its time for is no failure
 
 CATALOGUE = """
 organizations:

@@ -62,6 +62,14 @@ def is_invisible(character: str) -> bool:
     return category == "Zs" and character != " "
 
 
+def is_storable(text: str) -> bool:
+    """Tell whether every database takes the text: it is UTF-8 and holds no NUL character."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def display_name(uri: str) -> str:
     """Return what a person calls the file: the last part of a path, or of a URL without its query.
 

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.domain.names import is_storable
 from tasks_lib.domain.problems import Problem, SourceProblemError
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
 from tasks_lib.domain.statuses import OnError
@@ -49,6 +50,9 @@ class CsvRequest:
     delimiter: str = ","
 
     def __post_init__(self) -> None:
+        for name in (self.pipeline, self.source):
+            if not is_storable(name):
+                raise UsageError(f"{name!r} holds a NUL character or bytes that are not UTF-8")
         delimiter = {"tab": "\t", "\\t": "\t"}.get(self.delimiter, self.delimiter)
         if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0':
             raise UsageError(

@@ -7,10 +7,11 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline, PipelineEntry
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.names import did_you_mean
+from tasks_lib.domain.names import did_you_mean, is_storable
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.errors import NotFoundError
 from tasks_lib.store.tables import (
+    MAX_ID,
     FieldRow,
     OrganizationRow,
     PipelineRow,
@@ -26,7 +27,7 @@ def find_pipeline(session: Session, reference: str) -> Pipeline:
     """
     statement = _pipelines()
     if reference.isdecimal():
-        statement = statement.where(PipelineRow.id == int(reference))
+        statement = statement.where(PipelineRow.id == min(int(reference[:20]), MAX_ID))
     else:
         organization, project, name = [*reference.split("/"), "", ""][:3]
         statement = statement.where(
@@ -34,7 +35,8 @@ def find_pipeline(session: Session, reference: str) -> Pipeline:
             ProjectRow.name == project,
             PipelineRow.name == name,
         )
-    found = session.execute(statement).one_or_none() if reference.count("/") in (0, 2) else None
+    may_exist = reference.count("/") in {0, 2} and is_storable(reference)
+    found = session.execute(statement).one_or_none() if may_exist else None
     if found is None:
         paths = pipeline_paths(session)
         hint = did_you_mean(reference, paths) or (

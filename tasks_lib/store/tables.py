@@ -81,6 +81,9 @@ class _PostgresJsonText(postgresql.JSON):
         return None
 
 
+MAX_ID: Final = 2**63 - 1
+"""The largest number that an id column holds; nothing larger needs to be looked for."""
+
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 

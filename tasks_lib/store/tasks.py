@@ -11,7 +11,7 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import TaskStatus
-from tasks_lib.store.tables import TaskGroupRow, TaskRow
+from tasks_lib.store.tables import MAX_ID, TaskGroupRow, TaskRow
 
 _SQLITE_ROWS: Final = 500
 """Rows to one INSERT: 1,000 parameters, which every SQLite allows; more is no faster."""
@@ -90,15 +90,19 @@ def list_tasks(
     """Return the pipeline's oldest tasks with their groups, at most ``limit``."""
     statement = _tasks().where(TaskRow.pipeline_id == pipeline_id)
     if group_id is not None:
-        statement = statement.where(TaskRow.group_id == group_id)
+        statement = statement.where(TaskRow.group_id == _bounded(group_id))
     if status is not None:
         statement = statement.where(TaskRow.status == status.value)
-    return list(session.execute(statement.order_by(TaskRow.id).limit(limit)))
+    return list(session.execute(statement.order_by(TaskRow.id).limit(_bounded(limit))))
 
 
 def find_task(session: Session, task_id: int) -> Row[TaskRow, TaskGroupRow] | None:
     """Return the task with its group, or None."""
-    return session.execute(_tasks().where(TaskRow.id == task_id)).one_or_none()
+    return session.execute(_tasks().where(TaskRow.id == _bounded(task_id))).one_or_none()
+
+
+def _bounded(number: int) -> int:
+    return max(-MAX_ID, min(number, MAX_ID))
 
 
 def _tasks() -> Select[TaskRow, TaskGroupRow]:

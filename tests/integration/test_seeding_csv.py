@@ -339,6 +339,26 @@ def test_a_pipeline_that_is_not_there_is_a_usage_error(
         seed_from_csv(workspace, request, run_id="run-1")
 
 
+@pytest.mark.parametrize(
+    "reference", ["0", "9" * 30, "٣", "a/b", "a/b/c/d", "a/\0/c", "a/\ud800/c"]
+)
+def test_what_names_no_pipeline_is_not_found(workspace: Workspace, reference: str) -> None:
+    with pytest.raises(NotFoundError, match="there is no pipeline"):
+        queries.find_pipeline(workspace.store, reference)
+
+
+def test_numbers_beyond_every_id_lead_to_nothing(workspace: Workspace) -> None:
+    with pytest.raises(NotFoundError, match=r"there is no task 9{30}"):
+        queries.find_task(workspace.store, int("9" * 30))
+    assert queries.list_tasks(workspace.store, "1", group_id=10**30, limit=10**30) == []
+
+
+@pytest.mark.parametrize(("pipeline", "source"), [("a/\0/c", "x.csv"), (PATH, "x\udce9.csv")])
+def test_a_name_that_no_store_can_hold_is_a_usage_error(pipeline: str, source: str) -> None:
+    with pytest.raises(UsageError, match="holds a NUL character or bytes that are not UTF-8"):
+        CsvRequest(pipeline, source)
+
+
 @pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "é"])
 def test_a_delimiter_that_is_none_is_a_usage_error(delimiter: str) -> None:
     with pytest.raises(UsageError, match="must be one ASCII character"):
