@@ -1,0 +1,33 @@
+"""Cells and the fields that they are read for: what the tests of values share."""
+
+import pytest
+
+from tasks_lib.domain.fields import Field
+from tasks_lib.domain.values import ValueProblemError, read_value
+
+SELECT = {"single_select", "multi_select"}
+OPTIONS = ["good", "bad", "so;so", 'in "quotes"', "[sic]"]
+
+NO_NUMBER = "is not a number such as 12.5, -3 or 1e6"
+OUT_OF_RANGE = "is outside the range of a 64-bit number"
+NO_DATETIME = "is not a date and time like 2026-11-23T13:45:00Z"
+FIRST_BEYOND = 2**1024 - 2**970
+"""The least whole number that a 64-bit float rounds to infinity."""
+
+
+def field(kind: str, **constraints: object) -> Field:
+    if kind in SELECT:
+        constraints.setdefault("options", OPTIONS)
+    return Field.model_validate({"name": "f", "type": kind, "source": "dataset", **constraints})
+
+
+def refusal(entry: Field, text: str) -> tuple[str, str]:
+    with pytest.raises(ValueProblemError) as caught:
+        read_value(entry, text)
+    return caught.value.code, str(caught.value)
+
+
+def case(text: str, *expected: str, named: str | None = None) -> object:
+    """A cell and what is expected of it; the cell itself names the case."""
+    shown = text if len(text) < 30 else f"{text[:20]}... ({len(text)})"
+    return pytest.param(text, *expected, id=named or ascii(shown)[1:-1])
