@@ -3,7 +3,7 @@
 import pytest
 
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.values import ValueProblemError, read_value
+from tasks_lib.domain.values import ValueProblemError, reader_of
 
 SELECT = {"single_select", "multi_select"}
 OPTIONS = ["good", "bad", "so;so", 'in "quotes"', "[sic]"]
@@ -19,6 +19,10 @@ def field(kind: str, **constraints: object) -> Field:
     if kind in SELECT:
         constraints.setdefault("options", OPTIONS)
     return Field.model_validate({"name": "f", "type": kind, "source": "dataset", **constraints})
+
+
+def read_value(entry: Field, text: str) -> str:
+    return reader_of(entry)(text)
 
 
 def refusal(entry: Field, text: str) -> tuple[str, str]:

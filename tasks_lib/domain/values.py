@@ -38,7 +38,7 @@ _DATETIME: Final = re.compile(
 )
 
 Reader = Callable[[str], str]
-"""Takes a cell's text, which is not empty, and returns JSON text; raises ValueProblemError."""
+"""Takes a cell's text and returns the JSON text to store; raises ValueProblemError."""
 
 
 class ValueProblemError(ValueError):
@@ -50,19 +50,15 @@ class ValueProblemError(ValueError):
 
 
 def reader_of(field: Field) -> Reader:
-    """Return the function that reads a non-empty cell of ``field``; file fields have none."""
-    return _READERS[field.type](field)
+    """Return the function that reads cells of ``field``; file fields have none.
+
+    An empty cell is the JSON text ``null`` where the field is optional, and refused where not.
+    """
+    read = _READERS[field.type](field)
+    return lambda text: read(text) if text else _read_empty(field)
 
 
-def read_value(field: Field, text: str) -> str:
-    """Return the JSON text stored for a cell, ``null`` for an empty cell of an optional field."""
-    if text == "":
-        return read_empty(field)
-    return reader_of(field)(text)
-
-
-def read_empty(field: Field) -> str:
-    """Return the JSON text for an empty cell, or refuse it where a value is required."""
+def _read_empty(field: Field) -> str:
     if field.required:
         raise ValueProblemError("required", "is required, but the cell is empty")
     return "null"
@@ -79,12 +75,12 @@ def check_bounds_of(field: Field) -> None:
     for bound in (field.min, field.max):
         if bound is not None:
             try:
-                reader_of(unbounded)(bound)
+                _READERS[field.type](unbounded)(bound)
             except ValueProblemError as problem:
                 raise ValueError(f"field {field.name!r}: the bound {problem}") from None
     if field.min is not None and field.max is not None:
         try:
-            reader_of(field.model_copy(update={"min": None}))(field.min)
+            _READERS[field.type](field.model_copy(update={"min": None}))(field.min)
         except ValueProblemError:
             raise ValueError(
                 f"field {field.name!r}: min {field.min} is above max {field.max}"

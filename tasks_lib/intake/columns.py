@@ -17,7 +17,6 @@ from tasks_lib.domain.fields import Field, FieldType
 from tasks_lib.domain.problems import Problem
 from tasks_lib.domain.values import (
     ValueProblemError,
-    read_empty,
     reader_of,
 )
 
@@ -92,7 +91,7 @@ def _column_check(field: Field) -> Callable[[pa.Array], _Checked]:
 
     def read_or_explain(text: str) -> tuple[str | None, Problem | None]:
         try:
-            return (read(text) if text else read_empty(field)), None
+            return read(text), None
         except ValueProblemError as problem:
             return None, Problem(problem.code, str(problem), field=field.name)
 

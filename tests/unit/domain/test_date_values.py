@@ -2,8 +2,7 @@
 
 import pytest
 
-from cells import NO_DATETIME, case, field, refusal
-from tasks_lib.domain.values import read_value
+from cells import NO_DATETIME, case, field, read_value, refusal
 
 
 @pytest.mark.parametrize(

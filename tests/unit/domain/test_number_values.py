@@ -2,9 +2,8 @@
 
 import pytest
 
-from cells import FIRST_BEYOND, NO_NUMBER, OUT_OF_RANGE, case, field, refusal
+from cells import FIRST_BEYOND, NO_NUMBER, OUT_OF_RANGE, case, field, read_value, refusal
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.values import read_value
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@
 
 import pytest
 
-from cells import case, field, refusal
-from tasks_lib.domain.values import read_value
+from cells import case, field, read_value, refusal
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from cells import read_value
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.problems import Problem
-from tasks_lib.domain.values import ValueProblemError, read_value
+from tasks_lib.domain.values import ValueProblemError
 from tasks_lib.intake.columns import FieldProblem, shape_of
 
 
