@@ -16,7 +16,7 @@ $(VENV)/installed: pyproject.toml requirements/dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "task-seeding needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -38,9 +38,10 @@ check: $(VENV)/installed  ## Format, lint, types and import rules
 format: $(VENV)/installed  ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
-bench: $(VENV)/installed  ## Measure, and print the table of docs/performance.md
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/benchmarks.lock
+bench: $(VENV)/installed  ## Measure, and print the tables of docs/performance.md
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/benchmarks.lock
 	$(BIN)/python -m benchmarks.csv_load
+	$(BIN)/python -m benchmarks.zip_load
 
 lock: $(VENV)/installed  ## Resolve the dependencies of pyproject.toml anew into requirements/*.lock
 	$(COMPILE) pyproject.toml --output-file requirements/runtime.lock
