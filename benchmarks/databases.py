@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -92,7 +92,12 @@ def open_databases(kind: str, folder: Path) -> Iterator[Databases]:
         yield PostgresqlDatabases(server)
 
 
-def make_store(url: str, *, with_group: bool) -> None:
+def make_store(
+    url: str,
+    *,
+    with_group: bool = False,
+    write_catalogue: Callable[[Path], None] = write_catalogue,
+) -> None:
     """Make a store with the pipeline of the generated file; and a group to copy rows into.
 
     Both have the id 1.

@@ -17,8 +17,11 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+_FOREIGN: Final = ("AWS_", "DLT_", "PREFECT_", "SEEDING_")
 _REPOSITORY: Final = Path(__file__).parents[1]
-_OURS: Final = frozenset({"operation", "prefect_flow"})
+_OURS: Final = frozenset(
+    {"dataset_operation", "operation", "prefect_flow", "zip_operation", "zip_prefect_flow"}
+)
 
 
 class Loader(Protocol):
@@ -50,7 +53,10 @@ class Load(NamedTuple):
 
 
 def load_once(loader: str, database_url: str, source: Path, *, environment: dict[str, str]) -> Load:
-    """Run ``benchmarks.loaders.<loader>`` in a new process; raise RuntimeError if it fails."""
+    """Run ``benchmarks.loaders.<loader>`` in a new process; raise RuntimeError if it fails.
+
+    A load that goes into no database has an empty ``database_url``.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.load_once", loader, database_url, str(source)],
         cwd=_REPOSITORY,
@@ -70,9 +76,7 @@ def loading_environment(
     """Return the environment of loads that keep their files in ``folder``."""
     folders = [str(programs)] if programs is not None else []
     path = os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
-    ours = ("PREFECT_", "SEEDING_", "DLT_")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-    return kept | {
+    return own_environment() | {
         "PATH": path,
         "SEEDING_HOME": str(folder / "seeding"),
         "PREFECT_API_URL": prefect_api_url,
@@ -80,6 +84,11 @@ def loading_environment(
         "DLT_DATA_DIR": str(folder / "dlt"),
         "RUNTIME__DLTHUB_TELEMETRY": "false",
     }
+
+
+def own_environment() -> dict[str, str]:
+    """Return this process's environment without what whoever started it has configured."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
 
 
 def main(loader: str, database_url: str, source: str) -> None:

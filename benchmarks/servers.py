@@ -1,23 +1,25 @@
-"""The servers that the benchmarks bring along, PostgreSQL and Prefect's; measures nothing itself.
+"""The servers that the benchmarks bring along: PostgreSQL, Prefect's, S3; measures nothing itself.
 
 Each listens on this machine only, keeps its files in a given folder, and is stopped with the
 context that started it.
 """
 
-import os
 import socket
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import httpx
 from sqlalchemy import make_url
 
+from benchmarks.load_once import own_environment
+
+_REPOSITORY: Final = Path(__file__).parents[1]
 _POSTGRESQL_VERSION: Final = 18
 _START_SECONDS: Final = 120
 _STOP_SECONDS: Final = 30
@@ -52,25 +54,74 @@ def prefect_server(folder: Path) -> Iterator[str]:
     """Run a Prefect server on SQLite; yield the URL of its API."""
     home, port = folder / "prefect", _free_port()
     home.mkdir()
-    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
-    with (home / "server.log").open("wb") as log:
+    command = ["uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    api_url = f"http://127.0.0.1:{port}/api"
+    with _running(
+        [*command, "--host", "127.0.0.1", "--port", str(port)],
+        environment=_environment(home),
+        log=home / "server.log",
+        is_up=lambda: httpx.get(f"{api_url}/health").is_success,
+    ):
+        yield api_url
+
+
+@contextmanager
+def moto_server(folder: Path) -> Iterator[str]:
+    """Run moto's S3 server, whose objects are in its memory; yield its endpoint."""
+    port = _free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    with _running(
+        ["moto.server", "--host", "127.0.0.1", "--port", str(port)],
+        environment=own_environment(),
+        log=folder / "moto.log",
+        is_up=lambda: httpx.get(endpoint).status_code > 0,
+    ):
+        yield endpoint
+
+
+@contextmanager
+def s3_stub(folder: Path, *, latency_ms: float) -> Iterator[str]:
+    """Run ``benchmarks.s3_stub``; yield its endpoint."""
+    port = _free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    with _running(
+        ["benchmarks.s3_stub", str(port), "--latency-ms", str(latency_ms)],
+        environment=own_environment(),
+        log=folder / "s3-stub.log",
+        is_up=lambda: httpx.get(endpoint).status_code > 0,
+    ):
+        yield endpoint
+
+
+@contextmanager
+def _running(
+    module: Sequence[str],
+    *,
+    environment: dict[str, str],
+    log: Path,
+    is_up: Callable[[], bool],
+) -> Iterator[None]:
+    """Run ``python -m``, wait until the server is up, and stop it at the end."""
+    with log.open("wb") as output:
         server = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
-            env=_environment(home),
-            stdout=log,
+            [sys.executable, "-m", *module],
+            cwd=_REPOSITORY,
+            env=environment,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
         try:
-            _wait_until_healthy(server, f"http://127.0.0.1:{port}/api", home / "server.log")
-            yield f"http://127.0.0.1:{port}/api"
+            _wait_until_up(server, is_up, log)
+            yield
         finally:
             _stop(server)
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """Return this process's environment without the Prefect settings of whoever started it."""
-    environment = {key: value for key, value in os.environ.items() if key[:8] != "PREFECT_"}
-    return environment | {"PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    return own_environment() | {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
 
 
 def _free_port() -> int:
@@ -80,15 +131,14 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_healthy(server: subprocess.Popen[bytes], api_url: str, log: Path) -> None:
+def _wait_until_up(server: subprocess.Popen[bytes], is_up: Callable[[], bool], log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
-        try:
-            if httpx.get(f"{api_url}/health").is_success:
+        with suppress(httpx.TransportError):
+            if is_up():
                 return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    raise RuntimeError(f"the Prefect server does not answer at {api_url}:\n{log.read_text()}")
+        time.sleep(0.1)
+    raise RuntimeError(f"the server of {log.name} does not answer:\n{log.read_text()}")
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

@@ -1,14 +1,16 @@
-"""``make demo``: a CSV file becomes tasks through a real deployment, twice, and nothing doubles."""
+"""``make demo``: a CSV and a ZIP become tasks through real deployments, and nothing doubles."""
 
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
+import fsspec
 import orjson
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
@@ -23,6 +25,7 @@ from rich.text import Text
 from deployments.entry_point import exit_status, out
 from deployments.local_stack import LocalStack, local_stack
 from deployments.manifest import ROOT
+from tasks_lib.console import print_task
 from tasks_lib.domain.report import Report, SourceRejectedError
 from tasks_lib.errors import SeedingError
 from tasks_lib.operations import queries
@@ -32,10 +35,21 @@ from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.steps.server import run_seeding
 
-PIPELINE: Final = "acme/reviews/label-reviews"
-DEPLOYMENT: Final = "seed-from-csv"
 CATALOGUE: Final = Path("examples/catalogue.yaml")
-REVIEWS: Final = Path("examples/reviews.csv")
+
+
+class Example(NamedTuple):
+    """A file of the examples, the deployment that takes it, and the pipeline that it is for."""
+
+    file: Path
+    deployment: str
+    pipeline: str
+
+
+REVIEWS: Final = Example(
+    Path("examples/reviews.csv"), "seed-from-csv", "acme/reviews/label-reviews"
+)
+PHOTOS: Final = Example(Path("examples/photos.zip"), "seed-from-zip", "acme/photos/describe-photos")
 
 
 class DemoFailedError(SeedingError):
@@ -65,14 +79,17 @@ def demo(folder: Path) -> None:
         _heading(f"2. Apply {CATALOGUE}: the pipelines and their fields")
         for pipeline in apply_catalogue(workspace.store, ROOT / CATALOGUE):
             _line(f"{pipeline.outcome} {pipeline.path}")
-        _heading(f"3. Seed {REVIEWS} through the deployment {DEPLOYMENT}/{DEPLOYMENT}")
-        first = _seed(stack, workspace)
+        _heading(f"3. Seed {REVIEWS.file} through the deployment {REVIEWS.deployment}")
+        first = _seed(stack, workspace, REVIEWS)
         _heading("4. The tasks, ready for contributors; every value is as it was written")
-        _print_tasks(queries.list_tasks(workspace.store, PIPELINE, limit=10))
+        _print_tasks(queries.list_tasks(workspace.store, REVIEWS.pipeline, limit=10))
         _heading("5. Seed the same file again: nothing doubles")
-        again = _seed(stack, workspace)
-        _check(first, again)
-        _heading("6. Stop everything")
+        _check(first, _seed(stack, workspace, REVIEWS))
+        _heading(f"6. Seed {PHOTOS.file}: a CSV and the images that its rows name")
+        _seed(stack, workspace, PHOTOS)
+        _heading("7. One of its tasks, whose image opens")
+        _open_file(workspace, queries.list_tasks(workspace.store, PHOTOS.pipeline)[-1])
+        _heading("8. Stop everything")
     _line(f"done in {time.monotonic() - started:.0f} s, and nothing is left behind")
     _line("next: `make up` starts the same stack and stays, with your own data")
 
@@ -92,10 +109,10 @@ def _selected(stack: LocalStack) -> Iterator[None]:
         yield
 
 
-def _seed(stack: LocalStack, workspace: Workspace) -> Report:
+def _seed(stack: LocalStack, workspace: Workspace, example: Example) -> Report:
     """Run the deployment, tell of its states, and return the report that the run has left."""
-    parameters = {"pipeline": PIPELINE, "source": str(ROOT / REVIEWS)}
-    run_id, report = run_seeding(DEPLOYMENT, parameters, workspace.store, _clock())
+    parameters = {"pipeline": example.pipeline, "source": str(ROOT / example.file)}
+    run_id, report = run_seeding(example.deployment, parameters, workspace.store, _clock())
     if report.is_rejection:
         raise SourceRejectedError(report)
     _print_report(report)
@@ -106,8 +123,20 @@ def _seed(stack: LocalStack, workspace: Workspace) -> Report:
 def _check(first: Report, again: Report) -> None:
     if not first.created or again.created or again.already_seeded != first.created:
         raise DemoFailedError(
-            f"{REVIEWS} was seeded twice: {first.created} tasks, then {again.created} more"
+            f"{REVIEWS.file} was seeded twice: {first.created} tasks, then {again.created} more"
         )
+
+
+def _open_file(workspace: Workspace, task: Task) -> None:
+    """Print a task, and open its file by the link that ``seeding tasks show`` gives."""
+    links = queries.links_to_files(workspace, task)
+    print_task(task, links)
+    photo = orjson.loads(task.fields)["photo"]
+    with fsspec.open(links["photo"]) as file:
+        found = sha256(file.read()).hexdigest()
+    if found != photo["sha256"]:
+        raise DemoFailedError(f"{links['photo']} is not the file that was stored")
+    _line(f"opened: {photo['size']:,} bytes of {photo['content_type']}, as they were in the ZIP")
 
 
 def _clock() -> Callable[[str], None]:

@@ -6,7 +6,7 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
 from tasks_lib.domain.statuses import OnError
-from tasks_lib.operations.seed_from_csv import CsvRequest
+from tasks_lib.operations.file_sources import CsvRequest
 from tasks_lib.steps.outcomes import ends_in_a_sentence
 from tasks_lib.steps.parameters import (
     AllowDuplicate,
@@ -44,5 +44,5 @@ def seed_from_csv(
     request = CsvRequest(pipeline, source, on_error, dry_run, allow_duplicate, encoding, delimiter)
     with seeding_run(pipeline) as run:
         file = fetch_source(run, source)
-        seeded, seconds = load_csv(run, request, file)
-        return publish(run, seeded, seconds)
+        seeded = load_csv(run, request, file)
+        return publish(run, seeded)

@@ -1,7 +1,7 @@
 """How the command line speaks: tables and sentences for people, one JSON document for programs."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -11,10 +11,12 @@ from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingC
 from rich.table import Table
 from rich.text import Text
 
-from tasks_lib.domain.names import counted, display_name
-from tasks_lib.domain.report import Report
+from tasks_lib.domain.mapping import Plan
+from tasks_lib.domain.names import counted, display_name, shortened
+from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.errors import SeedingError
-from tasks_lib.intake.csv_intake import OnProgress, Progress
+from tasks_lib.intake.progress import OnProgress, Progress
+from tasks_lib.operations.data_vault import VaultEntry
 from tasks_lib.operations.queries import Group, Task
 
 _ERRORS_SHOWN: Final = 10
@@ -41,21 +43,70 @@ def print_report(report: Report, pipeline: str) -> None:
         err.print(Text(report.sentence, style="red"))
     else:
         out.print(Text.assemble((report.sentence, "green"), f" Pipeline: {pipeline}."))
-    if report.errors:
-        out.print(_errors_table(report))
-        more = len(report.errors) - _ERRORS_SHOWN
-        if more > 0:
-            out.print(f"... and {counted(more, 'more problem')}")
+    print_problems(report.errors)
     if report.rejects_uri is not None:
         out.print(f"Rejected rows, to be corrected and seeded as they are: {report.rejects_uri}")
 
 
-def _errors_table(report: Report) -> Table:
+def print_problems(errors: Sequence[ReportError]) -> None:
+    """Print the first problems of a source as a table."""
+    if not errors:
+        return
     table = Table("row", "field", "code", "what is wrong", box=None, header_style="bold")
-    for error in report.errors[:_ERRORS_SHOWN]:
+    for error in errors[:_ERRORS_SHOWN]:
         row = f"{error.row:,}" if error.row is not None else ""
         table.add_row(row, Text(error.field or ""), error.code, Text(error.message))
-    return table
+    out.print(table)
+    more = len(errors) - _ERRORS_SHOWN
+    if more > 0:
+        out.print(f"... and {counted(more, 'more problem')}")
+
+
+def print_plan(plan: Plan) -> None:
+    """Print which column fills which field, and why."""
+    table = Table("field", "source", "outcome", "why", "sample", "fails", box=None)
+    for entry in plan.fields:
+        sample = ", ".join(entry.sample.values) if entry.sample else ""
+        fails = f"{entry.sample.failed} of {entry.sample.rows}" if entry.sample else ""
+        table.add_row(
+            Text(entry.field.name),
+            Text(entry.source or ""),
+            entry.outcome.value,
+            Text(entry.why),
+            Text(shortened(sample) if sample else ""),
+            fails,
+        )
+    out.print(table)
+    if plan.unused:
+        out.print("Not used: " + ", ".join(column.name for column in plan.unused), markup=False)
+
+
+def print_datasets(found: Sequence[VaultEntry]) -> None:
+    """Print the datasets of an organization as a table."""
+    table = Table("dataset", "from", "rows", "columns", box=None)
+    for entry in found:
+        names = ", ".join(column.name for column in entry.columns)
+        table.add_row(Text(entry.name), entry.source, f"{entry.row_count:,}", Text(names))
+    out.print(table if found else "This organization has no datasets yet.")
+
+
+def print_dataset(entry: VaultEntry) -> None:
+    """Print a dataset's columns, the imports that it comes from, and its first rows."""
+    out.print(f"{entry.name}: {counted(entry.row_count, 'row')}, from {entry.source}", markup=False)
+    for column in entry.columns:
+        out.print(f"  {column.name} ({column.type.value})", markup=False)
+    for version in entry.versions:
+        told = f"{counted(version.row_count, 'row')} from {version.source}"
+        at = f"{version.imported_at:%Y-%m-%d %H:%M:%S} UTC"
+        out.print(f"version {version.version}: {told}, {at}", markup=False)
+    for row in entry.rows:
+        out.print(Text(row))
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    """Print what a person should know of a seeding that went well, apart from its report."""
+    for warning in warnings:
+        err.print(Text.assemble(("warning: ", "bold yellow"), warning))
 
 
 def print_groups(groups: Sequence[Group]) -> None:
@@ -85,24 +136,29 @@ def print_tasks(tasks: Sequence[Task]) -> None:
     out.print(table, soft_wrap=False, width=out.width if out.is_terminal else 160)
 
 
-def print_task(task: Task) -> None:
-    """Print one task with all its values."""
+def print_task(task: Task, links: Mapping[str, str]) -> None:
+    """Print one task with all its values, and what opens its files."""
     table = Table(box=None, show_header=False)
     table.add_row("task", str(task.id))
     table.add_row("status", task.status)
     table.add_row("group", str(task.group_id))
     table.add_row("created", f"{task.created_at:%Y-%m-%d %H:%M:%S} UTC")
-    table.add_row("from", Text(f"{task.origin.kind}, row {task.origin.row}, {task.origin.source}"))
+    version = f" version {task.origin.version}" if task.origin.version is not None else ""
+    where = f"{task.origin.kind}, row {task.origin.row}, {task.origin.source}{version}"
+    table.add_row("from", Text(where))
     out.print(table)
     for name, value in json.loads(task.fields).items():
         out.print(Text.assemble((f"  {name}: ", "bold"), _shown(value)))
+        if name in links:
+            out.print(Text(f"    {links[name]}"))
 
 
 def task_document(task: Task) -> dict[str, Any]:
     """Return a task as the JSON document that programs get."""
     document = task._asdict()
     document["fields"] = orjson.Fragment(task.fields)
-    document["origin"] = task.origin._asdict()
+    origin = task.origin._asdict()
+    document["origin"] = {name: value for name, value in origin.items() if value is not None}
     return document
 
 
@@ -120,9 +176,9 @@ def progress_bar(source: str) -> Iterator[OnProgress]:
         def update(progress: Progress) -> None:
             bar.update(
                 task,
-                completed=progress.bytes_read,
-                total=progress.bytes_total,
-                description=f"{display_name(source)}: {counted(progress.rows, 'row')}",
+                completed=progress.done,
+                total=progress.total,
+                description=f"{display_name(source)}: {progress.sentence}",
             )
 
         yield update

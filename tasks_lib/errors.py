@@ -6,11 +6,13 @@ SeedingError
 ├── RejectedError            1  validation turned the input away
 │   ├── SourceRejectedError     a source of tasks (tasks_lib.domain.report: it carries one)
 │   └── CatalogueRejectedError  a catalogue file
+├── ReviewTimedOutError      1  nobody answered a form in time
 └── UnavailableError         3  the store, the storage or Prefect cannot be used
     ├── StoreUnavailableError
     │   ├── StoreOutdatedError
     │   └── StoreTooNewError
     ├── StorageUnavailableError
+    │   └── StorageRefusedError
     └── PrefectUnavailableError
 """
 
@@ -50,6 +52,12 @@ class CatalogueRejectedError(RejectedError):
     code = "catalogue_rejected"
 
 
+class ReviewTimedOutError(SeedingError):
+    """Nobody answered a mapping's form in time; nothing was made."""
+
+    code = "review_timed_out"
+
+
 class UnavailableError(SeedingError):
     """Something outside the program is unreachable or not ready."""
 
@@ -79,6 +87,10 @@ class StorageUnavailableError(UnavailableError):
     """A file store or a remote source does not answer."""
 
     code = "storage_unavailable"
+
+
+class StorageRefusedError(StorageUnavailableError):
+    """The storage answered, and said no: to ask again is of no use."""
 
 
 class PrefectUnavailableError(UnavailableError):

@@ -1,5 +1,6 @@
 """The settings, read from the environment (``SEEDING_*``) by the entry points and passed down."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
@@ -31,7 +32,7 @@ class Settings(BaseSettings):
         default=60, gt=0, description="How long to wait for SQLite's write lock."
     )
     max_source_bytes: int = Field(
-        default=Limits().max_source_bytes, gt=0, description="Largest source file, unpacked."
+        default=Limits().max_source_bytes, gt=0, description="Largest source, unpacked."
     )
     max_columns: int = Field(
         default=Limits().max_columns, gt=0, description="Most columns in a file."
@@ -44,6 +45,27 @@ class Settings(BaseSettings):
     )
     max_errors: int = Field(
         default=Limits().max_errors, gt=0, description="Bad rows after which a file is given up."
+    )
+    max_archive_entries: int = Field(
+        default=Limits().max_archive_entries, gt=0, description="Most entries in a ZIP."
+    )
+    max_archive_ratio: int = Field(
+        default=Limits().max_archive_ratio,
+        gt=0,
+        description="How many times its packed size a ZIP's member may unpack to, beyond 1 MiB.",
+    )
+    retry_seconds: float = Field(
+        default=Limits().retry_seconds,
+        ge=0,
+        description="How long a storage that does not answer is asked again.",
+    )
+    unused_file_hours: int = Field(
+        default=24,
+        ge=1,
+        description="How long a stored file may wait for a task before reconcile removes it.",
+    )
+    link_seconds: int = Field(
+        default=3_600, gt=0, le=604_800, description="How long a link to a file on S3 opens it."
     )
 
     @model_validator(mode="after")
@@ -59,6 +81,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def unused_file_grace(self) -> timedelta:
+        """How long a stored file may wait for a task."""
+        return timedelta(hours=self.unused_file_hours)
+
+    @property
     def limits(self) -> Limits:
         """The bounds that the intake keeps."""
         return Limits(
@@ -67,6 +94,9 @@ class Settings(BaseSettings):
             max_cell_bytes=self.max_cell_bytes,
             max_row_bytes=self.max_row_bytes,
             max_errors=self.max_errors,
+            max_archive_entries=self.max_archive_entries,
+            max_archive_ratio=self.max_archive_ratio,
+            retry_seconds=self.retry_seconds,
         )
 
 

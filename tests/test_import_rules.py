@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "tasks_lib.settings": ("tasks_lib.intake.limits", "tasks_lib.errors"),
     "tasks_lib.store": ("tasks_lib.policy", "tasks_lib.domain", "tasks_lib.errors"),
     "tasks_lib.storage": (
-        "tasks_lib.intake.transports", "tasks_lib.policy", "tasks_lib.domain", "tasks_lib.errors",
+        "tasks_lib.intake.attempts", "tasks_lib.intake.transports", "tasks_lib.policy",
+        "tasks_lib.domain", "tasks_lib.errors",
     ),
     "tasks_lib.intake": ("tasks_lib.policy", "tasks_lib.domain", "tasks_lib.errors"),
     "tasks_lib.policy": ("tasks_lib.domain", "tasks_lib.errors"),

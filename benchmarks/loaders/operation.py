@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.generate import PIPELINE
-from tasks_lib.operations.seed_from_csv import CsvRequest, seed_from_csv
+from tasks_lib.operations.file_sources import CsvRequest
+from tasks_lib.operations.seed_from_csv import seed_from_csv
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import Settings
 

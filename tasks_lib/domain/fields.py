@@ -59,6 +59,7 @@ RESERVED_NAMES: Final = frozenset({"_row", "_errors"})
 """Columns of a rejects file; a corrected one is uploaded as it is, and they are ignored."""
 
 MAX_NAME_LENGTH: Final = 200
+_CONTENT_TYPE: Final = re.compile(r"[a-z]+/([a-z0-9][a-z0-9.+-]*|\*)")
 
 
 def _spelled(bound: object) -> object:
@@ -115,6 +116,7 @@ class Field(BaseModel):
             )
         self._check_options()
         self._check_pattern()
+        self._check_content_types()
         return self
 
     def _check_options(self) -> None:
@@ -124,6 +126,14 @@ class Field(BaseModel):
             raise ValueError(f"field {self.name!r}: type {self.type.value!r} needs 'options'")
         if len(set(self.options)) != len(self.options) or "" in self.options:
             raise ValueError(f"field {self.name!r}: options must be different and not empty")
+
+    def _check_content_types(self) -> None:
+        for content_type in self.content_types or ():
+            if not _CONTENT_TYPE.fullmatch(content_type):
+                raise ValueError(
+                    f"field {self.name!r}: {content_type!r} is no content type such as "
+                    "image/png or image/*"
+                )
 
     def _check_pattern(self) -> None:
         if self.pattern is None:

@@ -36,6 +36,19 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     return f"; did you mean {visible(suggestion)}?" if suggestion is not None else ""
 
 
+def letters_and_digits(name: str) -> str:
+    """Return what is left of a name without case and separators: ``Review ID`` is ``reviewid``.
+
+    Marks count as parts of their letters: in many scripts they are the vowels.
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(
+        character
+        for character in unicodedata.normalize("NFKC", folded)
+        if unicodedata.category(character)[0] in "LMN"
+    )
+
+
 def visible(text: str, limit: int = 80) -> str:
     """Quote ``text``, cut after ``limit`` characters, and name what cannot be seen in it."""
     shown = "".join(

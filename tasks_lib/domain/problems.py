@@ -22,10 +22,35 @@ FILE_CODES: Final[dict[str, str]] = {
     "missing_column": "The header lacks a dataset field of the pipeline.",
     "unknown_column": "The header has a column that is no dataset field of the pipeline.",
     "duplicate_column": "The header has the same column twice.",
+    "invalid_column_name": "A dataset's column has a name that is too long or cannot be stored.",
     "empty_column_name": "The header has a column without a name.",
     "no_dataset_fields": "The pipeline has no dataset fields, so a file cannot fill them.",
     "has_file_fields": "The pipeline has file fields, which only a ZIP can fill.",
     "pipeline_closed": "The pipeline is a draft or archived and takes no tasks.",
+    "pipeline_changed": "The pipeline was given other fields while the archive was read.",
+    "not_zip": "The file is not a ZIP archive.",
+    "damaged_archive": "The archive is cut off, or a member does not fit its checksum or size.",
+    "ranges_unsupported": "The server gives no parts of a file, so a ZIP cannot be read there.",
+    "too_many_entries": "The archive has more entries than SEEDING_MAX_ARCHIVE_ENTRIES.",
+    "ratio_too_high": "A member unpacks to more than SEEDING_MAX_ARCHIVE_RATIO times its size.",
+    "unsafe_path": "A member's path is absolute, holds `..`, or holds characters nobody can see.",
+    "symbolic_link": "A member is a symbolic link.",
+    "encrypted_member": "A member is encrypted.",
+    "duplicate_member": "Two members have the same path.",
+    "unsupported_compression": "A member is compressed in a way other than deflate or bzip2.",
+    "no_csv": "The archive holds no CSV.",
+    "several_csvs": "The archive holds several CSVs, and none was named.",
+    "csv_not_found": "The archive does not hold the CSV that was named.",
+    "unknown_target": "The mapping or the skip names a field that the pipeline does not have.",
+    "unknown_source_column": "The mapping names a column that the source does not have.",
+    "mapped_and_skipped": "A field is both mapped and skipped.",
+    "invalid_jsonpath": "The mapping holds a JSONPath with an error in it.",
+    "path_without_json": "The mapping holds a JSONPath for a column that is not JSON.",
+    "types_never_fit": "A mapped column is of a type that never fits the field's.",
+    "nothing_mapped": "No column of the source fills any field.",
+    "unmatched_field": "A required dataset field gets no column and was not skipped on purpose.",
+    "not_json": "The file is not JSON, or not an array of objects.",
+    "not_parquet": "The file cannot be read as Parquet.",
 }
 """Codes of problems with a source as a whole; nothing is created from it."""
 
@@ -36,6 +61,8 @@ ROW_CODES: Final[dict[str, str]] = {
     "invalid_encoding": "The cell holds a byte that the encoding does not allow.",
     "nul_byte": "The cell holds a NUL character.",
     "cell_too_large": "The cell is larger than SEEDING_MAX_CELL_BYTES.",
+    "not_an_object": "The row is JSON but not an object, or has a member without a name.",
+    "unsupported_value": "The row holds a value that JSON has no form for.",
 }
 """Codes of rows that cannot be read as a row of the file."""
 
@@ -55,6 +82,14 @@ VALUE_CODES: Final[dict[str, str]] = {
     "too_short": "The value has fewer characters than the field's min_length.",
     "too_long": "The value has more characters than the field's max_length.",
     "pattern_mismatch": "The value does not match the field's pattern.",
+    "invalid_path": "The path is absolute or holds `..`, so it names no file of the archive.",
+    "file_not_found": "The archive holds no file of this path.",
+    "file_too_large": "The file is larger than the field's max_bytes.",
+    "content_type_not_allowed": "The file's content is of none of the field's content_types.",
+    "wrong_type": "The source's value is of a kind that the field does not take.",
+    "path_no_match": "The JSONPath finds nothing in the row, and the field is required.",
+    "path_several_matches": "The JSONPath finds more than one value in the row.",
+    "path_wrong_type": "The JSONPath finds a value of a kind that the field does not take.",
 }
 """Codes of cells whose value does not fit the field."""
 

@@ -59,7 +59,7 @@ class Report(BaseModel):
     def sentence(self) -> str:
         """What happened, for a person, in one sentence."""
         name = shortened(display_name(self.source), 80)
-        if self.already_seeded:
+        if self.group_id is not None and self.already_seeded and not self.created:
             return (
                 f"{name} was seeded before: group {self.group_id} holds its "
                 f"{counted(self.already_seeded, 'task')}, so nothing was created."
@@ -75,7 +75,8 @@ class Report(BaseModel):
         verb = "would create" if self.dry_run else "created"
         skipped = f", {counted(self.rejected, 'row')} rejected" if self.rejected else ""
         place = f" in group {self.group_id}" if self.group_id is not None else ""
-        return f"{name} {verb} {counted(self.created, 'task')}{place}{skipped}."
+        known = f", {self.already_seeded:,} were there already" if self.already_seeded else ""
+        return f"{name} {verb} {counted(self.created, 'task')}{place}{skipped}{known}."
 
 
 class SourceRejectedError(RejectedError):

@@ -41,6 +41,10 @@ Reader = Callable[[str], str]
 """Takes a cell's text and returns the JSON text to store; raises ValueProblemError."""
 
 
+ReaderOf = Callable[[Field], Reader]
+"""Returns the reader of a field's cells."""
+
+
 class ValueProblemError(ValueError):
     """A text that is no value of the field: a stable code, and a sentence that says why."""
 
@@ -50,11 +54,15 @@ class ValueProblemError(ValueError):
 
 
 def reader_of(field: Field) -> Reader:
-    """Return the function that reads cells of ``field``; file fields have none.
+    """Return the function that reads cells of ``field``; file fields have none here."""
+    return with_empty(field, _READERS[field.type](field))
 
-    An empty cell is the JSON text ``null`` where the field is optional, and refused where not.
+
+def with_empty(field: Field, read: Reader) -> Reader:
+    """Return ``read`` made to take an empty cell, too.
+
+    That is the JSON text ``null`` where the field is optional, and refused where not.
     """
-    read = _READERS[field.type](field)
     return lambda text: read(text) if text else _read_empty(field)
 
 

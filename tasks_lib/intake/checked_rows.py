@@ -3,29 +3,50 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from tasks_lib.domain.fields import Field
+from tasks_lib.domain.values import ReaderOf, reader_of
 from tasks_lib.intake.columns import FieldProblem, shape_of
-from tasks_lib.intake.csv_reader import BadRow, CsvReader, RowBlock
+from tasks_lib.intake.csv_reader import BadRow, RowBlock
 
 
 @dataclass(frozen=True)
 class CheckedBlock:
-    """Consecutive rows: ``numbers`` (int64) with the JSON ``values`` of tasks, and the bad ones."""
+    """Consecutive rows: ``numbers`` (int64) with the JSON ``values`` of tasks, and the bad ones.
+
+    ``done`` says how far the source is read, ``origins`` where rows come from that have an id.
+    """
 
     numbers: pa.Array
     values: pa.Array
     bad: list[BadRow]
     blank: int
-    bytes_read: int
+    done: int
+    origins: pa.Array | None = None
 
 
-def checked_blocks(reader: CsvReader, fields: Sequence[Field]) -> Iterator[CheckedBlock]:
+class RowReader(Protocol):
+    """Where rows are read from, column by column."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns' names."""
+        ...
+
+    def blocks(self) -> Iterator[RowBlock]:
+        """Yield the rows in order, each in exactly one block."""
+        ...
+
+
+def checked_blocks(
+    reader: RowReader, fields: Sequence[Field], reader_of: ReaderOf = reader_of
+) -> Iterator[CheckedBlock]:
     """Yield the reader's blocks, checked; columns that are no field of ``fields`` are ignored."""
-    shape = shape_of(fields)
+    shape = shape_of(fields, reader_of)
     order = [reader.columns.index(field.name) for field in fields]
     for block in reader.blocks():
         shaped = shape([block.columns[index] for index in order])

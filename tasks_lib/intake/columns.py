@@ -15,10 +15,7 @@ import pyarrow.compute as pc
 
 from tasks_lib.domain.fields import Field, FieldType
 from tasks_lib.domain.problems import Problem
-from tasks_lib.domain.values import (
-    ValueProblemError,
-    reader_of,
-)
+from tasks_lib.domain.values import Reader, ReaderOf, ValueProblemError, reader_of
 
 _TEXT_TYPES: Final = frozenset({FieldType.TEXT, FieldType.LONG_TEXT})
 _AS_STRING: Final = frozenset(
@@ -56,9 +53,9 @@ class ShapedRows(NamedTuple):
 Shape = Callable[[Sequence[pa.Array]], ShapedRows]
 
 
-def shape_of(fields: Sequence[Field]) -> Shape:
+def shape_of(fields: Sequence[Field], reader_of: ReaderOf = reader_of) -> Shape:
     """Return the function that turns columns, in the order of ``fields``, into JSON objects."""
-    checks = [_column_check(field) for field in fields]
+    checks = [_column_check(field, reader_of(field)) for field in fields]
     keys = [encode_basestring(field.name) + ":" for field in fields]
 
     def shape(columns: Sequence[pa.Array]) -> ShapedRows:
@@ -85,9 +82,8 @@ class _Checked(NamedTuple):
     problems: list[FieldProblem]
 
 
-def _column_check(field: Field) -> Callable[[pa.Array], _Checked]:
+def _column_check(field: Field, read: Reader) -> Callable[[pa.Array], _Checked]:
     is_certain = _certainty(field)
-    read = reader_of(field)
 
     def read_or_explain(text: str) -> tuple[str | None, Problem | None]:
         try:

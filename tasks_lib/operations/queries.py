@@ -1,15 +1,20 @@
 """Look at what there is: pipelines, their groups, their tasks, the reports of runs."""
 
+import json
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import NotFoundError, UsageError
-from tasks_lib.store import catalogue, seeding_runs, task_groups, tasks
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.store import catalogue, datasets, seeding_runs, task_groups, tasks
 from tasks_lib.store.engine import Store
 from tasks_lib.store.tables import TaskGroupRow, TaskRow
+
+DATASET: Final = "dataset"
+"""The kind of groups whose tasks come from a dataset."""
 
 
 class Group(NamedTuple):
@@ -25,11 +30,16 @@ class Group(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where a task came from: the kind of seeding, its source, and the 1-based row in it."""
+    """Where a task came from: the kind of seeding, its source, and the 1-based row in it.
+
+    Of another pipeline's task ``row`` is the task's id; of a dataset's row, ``find_task`` tells the
+    version that brought it.
+    """
 
     kind: str
     source: str
     row: int
+    version: int | None = None
 
 
 class Task(NamedTuple):
@@ -83,7 +93,32 @@ def find_task(store: Store, task_id: int) -> Task:
         if found is None:
             raise NotFoundError(f"there is no task {task_id}")
         task, group = found
-        return _task(task, group)
+        origin = _task(task, group)
+        if group.kind != DATASET or task.origin_id is None:
+            return origin
+        version = datasets.find_row_version(session, task.origin_id)
+        return origin._replace(origin=origin.origin._replace(version=version))
+
+
+def links_to_files(workspace: Workspace, task: Task) -> dict[str, str]:
+    """Return for each of the task's files, by its field, a URL that opens it.
+
+    On S3 it is presigned and lasts as long as the settings say; in a folder it is the file's own.
+    Raises StorageUnavailableError where no URL can be signed.
+    """
+    with workspace.store.read() as session:
+        fields = catalogue.find_pipeline(session, str(task.pipeline_id)).file_fields
+    values = json.loads(task.fields)
+    return {
+        field.name: workspace.storage.link(
+            value["uri"],
+            name=value["name"],
+            content_type=value["content_type"],
+            seconds=workspace.link_seconds,
+        )
+        for field in fields
+        if (value := values.get(field.name)) is not None
+    }
 
 
 def find_report(store: Store, run_id: str) -> Report | None:

@@ -14,11 +14,12 @@ from tasks_lib.store.engine import Store
 
 @dataclass(frozen=True)
 class Workspace:
-    """An installation's store, storage and limits."""
+    """An installation's store, storage and limits, and how long its links to files last."""
 
     store: Store
     storage: Storage
     limits: Limits
+    link_seconds: int = 3_600
 
 
 @contextmanager
@@ -28,6 +29,7 @@ def open_workspace(settings: Settings) -> Iterator[Workspace]:
     pa.set_memory_pool(pa.system_memory_pool())
     store = Store.open(settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds)
     try:
-        yield Workspace(store, Storage(settings.storage_url), settings.limits)
+        storage = Storage(settings.storage_url, retry_seconds=settings.retry_seconds)
+        yield Workspace(store, storage, settings.limits, settings.link_seconds)
     finally:
         store.close()

@@ -18,8 +18,8 @@ def why_closed(pipeline: Pipeline) -> Problem | None:
     return Problem("pipeline_closed", message)
 
 
-def why_no_csv(pipeline: Pipeline) -> Problem | None:
-    """Return the reason why a CSV cannot seed the pipeline, or None."""
+def why_no_zip(pipeline: Pipeline) -> Problem | None:
+    """Return the reason why a ZIP cannot seed the pipeline, or None."""
     closed = why_closed(pipeline)
     if closed is not None:
         return closed
@@ -29,6 +29,14 @@ def why_no_csv(pipeline: Pipeline) -> Problem | None:
             f"make blank tasks with: seeding seed bulk {pipeline.path} COUNT"
         )
         return Problem("no_dataset_fields", message)
+    return None
+
+
+def why_no_csv(pipeline: Pipeline) -> Problem | None:
+    """Return the reason why a CSV cannot seed the pipeline, or None."""
+    refusal = why_no_zip(pipeline)
+    if refusal is not None:
+        return refusal
     if pipeline.file_fields:
         names = ", ".join(field.name for field in pipeline.file_fields)
         message = (

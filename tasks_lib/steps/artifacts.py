@@ -12,9 +12,11 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from tasks_lib.domain.mapping import Plan
+from tasks_lib.domain.mapping_plan import markdown
 from tasks_lib.domain.names import counted, display_name
-from tasks_lib.intake.csv_intake import Progress
-from tasks_lib.operations.seed_from_csv import Seeded
+from tasks_lib.intake.progress import Progress
+from tasks_lib.operations.loading import Seeded
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 
@@ -36,8 +38,8 @@ class ProgressArtifact:
         if self._clock() - self._updated_at < _SECONDS_BETWEEN_UPDATES:
             return
         self._updated_at = self._clock()
-        percent = 100 * progress.bytes_read / max(progress.bytes_total, 1)
-        description = f"{self._source}: {counted(progress.rows, 'row')} read"
+        percent = 100 * progress.done / max(progress.total, 1)
+        description = f"{self._source}: {progress.sentence}"
         if self._artifact_id is None:
             created = create_progress_artifact(progress=percent, description=description)
             assert isinstance(created, UUID)  # noqa: S101 - not a coroutine: we are not in a loop
@@ -75,6 +77,11 @@ def publish_artifacts(seeded: Seeded, seconds: float) -> None:
         )
 
 
+def publish_plan(plan: Plan) -> None:
+    """Put the mapping on the run's page: which column fills which field, why, and samples."""
+    create_markdown_artifact(f"## Mapping\n\n{markdown(plan)}", description="Mapping")
+
+
 def summary(seeded: Seeded, seconds: float) -> str:
     """Return the summary as Markdown."""
     report = seeded.report
@@ -91,6 +98,8 @@ def summary(seeded: Seeded, seconds: float) -> str:
         f"| {'Would create' if report.dry_run else 'Created'} | {report.created:,} |",
         f"| Rejected | {report.rejected:,} |",
     ]
+    if seeded.files:
+        lines.append(f"| Files | {seeded.files:,} |")
     if report.already_seeded:
         lines.append(f"| Already seeded | {report.already_seeded:,} |")
     if seeded.blank_lines:
@@ -101,6 +110,8 @@ def summary(seeded: Seeded, seconds: float) -> str:
     )
     if report.rejects_uri is not None:
         lines.append(f"| Rejected rows | `{_cell(report.rejects_uri)}` |")
+    for warning in seeded.warnings:
+        lines.extend(("", f"**Warning**: {warning}"))
     return "\n".join(lines)
 
 

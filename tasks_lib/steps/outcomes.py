@@ -5,11 +5,20 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from tasks_lib.domain.report import Report, SourceRejectedError
-from tasks_lib.errors import SeedingError
+from tasks_lib.errors import ReviewTimedOutError, SeedingError
+
+TRIED_AGAIN: Final[dict[str, Any]] = {
+    "retries": 3,
+    "retry_delay_seconds": [1, 5, 20],
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}
+"""Options of a step that is worth trying again, and makes what it makes once."""
 
 _ENGINE_LOGGERS: Final = ("prefect.flow_runs", "prefect.engine")
 P = ParamSpec("P")
@@ -29,6 +38,8 @@ def ends_in_a_sentence(function: Callable[P, R]) -> Callable[P, R]:
             logging.getLogger(name).addFilter(_is_news)
         try:
             return function(*args, **kwargs)
+        except ReviewTimedOutError as error:
+            return Cancelled(message=str(error), data=error)
         except SeedingError as error:
             return Failed(message=str(error), data=error)
 

@@ -32,6 +32,94 @@ SourceUri = Annotated[
         }
     ),
 ]
+ZipUri = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "A ZIP: a path that the worker can read, s3://bucket/key, https://... "
+            "or any fsspec URL. It is read where it lies.",
+            "examples": ["s3://inbox/photos.zip"],
+        }
+    ),
+]
+CsvName = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "The path of the CSV in the ZIP. Empty: the only one at its root, or "
+            "else the only one.",
+        }
+    ),
+]
+DatasetName = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "A dataset of the pipeline's organization.",
+            "examples": ["reviews"],
+        }
+    ),
+]
+SourcePipelineName = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+    WithJsonSchema(
+        {
+            "type": ["string", "integer"],
+            "description": "The pipeline whose finished tasks are seeded: its number, or "
+            "organization/project/pipeline, of the same organization.",
+        }
+    ),
+]
+FieldSources = Annotated[
+    dict[str, str],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "Field to column, or to column:jsonpath. What is not named here is "
+            "matched by its name.",
+            "examples": [{"body": "payload:$.text"}],
+        }
+    ),
+]
+SkippedFields = Annotated[
+    list[str],
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Fields to leave empty on purpose.",
+        }
+    ),
+]
+Review = Annotated[
+    bool,
+    WithJsonSchema(
+        {
+            "type": "boolean",
+            "description": "Pause with a form in which the mapping can be looked at and changed. "
+            "Not for unattended runs.",
+        }
+    ),
+]
+ReviewMinutes = Annotated[
+    int,
+    WithJsonSchema(
+        {
+            "type": "integer",
+            "minimum": 1,
+            "description": "How long the form waits for an answer; then the run is cancelled.",
+        }
+    ),
+]
+Reseed = Annotated[
+    bool,
+    WithJsonSchema({"type": "boolean", "description": "Seed again what was seeded before."}),
+]
 BadRows = Annotated[
     OnError,
     WithJsonSchema(

@@ -1,41 +1,64 @@
 """The steps of a seeding flow: fetch the source, load it, publish what came of it."""
 
+import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from prefect import runtime, task
-from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.events import group_event
+from tasks_lib.domain.mapping import Plan
 from tasks_lib.domain.names import display_name
 from tasks_lib.domain.problems import SourceProblemError
 from tasks_lib.errors import SeedingError
 from tasks_lib.intake.sources import SourceFile
-from tasks_lib.operations import queries, seed_from_csv
-from tasks_lib.operations.seed_from_csv import CsvRequest, Seeded
+from tasks_lib.operations import (
+    loading,
+    mapped_seeding,
+    queries,
+    seed_from_csv,
+    seed_from_dataset,
+    seed_from_pipeline,
+    seed_from_zip,
+)
+from tasks_lib.operations.file_sources import CsvRequest
+from tasks_lib.operations.loading import Seeded
+from tasks_lib.operations.mapped_seeding import MappedRequest, MappedSource
+from tasks_lib.operations.seed_from_zip import Survey, ZipRequest
+from tasks_lib.operations.stored_files import StoredFiles
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
-from tasks_lib.steps.artifacts import ProgressArtifact, publish_artifacts
-from tasks_lib.steps.outcomes import state_of
+from tasks_lib.steps.artifacts import ProgressArtifact, publish_artifacts, publish_plan
+from tasks_lib.steps.outcomes import TRIED_AGAIN, state_of
+from tasks_lib.steps.review import review
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+SECONDS_A_MINUTE = 60
 
 
 @dataclass(frozen=True)
 class SeedingRun:
-    """One flow run: what it works on, the pipeline that it seeds, and a folder for its files."""
+    """One flow run: what it works on, the pipeline that it seeds, and what lasts as long as it.
+
+    ``started`` is the monotonic clock's reading at its beginning.
+    """
 
     id: str
     workspace: Workspace
     pipeline: Pipeline
     folder: Path
+    resources: ExitStack
+    started: float
 
 
 @contextmanager
@@ -44,60 +67,142 @@ def seeding_run(pipeline: str) -> Iterator[SeedingRun]:
     with (
         open_workspace(read_settings()) as workspace,
         TemporaryDirectory(prefix="seeding-") as folder,
+        ExitStack() as resources,
     ):
         found = queries.find_pipeline(workspace.store, pipeline)
-        yield SeedingRun(runtime.flow_run.id or str(uuid4()), workspace, found, Path(folder))
+        run_id = runtime.flow_run.id or str(uuid4())
+        yield SeedingRun(run_id, workspace, found, Path(folder), resources, time.monotonic())
 
 
 def run_name(verb: str, source: str, pipeline: str) -> str:
     """Return ``csv reviews.csv -> acme/reviews/label-reviews``; a number is looked up."""
-    if pipeline.isdecimal():
-        try:
-            with open_workspace(read_settings()) as workspace:
-                pipeline = queries.find_pipeline(workspace.store, pipeline).path
-        except SeedingError:
-            pass  # the run itself will say so, in a sentence
-    return f"{verb} {display_name(source)} -> {pipeline}"
+    return f"{verb} {display_name(source)} -> {pipeline_path(pipeline)}"
 
 
-@task(
-    task_run_name="fetch source",
-    retries=3,
-    retry_delay_seconds=[1, 5, 20],
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+def pipeline_path(pipeline: str) -> str:
+    """Return the path of a pipeline, which may be named by its number."""
+    if not pipeline.isdecimal():
+        return pipeline
+    try:
+        with open_workspace(read_settings()) as workspace:
+            return queries.find_pipeline(workspace.store, pipeline).path
+    except SeedingError:
+        return pipeline  # the run itself will say what is wrong, in a sentence
+
+
+@task(task_run_name="fetch source", **TRIED_AGAIN)
 def fetch_source(run: SeedingRun, source: str) -> SourceFile | SourceProblemError:
     """Bring the source to this machine, unless it is here, and hash it."""
     return seed_from_csv.fetch_source(source, run.folder, run.workspace.limits)
 
 
-@task(
-    task_run_name="load rows",
-    retries=3,
-    retry_delay_seconds=[1, 5, 20],
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@task(task_run_name="load rows", **TRIED_AGAIN)
 def load_csv(
     run: SeedingRun, request: CsvRequest, source: SourceFile | SourceProblemError
-) -> tuple[Seeded, float]:
-    """Check the rows and make their tasks, in one transaction; return also the seconds it took."""
+) -> Seeded:
+    """Check the rows and make their tasks, in one transaction."""
     progress = ProgressArtifact(request.source)
-    started = time.monotonic()
     seeded = seed_from_csv.load_csv(
         run.workspace, run.pipeline, request, source, run_id=run.id, on_progress=progress
     )
     progress.finish()
-    return seeded, time.monotonic() - started
+    return seeded
 
 
-def publish(run: SeedingRun, seeded: Seeded, seconds: float) -> State[Any]:
+class Held(Generic[T]):
+    """What one step hands to the next; Prefect would walk through all of it, twice."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+
+@task(task_run_name="survey archive", **TRIED_AGAIN)
+def survey_zip(run: SeedingRun, request: ZipRequest) -> Held[Survey | SourceProblemError]:
+    """Read the archive's directory and its CSV, where the archive lies."""
+    return Held(
+        seed_from_zip.survey_zip(run.workspace, run.pipeline, request, run.folder, run.resources)
+    )
+
+
+@task(task_run_name="store files", **TRIED_AGAIN)
+def store_files(
+    run: SeedingRun, request: ZipRequest, survey: Held[Survey | SourceProblemError]
+) -> Held[StoredFiles | SourceProblemError]:
+    """Store the files that the rows name, by their content."""
+    progress = ProgressArtifact(request.source)
+    files = seed_from_zip.store_named_files(
+        run.workspace, request, survey.value, on_progress=progress
+    )
+    progress.finish()
+    return Held(files)
+
+
+@task(task_run_name="load rows", **TRIED_AGAIN)
+def load_zip(
+    run: SeedingRun,
+    request: ZipRequest,
+    survey: Held[Survey | SourceProblemError],
+    files: Held[StoredFiles | SourceProblemError],
+) -> Seeded:
+    """Check the rows and make their tasks, in one transaction."""
+    return seed_from_zip.load_zip(
+        run.workspace, run.pipeline, request, survey.value, files.value, run_id=run.id
+    )
+
+
+def find_dataset(run: SeedingRun, name: str) -> MappedSource:
+    """Return the dataset of the pipeline's organization."""
+    return seed_from_dataset.find_source(run.workspace, run.pipeline, name)
+
+
+def find_source_pipeline(run: SeedingRun, reference: str) -> MappedSource:
+    """Return the pipeline whose finished tasks are seeded."""
+    return seed_from_pipeline.find_source(run.workspace, run.pipeline, reference)
+
+
+@task(task_run_name="plan mapping", **TRIED_AGAIN)
+def plan_mapping(run: SeedingRun, source: MappedSource, request: MappedRequest) -> Plan:
+    """Decide which column fills which field, and show it on the run's page."""
+    plan = mapped_seeding.plan_seeding(run.workspace, run.pipeline, source, request)
+    publish_plan(plan)
+    return plan
+
+
+def review_mapping(
+    run: SeedingRun, source: MappedSource, request: MappedRequest, plan: Plan, *, minutes: int
+) -> tuple[MappedRequest, Plan]:
+    """Let a person change the mapping, and show what it was changed to."""
+    agreed, plan = review(
+        plan,
+        request,
+        lambda changed: mapped_seeding.plan_seeding(run.workspace, run.pipeline, source, changed),
+        timeout_seconds=SECONDS_A_MINUTE * minutes,
+    )
+    publish_plan(plan)
+    return agreed, plan
+
+
+@task(task_run_name="load rows", **TRIED_AGAIN)
+def load_mapped(
+    run: SeedingRun, source: MappedSource, request: MappedRequest, plan: Plan
+) -> Seeded:
+    """Make a task of each row that is not one yet, in one transaction."""
+    progress = ProgressArtifact(request.source)
+    seeded = mapped_seeding.seed_mapped(
+        run.workspace, run.pipeline, source, request, plan, run_id=run.id, on_progress=progress
+    )
+    progress.finish()
+    return seeded
+
+
+def publish(run: SeedingRun, seeded: Seeded) -> State[Any]:
     """Tell of what was committed, by artifacts and an event; return the run's end state."""
-    publish_artifacts(seeded, seconds)
+    for warning in seeded.warnings:
+        logger.warning(warning)
+    publish_artifacts(seeded, time.monotonic() - run.started)
     report = seeded.report
     if report.dry_run:
-        seed_from_csv.record_report(run.workspace, run.id, report)
+        loading.record_report(run.workspace, run.id, report)
     elif report.created or report.is_rejection:
         emit_event(**group_event(run.pipeline, report, run.id)._asdict())
     return state_of(report)

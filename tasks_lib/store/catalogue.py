@@ -1,6 +1,7 @@
 """Organizations, projects, pipelines and their fields: find them, and make them as described."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Row, Select, exists, select, update
 from sqlalchemy.orm import Session
@@ -49,10 +50,17 @@ def find_pipeline(session: Session, reference: str) -> Pipeline:
 
 
 def lock_pipeline(session: Session, pipeline_id: int) -> Pipeline:
-    """Return the pipeline and keep it from being changed until the transaction ends."""
-    session.execute(
-        select(PipelineRow.id).where(PipelineRow.id == pipeline_id).with_for_update(read=True)
-    )
+    """Return the pipeline and keep it from being changed until the transaction ends.
+
+    Several may hold this lock at once, but not on a completed pipeline: each of them may reopen it.
+    """
+    its_status = select(PipelineRow.status).where(PipelineRow.id == pipeline_id)
+    with session.begin_nested() as savepoint:
+        status = session.scalar(its_status.with_for_update(read=True))
+        if status == PipelineStatus.COMPLETED.value:
+            savepoint.rollback()  # gives the shared lock back: of two that hold it, none gets more
+    if status == PipelineStatus.COMPLETED.value:
+        session.scalar(its_status.with_for_update())
     return _pipeline(
         session, session.execute(_pipelines().where(PipelineRow.id == pipeline_id)).one()
     )
@@ -130,10 +138,7 @@ def update_pipeline(session: Session, pipeline_id: int, entry: PipelineEntry) ->
 
 
 def reopen_if_completed(session: Session, pipeline_id: int) -> None:
-    """Make a completed pipeline active again, because new tasks are coming.
-
-    Comes before ``lock_pipeline``: two that share the lock could not both write.
-    """
+    """Make a completed pipeline active again, because new tasks have come; the caller locked it."""
     session.execute(
         update(PipelineRow)
         .where(PipelineRow.id == pipeline_id, PipelineRow.status == PipelineStatus.COMPLETED.value)
@@ -160,7 +165,7 @@ def _replace_fields(session: Session, pipeline_id: int, fields: Sequence[Field])
     session.flush()
 
 
-def _pipelines() -> Select[*tuple[object, ...]]:
+def _pipelines() -> Select[Any]:
     return (
         select(
             PipelineRow.id,
@@ -177,7 +182,7 @@ def _pipelines() -> Select[*tuple[object, ...]]:
     )
 
 
-def _pipeline(session: Session, row: Row[*tuple[object, ...]]) -> Pipeline:
+def _pipeline(session: Session, row: Row[Any]) -> Pipeline:
     fields = session.scalars(
         select(FieldRow).where(FieldRow.pipeline_id == row.id).order_by(FieldRow.position)
     )

@@ -22,10 +22,13 @@ from tasks_lib.errors import (
     UsageError,
 )
 
-LATEST_REVISION: Final = "0001"
+LATEST_REVISION: Final = "0003"
 """The revision that this release works with; revisions are numbers and only ever grow."""
 
 _CREATION_LOCK: Final = 5_104_219_833
+_NO_LIMIT: Final = -1
+"""Of connections: a load holds one and asks for a second, so a limit would be a deadlock."""
+
 _WAL_ATTEMPTS: Final = 100
 _WAL_PAUSE_SECONDS: Final = 0.05
 
@@ -115,7 +118,7 @@ def _engine(url: str, busy_timeout_seconds: float) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(url, parsed.database, busy_timeout_seconds)
     if parsed.drivername == "postgresql+psycopg":
-        return create_engine(parsed, pool_pre_ping=True)
+        return create_engine(parsed, pool_pre_ping=True, max_overflow=_NO_LIMIT)
     raise UsageError(
         f"SEEDING_DATABASE_URL begins with {parsed.drivername!r}; "
         "expected sqlite:///path or postgresql+psycopg://user@host/database"
@@ -130,7 +133,9 @@ def _sqlite_engine(url: str, path: str | None, busy_timeout_seconds: float) -> E
     except OSError as error:
         raise StoreUnavailableError(f"the folder of {path} cannot be made: {error}") from error
     try:
-        engine = create_engine(url, connect_args={"timeout": busy_timeout_seconds})
+        engine = create_engine(
+            url, connect_args={"timeout": busy_timeout_seconds}, max_overflow=_NO_LIMIT
+        )
     except NoSuchModuleError as error:
         raise UsageError(f"SEEDING_DATABASE_URL: {error}") from None
     event.listen(engine, "connect", _configure_sqlite)

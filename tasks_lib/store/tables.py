@@ -24,6 +24,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     cast,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -167,12 +168,16 @@ class TaskGroupRow(Table):
     seed_key: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    stream_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("streams.id"))
     task_count: Mapped[int] = mapped_column(BigInteger, default=0)
     rejected_count: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class TaskRow(Table):
     """A task. ``row`` is its place in the group's source; a row makes one task, never two.
+
+    ``predefined`` came with the seeding, ``filled_in`` from the contributor. What flows in by a
+    stream has the id of its dataset row or source task as ``origin_id``, once in a stream.
 
     One foreign key, over both columns, holds it to its group and the group's pipeline: PostgreSQL
     checks each row of a COPY against each key, so a second key would cost a third of a load's time.
@@ -185,6 +190,14 @@ class TaskRow(Table):
             ["group_id", "pipeline_id"], ["task_groups.id", "task_groups.pipeline_id"]
         ),
         Index(None, "pipeline_id", "status", "id"),
+        Index(
+            "uq_tasks_stream_id_origin_id",
+            "stream_id",
+            "origin_id",
+            unique=True,
+            postgresql_where=text("stream_id IS NOT NULL"),
+            sqlite_where=text("stream_id IS NOT NULL"),
+        ),
         CheckConstraint(
             f"status IN ({', '.join(repr(status.value) for status in TaskStatus)})", name="status"
         ),
@@ -196,6 +209,70 @@ class TaskRow(Table):
     row: Mapped[int] = mapped_column(BigInteger)
     status: Mapped[str] = mapped_column(Text)
     predefined: Mapped[str] = mapped_column(JsonText)
+    filled_in: Mapped[str | None] = mapped_column(JsonText)
+    stream_id: Mapped[int | None] = mapped_column(BigId)
+    origin_id: Mapped[int | None] = mapped_column(BigId)
+
+
+class StreamRow(Table):
+    """What flows from one source into one pipeline: each row or task of the source once.
+
+    ``source`` is ``dataset:<id>`` or ``pipeline:<id>``. A new ``generation`` starts all over.
+    """
+
+    __tablename__ = "streams"
+    __table_args__ = (UniqueConstraint("pipeline_id", "source", "generation"),)
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    source: Mapped[str] = mapped_column(Text)
+    generation: Mapped[int] = mapped_column(Integer)
+
+
+class DatasetRow(Table):
+    """A dataset of the Data Vault; its rows are those of the versions from ``base_version`` on."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (UniqueConstraint("organization_id", "name"),)
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey("organizations.id"))
+    name: Mapped[str] = mapped_column(Text)
+    columns: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    version: Mapped[int] = mapped_column(Integer)
+    base_version: Mapped[int] = mapped_column(Integer)
+    row_count: Mapped[int] = mapped_column(BigInteger)
+
+
+class DatasetVersionRow(Table):
+    """One import into a dataset."""
+
+    __tablename__ = "dataset_versions"
+
+    dataset_id: Mapped[int] = mapped_column(BigId, ForeignKey("datasets.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(Text)
+    imported_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    row_count: Mapped[int] = mapped_column(BigInteger)
+
+
+class DatasetItemRow(Table):
+    """A row of a dataset, as a JSON object; ``row`` is its place in the import's file."""
+
+    __tablename__ = "dataset_rows"
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "version", "row"),
+        ForeignKeyConstraint(
+            ["dataset_id", "version"], ["dataset_versions.dataset_id", "dataset_versions.version"]
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(BigId)
+    version: Mapped[int] = mapped_column(Integer)
+    row: Mapped[int] = mapped_column(BigInteger)
+    value: Mapped[str] = mapped_column(JsonText)
 
 
 class SeedingRunRow(Table):
@@ -208,3 +285,28 @@ class SeedingRunRow(Table):
     group_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("task_groups.id"))
     finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
     report: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class StoredFileRow(Table):
+    """A file in the storage, whether any task has it or not.
+
+    The row is there before the file is and goes after it. ``touched_at`` says when a load last
+    wanted the file; None: a clean-up is about to remove it.
+    """
+
+    __tablename__ = "stored_files"
+
+    uri: Mapped[str] = mapped_column(Text, primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    touched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class GroupFileRow(Table):
+    """A file that tasks of a group have; it stays for as long."""
+
+    __tablename__ = "group_files"
+
+    group_id: Mapped[int] = mapped_column(BigId, ForeignKey("task_groups.id"), primary_key=True)
+    uri: Mapped[str] = mapped_column(
+        Text, ForeignKey("stored_files.uri", ondelete="RESTRICT"), primary_key=True, index=True
+    )

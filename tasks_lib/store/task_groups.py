@@ -16,10 +16,18 @@ class GroupClaim(NamedTuple):
     group_id: int
     is_new: bool
     task_count: int
+    stream_id: int | None = None
 
 
 def claim_group(
-    session: Session, *, pipeline_id: int, kind: str, seed_key: str, source: str, at: datetime
+    session: Session,
+    *,
+    pipeline_id: int,
+    kind: str,
+    seed_key: str,
+    source: str,
+    at: datetime,
+    stream_id: int | None = None,
 ) -> GroupClaim:
     """Make the group for ``seed_key``, or return the one that holds it.
 
@@ -29,12 +37,19 @@ def claim_group(
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     made = session.scalar(
         insert(TaskGroupRow)
-        .values(pipeline_id=pipeline_id, kind=kind, seed_key=seed_key, source=source, created_at=at)
+        .values(
+            pipeline_id=pipeline_id,
+            kind=kind,
+            seed_key=seed_key,
+            source=source,
+            created_at=at,
+            stream_id=stream_id,
+        )
         .on_conflict_do_nothing(index_elements=["pipeline_id", "seed_key"])
         .returning(TaskGroupRow.id)
     )
     if made is not None:
-        return GroupClaim(made, is_new=True, task_count=0)
+        return GroupClaim(made, is_new=True, task_count=0, stream_id=stream_id)
     held = find_group(session, pipeline_id, seed_key)
     assert held is not None, "a conflict without the row that it conflicts with"  # noqa: S101
     return GroupClaim(held.id, is_new=False, task_count=held.task_count)

@@ -38,18 +38,23 @@ def test_the_demo_shows_the_tasks_and_that_nothing_doubles(tmp_path: Path) -> No
     assert [line for line in lines if re.match(r"\d\. ", line)] == [
         "1. Start Prefect",
         "2. Apply examples/catalogue.yaml: the pipelines and their fields",
-        "3. Seed examples/reviews.csv through the deployment seed-from-csv/seed-from-csv",
+        "3. Seed examples/reviews.csv through the deployment seed-from-csv",
         "4. The tasks, ready for contributors; every value is as it was written",
         "5. Seed the same file again: nothing doubles",
-        "6. Stop everything",
+        "6. Seed examples/photos.zip: a CSV and the images that its rows name",
+        "7. One of its tasks, whose image opens",
+        "8. Stop everything",
     ]
     assert [line for line in lines if line.startswith("'reviews.csv'")] == [
         "'reviews.csv' created 4 tasks in group 1.",
         "'reviews.csv' was seeded before: group 1 holds its 4 tasks, so nothing was created.",
     ]
-    assert [line.split()[1] for line in lines if line.startswith("already_seeded")] == ["0", "4"]
+    assert [line.split()[1] for line in lines if line.startswith("already_seeded")] == [
+        "0", "4", "0",
+    ]  # fmt: skip
+    assert "opened: 1,201 bytes of image/png, as they were in the ZIP" in lines
     assert [line for line in lines if line.startswith("4 ")] == [
         '4 pending 4 "12345678901234567890" " padded on both sides " null'
     ]
-    assert len(re.findall(PAGE, demo.stdout)) == 2
+    assert len(re.findall(PAGE, demo.stdout)) == 3
     assert list(temporary.iterdir()) == []

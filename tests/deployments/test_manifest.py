@@ -52,13 +52,49 @@ def test_every_definition_is_as_reviewed() -> None:
                     },
                 }
             ],
-        }
+        },
+        {
+            "name": "seed-from-zip",
+            "entrypoint": "flows.seed_from_zip.seed_from_zip",
+            "description": "Each row of a ZIP's CSV becomes a task of the pipeline, with the files "
+            "it names.",
+            "tags": ["seeding"],
+            "work_pool": {"name": "seeding"},
+        },
+        {
+            "name": "seed-from-dataset",
+            "entrypoint": "flows.seed_from_dataset.seed_from_dataset",
+            "description": "Each row of a dataset becomes a task of the pipeline, once.",
+            "tags": ["seeding"],
+            "work_pool": {"name": "seeding"},
+        },
+        {
+            "name": "seed-from-pipeline",
+            "entrypoint": "flows.seed_from_pipeline.seed_from_pipeline",
+            "description": "Each finished task of a pipeline becomes a task of another one, once.",
+            "tags": ["seeding"],
+            "work_pool": {"name": "seeding"},
+        },
+        {
+            "name": "reconcile",
+            "entrypoint": "flows.reconcile.reconcile",
+            "description": "Removes stored files that no task refers to, a day after they came.",
+            "tags": ["seeding", "upkeep"],
+            "work_pool": {"name": "seeding"},
+            "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
+            "schedules": [
+                {"slug": "hourly", "cron": "17 * * * *", "timezone": "UTC", "active": True}
+            ],
+        },
     ]
+
+
+NAMES = ("seed-from-csv", "seed-from-zip", "seed-from-dataset", "seed-from-pipeline", "reconcile")
 
 
 def test_every_flow_loads_under_the_name_of_its_deployment() -> None:
     flows = load_flows(read_manifest())
-    assert {name: flow.name for name, flow in flows.items()} == {"seed-from-csv": "seed-from-csv"}
+    assert {name: flow.name for name, flow in flows.items()} == {name: name for name in NAMES}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +142,7 @@ def test_a_schedule_has_one_rhythm(document: dict[str, Any], path: Path) -> None
 
 
 def test_a_name_stands_once(document: dict[str, Any], path: Path) -> None:
-    document["deployments"] *= 2
+    document["deployments"].append(document["deployments"][0])
     with pytest.raises(ManifestRejectedError, match=r"the file: deployed twice: seed-from-csv$"):
         read_manifest(write(path, document))
 

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 from prefect import flow
-from prefect.events.worker import EventsWorker
 
+from flow_runs import artifacts_of, events_of, run_of
 from flows.seed_from_csv import seed_from_csv
 from tasks_lib.domain.report import SourceRejectedError
 from tasks_lib.errors import NotFoundError, UsageError
-from tasks_lib.intake.csv_intake import Progress
+from tasks_lib.intake.progress import Progress
 from tasks_lib.operations import queries
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
@@ -34,31 +33,6 @@ pytestmark = pytest.mark.usefixtures("flow_workspace")
 def run_flow(*arguments: Any, **options: Any) -> Any:
     """Run the flow and return its end state."""
     return seed_from_csv(*arguments, **options, return_state=True)
-
-
-def run_of(prefect: httpx.Client, state: Any) -> Any:
-    return prefect.get(f"/flow_runs/{state.state_details.flow_run_id}").json()
-
-
-def artifacts_of(prefect: httpx.Client, run: Any) -> list[tuple[str, str]]:
-    """Return type and data of the run's artifacts, in the order in which they were made."""
-    chosen = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
-    found = prefect.post("/artifacts/filter", json=chosen).json()
-    found.sort(key=lambda artifact: artifact["created"])
-    return [(artifact["type"], artifact["data"]) for artifact in found]
-
-
-def events_of(prefect: httpx.Client, name: str, source: str) -> list[Any]:
-    """Return the events of this name that tell of this source, once there is any."""
-    EventsWorker.instance().wait_until_empty()
-    deadline = time.monotonic() + 20
-    while True:
-        chosen = {"filter": {"event": {"name": [name]}}, "limit": 50}
-        events = prefect.post("/events/filter", json=chosen).json()["events"]
-        found = [event for event in events if event["payload"]["source"] == source]
-        if found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.2)
 
 
 def test_a_good_file_completes_with_its_report_artifacts_and_event(
@@ -189,7 +163,7 @@ def drawn(prefect: httpx.Client, at: list[float], *percentages: int) -> list[tup
     def load() -> None:
         artifact = ProgressArtifact("s3://inbox/large.csv", clock=lambda: next(clock))
         for percent in percentages:
-            artifact(Progress(bytes_read=percent, bytes_total=100, rows=1_000 * percent))
+            artifact(Progress(done=percent, total=100, items=1_000 * percent))
         if percentages[-1] == 100:
             artifact.finish()
 
@@ -202,11 +176,9 @@ def drawn(prefect: httpx.Client, at: list[float], *percentages: int) -> list[tup
 def test_a_long_load_shows_one_progress_bar_that_is_updated_and_filled(
     prefect: httpx.Client,
 ) -> None:
-    assert drawn(prefect, [0, 1.9, 2.1, 2.1, 3.0], 10, 25, 30) == [
-        ("large.csv: 25,000 rows read", 25)
-    ]
+    assert drawn(prefect, [0, 1.9, 2.1, 2.1, 3.0], 10, 25, 30) == [("large.csv: 25,000 rows", 25)]
     assert drawn(prefect, [0, 2.1, 2.1, 4.2, 4.2, 4.3], 25, 75, 100) == [
-        ("large.csv: 75,000 rows read", 100)
+        ("large.csv: 75,000 rows", 100)
     ]
 
 

@@ -9,7 +9,8 @@ from tasks_lib.domain.fields import Field
 from tasks_lib.errors import CatalogueRejectedError
 from tasks_lib.operations import queries
 from tasks_lib.operations.apply_catalogue import AppliedPipeline, apply_catalogue
-from tasks_lib.operations.seed_from_csv import CsvRequest, seed_from_csv
+from tasks_lib.operations.file_sources import CsvRequest
+from tasks_lib.operations.seed_from_csv import seed_from_csv
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.catalogue import pipeline_paths
 

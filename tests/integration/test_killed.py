@@ -10,7 +10,8 @@ from multiprocessing.context import ForkServerProcess
 from sqlalchemy import text
 
 from tasks_lib.intake.limits import Limits
-from tasks_lib.operations.seed_from_csv import CsvRequest, seed_from_csv
+from tasks_lib.operations.file_sources import CsvRequest
+from tasks_lib.operations.seed_from_csv import seed_from_csv
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.files import Storage
 from tasks_lib.store.engine import Store

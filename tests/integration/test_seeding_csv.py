@@ -15,10 +15,11 @@ from sqlalchemy import text
 from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import NotFoundError, StoreUnavailableError, UsageError
-from tasks_lib.intake.csv_intake import Progress
 from tasks_lib.intake.limits import Limits
+from tasks_lib.intake.progress import Progress
 from tasks_lib.operations import queries
-from tasks_lib.operations.seed_from_csv import CsvRequest, seed_from_csv
+from tasks_lib.operations.file_sources import CsvRequest
+from tasks_lib.operations.seed_from_csv import seed_from_csv
 from tasks_lib.operations.workspace import Workspace
 
 CsvFile = Callable[..., str]
@@ -394,7 +395,7 @@ def test_a_file_that_changes_while_it_is_read_makes_nothing(
     source = csv_file("review_id,body,stars\n" + "1,b,1\n" * 300_000)
 
     def append_a_row(progress: Progress) -> None:
-        if progress.bytes_read < progress.bytes_total:
+        if progress.done < progress.total:
             with Path(source).open("a", encoding="utf-8") as file:
                 file.write("2,c,2\n")
 

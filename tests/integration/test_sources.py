@@ -15,7 +15,8 @@ from tasks_lib.domain.problems import Problem, SourceProblemError
 from tasks_lib.errors import StorageUnavailableError
 from tasks_lib.intake.limits import Limits
 from tasks_lib.intake.sources import SourceFile, fetch
-from tasks_lib.operations.seed_from_csv import CsvRequest, seed_from_csv
+from tasks_lib.operations.file_sources import CsvRequest
+from tasks_lib.operations.seed_from_csv import seed_from_csv
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.files import Storage
 

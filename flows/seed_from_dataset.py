@@ -1,0 +1,63 @@
+"""Each row of a dataset becomes a task."""
+
+from typing import Any
+
+from prefect import flow, runtime
+from prefect.client.schemas.objects import State
+
+from tasks_lib.domain.statuses import OnError
+from tasks_lib.operations.mapped_seeding import MappedRequest
+from tasks_lib.steps.outcomes import ends_in_a_sentence
+from tasks_lib.steps.parameters import (
+    BadRows,
+    DatasetName,
+    DryRun,
+    FieldSources,
+    PipelineName,
+    Reseed,
+    Review,
+    ReviewMinutes,
+    SkippedFields,
+)
+from tasks_lib.steps.seeding import (
+    find_dataset,
+    load_mapped,
+    plan_mapping,
+    publish,
+    review_mapping,
+    run_name,
+    seeding_run,
+)
+
+
+def _run_name() -> str:
+    parameters = runtime.flow_run.parameters
+    return run_name("dataset", str(parameters["dataset"]), str(parameters["pipeline"]))
+
+
+@flow(name="seed-from-dataset", flow_run_name=_run_name, persist_result=False)
+@ends_in_a_sentence
+def seed_from_dataset(
+    pipeline: PipelineName,
+    dataset: DatasetName,
+    mapping: FieldSources = {},  # noqa: B006 - Prefect shows it in the run form; nobody changes it
+    skip: SkippedFields = [],  # noqa: B006
+    review: Review = False,
+    review_minutes: ReviewMinutes = 60,
+    on_error: BadRows = OnError.REJECT_FILE,
+    dry_run: DryRun = False,
+    reseed: Reseed = False,
+) -> State[Any]:
+    """Create one task for each row of the dataset that is not a task yet.
+
+    Columns fill the fields of the same name, unless the mapping says otherwise. Run again, it makes
+    what is new; the report says how many were there already.
+    """
+    request = MappedRequest(pipeline, dataset, mapping, tuple(skip), on_error, dry_run, reseed)
+    with seeding_run(pipeline) as run:
+        source = find_dataset(run, dataset)
+        plan = plan_mapping(run, source, request)
+        if review:
+            request, plan = review_mapping(run, source, request, plan, minutes=review_minutes)
+        seeded = load_mapped(run, source, request, plan)
+        return publish(run, seeded)

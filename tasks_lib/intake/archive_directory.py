@@ -1,0 +1,331 @@
+"""Read the directory of a ZIP archive, and refuse members that nobody should unpack.
+
+The standard library reads the directory; what it makes of it is checked here, and kept in less
+memory. No member's data is read.
+"""
+
+import stat
+import struct
+import zipfile
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tasks_lib.domain.names import visible
+from tasks_lib.domain.problems import Problem, SourceProblemError
+from tasks_lib.intake.archive_paths import UnsafePathError, canonical, check_visible, is_junk
+from tasks_lib.intake.content_types import START_BYTES, content_type_of
+from tasks_lib.intake.limits import Limits
+from tasks_lib.intake.ranges import RangeFile
+
+HEADER_BYTES: Final = 30
+"""What stands before a member's name, wherever the member lies."""
+
+MAX_PROBLEMS: Final = 100
+_TAIL_BYTES: Final = 2**18
+_END_BYTES: Final = 22
+_MAX_END_BYTES: Final = 2**16 + _END_BYTES
+_ENTRY_BYTES: Final = 2**10
+"""More than an entry takes on average, even with long names and extra fields."""
+
+_END: Final = b"PK\x05\x06"
+_DIRECTORY_ENTRY: Final = b"PK\x01\x02"
+_BEGINNINGS: Final = (b"PK\x03\x04", b"PK\x07\x08")
+_UTF8_NAME: Final = 1 << 11
+_ENCRYPTED: Final = 1 << 0 | 1 << 6 | 1 << 13
+_UNICODE_PATH: Final = 0x7075
+_UNREADABLE: Final = (
+    zipfile.BadZipFile, NotImplementedError, EOFError, LookupError, OverflowError, ValueError,
+    struct.error,
+)  # fmt: skip
+"""What zipfile raises for hostile bytes; UnicodeDecodeError is a ValueError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A member as the directory describes it; sizes are in bytes and claims.
+
+    ``path`` is canonical, ``name`` its last part as it stands in the archive. ``end`` is where
+    something else begins at the latest, ``packed_name`` the whole name's bytes.
+    """
+
+    path: str
+    name: str
+    size: int
+    packed_size: int
+    offset: int
+    end: int
+    crc: int
+    method: int
+    packed_name: bytes
+
+
+def read_directory(file: RangeFile, limits: Limits) -> dict[str, Entry]:
+    """Return the members by their canonical path, without folders and junk.
+
+    Raises SourceProblemError with a problem for each member that nobody should unpack, 100 at most.
+    """
+    window = _Window(file, limits)
+    end = _end_of(window.tail)
+    _check_is_one_file(file, end)
+    try:
+        # Nothing here has to be closed: zipfile closes only what it opened.
+        archive = zipfile.ZipFile(window)
+    except _UNREADABLE as error:
+        raise SourceProblemError(_why_unreadable(file, end, error)) from None
+    members = archive.infolist()
+    _check_is_whole(file, end, len(members))
+    _check_number(len(members), limits)
+    return _checked_entries(members, archive.start_dir, limits)
+
+
+class _Window:
+    """The file as zipfile reads it: its end from memory, and no directory beyond the limit."""
+
+    def __init__(self, file: RangeFile, limits: Limits) -> None:
+        self._file = file
+        self._limits = limits
+        self._tail_at = max(0, file.size - _TAIL_BYTES)
+        self._at = 0
+        self.tail = file.read(self._tail_at, file.size)
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        target = offset + (0, self._at, self._file.size)[whence]
+        if target < 0:
+            raise OSError("before the beginning of the file")
+        self._at = min(target, self._file.size)
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        start, rest = self._at, self._file.size - self._at
+        self._at += rest if size < 0 else min(size, rest)
+        if self._at - start > _ENTRY_BYTES * self._limits.max_archive_entries + _TAIL_BYTES:
+            raise _too_many(f"a directory of {self._at - start:,} bytes", self._limits)
+        data = self._read(start, self._at)
+        # zipfile makes an object of each entry, of which there may be far too many.
+        if data.startswith(_DIRECTORY_ENTRY):
+            _check_number(_entries_in(data), self._limits)
+        return data
+
+    def _read(self, start: int, end: int) -> bytes:
+        if start >= self._tail_at:
+            return self.tail[start - self._tail_at : end - self._tail_at]
+        return self._file.read(start, end)
+
+
+def _entries_in(directory: bytes) -> int:
+    count = at = 0
+    while directory.startswith(_DIRECTORY_ENTRY, at) and at + 46 <= len(directory):
+        at += 46 + sum(struct.unpack_from("<3H", directory, at + 28))
+        count += 1
+    return count
+
+
+def _check_number(entries: int, limits: Limits) -> None:
+    if entries > limits.max_archive_entries:
+        raise _too_many(f"{entries:,} entries", limits)
+
+
+def _too_many(found: str, limits: Limits) -> SourceProblemError:
+    message = (
+        f"the archive has {found}, {limits.max_archive_entries:,} entries are allowed; "
+        "split it, or raise SEEDING_MAX_ARCHIVE_ENTRIES"
+    )
+    return SourceProblemError(Problem("too_many_entries", message))
+
+
+def _why_unreadable(file: RangeFile, end: bytes, error: Exception) -> Problem:
+    if end:
+        return _damaged_directory(file, str(error))
+    start = file.read(0, min(file.size, START_BYTES))
+    if start.startswith(_BEGINNINGS):
+        message = (
+            f"{file.uri} begins as a ZIP archive and has no end; it was cut off, or is one of "
+            "several parts: copy or download it again, as a whole"
+        )
+        return Problem("damaged_archive", message)
+    found = f"looks like {content_type_of(start)}" if start else "is empty"
+    message = f"{file.uri} is not a ZIP archive: it {found}"
+    return Problem("not_zip", message)
+
+
+def _end_of(tail: bytes) -> bytes:
+    """Return the record at an archive's end, where zipfile finds it; or nothing."""
+    tail = tail[-_MAX_END_BYTES:]
+    end = tail[tail.rindex(_END) :] if _END in tail else b""
+    return end if len(end) >= _END_BYTES else b""
+
+
+def _check_is_one_file(file: RangeFile, end: bytes) -> None:
+    part = int.from_bytes(end[4:6], "little")
+    if part not in {0, 0xFFFF}:
+        message = (
+            f"{file.uri} is part {part + 1:,} of an archive in several files; "
+            "make it one file first, with: zip -s 0 PARTS.zip --out WHOLE.zip"
+        )
+        raise SourceProblemError(Problem("damaged_archive", message))
+
+
+def _check_is_whole(file: RangeFile, end: bytes, found: int) -> None:
+    """Raise SourceProblemError unless the directory has as many entries as the archive's end says.
+
+    zipfile does not look at that number. It has 16 bits; what needs more is told elsewhere.
+    """
+    (told,) = struct.unpack_from("<H", end, 10)
+    if told not in {found & 0xFFFF, 0xFFFF}:
+        reason = f"it has {found:,} entries, and should have {told:,}"
+        raise SourceProblemError(_damaged_directory(file, reason))
+
+
+def _damaged_directory(file: RangeFile, reason: str) -> Problem:
+    message = f"the directory of {file.uri} is damaged ({reason}); make the archive anew"
+    return Problem("damaged_archive", message)
+
+
+def _checked_entries(
+    members: Sequence[zipfile.ZipInfo], directory_at: int, limits: Limits
+) -> dict[str, Entry]:
+    entries: dict[str, Entry] = {}
+    problems: list[Problem] = []
+    for member, end in _with_ends(members, directory_at):
+        try:
+            entry = _entry(member, end)
+            if entry is not None:
+                _check_new(entry, entries)
+                entries[entry.path] = entry
+        except SourceProblemError as problem:
+            problems.extend(problem.problems)
+            if len(problems) == MAX_PROBLEMS:
+                break
+    if problems:
+        raise SourceProblemError(*problems)
+    _check_size(sum(entry.size for entry in entries.values()), limits)
+    return entries
+
+
+def _with_ends(
+    members: Sequence[zipfile.ZipInfo], directory_at: int
+) -> Iterator[tuple[zipfile.ZipInfo, int]]:
+    """Yield each member with the place where the next one begins, or the directory does."""
+    offsets = sorted({member.header_offset for member in members})
+    offsets.append(directory_at)
+    seen: set[int] = set()
+    for member in members:
+        is_taken = member.header_offset in seen
+        seen.add(member.header_offset)
+        after = offsets[bisect_right(offsets, member.header_offset, hi=len(offsets) - 1)]
+        yield member, member.header_offset if is_taken else min(after, directory_at)
+
+
+def _entry(member: zipfile.ZipInfo, end: int) -> Entry | None:
+    """Return the entry of a member; None for a folder or junk. Raises SourceProblemError."""
+    packed_name = member.orig_filename.encode(_encoding_of(member))
+    name = _name_of(member, packed_name)
+    if name.endswith(("/", "\\")):
+        return None
+    path = _path_of(name)
+    if is_junk(path):
+        return None
+    _check_path(path, name)
+    _check_kind(member, name)
+    entry = Entry(
+        path=path,
+        name=name.replace("\\", "/").rpartition("/")[2],
+        size=member.file_size,
+        packed_size=member.compress_size,
+        offset=member.header_offset,
+        end=end,
+        crc=member.CRC,
+        method=member.compress_type,
+        packed_name=packed_name,
+    )
+    if not 0 <= entry.offset <= end - HEADER_BYTES - len(packed_name) - entry.packed_size:
+        raise damaged(entry, "it overlaps with what follows it")
+    return entry
+
+
+def damaged(entry: Entry, reason: str) -> SourceProblemError:
+    """Return the error for a member that is not what the directory says."""
+    message = f"the archive is damaged at {visible(entry.path)}: {reason}; make the archive anew"
+    return SourceProblemError(Problem("damaged_archive", message))
+
+
+def _path_of(name: str) -> str:
+    try:
+        return canonical(name)
+    except UnsafePathError as reason:
+        raise _unsafe(name, reason) from None
+
+
+def _check_path(path: str, name: str) -> None:
+    try:
+        check_visible(path)
+    except UnsafePathError as reason:
+        raise _unsafe(name, reason) from None
+
+
+def _unsafe(name: str, reason: UnsafePathError) -> SourceProblemError:
+    message = f"the path of member {visible(name)} {reason}; rename it, or leave it out"
+    return SourceProblemError(Problem("unsafe_path", message))
+
+
+def _check_kind(member: zipfile.ZipInfo, name: str) -> None:
+    if stat.S_ISLNK(member.external_attr >> 16):
+        message = (
+            f"member {visible(name)} is a symbolic link; pack the file itself, or leave it out"
+        )
+        raise SourceProblemError(Problem("symbolic_link", message))
+    if member.flag_bits & _ENCRYPTED:
+        message = f"member {visible(name)} is encrypted; make the archive without a password"
+        raise SourceProblemError(Problem("encrypted_member", message))
+
+
+def _check_new(entry: Entry, entries: dict[str, Entry]) -> None:
+    if entry.path in entries:
+        message = f"two members have the path {visible(entry.path)}; leave one of them out"
+        raise SourceProblemError(Problem("duplicate_member", message))
+
+
+def _check_size(unpacked: int, limits: Limits) -> None:
+    if unpacked > limits.max_source_bytes:
+        message = (
+            f"the archive, unpacked, has {unpacked:,} bytes, {limits.max_source_bytes:,} are "
+            "allowed; split it, or raise SEEDING_MAX_SOURCE_BYTES"
+        )
+        raise SourceProblemError(Problem("source_too_large", message))
+
+
+def _encoding_of(member: zipfile.ZipInfo) -> str:
+    return "utf-8" if member.flag_bits & _UTF8_NAME else "cp437"
+
+
+def _name_of(member: zipfile.ZipInfo, packed_name: bytes) -> str:
+    """Return a member's name as its packer meant it.
+
+    macOS packs UTF-8 names without saying so; hardly any text in code page 437 is valid UTF-8.
+    """
+    for candidate in (_unicode_path(member.extra, packed_name), packed_name):
+        try:
+            if candidate is not None:
+                return candidate.decode()
+        except UnicodeDecodeError:
+            continue
+    return member.orig_filename
+
+
+def _unicode_path(extra: bytes, packed_name: bytes) -> bytes | None:
+    """Return Info-ZIP's second spelling of a name, unless it belongs to another name."""
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        field = extra[4 : 4 + length]
+        if kind == _UNICODE_PATH and len(field) > 5:
+            version, crc = struct.unpack_from("<BL", field)
+            if version == 1 and crc == zlib.crc32(packed_name):
+                return field[5:]
+        extra = extra[4 + length :]
+    return None

@@ -1,0 +1,55 @@
+"""The tasks of a pipeline as rows of a dataset: with what was seeded and what was filled in."""
+
+from collections.abc import Generator
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.store.bulk import stream_rows
+from tasks_lib.store.tables import TaskRow
+
+_CREATED = {
+    "postgresql": "to_char(g.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
+    "sqlite": "strftime('%Y-%m-%dT%H:%M:%SZ', g.created_at)",
+}
+
+
+def count_rows(session: Session, pipeline_id: int, status: TaskStatus | None = None) -> int:
+    """Return how many tasks the pipeline has, of one status or of any."""
+    count = select(func.count()).select_from(TaskRow).where(TaskRow.pipeline_id == pipeline_id)
+    if status is not None:
+        count = count.where(TaskRow.status == status.value)
+    return session.scalar(count) or 0
+
+
+def task_rows(
+    session: Session,
+    pipeline_id: int,
+    *,
+    status: TaskStatus | None = None,
+    unless_in_stream: int | None = None,
+    limit: int = -1,
+) -> Generator[list[tuple[int, int, str]]]:
+    """Yield id, id and a JSON text of each task, in order, in batches.
+
+    The text is an array: id, status, moment of creation, predefined values, and those filled in or
+    null. Leaves out what has gone into the stream.
+    """
+    created = _CREATED[session.get_bind().dialect.name]
+    filled_in = "COALESCE(CAST(t.filled_in AS TEXT), 'null')"
+    quoted = f"',\"' || t.status || '\",\"' || {created} || '\",'"
+    text = f"'[' || t.id || {quoted} || t.predefined || ',' || {filled_in} || ']'"
+    query = (
+        f"SELECT t.id, t.id, {text} FROM tasks t JOIN task_groups g ON g.id = t.group_id"  # noqa: S608
+        f" WHERE t.pipeline_id = {pipeline_id:d}"
+    )
+    if status is not None:
+        query += f" AND t.status = '{status.value}'"
+    if unless_in_stream is not None:
+        query += (
+            " AND NOT EXISTS (SELECT 1 FROM tasks made WHERE made.origin_id = t.id"  # noqa: S608
+            f" AND made.stream_id = {unless_in_stream:d})"
+        )
+    query += " ORDER BY t.id"
+    return stream_rows(session, query if limit < 0 else f"{query} LIMIT {limit:d}")

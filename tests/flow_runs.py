@@ -1,0 +1,40 @@
+"""What a Prefect server holds of a flow run, for tests."""
+
+import time
+from typing import Any
+
+import httpx
+from prefect.events.worker import EventsWorker
+
+
+def run_of(prefect: httpx.Client, state: Any) -> Any:
+    return prefect.get(f"/flow_runs/{state.state_details.flow_run_id}").json()
+
+
+def artifacts_of(prefect: httpx.Client, run: Any) -> list[tuple[str, str]]:
+    """Return type and data of the run's artifacts, in the order in which they were made."""
+    chosen = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
+    found = prefect.post("/artifacts/filter", json=chosen).json()
+    found.sort(key=lambda artifact: artifact["created"])
+    return [(artifact["type"], artifact["data"]) for artifact in found]
+
+
+def events_of(prefect: httpx.Client, name: str, source: str) -> list[Any]:
+    """Return the events of this name that tell of this source, once there is any."""
+    EventsWorker.instance().wait_until_empty()
+    deadline = time.monotonic() + 20
+    while True:
+        chosen = {"filter": {"event": {"name": [name]}}, "limit": 50}
+        events = prefect.post("/events/filter", json=chosen).json()["events"]
+        found = [event for event in events if event["payload"]["source"] == source]
+        if found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
+
+
+def steps_of(prefect: httpx.Client, run: Any) -> list[tuple[str, str]]:
+    """Return name and end state of the run's steps, in the order in which they began."""
+    chosen = {"task_runs": {"flow_run_id": {"any_": [run["id"]]}}}
+    found = prefect.post("/task_runs/filter", json=chosen).json()
+    found.sort(key=lambda step: step["start_time"])
+    return [(step["name"], step["state_name"]) for step in found]

@@ -1,0 +1,126 @@
+"""The flow: its steps, its end, and what a person sees of the mapping and the tasks."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flow_runs import artifacts_of, events_of, run_of, steps_of
+from flows.seed_from_dataset import seed_from_dataset
+from tasks_lib.errors import NotFoundError
+from tasks_lib.operations import queries
+from tasks_lib.operations.workspace import Workspace, open_workspace
+from tasks_lib.settings import read_settings
+from vault import FIELDS, LABEL, ROWS, apply_vault, put, tasks_of, write
+
+REPORT = {
+    "group_id": 1, "pipeline_id": 1, "created": 3, "rejected": 0, "already_seeded": 0,
+    "dry_run": False, "source": "reviews-of-a-flow", "rejects_uri": None, "errors": [],
+}  # fmt: skip
+NAME = "reviews-of-a-flow"
+HEAD = "| field | type | source | outcome | why | sample | fails |\n" + "| --- " * 7 + "|\n"
+
+
+@pytest.fixture
+def vault(flow_workspace: None, tmp_path: Path) -> Iterator[Workspace]:
+    """The embedded defaults, the pipelines of ``vault``, and a dataset of three rows."""
+    with open_workspace(read_settings()) as workspace:
+        apply_vault(workspace, tmp_path)
+        put(workspace, write(tmp_path, ROWS), name=NAME)
+        yield workspace
+
+
+def test_a_good_dataset_completes_with_its_plan_report_artifacts_and_event(
+    prefect: httpx.Client, vault: Workspace
+) -> None:
+    state = seed_from_dataset(LABEL, NAME, return_state=True)
+    run = run_of(prefect, state)
+    assert (state.name, state.message) == ("Completed", f"'{NAME}' created 3 tasks in group 1.")
+    assert state.result() == REPORT
+    assert run["name"] == f"dataset {NAME} -> {LABEL}"
+    assert steps_of(prefect, run) == [("plan mapping", "Completed"), ("load rows", "Completed")]
+    (kind, mapping), (_, summary) = artifacts_of(prefect, run)
+    assert (kind, mapping) == (
+        "markdown",
+        f"## Mapping\n\n{HEAD}"
+        '| `review_id` | text | `review_id` | matched | same name | `"001"`, `"NA"`, '
+        '`"12345678901234567890"` | 0 of 3 |\n'
+        '| `body` | long_text | `body` | matched | same name | `"one"`, `" two "`, `"three"` '
+        "| 0 of 3 |\n"
+        "| `stars` | integer, optional | `stars` | matched | same name | `5`, `null`, `1` "
+        "| 0 of 3 |\n"
+        "| `sentiment` | single_select |  | unmatched | no column matches |  |  |",
+    )
+    assert "| Rows read | 3 |\n| Created | 3 |\n| Rejected | 0 |\n| Group | 1 |" in summary
+    (event,) = events_of(prefect, "seeding.group.created", NAME)
+    assert event["payload"] == {
+        "group_id": 1, "pipeline_id": 1, "created": 3, "rejected": 0, "source": NAME,
+    }  # fmt: skip
+    assert tasks_of(vault) == FIELDS
+
+
+def test_run_again_it_tells_that_nothing_is_new_and_emits_no_event(
+    prefect: httpx.Client, vault: Workspace, tmp_path: Path
+) -> None:
+    put(vault, write(tmp_path, ROWS), name="seeded-twice")
+    seed_from_dataset(LABEL, "seeded-twice")
+    state = seed_from_dataset("1", "seeded-twice", return_state=True)
+    assert (state.name, state.message) == (
+        "Completed", "'seeded-twice' created 0 tasks, 3 were there already.",
+    )  # fmt: skip
+    run = run_of(prefect, state)
+    assert run["name"] == f"dataset seeded-twice -> {LABEL}"
+    _, (_, summary) = artifacts_of(prefect, run)
+    assert "| Created | 0 |\n| Rejected | 0 |\n| Already seeded | 3 |" in summary
+    assert len(events_of(prefect, "seeding.group.created", "seeded-twice")) == 1
+
+
+def test_a_mapping_that_cannot_work_fails_in_one_sentence_with_the_problem_as_a_table(
+    prefect: httpx.Client, vault: Workspace, tmp_path: Path
+) -> None:
+    put(vault, write(tmp_path, ROWS), name="turned-away")
+    state = seed_from_dataset(LABEL, "turned-away", mapping={"body": "bodi"}, return_state=True)
+    why = "field 'body': the source has no column 'bodi'; did you mean 'body'?"
+    assert (state.name, state.message) == (
+        "Failed", f"'turned-away' was rejected, nothing was created: {why}",
+    )  # fmt: skip
+    (_, mapping), (_, summary), (kind, table) = artifacts_of(prefect, run_of(prefect, state))
+    assert mapping.startswith(f"## Mapping\n\n- **unknown_source_column**: {why}\n\n{HEAD}")
+    assert summary.splitlines()[0] == "## Rejected"
+    assert (kind, json.loads(table)) == (
+        "table",
+        [{"row": None, "field": "body", "code": "unknown_source_column", "why": why}],
+    )
+    (event,) = events_of(prefect, "seeding.group.rejected", "turned-away")
+    assert (event["payload"]["created"], event["payload"]["group_id"]) == (0, None)
+    assert queries.list_groups(vault.store, LABEL) == []
+
+
+def test_a_dataset_that_is_not_there_fails_in_a_sentence(
+    prefect: httpx.Client, vault: Workspace
+) -> None:
+    state = seed_from_dataset(LABEL, "reviews-of-a-flo", return_state=True)
+    assert (state.name, state.message) == (
+        "Failed", f"there is no dataset 'reviews-of-a-flo'; did you mean '{NAME}'?",
+    )  # fmt: skip
+    with pytest.raises(NotFoundError):
+        seed_from_dataset(LABEL, "reviews-of-a-flo")
+
+
+def test_the_run_form_describes_the_parameters() -> None:
+    properties = seed_from_dataset.parameters.model_dump()["properties"]
+    assert list(properties)[:4] == ["pipeline", "dataset", "mapping", "skip"]
+    assert {"on_error", "dry_run", "reseed"} <= set(properties)
+    assert [name for name, schema in properties.items() if "description" not in schema] == []
+    assert properties["mapping"] == {
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+        "description": "Field to column, or to column:jsonpath. What is not named here is matched "
+        "by its name.",
+        "examples": [{"body": "payload:$.text"}],
+        "default": {},
+        "position": 2,
+        "title": "mapping",
+    }

@@ -1,0 +1,96 @@
+"""The flow: its steps, its end, and what a person sees of the mapping and the tasks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flow_runs import artifacts_of, events_of, run_of, steps_of
+from flows.seed_from_pipeline import seed_from_pipeline
+from tasks_lib.operations.workspace import Workspace, open_workspace
+from tasks_lib.settings import read_settings
+from vault import (
+    AUDIT,
+    CHECK,
+    FOREIGN,
+    LABEL,
+    ROWS,
+    apply_vault,
+    finish,
+    put,
+    seed_dataset,
+    tasks_of,
+    write,
+)
+
+
+@pytest.fixture
+def labelled(flow_workspace: None, tmp_path: Path) -> Iterator[Workspace]:
+    """The pipelines of ``vault``; of three tasks to be labelled one is finished."""
+    with open_workspace(read_settings()) as workspace:
+        apply_vault(workspace, tmp_path)
+        put(workspace, write(tmp_path, ROWS))
+        seed_dataset(workspace)
+        finish(workspace, [2], '{"sentiment":"good"}')
+        yield workspace
+
+
+def test_finished_tasks_are_seeded_with_plan_report_artifacts_and_event(
+    prefect: httpx.Client, labelled: Workspace
+) -> None:
+    state = seed_from_pipeline(AUDIT, LABEL, mapping={"opinion": "sentiment"}, return_state=True)
+    run = run_of(prefect, state)
+    assert (state.name, state.message) == (
+        "Completed",
+        "'label-reviews' created 1 task in group 2.",
+    )
+    assert state.result() == {
+        "group_id": 2, "pipeline_id": 3, "created": 1, "rejected": 0, "already_seeded": 0,
+        "dry_run": False, "source": LABEL, "rejects_uri": None, "errors": [],
+    }  # fmt: skip
+    assert run["name"] == f"pipeline label-reviews -> {AUDIT}"
+    assert steps_of(prefect, run) == [("plan mapping", "Completed"), ("load rows", "Completed")]
+    (_, mapping), (_, summary) = artifacts_of(prefect, run)
+    assert (
+        '| `opinion` | text, optional | `sentiment` | mapped | mapped by hand | `"good"` | 0 of 1 |'
+    ) in mapping.splitlines()
+    assert f"| Source | `{LABEL}` |\n| Rows read | 1 |\n| Created | 1 |" in summary
+    (event,) = events_of(prefect, "seeding.group.created", LABEL)
+    assert event["payload"] == {
+        "group_id": 2, "pipeline_id": 3, "created": 1, "rejected": 0, "source": LABEL,
+    }  # fmt: skip
+    assert tasks_of(labelled, AUDIT) == [(2, '{"review_id":"NA","opinion":"good"}')]
+
+
+def test_a_source_of_another_organization_fails_in_one_sentence(
+    prefect: httpx.Client, labelled: Workspace
+) -> None:
+    state = seed_from_pipeline(CHECK, FOREIGN, return_state=True)
+    assert (state.name, state.message) == (
+        "Failed",
+        f"pipeline {FOREIGN} is of another organization than {CHECK}, "
+        "and nothing crosses an organization",
+    )
+    run = run_of(prefect, state)
+    assert (run["name"], artifacts_of(prefect, run)) == (
+        f"pipeline label-reviews -> {CHECK}", [],
+    )  # fmt: skip
+
+
+def test_pipelines_may_be_given_by_their_numbers(
+    prefect: httpx.Client, labelled: Workspace
+) -> None:
+    state = seed_from_pipeline(2, 1, dry_run=True, return_state=True)
+    assert (state.name, state.message) == ("Completed", "'label-reviews' would create 1 task.")
+
+
+def test_the_run_form_describes_the_parameters() -> None:
+    properties = seed_from_pipeline.parameters.model_dump()["properties"]
+    assert list(properties)[:4] == ["pipeline", "source_pipeline", "mapping", "skip"]
+    assert {"on_error", "dry_run", "reseed"} <= set(properties)
+    assert [name for name, schema in properties.items() if "description" not in schema] == []
+    assert properties["source_pipeline"]["description"] == (
+        "The pipeline whose finished tasks are seeded: its number, or "
+        "organization/project/pipeline, of the same organization."
+    )

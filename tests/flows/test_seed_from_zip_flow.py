@@ -1,0 +1,109 @@
+"""The flow: its steps, its end, and what a person sees of it."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flow_runs import artifacts_of, events_of, run_of, steps_of
+from flows.reconcile import reconcile
+from flows.seed_from_zip import seed_from_zip
+from photos import CATALOGUE, HEADER, PATH, png, zipped
+from tasks_lib.operations import queries
+from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.operations.workspace import Workspace, open_workspace
+from tasks_lib.settings import read_settings
+from tasks_lib.storage.files import Upload
+from tasks_lib.store import files
+
+ROWS = f"{HEADER}dawn.png,Harbour,\nnoon.png,Meadow,\n"
+FILES = {"dawn.png": png("dawn"), "noon.png": png("noon"), "more|names.txt": b"?"}
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """The embedded defaults in a fresh home, as a flow finds them, with the photo pipeline."""
+    monkeypatch.setenv("SEEDING_HOME", str(tmp_path / "seeding"))
+    catalogue = tmp_path / "photos.yaml"
+    catalogue.write_text(CATALOGUE, encoding="utf-8")
+    with open_workspace(read_settings()) as workspace:
+        apply_catalogue(workspace.store, catalogue)
+        yield workspace
+
+
+def test_a_good_archive_completes_with_its_report_artifacts_and_event(
+    prefect: httpx.Client, photos: Workspace, tmp_path: Path
+) -> None:
+    source = zipped(tmp_path / "photos.zip", ROWS, FILES)
+    state = seed_from_zip(PATH, source, return_state=True)
+    run = run_of(prefect, state)
+    assert (state.name, state.message) == ("Completed", "'photos.zip' created 2 tasks in group 1.")
+    assert run["name"] == f"zip photos.zip -> {PATH}"
+    assert steps_of(prefect, run) == [
+        ("survey archive", "Completed"),
+        ("store files", "Completed"),
+        ("load rows", "Completed"),
+    ]
+    ((kind, summary),) = artifacts_of(prefect, run)
+    assert kind == "markdown"
+    assert "| Rows read | 2 |\n| Created | 2 |\n| Rejected | 0 |\n| Files | 2 |" in summary
+    assert summary.endswith(
+        "\n\n**Warning**: 1 file of the archive is named by no row: 'more|names.txt'"
+    )
+    (event,) = events_of(prefect, "seeding.group.created", source)
+    assert event["payload"] == {
+        "group_id": 1, "pipeline_id": 1, "created": 2, "rejected": 0, "source": source,
+    }  # fmt: skip
+
+
+def test_a_bad_archive_fails_in_one_sentence_with_the_rows_as_a_table(
+    prefect: httpx.Client, photos: Workspace, tmp_path: Path
+) -> None:
+    source = zipped(tmp_path / "photos.zip", ROWS.replace("noon", "Noon"), FILES)
+    state = seed_from_zip(PATH, source, return_state=True)
+    sentence = (
+        "'photos.zip' was rejected, nothing was created: 1 row rejected; row 2, photo: "
+        "'Noon.png' is not in the archive; did you mean 'noon.png'?"
+    )
+    assert (state.name, state.message) == ("Failed", sentence)
+    _, table, _ = artifacts_of(prefect, run_of(prefect, state))
+    assert json.loads(table[1]) == [
+        {
+            "row": 2,
+            "field": "photo",
+            "code": "file_not_found",
+            "why": "'Noon.png' is not in the archive; did you mean 'noon.png'?",
+        }
+    ]
+
+
+def test_the_run_form_describes_the_parameters() -> None:
+    properties = seed_from_zip.parameters.model_dump()["properties"]
+    assert list(properties) == [
+        "pipeline", "source", "on_error", "dry_run", "allow_duplicate", "encoding", "delimiter",
+        "csv_name",
+    ]  # fmt: skip
+    assert [name for name, schema in properties.items() if "description" not in schema] == []
+
+
+def test_reconcile_removes_files_that_no_task_has(
+    prefect: httpx.Client, photos: Workspace, tmp_path: Path
+) -> None:
+    seed_from_zip(PATH, zipped(tmp_path / "photos.zip", ROWS, FILES))
+    unused = Upload("ab" * 32, 3, "text/plain", b"abc")
+    long_ago = datetime.now(UTC) - timedelta(hours=25)
+    with photos.store.write() as session:
+        files.touch_files(session, [(photos.storage.uri_of(unused.sha256), 3)], at=long_ago)
+    with photos.storage.uploads() as uploads:
+        uploads.submit(unused, may_exist=False)
+    state = reconcile(return_state=True)
+    assert (state.name, state.message) == (
+        "Completed",
+        "Removed 1 file that no task has, and 0 unfinished writes.",
+    )
+    assert state.result() == {"removed_files": 1, "removed_leftovers": 0}
+    assert reconcile(return_state=True).result() == {"removed_files": 0, "removed_leftovers": 0}
+    assert set(queries.links_to_files(photos, queries.find_task(photos.store, 1))) == {"photo"}

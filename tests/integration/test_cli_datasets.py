@@ -1,0 +1,328 @@
+"""The commands of datasets, and of seeding from what has been imported or finished."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks_lib.cli import run
+from tasks_lib.operations.workspace import open_workspace
+from tasks_lib.settings import read_settings
+from vault import CATALOGUE, CHECK, LABEL, MORE, ROWS, finish, write
+
+Run = Callable[..., tuple[int, str, str]]
+LINES = [
+    '{"review_id":"001","body":"one","stars":"5"}',
+    '{"review_id":"NA","body":" two ","stars":null}',
+    '{"review_id":"12345678901234567890","body":"three","stars":"1"}',
+]
+TEXT_COLUMNS = [{"name": name, "type": "text"} for name in ("review_id", "body", "stars")]
+NOTHING = {
+    "group_id": None, "pipeline_id": 1, "created": 0, "rejected": 0, "already_seeded": 0,
+    "dry_run": False, "source": "reviews", "rejects_uri": None, "errors": [],
+}  # fmt: skip
+
+
+@pytest.fixture
+def seeding(
+    capsys: pytest.CaptureFixture[str],
+    catalogue_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Run:
+    """Run a command in an empty folder, with the pipelines of ``vault`` in the store."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = run(arguments)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    monkeypatch.chdir(tmp_path)
+    assert call("apply", str(catalogue_file))[0] == 0
+    assert call("apply", write(tmp_path, CATALOGUE, "vault.yaml"))[0] == 0
+    return call
+
+
+@pytest.fixture
+def imported(seeding: Run, tmp_path: Path) -> Run:
+    write(tmp_path, ROWS)
+    expected = (0, "Imported 3 rows as version 1 of reviews.\n", "")
+    assert seeding("dataset", "import", "acme", "reviews", "reviews.csv") == expected
+    return seeding
+
+
+def document(seeding: Run, *arguments: str) -> tuple[int, Any]:
+    status, out, _ = seeding(*arguments, "--json")
+    return status, json.loads(out)
+
+
+def cells(out: str) -> list[list[str]]:
+    """Return the words of a table's lines."""
+    return [line.split() for line in out.splitlines()]
+
+
+def test_importing_prints_the_report(imported: Run, tmp_path: Path) -> None:
+    arguments = ("dataset", "import", "acme", "reviews")
+    assert document(imported, *arguments, "reviews.csv") == (
+        0,
+        {
+            "dataset": "reviews", "version": 1, "imported": 0, "already_imported": 3,
+            "rejected": 0, "source": "reviews.csv", "errors": [],
+        },
+    )  # fmt: skip
+    assert imported(*arguments, "reviews.csv")[1] == (
+        "Version 1 of reviews holds these 3 rows already; nothing was imported.\n"
+    )
+    write(tmp_path, MORE, "more.csv")
+    assert imported(*arguments, "more.csv", "--append")[1] == (
+        "Imported 2 rows as version 2 of reviews.\n"
+    )
+    assert imported(*arguments, "reviews.csv", "--replace")[1] == (
+        "Imported 3 rows as version 3 of reviews.\n"
+    )
+
+
+def test_a_rejected_file_exits_with_1_and_shows_what_is_wrong(
+    imported: Run, tmp_path: Path
+) -> None:
+    write(tmp_path, "review_id,body,stars\n1\n", "bad.csv")
+    arguments = ("dataset", "import", "acme", "reviews", "bad.csv", "--append")
+    message = "has 1 cell, the header 3: nothing for 'body', 'stars'"
+    status, out, err = imported(*arguments)
+    assert (status, err) == (
+        1, f"error: Nothing was imported into reviews: row 1: {message}.\n",
+    )  # fmt: skip
+    assert cells(out)[0] == ["row", "field", "code", "what", "is", "wrong"]
+    assert cells(out)[1][:2] == ["1", "too_few_cells"]
+    assert document(imported, *arguments) == (
+        1,
+        {
+            "dataset": "reviews", "version": None, "imported": 0, "already_imported": 0,
+            "rejected": 1, "source": "bad.csv",
+            "errors": [{"row": 1, "field": None, "code": "too_few_cells", "message": message}],
+        },
+    )  # fmt: skip
+
+
+def test_options_reach_the_intake(seeding: Run, tmp_path: Path) -> None:
+    write(tmp_path, "a\tb\n1\tcafé\n".encode("cp1252"), "data")
+    options = ("--format", "csv", "--encoding", "cp1252", "--delimiter", "tab")
+    assert seeding("dataset", "import", "acme", "x", "data", *options)[0] == 0
+    assert seeding("dataset", "export", "acme", "x")[1] == '{"a":"1","b":"café"}\n'
+    write(tmp_path, '{"a":1}\n', "data")
+    again = seeding("dataset", "import", "acme", "x", "data", "--format", "jsonl", "--replace")
+    assert again == (0, "Imported 1 row as version 2 of x.\n", "")
+
+
+def test_datasets_are_listed(imported: Run) -> None:
+    out = imported("dataset", "list", "acme")[1]
+    assert cells(out)[:2] == [
+        ["dataset", "from", "rows", "columns"],
+        ["reviews", "import", "3", "review_id,", "body,", "stars"],
+    ]
+    status, (entry, *pipelines) = document(imported, "dataset", "list", "acme")
+    assert (status, entry.pop("versions")[0]["row_count"]) == (0, 3)
+    assert entry == {
+        "name": "reviews", "source": "import", "rows": 3, "columns": TEXT_COLUMNS,
+        "first_rows": [],
+    }  # fmt: skip
+    assert [(found["name"], found["source"]) for found in pipelines] == [
+        ("audits/audit-reviews", "pipeline"),
+        ("reviews/check-reviews", "pipeline"),
+        ("reviews/label-reviews", "pipeline"),
+    ]
+
+
+def test_a_dataset_is_shown(imported: Run) -> None:
+    status, shown = document(imported, "dataset", "show", "acme", "reviews", "--rows", "1")
+    (version,) = shown["versions"]
+    assert (status, shown) == (
+        0,
+        {
+            "name": "reviews",
+            "source": "import",
+            "rows": 3,
+            "columns": TEXT_COLUMNS,
+            "versions": [
+                {
+                    "version": 1,
+                    "source": "reviews.csv",
+                    "sha256": sha256(ROWS.encode()).hexdigest(),
+                    "imported_at": version["imported_at"],
+                    "row_count": 3,
+                }
+            ],
+            "first_rows": [json.loads(LINES[0])],
+        },
+    )
+    at = f"{version['imported_at'][:10]} {version['imported_at'][11:19]} UTC"
+    assert imported("dataset", "show", "acme", "reviews") == (
+        0,
+        "reviews: 3 rows, from import\n  review_id (text)\n  body (text)\n  stars (text)\n"
+        f"version 1: 3 rows from reviews.csv, {at}\n" + "\n".join(LINES) + "\n",
+        "",
+    )
+
+
+def test_a_dataset_is_exported(imported: Run, tmp_path: Path) -> None:
+    whole = "\n".join(LINES) + "\n"
+    assert imported("dataset", "export", "acme", "reviews") == (0, whole, "")
+    array = f"[{','.join(LINES)}]\n"
+    assert imported("dataset", "export", "acme", "reviews", "--json") == (0, array, "")
+    assert imported("dataset", "export", "acme", "reviews", "-o", "out.jsonl") == (0, "", "")
+    assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == whole
+    assert imported("dataset", "export", "acme", "review", "-o", "none.jsonl")[0] == 2
+    assert not (tmp_path / "none.jsonl").exists()
+
+
+def test_an_export_ends_quietly_when_nobody_reads_on(seeding: Run, tmp_path: Path) -> None:
+    write(tmp_path, "a\n" + "some text\n" * 100_000, "many.csv")
+    assert seeding("dataset", "import", "acme", "many", "many.csv")[0] == 0
+    command = [Path(sys.executable).with_name("seeding"), "dataset", "export", "acme", "many"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stderr is not None
+    assert child.stdout.readline() == b'{"a":"some text"}\n'
+    child.stdout.close()
+    assert child.stderr.read() == b""
+    child.stderr.close()
+    assert child.wait() == 0
+
+
+def test_seeding_from_a_dataset_prints_the_report(imported: Run) -> None:
+    assert document(imported, "seed", "dataset", LABEL, "reviews") == (
+        0, NOTHING | {"group_id": 1, "created": 3},
+    )  # fmt: skip
+    assert document(imported, "seed", "dataset", LABEL, "reviews") == (
+        0, NOTHING | {"already_seeded": 3},
+    )  # fmt: skip
+    assert imported("seed", "dataset", "1", "reviews") == (
+        0, f"'reviews' created 0 tasks, 3 were there already. Pipeline: {LABEL}.\n", "",
+    )  # fmt: skip
+    assert imported("seed", "dataset", "1", "reviews", "--reseed") == (
+        0, f"'reviews' created 3 tasks in group 2. Pipeline: {LABEL}.\n", "",
+    )  # fmt: skip
+
+
+def test_a_rehearsal_prints_the_plan(imported: Run) -> None:
+    arguments = ("seed", "dataset", LABEL, "reviews", "--skip", "stars", "--dry-run")
+    status, report = document(imported, *arguments)
+    plan = report.pop("plan")
+    assert (status, report) == (0, NOTHING | {"created": 3, "dry_run": True})
+    assert [(entry["target"], entry["outcome"], entry["column"]) for entry in plan["fields"]] == [
+        ("review_id", "matched", "review_id"),
+        ("body", "matched", "body"),
+        ("stars", "skipped", None),
+        ("sentiment", "unmatched", None),
+    ]
+    assert plan["fields"][1] == {
+        "target": "body", "type": "long_text", "filled_by": "dataset", "required": True,
+        "outcome": "matched", "why": "same name", "column": "body", "column_type": "text",
+        "path": None,
+        "sample": {
+            "rows": 3, "values": ['"one"', '" two "', '"three"'], "failed": 0, "failures": {},
+        },
+    }  # fmt: skip
+    assert plan["columns"] == [
+        {"name": "review_id", "type": "text", "used": True},
+        {"name": "body", "type": "text", "used": True},
+        {"name": "stars", "type": "text", "used": False},
+    ]
+    assert plan["problems"] == []
+    status, out, err = imported(*arguments)
+    assert (status, err, out.splitlines()[-2:]) == (
+        0,
+        "",
+        ["Not used: stars", f"'reviews' would create 3 tasks. Pipeline: {LABEL}."],
+    )
+    assert cells(out)[0] == ["field", "source", "outcome", "why", "sample", "fails"]
+    assert imported("tasks", "list", LABEL) == (0, "No tasks.\n", "")
+
+
+def test_a_mapping_by_hand_reaches_the_plan(seeding: Run, tmp_path: Path) -> None:
+    write(tmp_path, '{"id": 7, "payload": {"text": "a=b"}}\n', "x.jsonl")
+    seeding("dataset", "import", "acme", "x", "x.jsonl")
+    options = ("--map", "review_id=id", "--map", "body=payload:$.text", "--skip", "stars")
+    assert seeding("seed", "dataset", LABEL, "x", *options)[0] == 0
+    assert document(seeding, "tasks", "list", LABEL)[1][0]["fields"] == {
+        "review_id": "7", "body": "a=b",
+    }  # fmt: skip
+
+
+def test_a_mapping_that_cannot_work_exits_with_1_and_shows_the_plan(imported: Run) -> None:
+    arguments = ("seed", "dataset", LABEL, "reviews", "--map", "body=bodi")
+    why = "the source has no column 'bodi'; did you mean 'body'?"
+    status, out, err = imported(*arguments)
+    sentence = f"'reviews' was rejected, nothing was created: field 'body': {why}\n"
+    assert (status, err) == (1, sentence)
+    assert "Not used: body" in out.splitlines()
+    status, report = document(imported, *arguments)
+    error = {"field": "body", "code": "unknown_source_column", "message": f"field 'body': {why}"}
+    assert (status, report.pop("plan")["problems"]) == (1, [error])
+    assert report == NOTHING | {"errors": [{"row": None} | error]}
+
+
+def test_seeding_from_a_pipeline_takes_what_is_finished(imported: Run) -> None:
+    imported("seed", "dataset", LABEL, "reviews")
+    expected = NOTHING | {"pipeline_id": 2, "source": LABEL}
+    assert document(imported, "seed", "pipeline", CHECK, LABEL) == (0, expected)
+    with open_workspace(read_settings()) as workspace:
+        finish(workspace, [2], '{"sentiment":"good"}')
+    assert document(imported, "seed", "pipeline", CHECK, LABEL, "--map", "body=sentiment") == (
+        0, expected | {"group_id": 2, "created": 1},
+    )  # fmt: skip
+    (task,) = document(imported, "tasks", "list", CHECK)[1]
+    assert task["fields"] == {"review_id": "NA", "body": "good"}
+    assert task["origin"] == {"kind": "pipeline", "source": LABEL, "row": 2}
+    status, (group,) = document(imported, "groups", CHECK)
+    assert (status, group["kind"], group["source"], group["tasks"]) == (0, "pipeline", LABEL, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("seed", "dataset", LABEL, "reviews", "--map", "body"),
+         "--map 'body' is not field=column or field=column:jsonpath"),
+        (("seed", "dataset", LABEL, "reviews", "--map", "=body"),
+         "--map '=body' is not field=column or field=column:jsonpath"),
+        (("seed", "dataset", LABEL, "reviews", "--map", "body=a", "--map", "body=b"),
+         "--map names the field 'body' twice"),
+        (("seed", "dataset", LABEL, "review"),
+         "there is no dataset 'review'; did you mean 'reviews'?"),
+        (("seed", "dataset", "umbrella/reviews/label-reviews", "reviews"),
+         "there is no dataset 'reviews'"),
+        (("seed", "pipeline", LABEL, LABEL),
+         f"pipeline {LABEL} cannot be seeded from itself"),
+        (("seed", "pipeline", LABEL, "umbrella/reviews/label-reviews"),
+         f"pipeline umbrella/reviews/label-reviews is of another organization than {LABEL}, and "
+         "nothing crosses an organization"),
+        (("dataset", "import", "acme", "x", "reviews.csv", "--append", "--replace"),
+         "--append and --replace exclude each other"),
+        (("dataset", "import", "acme", "reviews", "vault.yaml", "--format", "csv"),
+         "dataset 'reviews' has 3 rows already; say --append or --replace"),
+        (("dataset", "import", "acne", "x", "reviews.csv"),
+         "there is no organization 'acne'; did you mean 'acme'?"),
+        (("dataset", "import", "acme", "a/b", "reviews.csv"),
+         "dataset name 'a/b' holds a slash, as paths of pipelines do"),
+        (("dataset", "list", "acne"), "there is no organization 'acne'; did you mean 'acme'?"),
+        (("dataset", "show", "acme", "reviews", "--rows", "-1"),
+         "the number of rows is -1; it must be at least 0"),
+        (("dataset", "show", "acme", "nope"), "there is no dataset 'nope'"),
+        (("dataset", "export", "acme", "review"),
+         "there is no dataset 'review'; did you mean 'reviews'?"),
+        (("dataset", "export", "acme", "reviews", "-o", "no/such.jsonl"),
+         "no/such.jsonl cannot be written: No such file or directory"),
+    ],
+)  # fmt: skip
+def test_a_wrong_request_exits_with_2_and_one_sentence(
+    imported: Run, arguments: tuple[str, ...], message: str
+) -> None:
+    code = "not_found" if message.startswith("there is no") else "usage"
+    assert imported(*arguments) == (2, "", f"error: {message}\n")
+    assert document(imported, *arguments) == (2, {"error": {"code": code, "message": message}})

@@ -1,0 +1,83 @@
+"""A seeding from a ZIP that is killed in the middle of its uploads, and started again."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import pytest
+
+from photos import HEADER, PATH, photo_workspace, png, zipped
+from servers import wait_until
+from storages import by_uri, stored
+from tasks_lib.intake.limits import Limits
+from tasks_lib.operations import queries
+from tasks_lib.operations.seed_from_zip import ZipRequest, seed_from_zip
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.storage.files import Storage
+from tasks_lib.store.engine import Store
+
+FILES = 1_000
+CHILDREN = multiprocessing.get_context("forkserver")
+CHILDREN.set_forkserver_preload([__name__])
+
+
+@pytest.fixture(params=["sqlite and a folder", "postgresql and s3"])
+def photos(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workspace]:
+    with photo_workspace(request, tmp_path) as workspace:
+        yield workspace
+
+
+def seed(environment: dict[str, str], url: str, root: str, source: str, run_id: str) -> None:
+    """Run in a child process; after each 256 files it rests, so that the kill finds it half way."""
+    os.environ.update(environment)  # the fork server may be older than this test's settings
+    workspace = Workspace(Store.open(url), Storage(root), Limits())
+    request = ZipRequest(PATH, source)
+    seed_from_zip(workspace, request, run_id=run_id, on_progress=lambda _: time.sleep(1))
+
+
+def start(workspace: Workspace, source: str, run_id: str) -> ForkServerProcess:
+    url = workspace.store.engine.url.render_as_string(hide_password=False)
+    environment = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    arguments = (environment, url, workspace.storage.root, source, run_id)
+    child = CHILDREN.Process(target=seed, args=arguments)
+    child.start()
+    return child
+
+
+def test_killed_at_sixty_percent_of_the_uploads_and_run_again_all_is_there_once(
+    photos: Workspace, tmp_path: Path
+) -> None:
+    contents = {f"{number}.png": png(f"photo {number}") for number in range(FILES)}
+    rows = HEADER + "".join(f"{name},place {name},\n" for name in contents)
+    source = zipped(tmp_path / "photos.zip", rows, contents)
+    child = start(photos, source, "run-1")
+    wait_until(lambda: count_of_files(photos) >= 0.6 * FILES, seconds=60)
+    child.kill()
+    child.join()
+    left = count_of_files(photos)
+    assert 0.6 * FILES <= left < FILES, "the kill came too late to prove anything"
+    assert queries.list_groups(photos.store, PATH) == []
+    again = seed_from_zip(photos, ZipRequest(PATH, source), run_id="run-1").report
+    assert (again.created, again.already_seeded) == (FILES, 0)
+    tasks = queries.list_tasks(photos.store, PATH, limit=2 * FILES)
+    assert [task.origin.row for task in tasks] == list(range(1, FILES + 1))
+    kept = {uri: content for uri, content in stored(photos.storage).items() if "/files/" in uri}
+    expected = by_uri(photos.storage, *contents.values())
+    assert {uri: kept[uri] for uri in expected} == expected
+    unfinished = [uri for uri in kept if uri not in expected]
+    assert [uri for uri in unfinished if "/.incoming/" not in uri] == []
+
+
+def count_of_files(workspace: Workspace) -> int:
+    return len(names_of(workspace))
+
+
+def names_of(workspace: Workspace) -> list[str]:
+    import fsspec
+
+    root = f"{workspace.storage.root}/files"
+    filesystem, path = fsspec.url_to_fs(root, skip_instance_cache=True)
+    return [found for found in filesystem.find(path) if "/.incoming/" not in found]

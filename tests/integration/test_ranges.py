@@ -1,0 +1,312 @@
+"""Parts of files on a disk, on S3 and on the web: read in place, in few and small requests."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import boto3
+import pytest
+
+from archives import contents_of, zip_of
+from tasks_lib.domain.problems import Problem, SourceProblemError
+from tasks_lib.errors import StorageUnavailableError
+from tasks_lib.intake.archives import Archive
+from tasks_lib.intake.limits import Limits
+from tasks_lib.intake.ranges import RemoteRanges, open_ranges
+
+NOISE = os.urandom(3_000_000)
+MEMBERS = {"rows.csv": b"file\na.jpg\n", "noise.bin": NOISE, "a.jpg": b"x" * 500}
+ARCHIVE = zip_of(MEMBERS, 0)
+AT_ONCE = Limits(retry_seconds=0)
+
+
+class Web(ThreadingHTTPServer):
+    """A web server of one file; it counts the bytes that it sends, and fails when told to."""
+
+    def __init__(self, content: bytes, *, has_ranges: bool = True, etag: str = '"1"') -> None:
+        self.content = content
+        self.has_ranges = has_ranges
+        self.etag = etag
+        self.headers: dict[str, str] = {}
+        self.failures: list[int] = []
+        self.requests: list[str] = []
+        self.sent = 0
+        super().__init__(("127.0.0.1", 0), _Answers)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/in/archive.zip"
+
+
+class _Answers(BaseHTTPRequestHandler):
+    server: Web
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        self.server.requests.append(f"{self.command} {asked}")
+        if asked and self.server.failures:
+            self._send(self.server.failures.pop(0), b"")
+        elif not self.path.startswith("/in/archive.zip"):
+            self._send(404, b"")
+        elif asked and self.server.has_ranges:
+            start, end = asked.removeprefix("bytes=").split("-")
+            self._send(206, self.server.content[int(start) : int(end) + 1])
+        else:
+            self._send(200, self.server.content)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("ETag", self.server.etag)
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self._write(body)
+
+    def _write(self, body: bytes) -> None:
+        try:
+            for at in range(0, len(body), 65_536):
+                self.wfile.write(body[at : at + 65_536])
+                self.server.sent += len(body[at : at + 65_536])
+        except ConnectionError:  # whoever asked has heard enough
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    server = Web(ARCHIVE)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(params=["local", "s3", "web"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The archive, in each of the places where one may lie."""
+    if request.param == "local":
+        path = tmp_path / "archive.zip"
+        path.write_bytes(ARCHIVE)
+        return str(path)
+    if request.param == "web":
+        return f"{request.getfixturevalue('web').url}?signature=1"
+    bucket = request.getfixturevalue("s3_bucket")
+    boto3.client("s3").put_object(Bucket=bucket, Key="in/archive.zip", Body=ARCHIVE)
+    return f"s3://{bucket}/in/archive.zip"
+
+
+def problem_of(act: Callable[[], object]) -> Problem:
+    with pytest.raises(SourceProblemError) as caught:
+        act()
+    (problem,) = caught.value.problems
+    return problem
+
+
+def opening(uri: str, limits: Limits = AT_ONCE) -> Callable[[], None]:
+    def act() -> None:
+        with open_ranges(uri, limits) as file:
+            Archive(file, limits)
+
+    return act
+
+
+def no_ranges(uri: str) -> Problem:
+    return Problem(
+        "ranges_unsupported",
+        f"{uri} lies on a server that does not give parts of a file; "
+        "download it first, and give the path of the copy",
+    )
+
+
+def changed(uri: str) -> Problem:
+    return Problem(
+        "source_changed",
+        f"{uri} was changed while it was being read; try again when it is whole",
+    )
+
+
+def test_an_archive_is_read_wherever_it_lies(uri: str) -> None:
+    with open_ranges(uri, Limits()) as file:
+        assert (file.uri, file.size) == (uri, len(ARCHIVE))
+        assert contents_of(Archive(file, Limits())) == MEMBERS
+        file.check_unchanged()
+
+
+def test_any_part_is_read_to_the_letter(uri: str) -> None:
+    end = len(ARCHIVE)
+    with open_ranges(uri, Limits()) as file:
+        for start, stop in [(0, 1), (5, 5), (17, 90_000), (end - 9, end), (0, end)]:
+            assert file.read(start, stop) == ARCHIVE[start:stop]
+
+
+def test_many_threads_may_read_at_once(uri: str) -> None:
+    wrong: list[int] = []
+
+    def read(start: int) -> None:
+        if file.read(start, start + 10_000) != ARCHIVE[start : start + 10_000]:
+            wrong.append(start)
+
+    with open_ranges(uri, Limits()) as file:
+        threads = [threading.Thread(target=read, args=(7_919 * n,)) for n in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+def test_of_a_large_archive_only_what_is_needed_is_fetched(web: Web) -> None:
+    with open_ranges(web.url, Limits()) as file:
+        archive = Archive(file, Limits())
+        for batch in archive.batches([archive.find("a.jpg")]):
+            assert [content.data for content in batch] == [MEMBERS["a.jpg"]]
+    assert web.sent < 2**18 + 1_000
+    assert [request.split(" ")[0] for request in web.requests] == ["HEAD", "GET", "GET"]
+
+
+def test_a_server_without_ranges_is_said_so_before_it_sends_much(web: Web) -> None:
+    web.has_ranges = False
+    web.content = zip_of({"noise": os.urandom(40_000_000)}, 0)
+    assert problem_of(opening(web.url)) == no_ranges(web.url)
+    assert web.sent < 20_000_000
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Accept-Ranges": "none"}, id="says that it has no ranges"),
+        pytest.param({"Content-Encoding": "gzip"}, id="says nothing of the size"),
+    ],
+)
+def test_a_server_that_says_it_cannot_is_not_asked_for_parts(
+    headers: dict[str, str], web: Web
+) -> None:
+    web.headers = headers
+    assert problem_of(opening(web.url)) == no_ranges(web.url)
+    assert [request for request in web.requests if "bytes" in request] == []
+
+
+def test_a_server_that_stumbles_is_asked_again(web: Web) -> None:
+    pauses: list[float] = []
+    file = RemoteRanges(web.url, 30, wait=pauses.append, clock=lambda: sum(pauses))
+    web.failures = [503, 500, 429]
+    assert file.read(3, 9) == ARCHIVE[3:9]
+    assert pauses == [0.1, 0.2, 0.4]
+
+
+def test_a_server_that_stays_away_is_asked_for_as_long_as_is_set(web: Web) -> None:
+    pauses: list[float] = []
+    file = RemoteRanges(web.url, 20, wait=pauses.append, clock=lambda: sum(pauses))
+    web.failures = [503] * 99
+    with pytest.raises(StorageUnavailableError, match=f"{web.url} cannot be reached: 503"):
+        file.read(3, 9)
+    assert [round(pause, 6) for pause in pauses] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 3.7]
+
+
+def test_a_wait_that_is_interrupted_ends_the_asking(web: Web) -> None:
+    file = RemoteRanges(web.url, 20, wait=lambda _: True)
+    web.failures = [503, 503]
+    with pytest.raises(StorageUnavailableError, match=f"{web.url} cannot be reached: 503"):
+        file.read(3, 9)
+    assert web.failures == [503]
+
+
+def test_a_file_that_is_replaced_is_noticed(web: Web) -> None:
+    with open_ranges(web.url, AT_ONCE) as file:
+        file.check_unchanged()
+        web.etag = '"2"'
+        assert problem_of(file.check_unchanged) == changed(web.url)
+
+
+def test_a_file_that_becomes_shorter_is_noticed_while_it_is_read(web: Web) -> None:
+    with open_ranges(web.url, Limits()) as file:
+        web.content = ARCHIVE[:1_000]
+        assert problem_of(lambda: file.read(500, 2_000)) == changed(web.url)
+
+
+def test_an_answer_that_is_too_short_is_no_content(web: Web) -> None:
+    web.content = ARCHIVE[:1_000]
+    with open_ranges(web.url, AT_ONCE) as file:
+        file.size = len(ARCHIVE)
+        message = f"{web.url} cannot be read: 500 bytes came, not 1,500"
+        with pytest.raises(StorageUnavailableError, match=message):
+            file.read(500, 2_000)
+
+
+def test_an_object_that_is_replaced_on_s3_is_noticed(s3_bucket: str) -> None:
+    uri = f"s3://{s3_bucket}/archive.zip"
+    client = boto3.client("s3")
+    client.put_object(Bucket=s3_bucket, Key="archive.zip", Body=ARCHIVE)
+    with open_ranges(uri, AT_ONCE) as file:
+        file.check_unchanged()
+        client.put_object(Bucket=s3_bucket, Key="archive.zip", Body=ARCHIVE[::-1])
+        assert problem_of(file.check_unchanged) == changed(uri)
+        client.put_object(Bucket=s3_bucket, Key="archive.zip", Body=b"short")
+        assert problem_of(lambda: file.read(100, 200)) == changed(uri)
+        client.delete_object(Bucket=s3_bucket, Key="archive.zip")
+        gone = Problem("source_not_found", f"{uri} does not exist")
+        assert problem_of(lambda: file.read(100, 200)) == gone
+
+
+def test_a_local_file_that_changes_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "archive.zip"
+    path.write_bytes(ARCHIVE)
+    with open_ranges(str(path), AT_ONCE) as file:
+        file.check_unchanged()
+        path.write_bytes(ARCHIVE[:1_000])
+        assert problem_of(file.check_unchanged) == changed(str(path))
+        assert problem_of(lambda: file.read(500, 2_000)) == changed(str(path))
+
+
+def test_what_is_not_there_is_said_so(s3_bucket: str, web: Web, tmp_path: Path) -> None:
+    elsewhere = web.url.replace("/in/", "/out/")
+    for uri in (str(tmp_path / "none.zip"), f"s3://{s3_bucket}/none.zip", elsewhere):
+        gone = Problem("source_not_found", f"{uri} does not exist")
+        assert problem_of(opening(uri)) == gone
+
+
+def test_a_folder_is_no_archive(s3_bucket: str, tmp_path: Path) -> None:
+    boto3.client("s3").put_object(Bucket=s3_bucket, Key="in/archive.zip", Body=ARCHIVE)
+    for uri in (str(tmp_path), f"s3://{s3_bucket}/in", f"s3://{s3_bucket}"):
+        folder = Problem("source_is_directory", f"{uri} is not a file; name one file")
+        assert problem_of(opening(uri)) == folder
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.zip"
+    os.mkfifo(path)
+    problem = problem_of(opening(str(path)))
+    assert problem == Problem("source_is_directory", f"{path} is not a file; name one file")
+
+
+def test_an_unknown_scheme_is_said_so() -> None:
+    problem = problem_of(opening("gopher://host/archive.zip"))
+    assert problem == Problem(
+        "source_unsupported",
+        "gopher://host/archive.zip cannot be opened: Protocol not known: gopher",
+    )
+
+
+def test_a_server_that_does_not_answer_is_not_the_archives_fault() -> None:
+    uri = "http://127.0.0.1:1/archive.zip"
+    with pytest.raises(StorageUnavailableError, match=f"{uri} cannot be reached: "):
+        opening(uri, Limits())()
+
+
+def test_an_empty_file_is_no_archive_wherever_it_lies(s3_bucket: str, tmp_path: Path) -> None:
+    boto3.client("s3").put_object(Bucket=s3_bucket, Key="empty.zip", Body=b"")
+    (tmp_path / "empty.zip").touch()
+    for uri in (f"s3://{s3_bucket}/empty.zip", str(tmp_path / "empty.zip")):
+        empty = Problem("not_zip", f"{uri} is not a ZIP archive: it is empty")
+        assert problem_of(opening(uri)) == empty

@@ -1,0 +1,261 @@
+"""The clean-up removes what no task has, and never what one has or is about to have."""
+
+import multiprocessing
+import random
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from storages import MIB, by_uri, contents, storage_of, stored, upload_of
+from tasks_lib.errors import StorageUnavailableError
+from tasks_lib.intake.limits import Limits
+from tasks_lib.operations.reconcile import GRACE, Reconciled, remove_unreferenced_files
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.storage.files import Storage
+from tasks_lib.store import task_groups
+from tasks_lib.store.engine import Store
+from tasks_lib.store.files import refer_to_files, touch_files
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+STALE = NOW - GRACE - timedelta(seconds=1)
+CHILDREN = multiprocessing.get_context("forkserver")
+CHILDREN.set_forkserver_preload([__name__])
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request: pytest.FixtureRequest, workspace: Workspace, tmp_path: Path) -> Workspace:
+    """A workspace on each database with each storage."""
+    return Workspace(workspace.store, storage_of(request, tmp_path), Limits())
+
+
+def upload(place: Workspace, some: Sequence[bytes], at: datetime) -> list[str]:
+    """Store files as a load does, and return their URIs."""
+    files = by_uri(place.storage, *some)
+    with place.store.write() as session:
+        sizes = [(uri, len(content)) for uri, content in files.items()]
+        known = touch_files(session, sizes, at=at)
+    with place.storage.uploads() as uploads:
+        for uri, content in files.items():
+            chunks = MIB if len(content) > MIB else 0
+            uploads.submit(upload_of(content, in_chunks_of=chunks), may_exist=uri in known)
+    return list(files)
+
+
+def refer(place: Workspace, uris: Sequence[str], key: str) -> None:
+    """Make a group that has the files, as a load does at its end."""
+    with place.store.write() as session:
+        claim = task_groups.claim_group(
+            session, pipeline_id=1, kind="zip", seed_key=key, source="a.zip", at=NOW
+        )
+        if claim.is_new:
+            refer_to_files(session, claim.group_id, uris)
+
+
+def rows(place: Workspace) -> set[str]:
+    with place.store.read() as session:
+        return set(session.scalars(text("SELECT uri FROM stored_files")))
+
+
+def referred_to(place: Workspace) -> set[str]:
+    with place.store.read() as session:
+        return set(session.scalars(text("SELECT uri FROM group_files")))
+
+
+def test_what_no_task_has_is_removed_after_the_time_of_grace(place: Workspace) -> None:
+    some = contents(600)
+    kept = upload(place, some[:3], STALE)
+    upload(place, some[3:450], STALE)
+    upload(place, some[450:], NOW - GRACE)
+    refer(place, kept, "key")
+    expected = by_uri(place.storage, *some[:3], *some[450:])
+    assert remove_unreferenced_files(place, now=NOW) == Reconciled(447, 0)
+    assert (stored(place.storage), rows(place)) == (expected, set(expected))
+    assert remove_unreferenced_files(place, now=NOW) == Reconciled(0, 0)
+    assert (stored(place.storage), rows(place)) == (expected, set(expected))
+
+
+def test_a_file_that_is_wanted_again_is_stored_again(place: Workspace) -> None:
+    upload(place, contents(3), STALE)
+    assert remove_unreferenced_files(place, now=NOW).removed_files == 3
+    upload(place, contents(3), NOW)
+    assert stored(place.storage) == by_uri(place.storage, *contents(3))
+    assert remove_unreferenced_files(place, now=NOW).removed_files == 0
+
+
+def test_leftovers_are_counted(workspace: Workspace) -> None:
+    aside = Path(workspace.storage.root.removeprefix("file://")) / ".incoming" / "left"
+    aside.parent.mkdir(parents=True)
+    aside.touch()
+    later = datetime.now(UTC) + GRACE + timedelta(seconds=1)
+    assert (
+        remove_unreferenced_files(workspace, now=later - timedelta(seconds=60)).removed_leftovers
+        == 0
+    )
+    assert remove_unreferenced_files(workspace, now=later) == Reconciled(0, 1)
+
+
+class CutOff(Storage):
+    """A storage that removes, and then says that it could not, one time in ``every``."""
+
+    def __init__(self, root: str, *, every: int = 1) -> None:
+        super().__init__(root)
+        self.every = every
+        self.dice = random.Random(4117)
+
+    def remove(self, uris: Sequence[str]) -> None:
+        if self.dice.randrange(self.every):
+            super().remove(uris)
+        else:
+            super().remove(uris[: len(uris) // 2])
+            raise StorageUnavailableError("the connection was cut off")
+
+
+def test_a_clean_up_that_is_cut_off_leaves_rows_for_the_next_one(place: Workspace) -> None:
+    uris = upload(place, contents(10), STALE)
+    broken = Workspace(place.store, CutOff(place.storage.root), Limits())
+    with pytest.raises(StorageUnavailableError, match="the connection was cut off"):
+        remove_unreferenced_files(broken, now=NOW)
+    assert rows(place) == set(uris)
+    assert len(stored(place.storage)) == 5
+    assert remove_unreferenced_files(place, now=NOW) == Reconciled(10, 0)
+    assert (stored(place.storage), rows(place)) == ({}, set())
+
+
+def test_after_a_clean_up_that_was_cut_off_a_load_stores_its_files_again(place: Workspace) -> None:
+    uris = upload(place, contents(10), STALE)
+    broken = Workspace(place.store, CutOff(place.storage.root), Limits())
+    with pytest.raises(StorageUnavailableError):
+        remove_unreferenced_files(broken, now=NOW)
+    with pytest.raises(StorageUnavailableError, match="was cleaned up"):
+        refer(place, uris, "of a load that was too slow")
+    upload(place, contents(10), NOW)
+    refer(place, uris, "key")
+    assert remove_unreferenced_files(place, now=NOW + 2 * GRACE) == Reconciled(0, 0)
+    assert stored(place.storage) == by_uri(place.storage, *contents(10))
+
+
+def test_two_clean_ups_remove_each_file_once(place: Workspace) -> None:
+    upload(place, contents(1_000), STALE)
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(remove_unreferenced_files, place, now=NOW) for _ in range(4)]
+    assert sum(one.result().removed_files for one in found) == 1_000
+    assert (stored(place.storage), rows(place)) == ({}, set())
+
+
+ROUNDS = 15
+
+
+def test_loads_beside_clean_ups_without_grace_lose_no_file(place: Workspace) -> None:
+    """Six loads share the files of a round, two of them in vain; clean-ups break in the middle."""
+    broken = Workspace(place.store, CutOff(place.storage.root, every=3), Limits())
+    is_over = threading.Event()
+    too_late = list[str]()
+
+    def load(number: int) -> None:
+        dice = random.Random(number)
+        for turn in range(ROUNDS):
+            some = dice.sample([b"%d-%d" % (turn, k) for k in range(8)], 4)
+            while not _load_once(place, some, f"{number}-{turn}" if number % 3 else ""):
+                too_late.append(f"{number}-{turn}")
+
+    def clean_up() -> None:
+        while not is_over.is_set():
+            with suppress(StorageUnavailableError):
+                remove_unreferenced_files(broken, now=datetime.now(UTC), grace=timedelta())
+            time.sleep(0.05)
+
+    with ThreadPoolExecutor(8) as pool:
+        cleaning = [pool.submit(clean_up) for _ in range(2)]
+        loads = [pool.submit(load, number) for number in range(6)]
+        for one in loads:
+            one.exception()
+        is_over.set()
+        assert [one.result() for one in loads + cleaning] == [None] * 8
+    assert too_late, "no load and clean-up ever met"
+    # Without grace a file may come after its row has gone; what tasks have is there all the same.
+    assert referred_to(place) <= stored(place.storage).keys()
+    remove_unreferenced_files(place, now=datetime.now(UTC), grace=timedelta())
+    assert referred_to(place) == rows(place) <= stored(place.storage).keys()
+
+
+def _load_once(place: Workspace, some: Sequence[bytes], key: str) -> bool:
+    """Load the files, or only store them when there is no key; tell whether it went through."""
+    uris = upload(place, some, datetime.now(UTC))
+    try:
+        if key:
+            refer(place, uris, key)
+    except StorageUnavailableError:
+        return False
+    return True
+
+
+KILLS = 10
+
+
+def files_of(number: int) -> list[bytes]:
+    return [b"%d-%d" % (number, k) for k in range(40)] + [bytes([number]) * (9 * MIB)]
+
+
+def load_in_child(url: str, root: str, number: int, ready: Connection) -> None:
+    """Run in a child process: load the files, again and again until no clean-up comes between."""
+    place = Workspace(Store.open(url), Storage(root), Limits())
+    ready.send("begins")
+    while not _load_once(place, files_of(number), f"key-{number}"):
+        pass
+
+
+def clean_up_in_child(url: str, root: str, _: int, ready: Connection) -> None:
+    """Run in a child process: clean up for ever, without grace."""
+    place = Workspace(Store.open(url), Storage(root), Limits())
+    ready.send("begins")
+    while True:
+        remove_unreferenced_files(place, now=datetime.now(UTC), grace=timedelta())
+
+
+def start(place: Workspace, number: int) -> list[ForkServerProcess]:
+    """Start a load and a clean-up; return when both are at work."""
+    url = place.store.engine.url.render_as_string(hide_password=False)
+    children, pipes = list[ForkServerProcess](), list[Connection]()
+    for act in (load_in_child, clean_up_in_child):
+        here, there = CHILDREN.Pipe()
+        child = CHILDREN.Process(target=act, args=(url, place.storage.root, number, there))
+        child.start()
+        children.append(child)
+        pipes.append(here)
+    assert [pipe.recv() for pipe in pipes] == ["begins", "begins"]
+    return children
+
+
+def test_loads_and_clean_ups_that_are_killed_leave_every_file_once(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    place = Workspace(workspace.store, Storage(f"{tmp_path}/stored"), Limits())
+    dice = random.Random(4117)
+    expected: dict[str, bytes] = {}
+    cut_short = 0
+    for number in range(KILLS):
+        children = start(place, number)
+        time.sleep(dice.uniform(0, 0.3))
+        for child in dice.sample(children, 2):
+            child.kill()
+            child.join()
+        cut_short += referred_to(place) == expected.keys()
+        assert referred_to(place) <= stored(place.storage).keys()
+        expected |= by_uri(place.storage, *files_of(number))
+        assert _load_once(place, files_of(number), f"key-{number}")
+        assert referred_to(place) == expected.keys()
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    remove_unreferenced_files(place, now=later, grace=timedelta())
+    place.storage.remove_leftovers(before=later)
+    assert rows(place) == expected.keys()
+    assert stored(place.storage) == expected
+    assert cut_short >= KILLS // 4, "the kills came too late to prove anything"

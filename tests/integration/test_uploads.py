@@ -1,0 +1,305 @@
+"""Uploads go side by side, hold a bounded number of bytes, and are whole or not there."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from storages import MIB, by_uri, contents, sha256, storage_of, stored, upload_of
+from tasks_lib.domain.problems import SourceProblemError
+from tasks_lib.errors import StorageRefusedError, StorageUnavailableError
+from tasks_lib.intake.attempts import keep_trying
+from tasks_lib.storage.files import Storage, Upload
+from tasks_lib.storage.uploads import PART_BYTES, Uploads
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """An empty storage of either kind; a test that takes this runs on both."""
+    return storage_of(request, tmp_path)
+
+
+def test_uploads_lie_under_their_hashes_once_the_context_is_left(storage: Storage) -> None:
+    told = list[Upload]()
+    some = [upload_of(content) for content in [b"", *contents(150)]]
+    with storage.uploads(told.append) as uploads:
+        for upload in some:
+            uploads.submit(upload, may_exist=False)
+    assert stored(storage) == by_uri(storage, b"", *contents(150))
+    assert sorted(told) == sorted(some)
+
+
+def test_a_file_that_is_there_is_not_sent_again(storage: Storage) -> None:
+    told = list[Upload]()
+    upload = upload_of(b"content")
+    with storage.uploads() as uploads:
+        uploads.submit(upload._replace(data=b"CONTENT", sha256=sha256(b"CONTENT")), may_exist=True)
+        uploads.send(storage.uri_of(upload.sha256), upload_of(b"CONTENT"), may_exist=False)
+    with storage.uploads(told.append) as uploads:
+        uploads.submit(upload, may_exist=True)
+        uploads.submit(upload._replace(data=lambda: iter([b"content"])), may_exist=True)
+    assert stored(storage) == {
+        storage.uri_of(upload.sha256): b"CONTENT",
+        storage.uri_of(sha256(b"CONTENT")): b"CONTENT",
+    }
+    assert [one.sha256 for one in told] == [upload.sha256] * 2
+
+
+def test_a_file_of_another_size_is_replaced(storage: Storage) -> None:
+    upload = upload_of(b"content")
+    with storage.uploads() as uploads:
+        uploads.send(storage.uri_of(upload.sha256), upload_of(b"cont"), may_exist=False)
+    with storage.uploads() as uploads:
+        uploads.submit(upload, may_exist=True)
+    assert stored(storage) == by_uri(storage, b"content")
+
+
+def test_the_same_content_may_be_sent_twice_at_once(storage: Storage) -> None:
+    with storage.uploads() as uploads:
+        for _ in range(20):
+            uploads.submit(upload_of(b"content"), may_exist=False)
+    assert stored(storage) == by_uri(storage, b"content")
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 3 * PART_BYTES + 17]
+)
+def test_a_file_in_chunks_is_stored_whole(storage: Storage, size: int) -> None:
+    told = list[Upload]()
+    content = (bytes(range(256)) * (size // 256 + 1))[:size]
+    upload = upload_of(content, in_chunks_of=300_007)
+    with storage.uploads(told.append) as uploads:
+        uploads.submit(upload, may_exist=True)
+    assert stored(storage) == by_uri(storage, content)
+    assert told == [upload]
+
+
+@pytest.mark.parametrize("size", [100, 3 * PART_BYTES])
+def test_a_file_that_was_changed_leaves_nothing_and_the_others_stay(
+    storage: Storage, size: int
+) -> None:
+    changed = upload_of(bytes(size), in_chunks_of=MIB)._replace(sha256=sha256(b"before"))
+    with storage.uploads() as uploads:
+        uploads.submit(upload_of(b"earlier"), may_exist=False)
+        with pytest.raises(SourceProblemError) as caught:
+            uploads.submit(changed, may_exist=False)
+        uploads.submit(upload_of(b"later"), may_exist=False)
+    assert [problem.code for problem in caught.value.problems] == ["source_changed"]
+    assert stored(storage) == by_uri(storage, b"earlier", b"later")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_a_large_file_that_is_interrupted_leaves_nothing(
+    storage: Storage, error: type[BaseException]
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield bytes(2 * PART_BYTES)
+        raise error
+
+    with pytest.raises(error), storage.uploads() as uploads:
+        uploads.submit(upload_of(b"")._replace(size=3 * PART_BYTES, data=chunks), may_exist=False)
+    assert stored(storage) == {}
+
+
+def test_left_by_an_error_it_waits_for_what_is_under_way(storage: Storage) -> None:
+    def upload_and_fail() -> None:
+        with storage.uploads() as uploads:
+            for content in contents(200):
+                uploads.submit(upload_of(content), may_exist=False)
+            uploads.submit(upload_of(bytes(2 * PART_BYTES), in_chunks_of=MIB), may_exist=False)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        upload_and_fail()
+    found = stored(storage)
+    assert found.items() <= by_uri(storage, *contents(200), bytes(2 * PART_BYTES)).items()
+    assert {thread.name for thread in threading.enumerate() if "upload" in thread.name} == set()
+    assert found == stored(storage)
+
+
+class RecordingPlace:
+    """A place that says what came and how much of it at once; each write waits for ``gate``."""
+
+    concurrency = 64
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.gate = threading.Event()
+        self.error = error
+        self.written = list[str]()
+        self.now = self.most = 0
+        self._lock = threading.Lock()
+
+    def has(self, *_: object) -> bool:
+        return False
+
+    def write(self, uri: str, *_: object, **__: object) -> None:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.gate.wait()
+        with self._lock:
+            self.now -= 1
+            self.written.append(uri)
+        if self.error is not None:
+            raise self.error
+
+    def begin(self, *_: object, **__: object) -> "RecordingPlace":
+        return self
+
+    def send(self, number: int, offset: int, _: bytes) -> None:
+        self.write(f"part {number} at {offset}")
+
+    def complete(self) -> None:
+        self.written.append("complete")
+
+    def abort(self) -> None:
+        self.written.append("abort")
+
+
+def uploads_to(place: RecordingPlace, **options: float) -> Uploads:
+    return Uploads(
+        place, lambda sha256: sha256, on_stored=lambda _: None, **{"retry_seconds": 0, **options}
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "most"),
+    [(0, 64), (MIB // 4, 64), (5 * MIB, 6), (32 * MIB, 1), (40 * MIB, 1)],
+)
+def test_so_many_are_in_flight_and_no_more(size: int, most: int) -> None:
+    place = RecordingPlace()
+    upload = upload_of(bytes(size))
+    submitted = list[int]()
+
+    def submit() -> None:
+        with uploads_to(place) as uploads:
+            for number in range(most + 3):
+                uploads.submit(upload, may_exist=False)
+                submitted.append(number)
+
+    thread = threading.Thread(target=submit)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while place.now < most and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    assert (place.now, submitted) == (most, list(range(most)))
+    place.gate.set()
+    thread.join()
+    assert (place.most, place.written) == (most, [upload.sha256] * (most + 3))
+
+
+def test_parts_share_the_room_and_are_completed_last() -> None:
+    place = RecordingPlace()
+    place.concurrency = 2
+    place.gate.set()
+    large = upload_of(bytes(5 * PART_BYTES), in_chunks_of=3 * MIB)
+    with uploads_to(place) as uploads:
+        uploads.submit(large, may_exist=True)
+        uploads.submit(large, may_exist=True)
+    parts = [f"part {number + 1} at {number * PART_BYTES}" for number in range(5)]
+    assert sorted(place.written) == sorted([*parts, "complete"] * 2)
+    assert set(place.written[:5]) <= set(parts)
+    assert place.most <= 2
+
+
+def test_a_failure_ends_the_next_submit_and_is_raised_once() -> None:
+    place = RecordingPlace(StorageRefusedError("the disk is full"))
+    place.gate.set()
+    submitted = list[int]()
+
+    def submit_all() -> None:
+        with uploads_to(place) as uploads:
+            for number in range(10_000):
+                uploads.submit(upload_of(b"content"), may_exist=False)
+                submitted.append(number)
+
+    with pytest.raises(StorageRefusedError, match=r"^the disk is full$"):
+        submit_all()
+    assert len(submitted) < 10_000
+
+
+def test_a_failure_of_the_last_one_is_raised_when_the_context_is_left() -> None:
+    place = RecordingPlace(StorageRefusedError("the disk is full"))
+
+    def submit() -> None:
+        with uploads_to(place) as uploads:
+            uploads.submit(upload_of(b"content"), may_exist=False)
+            place.gate.set()
+
+    with pytest.raises(StorageRefusedError, match=r"^the disk is full$"):
+        submit()
+
+
+def test_a_large_file_of_which_a_part_fails_is_aborted() -> None:
+    place = RecordingPlace(StorageRefusedError("the disk is full"))
+    place.gate.set()
+    with pytest.raises(StorageRefusedError, match=r"^the disk is full$"), uploads_to(place) as some:
+        some.submit(upload_of(bytes(3 * PART_BYTES), in_chunks_of=MIB), may_exist=False)
+    assert "complete" not in place.written
+    assert place.written[-1] == "abort"
+
+
+def test_an_error_of_the_listener_is_the_uploads_error(storage: Storage) -> None:
+    def listener(_: Upload) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), storage.uploads(listener) as uploads:
+        uploads.submit(upload_of(b"content"), may_exist=False)
+
+
+class Clock:
+    """A clock that only waiting moves on."""
+
+    def __init__(self, interrupted_after: int = 100) -> None:
+        self.now = 0.0
+        self.waits = list[float]()
+        self._interrupted_after = interrupted_after
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.now += seconds
+        self.waits.append(round(seconds, 3))
+        return len(self.waits) >= self._interrupted_after
+
+
+def failing(error: Exception) -> Callable[[], None]:
+    def attempt() -> None:
+        raise error
+
+    return attempt
+
+
+def test_pauses_grow_until_the_time_is_up_and_the_last_attempt_is_at_its_end() -> None:
+    clock = Clock()
+    with pytest.raises(StorageUnavailableError, match="nobody answers"):
+        keep_trying(
+            failing(StorageUnavailableError("nobody answers")),
+            seconds=20,
+            wait=clock.wait,
+            clock=clock,
+        )
+    assert clock.waits == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 3.7]
+
+
+def test_a_refusal_is_not_tried_again() -> None:
+    clock = Clock()
+    with pytest.raises(StorageRefusedError):
+        keep_trying(failing(StorageRefusedError("no")), seconds=20, wait=clock.wait, clock=clock)
+    assert clock.waits == []
+
+
+def test_a_wait_that_is_interrupted_is_the_last() -> None:
+    clock = Clock(interrupted_after=2)
+    with pytest.raises(StorageUnavailableError):
+        keep_trying(
+            failing(StorageUnavailableError("nobody answers")),
+            seconds=20,
+            wait=clock.wait,
+            clock=clock,
+        )
+    assert clock.waits == [0.1, 0.2]

@@ -1,0 +1,60 @@
+"""Storages of both kinds for tests: fill them, and look at all that lies in them."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+
+from tasks_lib.intake.transports import local_path
+from tasks_lib.storage.files import Storage, Upload
+
+MIB = 2**20
+
+
+def storage_of(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """Return an empty storage of the kind that the fixture's parameter names."""
+    if request.param == "folder":
+        return Storage((tmp_path / "all files").as_uri())
+    return Storage(f"s3://{request.getfixturevalue('s3_bucket')}/prefix")
+
+
+def upload_of(content: bytes, *, in_chunks_of: int = 0) -> Upload:
+    """An upload of the content, at once or in chunks."""
+
+    def chunks() -> Iterator[bytes]:
+        for first in range(0, len(content), in_chunks_of):
+            yield content[first : first + in_chunks_of]
+
+    data = chunks if in_chunks_of else content
+    return Upload(hashlib.sha256(content).hexdigest(), len(content), "image/png", data)
+
+
+def contents(count: int, size: int = 20) -> list[bytes]:
+    return [f"{number:05}".encode().ljust(size, b".") for number in range(count)]
+
+
+def stored(storage: Storage) -> dict[str, bytes]:
+    """Return all that lies below the root, what is half done included, by its URI."""
+    if (root := local_path(storage.root)) is not None:
+        paths = [path for path in root.rglob("*") if path.is_file()]
+        return {f"{storage.root}/{path.relative_to(root)}": path.read_bytes() for path in paths}
+    bucket = urlsplit(storage.root).netloc
+    client = boto3.client("s3")
+    unfinished = client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
+    return {f"unfinished {upload['Key']}": b"" for upload in unfinished} | {
+        f"s3://{bucket}/{key}": client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        for key in keys
+    }
+
+
+def by_uri(storage: Storage, *contents: bytes) -> dict[str, bytes]:
+    return {storage.uri_of(hashlib.sha256(content).hexdigest()): content for content in contents}
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,324 @@
+"""The directory of a ZIP: what is taken in, and what no archive may hold."""
+
+import struct
+import zlib
+
+import pytest
+
+from archives import (
+    DEFLATED,
+    ENCRYPTED_FLAG,
+    SYMBOLIC_LINK,
+    URI,
+    UTF8_FLAG,
+    End,
+    Made,
+    MemoryRanges,
+    contents_of,
+    made_of,
+    opened,
+    problems_of,
+    zip_of,
+)
+from tasks_lib.intake.archives import Archive
+from tasks_lib.intake.limits import Limits
+
+OVERLAP = (
+    "the archive is damaged at 'a.txt': it overlaps with what follows it; make the archive anew"
+)
+
+
+def names_of(*members: Made) -> list[tuple[str, str]]:
+    return [(entry.path, entry.name) for entry in opened(made_of(*members)).entries.values()]
+
+
+def unicode_path(name: bytes, of: bytes) -> bytes:
+    field = struct.pack("<BL", 1, zlib.crc32(of)) + name
+    return struct.pack("<HH", 0x7075, len(field)) + field
+
+
+def zip64(*sizes: int) -> bytes:
+    return struct.pack(f"<HH{len(sizes)}Q", 1, 8 * len(sizes), *sizes)
+
+
+def test_an_entry_says_what_the_directory_says() -> None:
+    (entry,) = opened(zip_of({"img/a.txt": b"content" * 9})).entries.values()
+    assert (entry.path, entry.name, entry.size, entry.method) == ("a.txt", "a.txt", 63, 8)
+    assert (entry.offset, entry.crc) == (0, zlib.crc32(b"content" * 9))
+
+
+@pytest.mark.parametrize(
+    ("member", "path", "name"),
+    [
+        pytest.param(Made(name=b"a.txt"), "a.txt", "a.txt", id="ASCII"),
+        pytest.param(
+            Made(name="grün.txt".encode(), flags=UTF8_FLAG), "grün.txt", "grün.txt", id="UTF-8"
+        ),
+        pytest.param(
+            Made(name="grün.txt".encode()), "grün.txt", "grün.txt", id="UTF-8 that is not said"
+        ),
+        pytest.param(Made(name=b"gr\x81n.txt"), "grün.txt", "grün.txt", id="code page 437"),
+        pytest.param(
+            Made(name=b"gr?n", extra=unicode_path("grün".encode(), b"gr?n")),
+            "grün",
+            "grün",
+            id="Info-ZIP's second spelling",
+        ),
+        pytest.param(
+            Made(name=b"new", extra=unicode_path(b"old", b"other")),
+            "new",
+            "new",
+            id="second spelling of an earlier name",
+        ),
+        pytest.param(
+            Made(name="gru\u0308n".encode()), "grün", "gru\u0308n", id="accent on its own"
+        ),
+        pytest.param(Made(name=rb"img\.\\a.txt"), "img/a.txt", "a.txt", id="backslashes"),
+        pytest.param(
+            Made(name="9\u202fAM.png".encode()), "9\u202fAM.png", "9\u202fAM.png", id="macOS space"
+        ),
+    ],
+)
+def test_a_name_is_read_as_its_packer_meant_it(member: Made, path: str, name: str) -> None:
+    beside = Made(name=b"rows.csv")
+    assert names_of(beside, member)[1] == (path, name)
+
+
+def test_folders_and_junk_are_left_out() -> None:
+    data = zip_of(
+        {
+            "img/": b"",
+            "img\\": b"",
+            "img/a.jpg": b"1",
+            "rows.csv": b"2",
+            "__MACOSX/img/._a.jpg": b"3",
+            "img/._b.jpg": b"4",
+            "img/.DS_Store": b"5",
+            "img/Thumbs.db": b"6",
+            "Desktop.ini": b"7",
+            "img/Icon\r": b"8",
+        }
+    )
+    assert list(opened(data).entries) == ["img/a.jpg", "rows.csv"]
+
+
+def test_one_folder_around_everything_is_looked_through() -> None:
+    data = zip_of({"__MACOSX/x": b"0", "data/": b"", "data/rows.csv": b"1", "data/img/a": b"2"})
+    assert list(opened(data).entries) == ["rows.csv", "img/a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        pytest.param("/etc/passwd", "'/etc/passwd' is absolute", id="absolute"),
+        pytest.param(r"C:\a", r"'C:\a' is absolute", id="drive"),
+        pytest.param("c:a", "'c:a' is absolute", id="drive without folder"),
+        pytest.param(r"\\host\a", r"'\\host\a' is absolute", id="network"),
+        pytest.param("../a", "'../a' holds '..'", id="parent"),
+        pytest.param("a/../../b", "'a/../../b' holds '..'", id="parent inside"),
+        pytest.param(r"a\..\b", r"'a\..\b' holds '..'", id="parent with backslashes"),
+        pytest.param("__MACOSX/../a", "'__MACOSX/../a' holds '..'", id="parent of junk"),
+        pytest.param(
+            "a.csv\0.jpg",
+            "'a.csv<U+0000>.jpg' (with U+0000 control character) "
+            "holds characters that nobody can see",
+            id="NUL",
+        ),
+        pytest.param(
+            "a\u202egpj.exe",
+            "'a<U+202E>gpj.exe' (with U+202E right-to-left override) "
+            "holds characters that nobody can see",
+            id="turned around",
+        ),
+        pytest.param("", "'' has no name", id="empty"),
+        pytest.param("./.", "'./.' has no name", id="only dots"),
+    ],
+)
+def test_a_path_that_leads_elsewhere_is_refused(name: str, reason: str) -> None:
+    data = made_of(Made(name=name.encode(), flags=UTF8_FLAG))
+    message = f"the path of member {reason}; rename it, or leave it out"
+    assert problems_of(data) == [("unsafe_path", message)]
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        pytest.param({"flags": ENCRYPTED_FLAG}, id="encrypted"),
+        pytest.param({"flags": 1 << 6}, id="strongly encrypted"),
+        pytest.param({"flags": 1 << 13}, id="with a masked directory"),
+        pytest.param({"flags": ENCRYPTED_FLAG, "method": 99}, id="AES"),
+    ],
+)
+def test_an_encrypted_member_is_refused(member: dict[str, int]) -> None:
+    message = "member 'a.txt' is encrypted; make the archive without a password"
+    assert problems_of(made_of(Made(**member))) == [("encrypted_member", message)]
+
+
+def test_a_symbolic_link_is_refused() -> None:
+    data = made_of(Made(content=b"/etc/passwd", attributes=SYMBOLIC_LINK))
+    message = "member 'a.txt' is a symbolic link; pack the file itself, or leave it out"
+    assert problems_of(data) == [("symbolic_link", message)]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [b"img/a.txt", rb"img\a.txt", b"img//./a.txt"],
+    ids=["the same", "backslash", "empty parts"],
+)
+def test_two_members_of_one_path_are_refused(second: bytes) -> None:
+    data = made_of(Made(name=b"img/a.txt"), Made(name=second))
+    message = "two members have the path 'img/a.txt'; leave one of them out"
+    assert problems_of(data) == [("duplicate_member", message)]
+
+
+def test_each_offending_member_is_named_up_to_a_hundred() -> None:
+    members = [Made(name=b"../%d" % number) for number in range(150)]
+    problems = problems_of(made_of(*members, Made(attributes=SYMBOLIC_LINK)))
+    assert [code for code, _ in problems] == ["unsafe_path"] * 100
+    assert problems[99][1].startswith("the path of member '../99' holds")
+
+
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [
+        pytest.param(3, "3 entries", id="counted"),
+        pytest.param(50_000, "a directory of 2,588,890 bytes", id="too many to be read"),
+    ],
+)
+def test_more_entries_than_allowed_are_refused(entries: int, found: str) -> None:
+    data = zip_of({f"{number}/": b"" for number in range(entries)})
+    message = (
+        f"the archive has {found}, 2 entries are allowed; "
+        "split it, or raise SEEDING_MAX_ARCHIVE_ENTRIES"
+    )
+    assert problems_of(data, Limits(max_archive_entries=2)) == [("too_many_entries", message)]
+
+
+def test_members_that_claim_to_be_too_large_together_are_refused() -> None:
+    data = zip_of({"a": b"x" * 600, "b": b"x" * 500})
+    message = (
+        "the archive, unpacked, has 1,100 bytes, 1,000 are allowed; "
+        "split it, or raise SEEDING_MAX_SOURCE_BYTES"
+    )
+    assert problems_of(data, Limits(max_source_bytes=1_000)) == [("source_too_large", message)]
+
+
+def test_claims_of_zip64_count_too() -> None:
+    extra = zip64(2**60, 7)
+    member = Made(size=2**32 - 1, packed_size=2**32 - 1, extra=extra, header_sizes=(0, 0, 0))
+    ((code, _),) = problems_of(made_of(member))
+    assert code == "source_too_large"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(b"", "it is empty", id="empty"),
+        pytest.param(b"a,b\n1,2\n", "it looks like text/plain", id="CSV"),
+        pytest.param(b"7z\xbc\xaf\x27\x1c" * 9, "it looks like application/x-7z-compressed"),
+        pytest.param(bytes(99), "it looks like application/octet-stream", id="zeros"),
+    ],
+)
+def test_what_is_no_archive_is_said_to_be_what_it_is(data: bytes, reason: str) -> None:
+    assert problems_of(data) == [("not_zip", f"{URI} is not a ZIP archive: {reason}")]
+
+
+def test_an_archive_without_its_end_was_cut_off() -> None:
+    message = (
+        f"{URI} begins as a ZIP archive and has no end; it was cut off, or is one of several "
+        "parts: copy or download it again, as a whole"
+    )
+    assert problems_of(zip_of({"a": b"1"})[:-5]) == [("damaged_archive", message)]
+
+
+def test_one_of_several_parts_is_said_to_be_one() -> None:
+    message = (
+        f"{URI} is part 3 of an archive in several files; "
+        "make it one file first, with: zip -s 0 PARTS.zip --out WHOLE.zip"
+    )
+    assert problems_of(made_of(Made(), end=End(part=2))) == [("damaged_archive", message)]
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        pytest.param(End(entries=2), "it has 1 entries, and should have 2", id="entries"),
+        pytest.param(End(directory_size=2**32 - 2), "Bad offset for central directory", id="size"),
+        pytest.param(End(directory_size=0), "it has 0 entries, and should have 1", id="no size"),
+        pytest.param(End(directory_size=50), "Bad magic number for central directory", id="short"),
+        pytest.param(
+            End(directory_size=2**63, is_zip64=True), "Bad offset for central directory", id="ZIP64"
+        ),
+    ],
+)
+def test_an_end_that_lies_about_the_directory_is_found_out(end: End, reason: str) -> None:
+    message = f"the directory of {URI} is damaged ({reason}); make the archive anew"
+    assert problems_of(made_of(Made(), end=end)) == [("damaged_archive", message)]
+
+
+def test_a_name_that_is_not_the_utf8_it_claims_to_be_is_damage() -> None:
+    ((code, message),) = problems_of(made_of(Made(name=b"\xff", flags=UTF8_FLAG)))
+    assert code == "damaged_archive"
+    assert message.startswith(f"the directory of {URI} is damaged ('utf-8' codec can't decode")
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        pytest.param([Made(packed_size=8)], OVERLAP, id="into the directory"),
+        pytest.param([Made(packed_size=30), Made(name=b"b")], OVERLAP, id="into the next"),
+        pytest.param([Made(name=b"b"), Made(offset=0)], OVERLAP, id="two on one place"),
+        pytest.param([Made(offset=2**32 - 2)], OVERLAP, id="beyond the end"),
+    ],
+)
+def test_members_that_overlap_are_damage(members: list[Made], message: str) -> None:
+    assert problems_of(made_of(*members)) == [("damaged_archive", message)]
+
+
+def test_a_header_offset_before_the_beginning_is_damage() -> None:
+    data = made_of(Made(), end=End(directory_at=2_000))
+    assert problems_of(data) == [("damaged_archive", OVERLAP)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(zip_of({"a": b"1"}, comment=b"PK" * 30_000), id="long comment"),
+        pytest.param(b"#!/bin/sh\n" * 900 + zip_of({"a": b"1"}), id="behind a program"),
+        pytest.param(
+            made_of(Made(name=b"a", content=b"1"), end=End(is_zip64=True)), id="ZIP64 end"
+        ),
+        pytest.param(
+            made_of(
+                Made(
+                    name=b"a",
+                    content=b"1",
+                    size=2**32 - 1,
+                    packed_size=2**32 - 1,
+                    extra=zip64(1, 1),
+                    header_extra=zip64(1, 1),
+                )
+            ),
+            id="ZIP64 sizes",
+        ),
+    ],
+)
+def test_the_archive_is_found_and_read(data: bytes) -> None:
+    assert contents_of(opened(data)) == {"a": b"1"}
+
+
+def test_small_directories_take_one_request() -> None:
+    data = zip_of({f"img/{number}.jpg": b"x" * 500 for number in range(1_000)}, method=0)
+    file = MemoryRanges(data)
+    Archive(file, Limits())
+    assert file.reads == [(len(data) - 2**18, len(data))]
+
+
+def test_junk_may_be_anything() -> None:
+    junk = Made(name=b"__MACOSX/a", attributes=SYMBOLIC_LINK, flags=ENCRYPTED_FLAG, method=DEFLATED)
+    assert list(opened(made_of(junk, junk, Made())).entries) == ["a.txt"]
+
+
+def test_more_entries_than_16_bits_can_count_are_all_there() -> None:
+    data = zip_of({str(number): b"" for number in range(66_000)}, method=0)
+    assert len(opened(data).entries) == 66_000

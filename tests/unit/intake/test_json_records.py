@@ -1,0 +1,399 @@
+"""JSON Lines and arrays in, rows out one by one; what cannot be split says where and why."""
+
+import io
+import json
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import example, given, strategies as st
+
+from cells import field, read_value
+from tasks_lib.domain.fields import Field
+from tasks_lib.domain.json_rows import Digits, parse_value
+from tasks_lib.domain.problems import Problem, SourceProblemError
+from tasks_lib.domain.values import ValueProblemError, reader_of
+from tasks_lib.intake.encodings import ByteReader
+from tasks_lib.intake.json_records import certain_object, json_array, json_lines, read_object
+from tasks_lib.intake.limits import Limits
+
+LIMITS = Limits(max_row_bytes=100)
+RULE: Field = field("json", required=False)
+READERS = {"lines": json_lines, "array": json_array}
+
+
+class Drops:
+    """Gives a file 1 to ``most`` bytes at a time, and counts what it gave."""
+
+    def __init__(self, data: bytes, most: int, seed: int = 0) -> None:
+        self.file = io.BytesIO(data)
+        self.most = most
+        self.random = random.Random(seed)
+        self.given = 0
+
+    def read(self, size: int, /) -> bytes:
+        block = self.file.read(self.random.randint(1, min(self.most, size)))
+        self.given += len(block)
+        return block
+
+
+def split(kind: str, stream: ByteReader | bytes) -> list[bytes]:
+    """Return the elements, which must be numbered one by one."""
+    source = io.BytesIO(stream) if isinstance(stream, bytes) else stream
+    records = list(READERS[kind](source, LIMITS))
+    assert [record.row for record in records] == list(range(1, len(records) + 1))
+    return [record.data for record in records]
+
+
+def problem_of(kind: str, stream: ByteReader | bytes) -> Problem:
+    with pytest.raises(SourceProblemError) as caught:
+        split(kind, stream)
+    (problem,) = caught.value.problems
+    return problem
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 2**20], ids="up to {} bytes at a time".format)
+@pytest.mark.parametrize(
+    ("kind", "data", "elements"),
+    [
+        pytest.param("lines", b"", [], id="no lines"),
+        pytest.param("lines", b'{"a":1}\n{"a":2}\n', [b'{"a":1}', b'{"a":2}'], id="LF"),
+        pytest.param("lines", b'{"a":1}\r\n{"a":2}\r\n', [b'{"a":1}', b'{"a":2}'], id="CR LF"),
+        pytest.param("lines", b'{"a":1}\n{"a":2}', [b'{"a":1}', b'{"a":2}'], id="no last LF"),
+        pytest.param("lines", b'\n \t\r\n{"a":1}\n\n\n2\n \n', [b'{"a":1}', b"2"], id="blanks"),
+        pytest.param("lines", b"\x0b\n\x0c\n", [b"\x0b", b"\x0c"], id="what JSON calls no blank"),
+        pytest.param("lines", b"1\n\0\n\xff\n", [b"1", b"\0", b"\xff"], id="anything"),
+        pytest.param("array", b"[]", [], id="empty array"),
+        pytest.param("array", b" \r\n[\t] \n", [], id="empty array with blanks"),
+        pytest.param("array", b'[{"a":1},{"a":2}]', [b'{"a":1}', b'{"a":2}'], id="objects"),
+        pytest.param(
+            "array", b'[\n  {\n    "a": 1\n  }\n]\n', [b'{\n    "a": 1\n  }'], id="pretty"
+        ),
+        pytest.param(
+            "array",
+            b'[12345,-1.50e+10 ,true,null, "a,]" ,[1,[2]],{}]',
+            [b"12345", b"-1.50e+10", b"true", b"null", b'"a,]"', b"[1,[2]]", b"{}"],
+            id="every kind",
+        ),
+        pytest.param(
+            "array",
+            rb'[{"]":"}\"}\\"},{"a":"\\\\\""},"\\"]',
+            [rb'{"]":"}\"}\\"}', rb'{"a":"\\\\\""}', rb'"\\"'],
+            id="brackets and quotes in strings",
+        ),
+        pytest.param("array", b'[{"a":tru,},nul]', [b'{"a":tru,}', b"nul"], id="no JSON within"),
+        pytest.param(
+            "array", "[{\"é\":\"日本😀\"}]".encode(), ['{"é":"日本😀"}'.encode()], id="UTF-8"
+        ),
+    ],
+)  # fmt: skip
+def test_elements_are_split_as_they_stand(
+    kind: str, data: bytes, elements: list[bytes], most: int
+) -> None:
+    assert split(kind, Drops(data, most)) == elements
+
+
+CUT = "was cut off, or a quote or bracket is not closed"
+UTF16 = (
+    "the file begins with NUL characters, so it is no JSON text; if it is UTF-16 without a "
+    "byte order mark, give the encoding utf-16-le or utf-16-be"
+)
+ALONE = "alone, so these are no JSON Lines; write one object on each line, or all of them as one"
+TOO_LARGE = "is larger than 100 bytes; raise SEEDING_MAX_ROW_BYTES if that is meant"
+
+
+@pytest.mark.parametrize("most", [1, 2**20], ids="up to {} bytes at a time".format)
+@pytest.mark.parametrize(
+    ("kind", "data", "problem"),
+    [
+        pytest.param("array", b" ", ("the file is no JSON array: it begins with nothing", None),
+                     id="empty"),
+        pytest.param("array", b'{"a":1}', ("the file is no JSON array: it begins with '{'", None),
+                     id="an object"),
+        pytest.param("array", b"PK\x03\x04", ("the file is no JSON array: it begins with 'P'",
+                     None), id="a ZIP"),
+        pytest.param("array", b"\xe9[]", ("the file is no JSON array: it begins with the byte 0xE9",
+                     None), id="not UTF-8"),
+        pytest.param("array", b"[", ("the file ends within element 1: it " + CUT, 1), id="cut [",),
+        pytest.param("array", b'[{"a":1},', ("the file ends within element 2: it " + CUT, 2),
+                     id="cut after a comma"),
+        pytest.param("array", b'[1,{"a":"x}]', ("the file ends within element 2: it " + CUT, 2),
+                     id="an open quote"),
+        pytest.param("array", b'[12', ("the file ends within element 1: it " + CUT, 1),
+                     id="cut in a number"),
+        pytest.param("array", b'[{"a":1}', ("the file ends after element 1: it was cut off", None),
+                     id="cut after an element"),
+        pytest.param("array", b'[{"a":1} {"a":2}]',
+                     ("after element 1 stands '{', neither a comma nor a bracket", None),
+                     id="no comma"),
+        pytest.param("array", b'[{"a":1}}]',
+                     ("after element 1 stands '}', neither a comma nor a bracket", None),
+                     id="a bracket too many"),
+        pytest.param("array", b"[1,]", ("in place of element 2 stands ']'", 2), id="last comma"),
+        pytest.param("array", b"[,1]", ("in place of element 1 stands ','", 1), id="first comma"),
+        pytest.param("array", b"[1] x", ("after the array's end stands 'x'", None), id="trailing"),
+        pytest.param("array", b"[1][2]", ("after the array's end stands '['", None), id="arrays"),
+        pytest.param("array", b"[1]\0", ("after the array's end stands '\\x00'", None), id="NUL"),
+        pytest.param("array", "[1]".encode("utf-16-le"), (UTF16, None), id="array in UTF-16 LE"),
+        pytest.param("array", "[1]".encode("utf-16-be"), (UTF16, None), id="array in UTF-16 BE"),
+        pytest.param("lines", '{"a":1}'.encode("utf-16-le"), (UTF16, None), id="UTF-16 LE"),
+        pytest.param("lines", '{"a":1}'.encode("utf-16-be"), (UTF16, None), id="UTF-16 BE"),
+        pytest.param("lines", b'{\n "a":1\n}\n', (f"the first line is '{{' {ALONE} array", None),
+                     id="pretty object"),
+        pytest.param("lines", b'[\r\n{"a":1}\n]', (f"the first line is '[' {ALONE} array", None),
+                     id="pretty array"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_split_says_why(
+    kind: str, data: bytes, problem: tuple[str, int | None], most: int
+) -> None:
+    message, row = problem
+    assert problem_of(kind, Drops(data, most)) == Problem("not_json", message, row)
+
+
+@pytest.mark.parametrize("most", [1, 7, 2**20], ids="up to {} bytes at a time".format)
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        pytest.param("lines", b"1\n" + b'"' + b"x" * 100 + b'"\n2\n', id="a long line"),
+        pytest.param("lines", b"1\n" + b" " * 101, id="a long blank line"),
+        pytest.param("array", b'[1,"' + b"x" * 100 + b'",2]', id="a long string"),
+        pytest.param("array", b"[1,{" + b" " * 100 + b"}]", id="a long object"),
+        pytest.param("array", b"[1," + b"9" * 101 + b"]", id="a long number"),
+        pytest.param("array", b'[1,"' + b"x" * 200, id="a string without an end"),
+        pytest.param("array", b"[1," + b"[" * 200, id="brackets without an end"),
+    ],
+)
+def test_a_row_over_the_limit_is_said_so(kind: str, data: bytes, most: int) -> None:
+    problem = Problem("row_too_large", f"row 2 {TOO_LARGE}", 2)
+    assert problem_of(kind, Drops(data, most)) == problem
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_row_of_the_limit_is_read(kind: str) -> None:
+    row = b'"' + b"x" * 98 + b'"'
+    assert split(kind, row if kind == "lines" else b"[" + row + b"]") == [row]
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"), [("lines", b'{"a":"'), ("array", b'[{"a":"'), ("array", b"[")], ids=str
+)
+def test_an_endless_row_is_not_read_to_its_end(kind: str, start: bytes) -> None:
+    stream = Drops(start + b"[" * 1_000_000, 50)
+    problem_of(kind, stream)
+    assert stream.given < 300
+
+
+def test_blanks_between_elements_are_no_part_of_a_row() -> None:
+    assert split("array", Drops(b"[" + b" " * 5_000 + b"1" + b"\n" * 5_000 + b"]", 100)) == [b"1"]
+
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.sampled_from('ab"\\/{}[],: \n\t\0é日😀'), max_size=5)
+)  # fmt: skip
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=8,
+)
+OBJECTS = st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=3), VALUES, max_size=4)
+
+
+@given(rows=st.lists(VALUES, max_size=5), most=st.integers(1, 20), seed=st.integers())
+def test_where_blocks_end_makes_no_difference_to_an_array(
+    rows: list[object], most: int, seed: int
+) -> None:
+    data = json.dumps(rows, indent=seed % 3 or None, ensure_ascii=seed % 2 == 0).encode()
+    limits = Limits()
+    found = [json.loads(record.data) for record in json_array(Drops(data, most, seed), limits)]
+    assert found == rows
+
+
+@given(rows=st.lists(VALUES, max_size=5), most=st.integers(1, 20), seed=st.integers())
+def test_where_blocks_end_makes_no_difference_to_lines(
+    rows: list[object], most: int, seed: int
+) -> None:
+    data = "\n".join(json.dumps(row, ensure_ascii=seed % 2 == 0) for row in rows).encode()
+    found = [json.loads(record.data) for record in json_lines(Drops(data, most, seed), Limits())]
+    assert found == rows
+
+
+@given(rows=st.lists(VALUES, max_size=4), most=st.sampled_from([1, 5, 1_000]), cut=st.data())
+def test_an_array_cut_off_anywhere_is_no_array(
+    rows: list[object], most: int, cut: st.DataObject
+) -> None:
+    data = json.dumps(rows, ensure_ascii=False).encode()
+    end = cut.draw(st.integers(0, len(data) - 1))
+    with pytest.raises(SourceProblemError):
+        list(json_array(Drops(data[:end], most), Limits()))
+
+
+ODD = st.lists(
+    st.sampled_from([b"{", b"}", b"[", b"]", b'"', b"\\", b",", b":", b" ", b"\n", b"1", b"\xff"]),
+    max_size=25,
+).map(b"".join)
+
+
+def outcome(kind: str, stream: ByteReader) -> object:
+    elements: list[object] = []
+    try:
+        elements.extend(READERS[kind](stream, LIMITS))
+    except SourceProblemError as error:
+        return elements, error.problems
+    return elements
+
+
+@pytest.mark.parametrize("kind", READERS)
+@given(body=ODD, most=st.integers(1, 5))
+def test_any_bytes_are_split_or_refused_the_same_wherever_blocks_end(
+    kind: str, body: bytes, most: int
+) -> None:
+    data = b"[" + body if kind == "array" else body
+    assert outcome(kind, Drops(data, most)) == outcome(kind, io.BytesIO(data))
+
+
+@pytest.mark.parametrize(
+    ("text", "stored", "members"),
+    [
+        ("{}", "{}", {}),
+        ('{"a": 1.50}', '{"a": 1.50}', {"a": 1.5}),
+        ('{"a":-0}', '{"a":-0}', {"a": 0}),
+        ('{"a":1e-2}', '{"a":1e-2}', {"a": 0.01}),
+        ('{"a":9223372036854775807}', '{"a":9223372036854775807}', {"a": 2**63 - 1}),
+        (
+            '{"a":123456789012345678901234567890}',
+            '{"a":123456789012345678901234567890}',
+            {"a": Digits("123456789012345678901234567890")},
+        ),
+        ('{"a":1e19}', '{"a":1e19}', {"a": Digits("1e19")}),
+        (r'{"a":"\u003a"}', r'{"a":"\u003a"}', {"a": ":"}),
+        (r'{"a":"\\u0000"}', r'{"a":"\\u0000"}', {"a": r"\u0000"}),
+        (r'{"a":"\ud83d\ude00"}', r'{"a":"\ud83d\ude00"}', {"a": "😀"}),
+        ('{\r\n\t"a" : "x:y"\n}', '{   "a" : "x:y" }', {"a": "x:y"}),
+        ('{"a":"\u2028\x7f"}', '{"a":"\u2028\x7f"}', {"a": "\u2028\x7f"}),
+        ('{"":{"":[null,true]}}', '{"":{"":[null,true]}}', {"": {"": [None, True]}}),
+        ('{"é":1,"e\u0301":2}', '{"é":1,"e\u0301":2}', {"é": 1, "e\u0301": 2}),
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_an_object_is_stored_to_the_letter(
+    text: str, stored: str, members: dict[str, object]
+) -> None:
+    found = read_object(text)
+    assert found == (stored, members)
+    assert list(map(type, found[1].values())) == list(map(type, members.values()))
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "reason"),
+    [
+        ("[1]", "not_an_object", "is an array, not an object"),
+        ('"a"', "not_an_object", "is a string, not an object"),
+        ("12", "not_an_object", "is a number, not an object"),
+        ("true", "not_an_object", "is a boolean, not an object"),
+        ("null", "not_an_object", "is null, not an object"),
+        ('{"a":1', "invalid_json",
+         "is not valid JSON: Expecting ',' delimiter: line 1 column 7 (char 6)"),
+        ('{"a":1}{"a":2}', "invalid_json",
+         "is not valid JSON: Extra data: line 1 column 8 (char 7)"),
+        ('{"a":NaN}', "invalid_json", "is not valid JSON: NaN is not JSON"),
+        ('{"a":-Infinity}', "invalid_json", "is not valid JSON: -Infinity is not JSON"),
+        ('{"a":1e400}', "invalid_json",
+         "is not valid JSON: the number '1e400' is outside the range of a 64-bit number"),
+        ('{"a":1e-1000}', "invalid_json",
+         "is not valid JSON: the number '1e-1000' is outside the range of a 64-bit number"),
+        ('{"a":1,"a":1}', "invalid_json",
+         "is not valid JSON: the key 'a' stands twice in one object"),
+        (r'{"a":1,"a":"\u003A"}', "invalid_json",
+         "is not valid JSON: the key 'a' stands twice in one object"),
+        ('{"a":[{"b":":","b":"::"}]}', "invalid_json",
+         "is not valid JSON: the key 'b' stands twice in one object"),
+        (r'{"a":"\ud800"}', "invalid_json", "holds half of a surrogate pair"),
+        (r'{"a":"\u0000"}', "invalid_json", "holds a NUL character"),
+        (r'{"\u0000":1}', "invalid_json", "holds a NUL character"),
+        ('{"a":"\0"}', "invalid_json",
+         "is not valid JSON: Invalid control character at: line 1 column 7 (char 6)"),
+        ('{"a":"\t"}', "invalid_json",
+         "is not valid JSON: Invalid control character at: line 1 column 7 (char 6)"),
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_what_is_no_object_is_refused(text: str, code: str, reason: str) -> None:
+    with pytest.raises(ValueProblemError) as caught:
+        read_object(text)
+    assert (caught.value.code, str(caught.value)) == (code, f"{text!r} {reason}")
+
+
+@pytest.mark.parametrize(("levels", "is_read"), [(63, True), (64, False), (5_000, False)])
+def test_a_row_is_nested_to_64_levels(levels: int, is_read: bool) -> None:
+    text = '{"a":' + "[" * levels + "]" * levels + "}"
+    if is_read:
+        assert read_object(text)[0] == text
+        return
+    with pytest.raises(ValueProblemError, match="is nested deeper than 64 levels"):
+        read_object(text)
+
+
+TOKENS = st.lists(
+    st.sampled_from(
+        ["{", "}", "[", "]", ",", ":", '"a"', '"b"', '"a:"', '""', r'"\u0061"', r'"\u003a"',
+         r'"\u0000"', r'"\\u0000"', r'"\ud800"', r'"\ud83d\ude00"', '"\t"', '"e1234"', " ", "\n",
+         "\t", "\r", "1", "-0", "1.50", "1e5", "1e400", "1e-1000", "0e9999", "12345678901234567890",
+         "9" * 309, "null", "true", "NaN", "\ufeff", "\u2028", "\0", '"a":1,', '{"a":{', "}}"]
+    ),
+    max_size=12,
+).map("".join)  # fmt: skip
+NAMES = ['"a"', '"b"', '"c"', r'"\u0061"', '"a:"', '""']
+ITEMS = [
+    "1", "-0.0", "1e5", "1E+0999", "1e1000", "[]", '{"a":1,"a":2}', '{"a":":"}', '":"', "null",
+    r'"\u003a"', r'"\u0000"', r'"\\u0000"', "9" * 19, "1" + "0" * 400, "[[[{}]]]",
+    "[" * 64 + "]" * 64,
+]  # fmt: skip
+MEMBERS = st.tuples(
+    st.sampled_from(NAMES), st.sampled_from([":", " : ", ":\n", "::"]), st.sampled_from(ITEMS)
+).map("".join)
+PAIRS = st.lists(MEMBERS, max_size=4).map(lambda members: "{" + ",".join(members) + "}")
+WRITTEN = st.builds(
+    lambda row, ascii_only: json.dumps(row, ensure_ascii=ascii_only), OBJECTS, st.booleans()
+)
+
+
+@given(text=TOKENS | PAIRS | WRITTEN)
+@example(r'{"a":1,"a":"\u003a"}')
+def test_what_is_certain_passes_the_rule_with_the_same_text_and_members(text: str) -> None:
+    members = certain_object(text)
+    if members is not None:
+        stored = read_value(RULE, text)
+        assert read_object(text) == (stored, members)
+        assert list(parse_value(stored)) == list(members)
+
+
+def answer(read: Callable[[str], str], text: str) -> str:
+    try:
+        return read(text)
+    except ValueProblemError as problem:
+        return f"{problem.code}: {problem}"
+
+
+@given(row=OBJECTS, indent=st.sampled_from([None, 1, "\t"]))
+def test_an_object_is_read_or_refused_as_the_rule_says(
+    row: dict[str, object], indent: int | str | None
+) -> None:
+    text = json.dumps(row, indent=indent)
+    found = answer(lambda text: read_object(text)[0], text)
+    assert found == answer(reader_of(RULE), text)
+    assert not set(found) & set(map(chr, range(32)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"id": 1, "at": "03:04:05Z", "url": "https://example.com/a:b"}', id="colons"),
+        pytest.param('{"tags": ["a", null], "place": {"lat": -1.5, "lon": 0.1}}', id="nested"),
+        pytest.param(r'{"text":"line\nbreak \"quoted\" caf\u00e9"}', id="escapes"),
+        pytest.param('{\r\n\t"a": true\n}', id="pretty"),
+    ],
+)
+def test_plain_rows_need_no_second_look(text: str) -> None:
+    assert certain_object(text) == json.loads(text)

@@ -1,0 +1,186 @@
+"""Datasets to seed from, pipelines to seed into, and what is in them afterwards."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from tasks_lib.domain.report import Report
+from tasks_lib.operations import queries
+from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.operations.import_dataset import (
+    ImportMode,
+    ImportReport,
+    ImportRequest,
+    import_dataset,
+)
+from tasks_lib.operations.loading import Seeded
+from tasks_lib.operations.mapped_seeding import MappedRequest
+from tasks_lib.operations.seed_from_dataset import seed_from_dataset
+from tasks_lib.operations.seed_from_pipeline import seed_from_pipeline
+from tasks_lib.operations.workspace import Workspace
+
+LABEL = "acme/reviews/label-reviews"
+CHECK = "acme/reviews/check-reviews"
+AUDIT = "acme/audits/audit-reviews"
+FOREIGN = "umbrella/reviews/label-reviews"
+CATALOGUE = """
+organizations:
+  - name: acme
+    projects:
+      - name: reviews
+        pipelines:
+          - name: check-reviews
+            fields:
+              - {name: review_id, type: text, source: dataset}
+              - {name: body, type: long_text, source: dataset, required: false}
+              - {name: verdict, type: single_select, source: input, options: [right, wrong]}
+      - name: audits
+        pipelines:
+          - name: audit-reviews
+            fields:
+              - {name: review_id, type: text, source: dataset}
+              - {name: opinion, type: text, source: dataset, required: false}
+              - {name: task, type: integer, source: dataset, required: false}
+              - {name: state, type: text, source: dataset, required: false}
+              - {name: made, type: datetime, source: dataset, required: false}
+  - name: umbrella
+    projects:
+      - name: reviews
+        pipelines:
+          - name: label-reviews
+            fields:
+              - {name: review_id, type: text, source: dataset}
+"""
+"""Beside the pipeline of ``conftest``, which is number 1; these are 2 to 4."""
+
+ROWS = "review_id,body,stars\n001,one,5\nNA, two ,\n12345678901234567890,three,1\n"
+MORE = "review_id,body,stars\n4,four,4\n5,five,5\n"
+FIELDS = [
+    (1, '{"review_id":"001","body":"one","stars":5}'),
+    (2, '{"review_id":"NA","body":" two ","stars":null}'),
+    (3, '{"review_id":"12345678901234567890","body":"three","stars":1}'),
+]
+"""The tasks that ``ROWS`` make in the pipeline number 1: row and values."""
+
+MORE_FIELDS = [
+    (4, '{"review_id":"4","body":"four","stars":4}'),
+    (5, '{"review_id":"5","body":"five","stars":5}'),
+]
+
+
+def apply_vault(workspace: Workspace, folder: Path, catalogue: str = CATALOGUE) -> None:
+    """Make the pipelines of a catalogue."""
+    path = folder / "vault.yaml"
+    path.write_text(catalogue, encoding="utf-8")
+    apply_catalogue(workspace.store, path)
+
+
+def write(folder: Path, content: str | bytes, name: str = "reviews.csv") -> str:
+    """Write a file and return its path."""
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
+def lines(*rows: Mapping[str, Any]) -> str:
+    """Write rows as JSON Lines."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def put(
+    workspace: Workspace,
+    source: str,
+    *,
+    organization: str = "acme",
+    name: str = "reviews",
+    mode: ImportMode = ImportMode.CREATE,
+    **options: Any,
+) -> ImportReport:
+    """Import a file."""
+    return import_dataset(workspace, ImportRequest(organization, name, source, mode, **options))
+
+
+def seed_dataset(
+    workspace: Workspace,
+    pipeline: str = LABEL,
+    dataset: str = "reviews",
+    *,
+    run_id: str = "run-1",
+    **options: Any,
+) -> Report:
+    """Seed from a dataset, and return the report."""
+    return seed_dataset_fully(workspace, pipeline, dataset, run_id=run_id, **options).report
+
+
+def seed_dataset_fully(
+    workspace: Workspace,
+    pipeline: str = LABEL,
+    dataset: str = "reviews",
+    *,
+    run_id: str = "run-1",
+    **options: Any,
+) -> Seeded:
+    """Seed from a dataset."""
+    return seed_from_dataset(workspace, MappedRequest(pipeline, dataset, **options), run_id=run_id)
+
+
+def seed_pipeline(
+    workspace: Workspace,
+    pipeline: str = CHECK,
+    source: str = LABEL,
+    *,
+    run_id: str = "run-1",
+    **options: Any,
+) -> Report:
+    """Seed from a pipeline, and return the report."""
+    request = MappedRequest(pipeline, source, **options)
+    return seed_from_pipeline(workspace, request, run_id=run_id).report
+
+
+def rows_of(workspace: Workspace, name: str = "reviews", organization: str = "acme") -> list[Any]:
+    """Return version, number and JSON text of every row that a dataset ever had, in order."""
+    with workspace.store.read() as session:
+        found = session.execute(
+            text(
+                "SELECT r.version, r.row, CAST(r.value AS TEXT) FROM dataset_rows r"
+                " JOIN datasets d ON d.id = r.dataset_id"
+                " JOIN organizations o ON o.id = d.organization_id"
+                " WHERE d.name = :name AND o.name = :organization ORDER BY r.id"
+            ),
+            {"name": name, "organization": organization},
+        )
+        return [tuple(row) for row in found]
+
+
+def tasks_of(workspace: Workspace, pipeline: str = LABEL) -> list[tuple[int, str]]:
+    """Return row and the fields' JSON text of every task, in order."""
+    found = queries.list_tasks(workspace.store, pipeline, limit=100_000)
+    return [(task.origin.row, task.fields) for task in found]
+
+
+def statuses_of(workspace: Workspace, pipeline: str = LABEL) -> set[str]:
+    """Return the statuses of a pipeline's tasks."""
+    found = queries.list_tasks(workspace.store, pipeline, limit=100_000)
+    return {task.status for task in found}
+
+
+def set_status(workspace: Workspace, status: str, pipeline: str = LABEL) -> None:
+    """Put a pipeline into a status."""
+    found = queries.find_pipeline(workspace.store, pipeline)
+    change(workspace, "UPDATE pipelines SET status = :status WHERE id = :id", status, [found.id])
+
+
+def finish(workspace: Workspace, ids: Iterable[int], filled_in: str | None = None) -> None:
+    """Finish tasks, as a contributor does."""
+    statement = "UPDATE tasks SET status = 'finished', filled_in = :status WHERE id = :id"
+    change(workspace, statement, filled_in, list(ids))
+
+
+def change(workspace: Workspace, statement: str, value: str | None, ids: Sequence[int]) -> None:
+    """Run a statement for each id, with ``:status`` as the value."""
+    with workspace.store.write() as session:
+        for number in ids:
+            session.execute(text(statement), {"status": value, "id": number})
