@@ -19,6 +19,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Text,
     TypeDecorator,
@@ -178,6 +179,7 @@ class TaskRow(Table):
 
     ``predefined`` came with the seeding, ``filled_in`` from the contributor. What flows in by a
     stream has the id of its dataset row or source task as ``origin_id``, once in a stream.
+    ``claimed_by`` stays when the task is finished; without a claim it is None.
 
     One foreign key, over both columns, holds it to its group and the group's pipeline: PostgreSQL
     checks each row of a COPY against each key, so a second key would cost a third of a load's time.
@@ -198,6 +200,12 @@ class TaskRow(Table):
             postgresql_where=text("stream_id IS NOT NULL"),
             sqlite_where=text("stream_id IS NOT NULL"),
         ),
+        Index(
+            "ix_tasks_claim_expires_at",
+            "claim_expires_at",
+            postgresql_where=text("claim_expires_at IS NOT NULL"),
+            sqlite_where=text("claim_expires_at IS NOT NULL"),
+        ),
         CheckConstraint(
             f"status IN ({', '.join(repr(status.value) for status in TaskStatus)})", name="status"
         ),
@@ -212,6 +220,65 @@ class TaskRow(Table):
     filled_in: Mapped[str | None] = mapped_column(JsonText)
     stream_id: Mapped[int | None] = mapped_column(BigId)
     origin_id: Mapped[int | None] = mapped_column(BigId)
+    claimed_by: Mapped[str | None] = mapped_column(Text)
+    claimed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    claim_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class TaskMoveRow(Table):
+    """A move of a task from one status to another: who made it, when, and why."""
+
+    __tablename__ = "task_moves"
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    task_id: Mapped[int] = mapped_column(BigId, ForeignKey("tasks.id"), index=True)
+    move: Mapped[str] = mapped_column(Text)
+    from_status: Mapped[str] = mapped_column(Text)
+    to_status: Mapped[str] = mapped_column(Text)
+    by: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class TaskCountRow(Table):
+    """How many tasks of a pipeline have each status, and how many claims there have ever been.
+
+    Every transaction that makes or moves tasks changes the counts with them. A pipeline's numbers
+    are the sums over its slots, of which each connection changes one, so that few wait for another;
+    in one slot a number may be negative.
+    """
+
+    __tablename__ = "task_counts"
+
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"), primary_key=True)
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    pending: Mapped[int] = mapped_column(BigInteger, default=0)
+    in_progress: Mapped[int] = mapped_column(BigInteger, default=0)
+    paused: Mapped[int] = mapped_column(BigInteger, default=0)
+    finished: Mapped[int] = mapped_column(BigInteger, default=0)
+    escalated: Mapped[int] = mapped_column(BigInteger, default=0)
+    quarantined: Mapped[int] = mapped_column(BigInteger, default=0)
+    failed: Mapped[int] = mapped_column(BigInteger, default=0)
+    claims: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class AnnouncementRow(Table):
+    """What Prefect has been told of a pipeline: how many claims, and how many finished tasks.
+
+    What the counts say beyond that is still to be announced, so that the counts are the outbox.
+    ``completed`` is the number of finished tasks when the pipeline was last said to be finished.
+    ``leased_until`` keeps two relays from telling the same.
+    """
+
+    __tablename__ = "announcements"
+
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"), primary_key=True)
+    claims: Mapped[int] = mapped_column(BigInteger, default=0)
+    finished: Mapped[int] = mapped_column(BigInteger, default=0)
+    completed: Mapped[int] = mapped_column(BigInteger, default=0)
+    announced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class StreamRow(Table):
@@ -244,6 +311,38 @@ class DatasetRow(Table):
     row_count: Mapped[int] = mapped_column(BigInteger)
 
 
+class DatasetQueryRow(Table):
+    """Where a dataset's rows are read from, when that is another database.
+
+    ``connection`` is a database URL without a password, or ``secret:<block>``. ``key_columns``
+    tell rows apart; without any, their whole content does.
+    """
+
+    __tablename__ = "dataset_queries"
+
+    dataset_id: Mapped[int] = mapped_column(BigId, ForeignKey("datasets.id"), primary_key=True)
+    connection: Mapped[str] = mapped_column(Text)
+    query: Mapped[str] = mapped_column(Text)
+    key_columns: Mapped[list[str]] = mapped_column(JSON)
+
+
+class SavedMappingRow(Table):
+    """A version of a mapping into a pipeline, with the columns of the source it was made for."""
+
+    __tablename__ = "saved_mappings"
+    __table_args__ = (UniqueConstraint("pipeline_id", "name", "version"),)
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    name: Mapped[str] = mapped_column(Text)
+    version: Mapped[int] = mapped_column(Integer)
+    source: Mapped[str] = mapped_column(Text)
+    columns: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    mapping: Mapped[dict[str, str]] = mapped_column(JSON)
+    skip: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class DatasetVersionRow(Table):
     """One import into a dataset."""
 
@@ -258,11 +357,22 @@ class DatasetVersionRow(Table):
 
 
 class DatasetItemRow(Table):
-    """A row of a dataset, as a JSON object; ``row`` is its place in the import's file."""
+    """A row of a dataset, as a JSON object; ``row`` is its place in the import's file.
+
+    What is read from another database has a ``key`` too, once in the dataset.
+    """
 
     __tablename__ = "dataset_rows"
     __table_args__ = (
         UniqueConstraint("dataset_id", "version", "row"),
+        Index(
+            "uq_dataset_rows_dataset_id_key",
+            "dataset_id",
+            "key",
+            unique=True,
+            postgresql_where=text("key IS NOT NULL"),
+            sqlite_where=text("key IS NOT NULL"),
+        ),
         ForeignKeyConstraint(
             ["dataset_id", "version"], ["dataset_versions.dataset_id", "dataset_versions.version"]
         ),
@@ -273,6 +383,7 @@ class DatasetItemRow(Table):
     version: Mapped[int] = mapped_column(Integer)
     row: Mapped[int] = mapped_column(BigInteger)
     value: Mapped[str] = mapped_column(JsonText)
+    key: Mapped[str | None] = mapped_column(Text)
 
 
 class SeedingRunRow(Table):
@@ -310,3 +421,60 @@ class GroupFileRow(Table):
     uri: Mapped[str] = mapped_column(
         Text, ForeignKey("stored_files.uri", ondelete="RESTRICT"), primary_key=True, index=True
     )
+
+
+class ApiKeyRow(Table):
+    """A key of the External API: its SHA-256, never itself."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (UniqueConstraint("sha256"),)
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey("organizations.id"))
+    name: Mapped[str] = mapped_column(Text)
+    prefix: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class IdempotentAnswerRow(Table):
+    """The answer to a call that named an idempotency key, committed with what the call made."""
+
+    __tablename__ = "idempotent_answers"
+
+    organization_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("organizations.id"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    request_sha256: Mapped[str] = mapped_column(Text)
+    status: Mapped[int] = mapped_column(Integer)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class UploadRow(Table):
+    """A file that comes through the External API, from the promise of a URL to its report.
+
+    ``run_id`` is the seeding that it starts, once; its report is found by that. ``leased_until``
+    says how long the process that works on it is believed to live.
+    """
+
+    __tablename__ = "uploads"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    name: Mapped[str] = mapped_column(Text)
+    uri: Mapped[str] = mapped_column(Text)
+    token_sha256: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text, index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    run_id: Mapped[str | None] = mapped_column(Text)
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    done_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    total_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    message: Mapped[str | None] = mapped_column(Text)
