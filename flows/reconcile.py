@@ -6,14 +6,15 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks_lib.steps.outcomes import ends_in_a_sentence
+from tasks_lib.steps.parameters import CleansUp
 from tasks_lib.steps.upkeep import catch_up, finished
 
 
 @flow(name="reconcile", persist_result=False)
 @ends_in_a_sentence
-def reconcile() -> State[Any]:
-    """Remove stored files that no task has and no seeding wants any more.
+def reconcile(clean_up: CleansUp = True) -> State[Any]:
+    """Release expired claims, tell Prefect what it has not heard of, and clean up stored files.
 
     May run at any time, beside seedings and beside itself.
     """
-    return finished(catch_up())
+    return finished(catch_up(cleans_up=clean_up))

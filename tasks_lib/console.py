@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -97,7 +98,7 @@ def print_dataset(entry: VaultEntry) -> None:
         out.print(f"  {column.name} ({column.type.value})", markup=False)
     for version in entry.versions:
         told = f"{counted(version.row_count, 'row')} from {version.source}"
-        at = f"{version.imported_at:%Y-%m-%d %H:%M:%S} UTC"
+        at = _moment(version.imported_at)
         out.print(f"version {version.version}: {told}, {at}", markup=False)
     for row in entry.rows:
         out.print(Text(row))
@@ -118,7 +119,7 @@ def print_groups(groups: Sequence[Group]) -> None:
             group.kind,
             f"{group.tasks:,}",
             f"{group.rejected:,}",
-            f"{group.created_at:%Y-%m-%d %H:%M:%S} UTC",
+            _moment(group.created_at),
             Text(group.source),
         )
     out.print(table if groups else "This pipeline has no task groups yet.")
@@ -142,7 +143,12 @@ def print_task(task: Task, links: Mapping[str, str]) -> None:
     table.add_row("task", str(task.id))
     table.add_row("status", task.status)
     table.add_row("group", str(task.group_id))
-    table.add_row("created", f"{task.created_at:%Y-%m-%d %H:%M:%S} UTC")
+    table.add_row("created", _moment(task.created_at))
+    if task.claimed_by is not None and task.claimed_at is not None:
+        until = f", until {_moment(task.claim_expires_at)}" if task.claim_expires_at else ""
+        table.add_row("claimed", Text(f"{_moment(task.claimed_at)} by {task.claimed_by}{until}"))
+    if task.finished_at is not None:
+        table.add_row("finished", _moment(task.finished_at))
     version = f" version {task.origin.version}" if task.origin.version is not None else ""
     where = f"{task.origin.kind}, row {task.origin.row}, {task.origin.source}{version}"
     table.add_row("from", Text(where))
@@ -151,15 +157,31 @@ def print_task(task: Task, links: Mapping[str, str]) -> None:
         out.print(Text.assemble((f"  {name}: ", "bold"), _shown(value)))
         if name in links:
             out.print(Text(f"    {links[name]}"))
+    for move in task.moves:
+        by = f" by {move.by}" if move.by is not None else ""
+        why = f": {move.reason}" if move.reason is not None else ""
+        told = f"{move.move}{by}, {move.from_status} -> {move.to_status}{why}"
+        out.print(Text(f"  {_moment(move.at)}  {told}"))
+
+
+def whole_task_document(task: Task, links: Mapping[str, str]) -> dict[str, Any]:
+    """Return a task with its moves and what opens its files, as a JSON document."""
+    moves = [move._asdict() for move in task.moves]
+    return task_document(task) | {"moves": moves, "links": links}
 
 
 def task_document(task: Task) -> dict[str, Any]:
     """Return a task as the JSON document that programs get."""
     document = task._asdict()
+    del document["moves"]
     document["fields"] = orjson.Fragment(task.fields)
     origin = task.origin._asdict()
     document["origin"] = {name: value for name, value in origin.items() if value is not None}
     return document
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _shown(value: object) -> str:

@@ -5,7 +5,9 @@ SeedingError
 │   └── NotFoundError           a name or number leads to nothing
 ├── RejectedError            1  validation turned the input away
 │   ├── SourceRejectedError     a source of tasks (tasks_lib.domain.report: it carries one)
+│   ├── SubmissionRejectedError a contributor's values (tasks_lib.operations.lifecycle)
 │   └── CatalogueRejectedError  a catalogue file
+├── MoveNotAllowedError      1  the task's lifecycle does not allow it
 ├── ReviewTimedOutError      1  nobody answered a form in time
 └── UnavailableError         3  the store, the storage or Prefect cannot be used
     ├── StoreUnavailableError
@@ -50,6 +52,12 @@ class CatalogueRejectedError(RejectedError):
     """A catalogue file is invalid, or would break tasks that exist."""
 
     code = "catalogue_rejected"
+
+
+class MoveNotAllowedError(SeedingError):
+    """A task cannot make the move from where it stands; nothing was changed."""
+
+    code = "move_not_allowed"
 
 
 class ReviewTimedOutError(SeedingError):

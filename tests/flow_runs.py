@@ -1,6 +1,7 @@
 """What a Prefect server holds of a flow run, for tests."""
 
 import time
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -38,3 +39,20 @@ def steps_of(prefect: httpx.Client, run: Any) -> list[tuple[str, str]]:
     found = prefect.post("/task_runs/filter", json=chosen).json()
     found.sort(key=lambda step: step["start_time"])
     return [(step["name"], step["state_name"]) for step in found]
+
+
+def events_about(prefect: httpx.Client, resource: str, since: datetime) -> dict[str, Any]:
+    """Return the payloads of the events of a resource by name, once there is any."""
+    chosen = {
+        "filter": {
+            "resource": {"id": [resource]},
+            "occurred": {"since": since.isoformat()},
+        },
+        "limit": 50,
+    }
+    deadline = time.monotonic() + 20
+    while True:
+        events = prefect.post("/events/filter", json=chosen).json()["events"]
+        if events or time.monotonic() > deadline:
+            return {event["event"]: event["payload"] for event in events}
+        time.sleep(0.2)

@@ -68,7 +68,7 @@ def test_the_reference_explains_every_setting_and_no_other() -> None:
 def test_the_reference_names_every_command_and_no_other() -> None:
     section = REFERENCE.split("## Commands")[1].split("## Report")[0]
     documented = set(
-        re.findall(r"^\| `seeding ([a-z ]+?)(?: [A-Z\[].*)?` \|", section, re.MULTILINE)
+        re.findall(r"^\| `seeding ([a-z -]+?)(?: [A-Z\[].*)?` \|", section, re.MULTILINE)
     )
     assert documented == set(command_names())
 
@@ -84,8 +84,9 @@ def command_names() -> list[str]:
 
 
 def test_the_reference_names_every_event() -> None:
-    names = {value for name, value in vars(events).items() if name.startswith("GROUP_")}
-    assert set(re.findall(r"`(seeding\.group\.\w+)`", REFERENCE)) == names
+    constants = [value for value in vars(events).values() if isinstance(value, str)]
+    names = {value for value in constants if value.startswith("seeding.")}
+    assert set(re.findall(r"^\| `(seeding\.\w+\.\w+)`", REFERENCE, re.MULTILINE)) == names
 
 
 def test_the_catalogue_page_names_every_type_and_constraint() -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from tasks_lib import console
+from tasks_lib.cli.prefect_server import is_configured
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.mapping import Plan
 from tasks_lib.domain.report import Report, SourceRejectedError
@@ -28,7 +29,7 @@ def seed_by(workspace: Workspace, act: Act, *, deployed: bool) -> Report:
     """Seed by the deployment, by its flow in this process, or without Prefect."""
     if deployed:
         return _run_deployed(act.name, act.parameters, workspace.store)
-    if _is_prefect_configured():
+    if is_configured():
         return _run_flow(act.name, act.parameters)
     with console.progress_bar(act.source) as on_progress:
         seeded = act.operation(workspace, str(uuid4()), on_progress)
@@ -49,12 +50,6 @@ def finish(report: Report, pipeline: Pipeline, *, as_json: bool, plan: Plan | No
         console.print_report(report, pipeline.path)
     if report.is_rejection:
         raise SourceRejectedError(report)
-
-
-def _is_prefect_configured() -> bool:
-    from tasks_lib.steps import server  # noqa: PLC0415 - loading Prefect takes a second
-
-    return server.api_url() is not None
 
 
 def _run_flow(name: str, parameters: dict[str, Any]) -> Report:

@@ -6,7 +6,8 @@ from cyclopts import App
 
 from tasks_lib import console
 from tasks_lib.cli.arguments import Json
-from tasks_lib.operations.reconcile import remove_unreferenced_files
+from tasks_lib.cli.prefect_server import teller
+from tasks_lib.operations.reconcile import reconcile
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.store.engine import Store
@@ -15,11 +16,11 @@ db = App(name="db", help="Look after the store.")
 
 
 def catch_up(*, json: Json = False) -> None:
-    """Remove stored files that no task has and no seeding wants any more."""
+    """Release expired claims, clean up stored files, and tell Prefect what it has not heard of."""
     settings = read_settings()
     with open_workspace(settings) as workspace:
-        reconciled = remove_unreferenced_files(
-            workspace, now=datetime.now(UTC), grace=settings.unused_file_grace
+        reconciled = reconcile(
+            workspace, teller(), now=datetime.now(UTC), grace=settings.unused_file_grace
         )
     if json:
         console.print_json(reconciled._asdict())

@@ -28,7 +28,7 @@ from tasks_lib.domain.fields import Field, FieldSource, FieldType
 from tasks_lib.domain.files import FileValue, allows
 from tasks_lib.domain.json_paths import compile_path
 from tasks_lib.domain.json_rows import Digits, json_text, kind_of, parse_value
-from tasks_lib.domain.names import visible
+from tasks_lib.domain.names import is_storable, visible
 from tasks_lib.domain.values import Reader, ValueProblemError, reader_of, with_empty
 
 CellOf = Callable[[Mapping[str, Any]], str]
@@ -99,6 +99,21 @@ def cell_of(column: Column, path: str | None, field: Field) -> CellOf:
     spell = _spelling(column.type, field.type)
     spelled = _spelled_cell(column, field, spell)
     return _straight_cell(column.name, spelled) if spell is _scalar else spelled
+
+
+def spelled(value: Any, field: Field) -> str:
+    """Spell a value that ``parse_value`` has read as a cell of the field, by the value's own kind.
+
+    Raises ValueProblemError where a field of this type never takes such a value.
+    """
+    text = None if field.type is FieldType.FILE else _path_spelling(field.type)(value)
+    if text is None:
+        raise ValueProblemError("wrong_type", f"{kind_of(value)} was given, {_not_taken(field)}")
+    if not is_storable(text):
+        raise ValueProblemError(
+            "unsupported_value", "holds a NUL character or half of a surrogate pair"
+        )
+    return text
 
 
 def _straight_cell(name: str, spelled: CellOf) -> CellOf:

@@ -8,6 +8,9 @@ from tasks_lib.domain.report import Report
 
 GROUP_CREATED: Final = "seeding.group.created"
 GROUP_REJECTED: Final = "seeding.group.rejected"
+TASKS_CLAIMED: Final = "seeding.tasks.claimed"
+TASKS_FINISHED: Final = "seeding.tasks.finished"
+PIPELINE_FINISHED: Final = "seeding.pipeline.finished"
 
 _NAMESPACE: Final = UUID("7a8a1da3-c061-4699-976b-56fc03889109")
 
@@ -22,14 +25,39 @@ class Event(NamedTuple):
     payload: dict[str, Any]
 
 
-def group_event(pipeline: Pipeline, report: Report, run_id: str) -> Event:
-    """Tell of a group that is complete, or of a source that was turned away."""
+def group_event(pipeline: Pipeline, report: Report, act: str) -> Event:
+    """Tell of a group that is complete, or of a source that was turned away.
+
+    ``act`` tells this group or run from those of the same number in another store.
+    """
     name = GROUP_REJECTED if report.is_rejection else GROUP_CREATED
     payload = report.model_dump(
         mode="json", include={"group_id", "pipeline_id", "created", "rejected", "source"}
     )
+    return _event(pipeline, name, f"{report.group_id}/{act}", payload)
+
+
+def tasks_claimed_event(pipeline: Pipeline, count: int, claims: int, act: str) -> Event:
+    """Tell of ``count`` claims since the last such event; ``claims`` are all there ever were."""
+    payload = {"pipeline_id": pipeline.id, "count": count, "claims": claims}
+    return _event(pipeline, TASKS_CLAIMED, f"{pipeline.id}/{act}", payload)
+
+
+def tasks_finished_event(pipeline: Pipeline, count: int, finished: int, act: str) -> Event:
+    """Tell of ``count`` tasks finished since the last such event, of ``finished`` in all."""
+    payload = {"pipeline_id": pipeline.id, "count": count, "finished": finished}
+    return _event(pipeline, TASKS_FINISHED, f"{pipeline.id}/{act}", payload)
+
+
+def pipeline_finished_event(pipeline: Pipeline, finished: int, act: str) -> Event:
+    """Tell that all of the pipeline's tasks are finished, ``finished`` of them."""
+    payload = {"pipeline_id": pipeline.id, "finished": finished}
+    return _event(pipeline, PIPELINE_FINISHED, f"{pipeline.id}/{act}", payload)
+
+
+def _event(pipeline: Pipeline, name: str, act: str, payload: dict[str, Any]) -> Event:
     return Event(
-        id=uuid5(_NAMESPACE, f"{name}/{report.group_id}/{run_id}"),
+        id=uuid5(_NAMESPACE, f"{name}/{act}"),
         event=name,
         resource={
             "prefect.resource.id": f"seeding.pipeline.{pipeline.id}",

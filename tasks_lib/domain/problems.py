@@ -90,6 +90,8 @@ VALUE_CODES: Final[dict[str, str]] = {
     "path_no_match": "The JSONPath finds nothing in the row, and the field is required.",
     "path_several_matches": "The JSONPath finds more than one value in the row.",
     "path_wrong_type": "The JSONPath finds a value of a kind that the field does not take.",
+    "unknown_field": "The pipeline has no such field.",
+    "read_only_field": "The field came with the task, so that a contributor does not fill it in.",
 }
 """Codes of cells whose value does not fit the field."""
 

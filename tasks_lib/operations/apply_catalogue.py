@@ -1,5 +1,6 @@
 """Make the store match a catalogue file: create or update by name, all or nothing."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,10 +9,13 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Catalogue, PipelineEntry
+from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.errors import CatalogueRejectedError, UsageError
 from tasks_lib.policy.catalogue_changes import breaking_changes
+from tasks_lib.policy.lifecycle import FOLLOWING_MOVES
 from tasks_lib.store import catalogue as pipelines
 from tasks_lib.store.engine import Store
+from tasks_lib.store.moves import Note, Picks, move_tasks
 
 
 class AppliedPipeline(NamedTuple):
@@ -83,4 +87,14 @@ def _apply_pipeline(
         if reasons:
             return AppliedPipeline(found.id, path, "refused"), reasons
     pipelines.update_pipeline(session, found.id, entry)
+    if found.status is not entry.status:
+        _follow(session, found.id, entry.status)
     return AppliedPipeline(found.id, path, "updated"), []
+
+
+def _follow(session: Session, pipeline_id: int, status: PipelineStatus) -> None:
+    """Pause the available tasks of a pipeline that is paused now; resume those of one at work."""
+    move = FOLLOWING_MOVES.get(status)
+    note = Note(None, datetime.now(UTC), f"the pipeline became {status.value}")
+    while move is not None and move_tasks(session, pipeline_id, move, Picks(), note):
+        pass

@@ -8,8 +8,8 @@ written first, so that of two runs with the same content the second waits and th
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy.orm import Session
 
@@ -22,9 +22,13 @@ from tasks_lib.intake.row_intake import RowIntake
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.policy.intake_rules import initial_status
 from tasks_lib.store import catalogue, seeding_runs, task_groups
+from tasks_lib.store.counts import add_counts
 from tasks_lib.store.tables import TaskGroupRow
 from tasks_lib.store.task_groups import GroupClaim
 from tasks_lib.store.tasks import NewTasks, insert_tasks
+
+OWN_ANNOUNCEMENT: Final = timedelta(minutes=1)
+"""How long a flow has for telling Prefect of its group, before a relay does it."""
 
 
 class Seeded(NamedTuple):
@@ -211,17 +215,23 @@ class _Load:
             return self._seen_before(session, claim, at)
         rows.check(pipeline)
         intake = self._open(rows, pipeline)
+        status = initial_status(pipeline)
         created = insert_tasks(
             session,
             self._accepted(intake),
             pipeline_id=pipeline.id,
             group_id=claim.group_id,
-            status=initial_status(pipeline),
+            status=status,
             stream_id=claim.stream_id,
         )
+        add_counts(session, pipeline.id, {status: created})
         rows.record(session, claim.group_id)
         task_groups.complete_group(
-            session, claim.group_id, task_count=created, rejected=intake.rejected
+            session,
+            claim.group_id,
+            task_count=created,
+            rejected=intake.rejected,
+            announce_at=datetime.now(UTC) + OWN_ANNOUNCEMENT,
         )
         catalogue.reopen_if_completed(session, pipeline.id)
         report = self._report(

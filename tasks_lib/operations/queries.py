@@ -4,12 +4,14 @@ import json
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from sqlalchemy.orm import Session
+
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import NotFoundError, UsageError
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue, datasets, seeding_runs, task_groups, tasks
+from tasks_lib.store import catalogue, datasets, moves, seeding_runs, task_groups, tasks
 from tasks_lib.store.engine import Store
 from tasks_lib.store.tables import TaskGroupRow, TaskRow
 
@@ -42,8 +44,22 @@ class Origin(NamedTuple):
     version: int | None = None
 
 
+class TaskMove(NamedTuple):
+    """A move that a task has made: which, from and to which status, by whom, why and when."""
+
+    move: str
+    from_status: str
+    to_status: str
+    by: str | None
+    reason: str | None
+    at: datetime
+
+
 class Task(NamedTuple):
-    """A task. ``fields`` is the JSON text of its predefined values, to the letter."""
+    """A task. ``fields`` is the JSON text of its values, to the letter: seeded and filled in.
+
+    ``claimed_by`` stays when it is finished. ``moves`` are told by ``find_task`` alone.
+    """
 
     id: int
     pipeline_id: int
@@ -51,7 +67,12 @@ class Task(NamedTuple):
     status: str
     fields: str
     created_at: datetime
+    claimed_by: str | None
+    claimed_at: datetime | None
+    claim_expires_at: datetime | None
+    finished_at: datetime | None
     origin: Origin
+    moves: tuple[TaskMove, ...] = ()
 
 
 def find_pipeline(store: Store, reference: str) -> Pipeline:
@@ -89,15 +110,25 @@ def list_tasks(
 def find_task(store: Store, task_id: int) -> Task:
     """Return one task; raise NotFoundError."""
     with store.read() as session:
-        found = tasks.find_task(session, task_id)
-        if found is None:
-            raise NotFoundError(f"there is no task {task_id}")
-        task, group = found
-        origin = _task(task, group)
-        if group.kind != DATASET or task.origin_id is None:
-            return origin
-        version = datasets.find_row_version(session, task.origin_id)
-        return origin._replace(origin=origin.origin._replace(version=version))
+        task = find_task_in(session, task_id)
+        made = tuple(
+            TaskMove(row.move, row.from_status, row.to_status, row.by, row.reason, row.at)
+            for row in moves.moves_of(session, task_id)
+        )
+        return task._replace(moves=made)
+
+
+def find_task_in(session: Session, task_id: int) -> Task:
+    """Return one task, without its moves, as the transaction sees it; raise NotFoundError."""
+    found = tasks.find_task(session, task_id)
+    if found is None:
+        raise NotFoundError(f"there is no task {task_id}")
+    row, group = found
+    task = _task(row, group)
+    if group.kind != DATASET or row.origin_id is None:
+        return task
+    version = datasets.find_row_version(session, row.origin_id)
+    return task._replace(origin=task.origin._replace(version=version))
 
 
 def links_to_files(workspace: Workspace, task: Task) -> dict[str, str]:
@@ -145,7 +176,18 @@ def _task(task: TaskRow, group: TaskGroupRow) -> Task:
         pipeline_id=task.pipeline_id,
         group_id=task.group_id,
         status=task.status,
-        fields=task.predefined,
+        fields=_joined(task.predefined, task.filled_in),
         created_at=group.created_at,
+        claimed_by=task.claimed_by,
+        claimed_at=task.claimed_at,
+        claim_expires_at=task.claim_expires_at,
+        finished_at=task.finished_at,
         origin=Origin(group.kind, group.source, task.row),
     )
+
+
+def _joined(predefined: str, filled_in: str | None) -> str:
+    """Put two JSON objects that share no member together, to the letter."""
+    if filled_in is None or filled_in == "{}":
+        return predefined
+    return filled_in if predefined == "{}" else f"{predefined[:-1]},{filled_in[1:]}"

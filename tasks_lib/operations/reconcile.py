@@ -1,57 +1,52 @@
-"""Catch up on what was left undone: remove stored files that no task has."""
+"""Catch up on what was left undone, by whoever did not come to its end."""
 
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from tasks_lib.domain.names import counted
+from tasks_lib.operations.announcing import Tell, announce_due
+from tasks_lib.operations.lifecycle import release_expired_claims
+from tasks_lib.operations.unused_files import GRACE, Removed, remove_unreferenced_files
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import files
-
-GRACE: Final = timedelta(hours=24)
-"""How long a file may wait for its tasks; a load that takes longer starts again."""
-
-_FILES_AT_ONCE: Final = 200
 
 
 class Reconciled(NamedTuple):
-    """How many files without tasks were removed, and how many traces of interrupted writes."""
+    """What was done; ``announced_events`` is None without a Prefect to tell."""
 
+    released_claims: int
     removed_files: int
     removed_leftovers: int
+    announced_events: int | None
 
     @property
     def sentence(self) -> str:
         """What was done, for a person."""
-        files = counted(self.removed_files, "file")
-        leftovers = counted(self.removed_leftovers, "unfinished write")
-        return f"Removed {files} that no task has, and {leftovers}."
+        done = [
+            f"released {counted(self.released_claims, 'expired claim')}",
+            f"removed {counted(self.removed_files, 'file')} that no task has",
+            f"removed {counted(self.removed_leftovers, 'unfinished write')}",
+            f"announced {counted(self.announced_events or 0, 'event')}",
+        ]
+        told = [part for part in done if " 0 " not in part]
+        return f"{', '.join(told) or 'nothing had been left undone'}.".capitalize()
 
 
-def remove_unreferenced_files(
-    workspace: Workspace, *, now: datetime, grace: timedelta = GRACE
+def reconcile(
+    workspace: Workspace,
+    tell: Tell | None,
+    *,
+    now: datetime,
+    cleans_up: bool = True,
+    grace: timedelta = GRACE,
 ) -> Reconciled:
-    """Remove the files that no task has and no load has wanted for as long as ``grace``.
+    """Release expired claims, clean up files, and tell Prefect what it has not heard of.
 
-    A load that is still at work when ``grace`` is over fails, and nothing worse. May run at any
-    time, beside loads and beside itself; interrupted, the next one goes on. Raises UnavailableError
-    when the store or the storage is lost.
+    May run at any time, beside everything and beside itself; interrupted, the next one goes on.
+    Raises UnavailableError when the store, the storage or Prefect is lost, which comes last.
     """
-    removed, after = 0, ""
-    while found := _mark(workspace, now - grace, after):
-        removed += _remove(workspace, found)
-        after = found[-1]
-    # What is half written looks like a leftover, so that a short grace would break it.
-    leftovers = workspace.storage.remove_leftovers(before=now - max(grace, GRACE))
-    return Reconciled(removed, leftovers)
-
-
-def _mark(workspace: Workspace, before: datetime, after: str) -> list[str]:
-    with workspace.store.write() as session:
-        return files.mark_unreferenced(session, before=before, limit=_FILES_AT_ONCE, after=after)
-
-
-def _remove(workspace: Workspace, uris: list[str]) -> int:
-    with workspace.store.write() as session:
-        taken = files.take_marked(session, uris)
-        workspace.storage.remove(taken)
-        return len(taken)
+    released = release_expired_claims(workspace.store, at=now)
+    removed = Removed(0, 0)
+    if cleans_up:
+        removed = remove_unreferenced_files(workspace, now=now, grace=grace)
+    announced = announce_due(workspace.store, tell, at=now) if tell is not None else None
+    return Reconciled(released, removed.files, removed.leftovers, announced)

@@ -161,3 +161,13 @@ Delimiter = Annotated[
         }
     ),
 ]
+CleansUp = Annotated[
+    bool,
+    WithJsonSchema(
+        {
+            "type": "boolean",
+            "title": "Clean up",
+            "description": "Also remove stored files that no task has.",
+        }
+    ),
+]

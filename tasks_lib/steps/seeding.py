@@ -22,6 +22,7 @@ from tasks_lib.domain.problems import SourceProblemError
 from tasks_lib.errors import SeedingError
 from tasks_lib.intake.sources import SourceFile
 from tasks_lib.operations import (
+    announcing,
     loading,
     mapped_seeding,
     queries,
@@ -200,9 +201,12 @@ def publish(run: SeedingRun, seeded: Seeded) -> State[Any]:
     for warning in seeded.warnings:
         logger.warning(warning)
     publish_artifacts(seeded, time.monotonic() - run.started)
-    report = seeded.report
+    report, store = seeded.report, run.workspace.store
     if report.dry_run:
         loading.record_report(run.workspace, run.id, report)
-    elif report.created or report.is_rejection:
+    elif report.is_rejection:
         emit_event(**group_event(run.pipeline, report, run.id)._asdict())
+    elif report.created and report.group_id is not None:
+        emit_event(**announcing.created_event(store, run.pipeline, report)._asdict())
+        announcing.mark_announced(store, report.group_id)
     return state_of(report)

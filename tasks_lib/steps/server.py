@@ -1,7 +1,8 @@
 """Talk to the Prefect server from outside a flow: is there one, and run a deployment on it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,14 +10,20 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import get_current_settings
+from prefect.settings import (
+    PREFECT_CLIENT_MAX_RETRIES,
+    get_current_settings,
+    temporary_settings,
+)
 
+from tasks_lib.domain.events import Event
 from tasks_lib.domain.report import Report
 from tasks_lib.errors import PrefectUnavailableError
 from tasks_lib.operations import queries
 from tasks_lib.store.engine import Store
 
 _POLL_SECONDS: Final = 0.5
+_EVENTS_SECONDS: Final = 10.0
 
 
 def api_url() -> str | None:
@@ -37,6 +44,24 @@ def check_server() -> None:
         raise PrefectUnavailableError(
             f"the Prefect server {url} does not answer: {error}"
         ) from None
+
+
+def post_events(events: Sequence[Event]) -> None:
+    """Hand events to the server; return once it has them, raise PrefectUnavailableError if not."""
+    occurred = datetime.now(UTC).isoformat()
+    bodies = [event._asdict() | {"id": str(event.id), "occurred": occurred} for event in events]
+    if api_url() is None:
+        check_server()
+    with (
+        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),  # who calls comes again by itself
+        get_client(sync_client=True, httpx_settings={"timeout": _EVENTS_SECONDS}) as client,
+    ):
+        try:
+            client.request("POST", "/events", json=bodies)
+        except httpx.HTTPError as error:
+            raise PrefectUnavailableError(
+                f"the Prefect server {api_url()} did not take events: {error}"
+            ) from None
 
 
 def run_deployment(

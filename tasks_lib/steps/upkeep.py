@@ -7,19 +7,24 @@ from prefect import task
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from tasks_lib.operations.reconcile import Reconciled, remove_unreferenced_files
+from tasks_lib.operations.reconcile import Reconciled, reconcile
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.steps.outcomes import TRIED_AGAIN
+from tasks_lib.steps.server import post_events
 
 
 @task(task_run_name="catch up", **TRIED_AGAIN)
-def catch_up() -> Reconciled:
-    """Remove stored files that no task has, in the workspace that the environment names."""
+def catch_up(*, cleans_up: bool) -> Reconciled:
+    """Catch up in the workspace that the environment names."""
     settings = read_settings()
     with open_workspace(settings) as workspace:
-        return remove_unreferenced_files(
-            workspace, now=datetime.now(UTC), grace=settings.unused_file_grace
+        return reconcile(
+            workspace,
+            post_events,
+            now=datetime.now(UTC),
+            cleans_up=cleans_up,
+            grace=settings.unused_file_grace,
         )
 
 

@@ -155,12 +155,21 @@ class FieldRow(Table):
 
 
 class TaskGroupRow(Table):
-    """One act of seeding. ``seed_key`` says what was seeded: the database lets it in only once."""
+    """One act of seeding. ``seed_key`` says what was seeded: the database lets it in only once.
+
+    ``announce_at`` is when a relay shall tell Prefect of it, unless somebody has done so by then.
+    """
 
     __tablename__ = "task_groups"
     __table_args__ = (
         UniqueConstraint("pipeline_id", "seed_key"),
         UniqueConstraint("id", "pipeline_id"),  # what a task refers to
+        Index(
+            "ix_task_groups_announce_at",
+            "announce_at",
+            postgresql_where=text("announce_at IS NOT NULL"),
+            sqlite_where=text("announce_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
@@ -172,6 +181,7 @@ class TaskGroupRow(Table):
     stream_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("streams.id"))
     task_count: Mapped[int] = mapped_column(BigInteger, default=0)
     rejected_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    announce_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class TaskRow(Table):
@@ -268,7 +278,7 @@ class AnnouncementRow(Table):
 
     What the counts say beyond that is still to be announced, so that the counts are the outbox.
     ``completed`` is the number of finished tasks when the pipeline was last said to be finished.
-    ``leased_until`` keeps two relays from telling the same.
+    ``leased_until`` keeps two relays from telling the same at the same time.
     """
 
     __tablename__ = "announcements"

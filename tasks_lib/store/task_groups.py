@@ -64,11 +64,17 @@ def find_group(session: Session, pipeline_id: int, seed_key: str) -> TaskGroupRo
     )
 
 
-def complete_group(session: Session, group_id: int, *, task_count: int, rejected: int) -> None:
-    """Record what went into the group, just before its transaction is committed."""
+def complete_group(
+    session: Session, group_id: int, *, task_count: int, rejected: int, announce_at: datetime
+) -> None:
+    """Record what went into the group, just before its transaction is committed.
+
+    Who makes it tells Prefect, and says so before ``announce_at``; otherwise a relay tells.
+    """
     group = session.get_one(TaskGroupRow, group_id)
     group.task_count = task_count
     group.rejected_count = rejected
+    group.announce_at = announce_at
     session.flush()
 
 

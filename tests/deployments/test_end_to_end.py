@@ -1,6 +1,7 @@
 """Through the real thing: a server, the deployments of prefect.yaml, a worker, flow runs."""
 
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -201,16 +202,25 @@ def deploy_with(installation: Installation, environment: dict[str, str]) -> None
     )
 
 
-def test_the_server_plans_the_runs_of_an_active_schedule(installation: Installation) -> None:
+def test_the_server_plans_the_runs_of_active_schedules(installation: Installation) -> None:
     deployment = installation.client.read_deployment_by_name("reconcile/reconcile")
-    wait_until(lambda: planned_minutes(installation, deployment.id) == {17}, seconds=60)
+    hourly: dict[str, Any] = {}
+    minutely = {"clean_up": False}
+    wait_until(lambda: planned_minutes(installation, deployment.id, hourly) == {17}, seconds=60)
+    assert len(planned_minutes(installation, deployment.id, minutely)) > 1
 
 
-def planned_minutes(installation: Installation, deployment_id: UUID) -> set[int]:
+def planned_minutes(
+    installation: Installation, deployment_id: UUID, parameters: dict[str, Any]
+) -> set[int]:
     runs = installation.client.read_flow_runs(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
     )
-    return {run.expected_start_time.minute for run in runs if run.expected_start_time}
+    return {
+        run.expected_start_time.minute
+        for run in runs
+        if run.expected_start_time and run.parameters == parameters
+    }
 
 
 def test_the_ui_finds_its_api(installation: Installation) -> None:

@@ -78,12 +78,20 @@ def test_every_definition_is_as_reviewed() -> None:
         {
             "name": "reconcile",
             "entrypoint": "flows.reconcile.reconcile",
-            "description": "Removes stored files that no task refers to, a day after they came.",
+            "description": "Releases expired claims, announces what Prefect has not heard of, "
+            "cleans up files.",
             "tags": ["seeding", "upkeep"],
             "work_pool": {"name": "seeding"},
-            "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
+            "concurrency_limit": {"limit": 2, "collision_strategy": "CANCEL_NEW"},
             "schedules": [
-                {"slug": "hourly", "cron": "17 * * * *", "timezone": "UTC", "active": True}
+                {
+                    "slug": "every-minute",
+                    "cron": "* * * * *",
+                    "timezone": "UTC",
+                    "active": True,
+                    "parameters": {"clean_up": False},
+                },
+                {"slug": "hourly", "cron": "17 * * * *", "timezone": "UTC", "active": True},
             ],
         },
     ]

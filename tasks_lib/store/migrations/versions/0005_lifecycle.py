@@ -23,6 +23,17 @@ def upgrade() -> None:
         postgresql_where=sa.text("claim_expires_at IS NOT NULL"),
         sqlite_where=sa.text("claim_expires_at IS NOT NULL"),
     )
+    op.add_column(
+        "task_groups", sa.Column("announce_at", sa.DateTime(timezone=True), nullable=True)
+    )
+    op.create_index(
+        "ix_task_groups_announce_at",
+        "task_groups",
+        ["announce_at"],
+        unique=False,
+        postgresql_where=sa.text("announce_at IS NOT NULL"),
+        sqlite_where=sa.text("announce_at IS NOT NULL"),
+    )
     op.create_table(
         "task_moves",
         sa.Column("id", _BIG_ID, sa.Identity(always=True), nullable=False),

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from storages import MIB, by_uri, contents, storage_of, stored, upload_of
 from tasks_lib.errors import StorageUnavailableError
 from tasks_lib.intake.limits import Limits
-from tasks_lib.operations.reconcile import GRACE, Reconciled, remove_unreferenced_files
+from tasks_lib.operations.unused_files import GRACE, Removed, remove_unreferenced_files
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.files import Storage
 from tasks_lib.store import task_groups
@@ -77,18 +77,18 @@ def test_what_no_task_has_is_removed_after_the_time_of_grace(place: Workspace) -
     upload(place, some[450:], NOW - GRACE)
     refer(place, kept, "key")
     expected = by_uri(place.storage, *some[:3], *some[450:])
-    assert remove_unreferenced_files(place, now=NOW) == Reconciled(447, 0)
+    assert remove_unreferenced_files(place, now=NOW) == Removed(447, 0)
     assert (stored(place.storage), rows(place)) == (expected, set(expected))
-    assert remove_unreferenced_files(place, now=NOW) == Reconciled(0, 0)
+    assert remove_unreferenced_files(place, now=NOW) == Removed(0, 0)
     assert (stored(place.storage), rows(place)) == (expected, set(expected))
 
 
 def test_a_file_that_is_wanted_again_is_stored_again(place: Workspace) -> None:
     upload(place, contents(3), STALE)
-    assert remove_unreferenced_files(place, now=NOW).removed_files == 3
+    assert remove_unreferenced_files(place, now=NOW).files == 3
     upload(place, contents(3), NOW)
     assert stored(place.storage) == by_uri(place.storage, *contents(3))
-    assert remove_unreferenced_files(place, now=NOW).removed_files == 0
+    assert remove_unreferenced_files(place, now=NOW).files == 0
 
 
 def test_leftovers_are_counted(workspace: Workspace) -> None:
@@ -96,11 +96,8 @@ def test_leftovers_are_counted(workspace: Workspace) -> None:
     aside.parent.mkdir(parents=True)
     aside.touch()
     later = datetime.now(UTC) + GRACE + timedelta(seconds=1)
-    assert (
-        remove_unreferenced_files(workspace, now=later - timedelta(seconds=60)).removed_leftovers
-        == 0
-    )
-    assert remove_unreferenced_files(workspace, now=later) == Reconciled(0, 1)
+    assert remove_unreferenced_files(workspace, now=later - timedelta(seconds=60)).leftovers == 0
+    assert remove_unreferenced_files(workspace, now=later) == Removed(0, 1)
 
 
 class CutOff(Storage):
@@ -126,7 +123,7 @@ def test_a_clean_up_that_is_cut_off_leaves_rows_for_the_next_one(place: Workspac
         remove_unreferenced_files(broken, now=NOW)
     assert rows(place) == set(uris)
     assert len(stored(place.storage)) == 5
-    assert remove_unreferenced_files(place, now=NOW) == Reconciled(10, 0)
+    assert remove_unreferenced_files(place, now=NOW) == Removed(10, 0)
     assert (stored(place.storage), rows(place)) == ({}, set())
 
 
@@ -139,7 +136,7 @@ def test_after_a_clean_up_that_was_cut_off_a_load_stores_its_files_again(place: 
         refer(place, uris, "of a load that was too slow")
     upload(place, contents(10), NOW)
     refer(place, uris, "key")
-    assert remove_unreferenced_files(place, now=NOW + 2 * GRACE) == Reconciled(0, 0)
+    assert remove_unreferenced_files(place, now=NOW + 2 * GRACE) == Removed(0, 0)
     assert stored(place.storage) == by_uri(place.storage, *contents(10))
 
 
@@ -147,7 +144,7 @@ def test_two_clean_ups_remove_each_file_once(place: Workspace) -> None:
     upload(place, contents(1_000), STALE)
     with ThreadPoolExecutor(4) as pool:
         found = [pool.submit(remove_unreferenced_files, place, now=NOW) for _ in range(4)]
-    assert sum(one.result().removed_files for one in found) == 1_000
+    assert sum(one.result().files for one in found) == 1_000
     assert (stored(place.storage), rows(place)) == ({}, set())
 
 

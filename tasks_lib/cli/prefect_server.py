@@ -1,0 +1,37 @@
+"""What commands need of Prefect, which is loaded only where there is a server to talk to."""
+
+import logging
+from datetime import UTC, datetime
+
+from tasks_lib.errors import UnavailableError
+from tasks_lib.operations.announcing import Tell, announce_due
+from tasks_lib.store.engine import Store
+
+logger = logging.getLogger(__name__)
+
+
+def is_configured() -> bool:
+    """Tell whether Prefect's own settings name a server."""
+    from tasks_lib.steps import server  # noqa: PLC0415 - loading Prefect takes a second
+
+    return server.api_url() is not None
+
+
+def teller() -> Tell | None:
+    """Return what hands events to the configured server; None where there is none."""
+    if not is_configured():
+        return None
+    from tasks_lib.steps import server  # noqa: PLC0415 - loads Prefect
+
+    return server.post_events
+
+
+def announce(store: Store) -> None:
+    """Tell the configured server what it has not heard of; what fails is left to reconcile."""
+    tell = teller()
+    if tell is None:
+        return
+    try:
+        announce_due(store, tell, at=datetime.now(UTC))
+    except UnavailableError as error:
+        logger.warning("%s; reconcile will announce what was done", error)

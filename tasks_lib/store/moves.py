@@ -1,0 +1,270 @@
+"""Move tasks from one status to another: one conditional statement each, of which one wins.
+
+With the move the same transaction records it and changes the counts. On PostgreSQL all of it is one
+statement; SQLite, where no other transaction writes meanwhile, takes it step by step.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Final, NamedTuple
+
+from sqlalchemy import Select, TextClause, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
+from tasks_lib.policy.lifecycle import MOVES, Move, Rule
+from tasks_lib.store.counts import COUNTED, POSTGRES_SLOT, STATUS_COLUMNS, add_counts
+from tasks_lib.store.tables import PipelineRow, TaskMoveRow, TaskRow
+
+_TASKS_AT_ONCE: Final = 10_000
+"""At most, so that neither memory nor a statement grows with a pipeline."""
+
+_SQLITE_IDS: Final = 500
+
+
+class Moved(NamedTuple):
+    """A task that was moved."""
+
+    task_id: int
+    from_status: TaskStatus
+    to_status: TaskStatus
+
+
+class Picks(NamedTuple):
+    """Which of a pipeline's tasks to move: one, one that somebody has claimed, or the oldest.
+
+    ``expired_at``: only those whose claim has expired by then. At most ``limit`` are moved, and at
+    most ten thousand at once: the caller comes again until there are none.
+    """
+
+    task_id: int | None = None
+    claimed_by: str | None = None
+    expired_at: datetime | None = None
+    limit: int = _TASKS_AT_ONCE
+
+
+class Note(NamedTuple):
+    """What is recorded of a move: who made it, when, and why."""
+
+    by: str | None
+    at: datetime
+    reason: str | None = None
+
+
+def move_tasks(
+    session: Session,
+    pipeline_id: int,
+    move: Move,
+    picks: Picks,
+    note: Note,
+    *,
+    filled_in: str | None = None,
+) -> list[Moved]:
+    """Make the move with the tasks picked that may make it, oldest first; return what was moved.
+
+    A claim takes tasks of an active pipeline that nobody else is about to take, any other move
+    waits for who has the task and looks again. ``filled_in`` is stored with a submission.
+    """
+    change = _Change(session, pipeline_id, move, picks, note, filled_in)
+    if session.get_bind().dialect.name == "postgresql":
+        return _move_at_once(change)
+    return _move_step_by_step(change)
+
+
+def moves_of(session: Session, task_id: int) -> list[TaskMoveRow]:
+    """Return the moves that a task has made, oldest first."""
+    statement = select(TaskMoveRow).where(TaskMoveRow.task_id == task_id).order_by(TaskMoveRow.id)
+    return list(session.scalars(statement))
+
+
+def pipelines_with_expired_claims(session: Session, at: datetime) -> list[int]:
+    """Return the pipelines that have claims which have expired."""
+    statement = select(TaskRow.pipeline_id).where(TaskRow.claim_expires_at <= at).distinct()
+    return list(session.scalars(statement.order_by(TaskRow.pipeline_id)))
+
+
+class _Change(NamedTuple):
+    session: Session
+    pipeline_id: int
+    move: Move
+    picks: Picks
+    note: Note
+    filled_in: str | None
+
+    @property
+    def rule(self) -> Rule:
+        return MOVES[self.move]
+
+
+def _move_at_once(change: _Change) -> list[Moved]:
+    """Pick, move, record and count in one statement of PostgreSQL."""
+    picks, note = change.picks, change.note
+    given = {
+        "task_id": picks.task_id,
+        "claimed_by": picks.claimed_by,
+        "expired_at": picks.expired_at,
+    }
+    narrowed = frozenset(name for name, value in given.items() if value is not None)
+    parameters = {
+        **{name: given[name] for name in narrowed},
+        "pipeline_id": change.pipeline_id,
+        "limit": picks.limit,
+        "by": note.by,
+        "at": note.at,
+        "reason": note.reason,
+    }
+    if change.move is Move.SUBMIT:
+        parameters["filled_in"] = change.filled_in
+    moved = change.session.execute(_statement(change.move, narrowed), parameters)
+    return [
+        Moved(task_id, TaskStatus(before), TaskStatus(after)) for task_id, before, after in moved
+    ]
+
+
+_CONDITIONS: Final = {
+    "task_id": "id = :task_id",
+    "claimed_by": "claimed_by = :claimed_by",
+    "expired_at": "claim_expires_at <= :expired_at",
+}
+
+_IS_ACTIVE: Final = f"(SELECT status FROM home) = '{PipelineStatus.ACTIVE}'"  # noqa: S608
+
+
+@cache
+def _statement(move: Move, narrowed: frozenset[str]) -> TextClause:
+    """Return PostgreSQL's statement; the pipeline is held where its status decides of the task's.
+
+    Who pauses or resumes the pipeline waits for that, and then finds the task.
+    """
+    rule = MOVES[move]
+    is_claim, goes_back = move is Move.CLAIM, rule.end is TaskStatus.PENDING
+    conditions = [f"status IN ({_quoted(rule.starts)})", *(_CONDITIONS[name] for name in narrowed)]
+    if is_claim:
+        conditions.append(_IS_ACTIVE)
+    differences = ", ".join(
+        f"count(*) FILTER (WHERE after = '{status}') - count(*) FILTER (WHERE before = '{status}')"
+        for status in STATUS_COLUMNS
+    )
+    sums = ", ".join(f"{name} = task_counts.{name} + excluded.{name}" for name in COUNTED)
+    return text(f"""
+        WITH home AS (
+            SELECT status, claim_timeout_seconds FROM pipelines WHERE id = :pipeline_id
+            {"FOR SHARE" if goes_back else ""}
+        ), picked AS (
+            SELECT id, status FROM tasks
+            WHERE pipeline_id = :pipeline_id AND {" AND ".join(conditions)}
+            ORDER BY id LIMIT :limit FOR UPDATE {"SKIP LOCKED" if is_claim else ""}
+        ), moved AS (
+            UPDATE tasks SET {_assignments(move)} FROM picked, home WHERE tasks.id = picked.id
+            RETURNING tasks.id, picked.status AS before, tasks.status AS after
+        ), noted AS (
+            INSERT INTO task_moves (task_id, move, from_status, to_status, "by", reason, at)
+            SELECT id, '{move}', before, after, CAST(:by AS text), CAST(:reason AS text),
+                CAST(:at AS timestamptz) FROM moved
+        ), counted AS (
+            INSERT INTO task_counts (pipeline_id, slot, {", ".join(COUNTED)})
+            SELECT :pipeline_id, {POSTGRES_SLOT}, {differences}, {"count(*)" if is_claim else "0"}
+            FROM moved HAVING count(*) > 0
+            ON CONFLICT (pipeline_id, slot) DO UPDATE SET {sums}
+        )
+        SELECT id, before, after FROM moved ORDER BY id
+        """)  # noqa: S608 - names of ours
+
+
+def _assignments(move: Move) -> str:
+    """Return what PostgreSQL sets: the status, and who has the task since when and until when."""
+    end = MOVES[move].end
+    if move is Move.CLAIM:
+        expires = "CAST(:at AS timestamptz) + make_interval(secs => home.claim_timeout_seconds)"
+        claim = f"claimed_by = :by, claimed_at = :at, claim_expires_at = {expires}"
+        return f"status = '{end}', {claim}"
+    if move is Move.SUBMIT:
+        filled_in = "filled_in = CAST(:filled_in AS json), finished_at = :at"
+        return f"status = '{end}', {filled_in}, claim_expires_at = NULL"
+    paused = f"CASE home.status WHEN '{PipelineStatus.PAUSED}' THEN '{TaskStatus.PAUSED}'"
+    status = f"{paused} ELSE '{end}' END" if end is TaskStatus.PENDING else f"'{end}'"
+    return f"status = {status}, claimed_by = NULL, claimed_at = NULL, claim_expires_at = NULL"
+
+
+def _quoted(statuses: Iterable[TaskStatus]) -> str:
+    return ", ".join(sorted(f"'{status}'" for status in statuses))
+
+
+def _move_step_by_step(change: _Change) -> list[Moved]:
+    """Do the same on SQLite, whose write lock the caller's transaction holds."""
+    session, note = change.session, change.note
+    home = session.execute(
+        select(PipelineRow.status, PipelineRow.claim_timeout_seconds).where(
+            PipelineRow.id == change.pipeline_id
+        )
+    ).one()
+    if change.move is Move.CLAIM and home.status != PipelineStatus.ACTIVE.value:
+        return []
+    end = change.rule.end
+    if end is TaskStatus.PENDING and home.status == PipelineStatus.PAUSED.value:
+        end = TaskStatus.PAUSED
+    picked = session.execute(_picked(change)).all()
+    moved = [Moved(task_id, TaskStatus(before), end) for task_id, before in picked]
+    values = _values(change, home.claim_timeout_seconds) | {"status": end.value}
+    for first in range(0, len(moved), _SQLITE_IDS):
+        ids = [task.task_id for task in moved[first : first + _SQLITE_IDS]]
+        session.execute(
+            update(TaskRow)
+            .where(TaskRow.id.in_(ids))
+            .values(values)
+            .execution_options(synchronize_session=False)
+        )
+    if moved:
+        session.execute(insert(TaskMoveRow), [_noted(task, change.move, note) for task in moved])
+        _count(change, moved)
+    return moved
+
+
+def _picked(change: _Change) -> Select[tuple[int, str]]:
+    picks = change.picks
+    statement = select(TaskRow.id, TaskRow.status).where(
+        TaskRow.pipeline_id == change.pipeline_id, TaskRow.status.in_(sorted(change.rule.starts))
+    )
+    if picks.task_id is not None:
+        statement = statement.where(TaskRow.id == picks.task_id)
+    if picks.claimed_by is not None:
+        statement = statement.where(TaskRow.claimed_by == picks.claimed_by)
+    if picks.expired_at is not None:
+        statement = statement.where(TaskRow.claim_expires_at <= picks.expired_at)
+    return statement.order_by(TaskRow.id).limit(picks.limit)
+
+
+def _values(change: _Change, timeout_seconds: int | None) -> dict[str, object]:
+    note = change.note
+    if change.move is Move.CLAIM:
+        timeout = timedelta(seconds=timeout_seconds) if timeout_seconds is not None else None
+        expires_at = note.at + timeout if timeout is not None else None
+        return {"claimed_by": note.by, "claimed_at": note.at, "claim_expires_at": expires_at}
+    if change.move is Move.SUBMIT:
+        return {
+            "filled_in": change.filled_in,
+            "finished_at": note.at,
+            "claim_expires_at": None,
+        }
+    return {"claimed_by": None, "claimed_at": None, "claim_expires_at": None}
+
+
+def _noted(task: Moved, move: Move, note: Note) -> dict[str, object]:
+    return {
+        "task_id": task.task_id,
+        "move": move.value,
+        "from_status": task.from_status.value,
+        "to_status": task.to_status.value,
+        "by": note.by,
+        "reason": note.reason,
+        "at": note.at,
+    }
+
+
+def _count(change: _Change, moved: Sequence[Moved]) -> None:
+    changes = Counter(task.to_status for task in moved)
+    changes.subtract(task.from_status for task in moved)
+    claims = len(moved) if change.move is Move.CLAIM else 0
+    add_counts(change.session, change.pipeline_id, changes, claims=claims)
