@@ -18,7 +18,7 @@ from tasks_lib.domain.problems import Problem
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.domain.submission import read_submission
 from tasks_lib.errors import MoveNotAllowedError, NotFoundError, RejectedError, UsageError
-from tasks_lib.operations.queries import Task, find_task_in
+from tasks_lib.operations.queries import Task, as_task, find_task_in
 from tasks_lib.policy.lifecycle import BY_STATUS, Move, why_not
 from tasks_lib.store import catalogue, tasks
 from tasks_lib.store.engine import Store
@@ -29,7 +29,7 @@ from tasks_lib.store.moves import (
     move_tasks,
     pipelines_with_expired_claims,
 )
-from tasks_lib.store.tables import TaskRow
+from tasks_lib.store.tasks import StoredTask
 
 MAX_REASON_LENGTH: Final = 2_000
 
@@ -49,9 +49,9 @@ class SubmissionRejectedError(RejectedError):
 def claim_task(store: Store, pipeline: Pipeline, contributor: str, *, at: datetime) -> Task | None:
     """Give the contributor the oldest available task of an active pipeline, or return None."""
     note = Note(_checked(contributor), at)
-    with store.write() as session:
-        moved = move_tasks(session, pipeline.id, Move.CLAIM, Picks(limit=1), note)
-        return find_task_in(session, moved[0].task_id) if moved else None
+    with store.statement() as session:
+        claimed = tasks.claim_oldest(session, pipeline.id, note)
+    return as_task(claimed) if claimed is not None else None
 
 
 def submit_task(
@@ -139,7 +139,7 @@ def _release_expired(store: Store, pipeline_id: int, at: datetime) -> int:
 
 def _moved(
     session: Session,
-    row: TaskRow,
+    row: StoredTask,
     move: Move,
     picks: Picks,
     note: Note,
@@ -148,7 +148,6 @@ def _moved(
     moved: list[Moved] = move_tasks(
         session, row.pipeline_id, move, picks, note, filled_in=filled_in
     )
-    session.expire_all()  # what was read before the move
     if not moved:
         now = _row(session, row.id)
         if picks.claimed_by is not None:
@@ -157,15 +156,14 @@ def _moved(
     return find_task_in(session, row.id)
 
 
-def _row(session: Session, task_id: int) -> TaskRow:
+def _row(session: Session, task_id: int) -> StoredTask:
     found = tasks.find_task(session, task_id)
     if found is None:
         raise NotFoundError(f"there is no task {task_id}")
-    row: TaskRow = found[0]
-    return row
+    return found
 
 
-def _check_holder(row: TaskRow, contributor: str) -> None:
+def _check_holder(row: StoredTask, contributor: str) -> None:
     if row.status != TaskStatus.IN_PROGRESS.value:
         raise MoveNotAllowedError(
             f"task {row.id} is {row.status}; only a claimed task can be submitted or released"

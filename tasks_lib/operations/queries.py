@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -11,12 +11,10 @@ from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import NotFoundError, UsageError
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue, datasets, moves, seeding_runs, task_groups, tasks
+from tasks_lib.store import catalogue, moves, seeding_runs, task_groups, tasks
 from tasks_lib.store.engine import Store
-from tasks_lib.store.tables import TaskGroupRow, TaskRow
-
-DATASET: Final = "dataset"
-"""The kind of groups whose tasks come from a dataset."""
+from tasks_lib.store.tables import TaskGroupRow
+from tasks_lib.store.tasks import StoredTask
 
 
 class Group(NamedTuple):
@@ -34,8 +32,8 @@ class Group(NamedTuple):
 class Origin(NamedTuple):
     """Where a task came from: the kind of seeding, its source, and the 1-based row in it.
 
-    Of another pipeline's task ``row`` is the task's id; of a dataset's row, ``find_task`` tells the
-    version that brought it.
+    Of another pipeline's task ``row`` is the task's id; of a dataset's row, ``version`` is the
+    import that brought it.
     """
 
     kind: str
@@ -104,7 +102,7 @@ def list_tasks(
         found = tasks.list_tasks(
             session, pipeline.id, group_id=group_id, status=status, limit=limit
         )
-        return [_task(task, group) for task, group in found]
+        return [as_task(task) for task in found]
 
 
 def find_task(store: Store, task_id: int) -> Task:
@@ -123,12 +121,7 @@ def find_task_in(session: Session, task_id: int) -> Task:
     found = tasks.find_task(session, task_id)
     if found is None:
         raise NotFoundError(f"there is no task {task_id}")
-    row, group = found
-    task = _task(row, group)
-    if group.kind != DATASET or row.origin_id is None:
-        return task
-    version = datasets.find_row_version(session, row.origin_id)
-    return task._replace(origin=task.origin._replace(version=version))
+    return as_task(found)
 
 
 def links_to_files(workspace: Workspace, task: Task) -> dict[str, str]:
@@ -170,19 +163,20 @@ def _group(row: TaskGroupRow) -> Group:
     )
 
 
-def _task(task: TaskRow, group: TaskGroupRow) -> Task:
+def as_task(task: StoredTask) -> Task:
+    """Return a stored task as people and programs see it, without its moves."""
     return Task(
         id=task.id,
         pipeline_id=task.pipeline_id,
         group_id=task.group_id,
         status=task.status,
         fields=_joined(task.predefined, task.filled_in),
-        created_at=group.created_at,
+        created_at=task.created_at,
         claimed_by=task.claimed_by,
         claimed_at=task.claimed_at,
         claim_expires_at=task.claim_expires_at,
         finished_at=task.finished_at,
-        origin=Origin(group.kind, group.source, task.row),
+        origin=Origin(task.kind, task.source, task.row, task.version),
     )
 
 

@@ -15,10 +15,10 @@ from tasks_lib.intake.mapped_rows import Parse, SourceRow
 from tasks_lib.intake.progress import OnProgress
 from tasks_lib.operations.loading import Seeded
 from tasks_lib.operations.mapped_seeding import MappedRequest, plan_seeding, seed_mapped
-from tasks_lib.operations.queries import DATASET
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue
 from tasks_lib.store.datasets import Dataset, dataset_rows, find_dataset
+from tasks_lib.store.tasks import DATASET
 
 _WITHOUT_DIGITS: Final = frozenset({FieldType.TEXT, FieldType.BOOLEAN})
 

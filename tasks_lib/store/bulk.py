@@ -7,6 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import Connection as PostgresConnection
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 _SQLITE_PARAMETERS: Final = 1_000
@@ -58,7 +59,7 @@ def _copy(
 ) -> int:
     before = "".join(f"{value}{_SEPARATOR}" for value in constants.values())
     count = 0
-    with _postgres(session).cursor() as cursor, cursor.copy(statement.encode()) as copy:
+    with postgres_connection(session).cursor() as cursor, cursor.copy(statement.encode()) as copy:
         for arrays in batches:
             if not len(arrays[0]):
                 continue
@@ -96,7 +97,7 @@ def _insert(
 
 
 def _copied(session: Session, statement: str) -> Generator[list[tuple[int, int, str]]]:
-    with _postgres(session).cursor() as cursor, cursor.copy(statement.encode()) as copy:
+    with postgres_connection(session).cursor() as cursor, cursor.copy(statement.encode()) as copy:
         yield from _batched(_rows_of(copy))
 
 
@@ -126,7 +127,10 @@ def _batched(found: Iterable[tuple[int, int, str]]) -> Generator[list[tuple[int,
         yield rows
 
 
-def _postgres(session: Session) -> PostgresConnection[Any]:
-    connection = session.connection().connection.driver_connection
+def postgres_connection(session: Session) -> PostgresConnection[Any]:
+    """Return the session's own connection to PostgreSQL, past SQLAlchemy."""
+    bind = session.get_bind()
+    assert isinstance(bind, Connection)  # noqa: S101
+    connection = bind.connection.driver_connection
     assert isinstance(connection, PostgresConnection)  # noqa: S101
     return connection

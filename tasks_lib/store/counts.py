@@ -13,7 +13,7 @@ from tasks_lib.store.tables import TaskCountRow
 SLOTS: Final = 16
 """Rows among which PostgreSQL's connections share a pipeline's counts; SQLite has one writer."""
 
-POSTGRES_SLOT: Final = f"pg_backend_pid() % {SLOTS}"
+POSTGRES_SLOT: Final = f"mod(pg_backend_pid(), {SLOTS})"
 STATUS_COLUMNS: Final = tuple(status.value for status in TaskStatus)
 COUNTED: Final = (*STATUS_COLUMNS, "claims")
 

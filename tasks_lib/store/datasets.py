@@ -14,7 +14,7 @@ from tasks_lib.domain.fields import FieldType
 from tasks_lib.domain.names import did_you_mean
 from tasks_lib.errors import NotFoundError
 from tasks_lib.store.bulk import insert_rows, stream_rows
-from tasks_lib.store.tables import DatasetItemRow, DatasetRow, DatasetVersionRow, OrganizationRow
+from tasks_lib.store.tables import DatasetRow, DatasetVersionRow, OrganizationRow
 
 
 class Dataset(NamedTuple):
@@ -181,11 +181,6 @@ def dataset_rows(
         )
     query += " ORDER BY id"
     return stream_rows(session, query if limit < 0 else f"{query} LIMIT {limit:d}")
-
-
-def find_row_version(session: Session, row_id: int) -> int | None:
-    """Return the version that brought a row."""
-    return session.scalar(select(DatasetItemRow.version).where(DatasetItemRow.id == row_id))
 
 
 def _dataset(row: DatasetRow) -> Dataset:

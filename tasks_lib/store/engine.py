@@ -4,16 +4,27 @@ A transaction is opened for reading or for writing. On SQLite a writing one take
 once, so that it waits at its beginning instead of failing in its middle.
 """
 
+import math
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    DisconnectionError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from tasks_lib.errors import (
     StoreOutdatedError,
@@ -29,6 +40,7 @@ _CREATION_LOCK: Final = 5_104_219_833
 _NO_LIMIT: Final = -1
 """Of connections: a load holds one and asks for a second, so a limit would be a deadlock."""
 
+_IDLE_SECONDS: Final = 1.0
 _WAL_ATTEMPTS: Final = 100
 _WAL_PAUSE_SECONDS: Final = 0.05
 
@@ -36,8 +48,11 @@ _WAL_PAUSE_SECONDS: Final = 0.05
 class Store:
     """The database of one installation; safe to share between threads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, busy_timeout_seconds: float) -> None:
         self.engine = engine
+        self._busy_timeout_seconds = busy_timeout_seconds
+        self._turn = threading.Lock()
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
     def open(cls, url: str, *, busy_timeout_seconds: float = 60) -> Self:
@@ -46,7 +61,7 @@ class Store:
         Raises StoreUnavailableError when nobody answers, StoreOutdatedError when the store asks
         for ``seeding db upgrade``, and StoreTooNewError when a later release made it.
         """
-        store = cls(_engine(url, busy_timeout_seconds))
+        store = cls.open_any(url, busy_timeout_seconds=busy_timeout_seconds)
         try:
             found = store.revision()
             if found is None:
@@ -61,7 +76,8 @@ class Store:
     @classmethod
     def open_any(cls, url: str, *, busy_timeout_seconds: float = 60) -> Self:
         """Connect without looking at the revision, for an upgrade."""
-        return cls(_engine(url, busy_timeout_seconds))
+        engine = _engine(url, busy_timeout_seconds)
+        return cls(engine, busy_timeout_seconds=busy_timeout_seconds)
 
     @property
     def is_postgresql(self) -> bool:
@@ -99,6 +115,23 @@ class Store:
             yield session
             session.flush()
 
+    @contextmanager
+    def statement(self) -> Iterator[Session]:
+        """Open a session for one statement, which is committed by itself on PostgreSQL.
+
+        It saves two of three ways to the server and back. On SQLite this is ``write``.
+        """
+        if not self.is_postgresql:
+            with self.write() as session:
+                yield session
+            return
+        with _explained(self.engine), self._autocommit.connect() as connection:
+            try:
+                yield Session(connection)
+            except psycopg.OperationalError:
+                connection.invalidate()
+                raise
+
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
@@ -106,8 +139,22 @@ class Store:
     @contextmanager
     def _connection(self, *, writes: bool) -> Iterator[Connection]:
         engine = self.engine.execution_options(seeding_writes=writes)
-        with engine.begin() as connection:
+        takes_turns = writes and not self.is_postgresql
+        with self._in_turn() if takes_turns else nullcontext(), engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Let this process's threads write one after the other: SQLite would let them nap.
+
+        Who waits too long goes on, and hears from SQLite that the store is locked.
+        """
+        has_turn = self._turn.acquire(timeout=self._busy_timeout_seconds)
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._turn.release()
 
 
 def _engine(url: str, busy_timeout_seconds: float) -> Engine:
@@ -118,11 +165,31 @@ def _engine(url: str, busy_timeout_seconds: float) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(url, parsed.database, busy_timeout_seconds)
     if parsed.drivername == "postgresql+psycopg":
-        return create_engine(parsed, pool_pre_ping=True, max_overflow=_NO_LIMIT)
+        engine = create_engine(parsed, max_overflow=_NO_LIMIT)
+        event.listen(engine, "checkin", _note_time)
+        event.listen(engine, "checkout", partial(_check_idle, engine))
+        return engine
     raise UsageError(
         f"SEEDING_DATABASE_URL begins with {parsed.drivername!r}; "
         "expected sqlite:///path or postgresql+psycopg://user@host/database"
     )
+
+
+def _note_time(_: object, record: ConnectionPoolEntry) -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _check_idle(engine: Engine, connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+    """Ask a connection that has been idle whether it lives; a busy one would be asked for nothing.
+
+    What is raised here lets the pool make another one.
+    """
+    if time.monotonic() - record.info.get("idle_since", math.inf) < _IDLE_SECONDS:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise DisconnectionError from error
 
 
 def _sqlite_engine(url: str, path: str | None, busy_timeout_seconds: float) -> Engine:
@@ -187,6 +254,10 @@ def _explained(engine: Engine) -> Iterator[None]:
     """Turn a lost, refused or locked database into one sentence."""
     try:
         yield
+    except psycopg.OperationalError as error:  # of a statement that goes past SQLAlchemy
+        raise StoreUnavailableError(
+            f"the store {_place(engine)} cannot be used: {str(error).strip().splitlines()[0]}"
+        ) from error
     except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
         if reason == "database is locked":

@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Final, NamedTuple
 
-from sqlalchemy import Select, TextClause, insert, select, text, update
+from sqlalchemy import Select, insert, select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.policy.lifecycle import MOVES, Move, Rule
+from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.counts import COUNTED, POSTGRES_SLOT, STATUS_COLUMNS, add_counts
 from tasks_lib.store.tables import PipelineRow, TaskMoveRow, TaskRow
 
@@ -117,26 +118,35 @@ def _move_at_once(change: _Change) -> list[Moved]:
     }
     if change.move is Move.SUBMIT:
         parameters["filled_in"] = change.filled_in
-    moved = change.session.execute(_statement(change.move, narrowed), parameters)
+    change.session.flush()  # the statement goes past SQLAlchemy, which would take longer than it
+    statement = postgres_statement(change.move, narrowed)
+    moved = postgres_connection(change.session).execute(statement, parameters)
     return [
         Moved(task_id, TaskStatus(before), TaskStatus(after)) for task_id, before, after in moved
     ]
 
 
 _CONDITIONS: Final = {
-    "task_id": "id = :task_id",
-    "claimed_by": "claimed_by = :claimed_by",
-    "expired_at": "claim_expires_at <= :expired_at",
+    "task_id": "id = %(task_id)s",
+    "claimed_by": "claimed_by = %(claimed_by)s",
+    "expired_at": "claim_expires_at <= %(expired_at)s",
 }
 
 _IS_ACTIVE: Final = f"(SELECT status FROM home) = '{PipelineStatus.ACTIVE}'"  # noqa: S608
 
 
 @cache
-def _statement(move: Move, narrowed: frozenset[str]) -> TextClause:
-    """Return PostgreSQL's statement; the pipeline is held where its status decides of the task's.
+def postgres_statement(
+    move: Move,
+    narrowed: frozenset[str] = frozenset(),
+    *,
+    returned: str = "tasks.id",
+    answer: str = "SELECT id, before, after FROM moved ORDER BY id",
+) -> bytes:
+    """Return psycopg's statement of a move; ``narrowed`` are the picks that are set.
 
-    Who pauses or resumes the pipeline waits for that, and then finds the task.
+    The pipeline is held where its status decides of the task's: who pauses or resumes it waits for
+    that, and then finds the task. ``answer`` reads what was ``returned`` of each task moved.
     """
     rule = MOVES[move]
     is_claim, goes_back = move is Move.CLAIM, rule.end is TaskStatus.PENDING
@@ -147,41 +157,42 @@ def _statement(move: Move, narrowed: frozenset[str]) -> TextClause:
         f"count(*) FILTER (WHERE after = '{status}') - count(*) FILTER (WHERE before = '{status}')"
         for status in STATUS_COLUMNS
     )
+    claims = "count(*)" if is_claim else "0"
     sums = ", ".join(f"{name} = task_counts.{name} + excluded.{name}" for name in COUNTED)
-    return text(f"""
+    return f"""
         WITH home AS (
-            SELECT status, claim_timeout_seconds FROM pipelines WHERE id = :pipeline_id
+            SELECT status, claim_timeout_seconds FROM pipelines WHERE id = %(pipeline_id)s
             {"FOR SHARE" if goes_back else ""}
         ), picked AS (
             SELECT id, status FROM tasks
-            WHERE pipeline_id = :pipeline_id AND {" AND ".join(conditions)}
-            ORDER BY id LIMIT :limit FOR UPDATE {"SKIP LOCKED" if is_claim else ""}
+            WHERE pipeline_id = %(pipeline_id)s AND {" AND ".join(conditions)}
+            ORDER BY id LIMIT %(limit)s FOR UPDATE {"SKIP LOCKED" if is_claim else ""}
         ), moved AS (
             UPDATE tasks SET {_assignments(move)} FROM picked, home WHERE tasks.id = picked.id
-            RETURNING tasks.id, picked.status AS before, tasks.status AS after
+            RETURNING {returned}, picked.status AS before, tasks.status AS after
         ), noted AS (
             INSERT INTO task_moves (task_id, move, from_status, to_status, "by", reason, at)
-            SELECT id, '{move}', before, after, CAST(:by AS text), CAST(:reason AS text),
-                CAST(:at AS timestamptz) FROM moved
+            SELECT id, '{move}', before, after, CAST(%(by)s AS text), CAST(%(reason)s AS text),
+                CAST(%(at)s AS timestamptz) FROM moved
         ), counted AS (
             INSERT INTO task_counts (pipeline_id, slot, {", ".join(COUNTED)})
-            SELECT :pipeline_id, {POSTGRES_SLOT}, {differences}, {"count(*)" if is_claim else "0"}
+            SELECT %(pipeline_id)s, {POSTGRES_SLOT}, {differences}, {claims}
             FROM moved HAVING count(*) > 0
             ON CONFLICT (pipeline_id, slot) DO UPDATE SET {sums}
         )
-        SELECT id, before, after FROM moved ORDER BY id
-        """)  # noqa: S608 - names of ours
+        {answer}
+        """.encode()  # noqa: S608 - names of ours
 
 
 def _assignments(move: Move) -> str:
     """Return what PostgreSQL sets: the status, and who has the task since when and until when."""
     end = MOVES[move].end
     if move is Move.CLAIM:
-        expires = "CAST(:at AS timestamptz) + make_interval(secs => home.claim_timeout_seconds)"
-        claim = f"claimed_by = :by, claimed_at = :at, claim_expires_at = {expires}"
+        expires = "CAST(%(at)s AS timestamptz) + make_interval(secs => home.claim_timeout_seconds)"
+        claim = f"claimed_by = %(by)s, claimed_at = %(at)s, claim_expires_at = {expires}"
         return f"status = '{end}', {claim}"
     if move is Move.SUBMIT:
-        filled_in = "filled_in = CAST(:filled_in AS json), finished_at = :at"
+        filled_in = "filled_in = CAST(%(filled_in)s AS json), finished_at = %(at)s"
         return f"status = '{end}', {filled_in}, claim_expires_at = NULL"
     paused = f"CASE home.status WHEN '{PipelineStatus.PAUSED}' THEN '{TaskStatus.PAUSED}'"
     status = f"{paused} ELSE '{end}' END" if end is TaskStatus.PENDING else f"'{end}'"

@@ -1,15 +1,21 @@
-"""Tasks: write them in bulk, and read them."""
+"""Tasks: write them in bulk, read them, and give the oldest away."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
 import pyarrow as pa
-from sqlalchemy import Row, Select, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import TaskStatus
-from tasks_lib.store.bulk import insert_rows
-from tasks_lib.store.tables import MAX_ID, TaskGroupRow, TaskRow
+from tasks_lib.policy.lifecycle import Move
+from tasks_lib.store.bulk import insert_rows, postgres_connection
+from tasks_lib.store.moves import Note, Picks, move_tasks, postgres_statement
+from tasks_lib.store.tables import MAX_ID, DatasetItemRow, TaskGroupRow, TaskRow
+
+DATASET: Final = "dataset"
+"""The kind of groups whose tasks come from a dataset."""
 
 
 class NewTasks(NamedTuple):
@@ -50,6 +56,27 @@ def insert_tasks(
     return insert_rows(session, "tasks", constants, columns, batches)
 
 
+class StoredTask(NamedTuple):
+    """A task with what its group says of its origin; ``version`` is that of its dataset's row."""
+
+    id: int
+    pipeline_id: int
+    group_id: int
+    row: int
+    status: str
+    predefined: str
+    filled_in: str | None
+    origin_id: int | None
+    claimed_by: str | None
+    claimed_at: datetime | None
+    claim_expires_at: datetime | None
+    finished_at: datetime | None
+    kind: str
+    source: str
+    created_at: datetime
+    version: int | None
+
+
 def list_tasks(
     session: Session,
     pipeline_id: int,
@@ -57,24 +84,69 @@ def list_tasks(
     group_id: int | None = None,
     status: TaskStatus | None = None,
     limit: int,
-) -> list[Row[tuple[TaskRow, TaskGroupRow]]]:
-    """Return the pipeline's oldest tasks with their groups, at most ``limit``."""
-    statement = _tasks().where(TaskRow.pipeline_id == pipeline_id)
+) -> list[StoredTask]:
+    """Return the pipeline's oldest tasks, at most ``limit``."""
+    statement = _TASKS.where(TaskRow.pipeline_id == pipeline_id)
     if group_id is not None:
         statement = statement.where(TaskRow.group_id == _bounded(group_id))
     if status is not None:
         statement = statement.where(TaskRow.status == status.value)
-    return list(session.execute(statement.order_by(TaskRow.id).limit(_bounded(limit))))
+    found = session.execute(statement.order_by(TaskRow.id).limit(_bounded(limit)))
+    return [StoredTask(*row) for row in found]
 
 
-def find_task(session: Session, task_id: int) -> Row[tuple[TaskRow, TaskGroupRow]] | None:
-    """Return the task with its group, or None."""
-    return session.execute(_tasks().where(TaskRow.id == _bounded(task_id))).one_or_none()
+def find_task(session: Session, task_id: int) -> StoredTask | None:
+    """Return the task, or None."""
+    row = session.execute(_TASKS.where(TaskRow.id == _bounded(task_id))).one_or_none()
+    return StoredTask(*row) if row is not None else None
+
+
+def claim_oldest(session: Session, pipeline_id: int, note: Note) -> StoredTask | None:
+    """Give the pipeline's oldest available task to ``note.by``; return it, or None.
+
+    On PostgreSQL that is a single statement, which can be a transaction of its own.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        parameters = {**note._asdict(), "pipeline_id": pipeline_id, "limit": 1}
+        row = postgres_connection(session).execute(_CLAIM, parameters).fetchone()
+        return _in_utc(StoredTask(*row)) if row is not None else None
+    moved = move_tasks(session, pipeline_id, Move.CLAIM, Picks(limit=1), note)
+    return find_task(session, moved[0].task_id) if moved else None
 
 
 def _bounded(number: int) -> int:
     return max(-MAX_ID, min(number, MAX_ID))
 
 
-def _tasks() -> Select[tuple[TaskRow, TaskGroupRow]]:
-    return select(TaskRow, TaskGroupRow).join(TaskGroupRow, TaskGroupRow.id == TaskRow.group_id)
+_TASKS: Final = (
+    select(
+        *(getattr(TaskRow, name) for name in StoredTask._fields[:12]),
+        TaskGroupRow.kind,
+        TaskGroupRow.source,
+        TaskGroupRow.created_at,
+        DatasetItemRow.version,
+    )
+    .join(TaskGroupRow, TaskGroupRow.id == TaskRow.group_id)
+    .outerjoin(
+        DatasetItemRow,
+        and_(TaskGroupRow.kind == DATASET, DatasetItemRow.id == TaskRow.origin_id),
+    )
+)
+_WHOLE: Final = f"""
+    SELECT m.id, m.pipeline_id, m.group_id, m.row, m.status, CAST(m.predefined AS text),
+        CAST(m.filled_in AS text), m.origin_id, m.claimed_by, m.claimed_at, m.claim_expires_at,
+        m.finished_at, g.kind, g.source, g.created_at, d.version
+    FROM moved m JOIN task_groups g ON g.id = m.group_id
+    LEFT JOIN dataset_rows d ON g.kind = '{DATASET}' AND d.id = m.origin_id
+    """  # noqa: S608
+_CLAIM: Final = postgres_statement(Move.CLAIM, returned="tasks.*", answer=_WHOLE)
+
+
+def _in_utc(task: StoredTask) -> StoredTask:
+    """Return the task with its moments in UTC, whatever the server's time zone is."""
+    moments = {
+        name: moment.astimezone(UTC)
+        for name in ("claimed_at", "claim_expires_at", "finished_at", "created_at")
+        if (moment := getattr(task, name)) is not None
+    }
+    return task._replace(**moments)

@@ -18,6 +18,7 @@ from tasks_lib.errors import (
     UsageError,
 )
 from tasks_lib.operations.workspace import Workspace
+from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.engine import LATEST_REVISION, Store
 from tasks_lib.store.migrations.upgrade import scripts, upgrade
 from tasks_lib.store.tables import Table, TaskGroupRow
@@ -227,3 +228,45 @@ def _set_revision(database_url: str, revision: str) -> None:
     with store.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :n"), {"n": revision})
     store.close()
+
+
+def test_a_connection_that_was_cut_is_told_and_the_next_statement_has_another(
+    postgresql_url: str,
+) -> None:
+    store = Store.open(postgresql_url)
+    with store.statement() as session:
+        number = postgres_connection(session).info.backend_pid
+    cut(postgresql_url, number)
+    with (
+        pytest.raises(
+            StoreUnavailableError, match=r"^the store postgresql\+psycopg://.* cannot be"
+        ),
+        store.statement() as session,
+    ):
+        postgres_connection(session).execute("SELECT 1")
+    with store.statement() as session:
+        assert postgres_connection(session).execute("SELECT 1").fetchone() == (1,)
+    store.close()
+
+
+def test_a_connection_that_was_cut_while_it_was_idle_is_replaced_unnoticed(
+    postgresql_url: str,
+) -> None:
+    store = Store.open(postgresql_url)
+    with store.statement() as session:
+        connection = postgres_connection(session)
+        noted = session.connection().connection.record_info
+    cut(postgresql_url, connection.info.backend_pid)
+    assert noted is not None
+    noted["idle_since"] -= 60  # as if a minute had gone by
+    with store.read() as session:
+        assert session.scalar(text("SELECT 1")) == 1
+    store.close()
+
+
+def cut(url: str, number: int) -> None:
+    """End a connection as a server that is restarted does."""
+    engine = Store.open_any(url).engine
+    with engine.begin() as connection:
+        connection.execute(text(f"SELECT pg_terminate_backend({number}, 5000)"))
+    engine.dispose()

@@ -1,0 +1,204 @@
+"""How fast contributors claim: our operation against a bare loop around the same statement.
+
+Eight clients claim from one pipeline for some seconds, each a process with a connection of its own.
+The baseline sends the statement of ``store/moves.py`` over psycopg and reads what it returns; ours
+takes a connection from the pool, claims, and reads the whole task. Then ours claims at half the
+baseline's rate, and each claim is timed. They take turns on fresh databases; rates are medians.
+SQLite has no baseline of its own: what it does is stated.
+"""
+
+import argparse
+import multiprocessing
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+import psycopg
+from sqlalchemy import make_url, text
+
+from benchmarks.databases import Databases, make_store, open_databases
+from tasks_lib.operations import queries
+from tasks_lib.operations.lifecycle import claim_task
+from tasks_lib.policy.lifecycle import Move
+from tasks_lib.store.engine import Store
+from tasks_lib.store.moves import postgres_statement
+
+_CLIENTS: Final = 8
+_TASKS: Final = 60_000
+_CUTS: Final = {"median": 49, "p95": 94, "p99": 98}
+_CONTEXT: Final = multiprocessing.get_context("spawn")
+
+Claim = Callable[[], bool]
+"""Claims a task; returns whether there was one."""
+
+
+class Load(NamedTuple):
+    """Who claims, on which database, for how long, and at most how often a second each."""
+
+    claimer: str
+    url: str
+    seconds: float
+    rate: float | None = None
+
+
+class Outcome(NamedTuple):
+    """How many claims a client made, in how many seconds, and how long each of them took."""
+
+    claims: int
+    seconds: float
+    latencies: list[float]
+
+
+def main() -> None:
+    """Measure and print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=8, help="of each run")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--database", choices=["postgresql", "sqlite"], action="append")
+    options = parser.parse_args()
+    print(f"Python {platform.python_version()}, psycopg {version('psycopg')}, {_CLIENTS} clients\n")
+    with TemporaryDirectory(prefix="claims-") as folder:
+        for kind in options.database or ["postgresql", "sqlite"]:
+            with open_databases(kind, Path(folder)) as databases:
+                _measure(databases, options.seconds, options.repeats)
+
+
+def _measure(databases: Databases, seconds: float, repeats: int) -> None:
+    claimers = ["bare", "ours"] if databases.title.startswith("PostgreSQL") else ["ours"]
+    rates: dict[str, list[float]] = {claimer: [] for claimer in claimers}
+    for _ in range(repeats):
+        for claimer in claimers:
+            rates[claimer].append(_rate(_run(databases, claimer, seconds)))
+            print(f"{claimer}: {rates[claimer][-1]:,.0f} claims a second", file=sys.stderr)
+    print(f"## {databases.title}\n\n| claims | a second | of the baseline |\n| --- | ---: | ---: |")
+    base = median(rates[claimers[0]])
+    for claimer in claimers:
+        share = f"{median(rates[claimer]) / base:.0%}" if "bare" in claimers else ""
+        print(f"| {claimer} | {median(rates[claimer]):,.0f} | {share} |")
+    paced = [
+        latency
+        for outcome in _run(databases, "ours", seconds, rate=base / 2 / _CLIENTS)
+        for latency in outcome.latencies
+    ]
+    cuts = quantiles(paced, n=100)
+    print(
+        f"\nAt {base / 2:,.0f} claims a second ({len(paced):,} timed): "
+        + ", ".join(f"{name} {cuts[at] * 1e3:.1f} ms" for name, at in _CUTS.items())
+        + "\n"
+    )
+
+
+def _rate(outcomes: list[Outcome]) -> float:
+    return sum(outcome.claims for outcome in outcomes) / max(
+        outcome.seconds for outcome in outcomes
+    )
+
+
+def _run(
+    databases: Databases, claimer: str, seconds: float, rate: float | None = None
+) -> list[Outcome]:
+    with databases.fresh() as url:
+        make_store(url, with_group=True)
+        _make_tasks(url)
+        start = _CONTEXT.Barrier(_CLIENTS)
+        load = Load(claimer, url, seconds, rate)
+        with _CONTEXT.Pool(_CLIENTS, initializer=_remember, initargs=(start,)) as pool:
+            outcomes = pool.map(partial(_client, load), range(_CLIENTS), chunksize=1)
+        _check(url, sum(outcome.claims for outcome in outcomes))
+    return outcomes
+
+
+def _make_tasks(url: str) -> None:
+    store = Store.open(url)
+    with store.write() as session:
+        session.execute(
+            text(
+                "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
+                " WHERE n < :count) INSERT INTO tasks (pipeline_id, group_id, row, status,"
+                " predefined) SELECT 1, 1, n, 'pending', '{\"id\":\"1\"}' FROM numbers"
+            ),
+            {"count": _TASKS},
+        )
+        columns = "in_progress, paused, finished, escalated, quarantined, failed, claims"
+        session.execute(
+            text(
+                f"INSERT INTO task_counts (pipeline_id, slot, pending, {columns})"
+                " VALUES (1, 0, :count, 0, 0, 0, 0, 0, 0, 0)"
+            ),
+            {"count": _TASKS},
+        )
+    store.close()
+
+
+def _check(url: str, claims: int) -> None:
+    """Make sure that each claim that was counted took a task of its own."""
+    store = Store.open(url)
+    with store.read() as session:
+        taken = session.scalar(text("SELECT count(*) FROM tasks WHERE status = 'in_progress'"))
+    store.close()
+    if taken != claims or claims >= _TASKS:
+        raise RuntimeError(f"{claims:,} claims took {taken:,} of {_TASKS:,} tasks")
+
+
+def _remember(barrier: Barrier) -> None:
+    global _start  # noqa: PLW0603 - a barrier is handed to a pool's processes only like this
+    _start = barrier
+
+
+def _client(load: Load, number: int) -> Outcome:
+    opened = {"bare": _bare, "ours": _ours}[load.claimer]
+    with opened(load.url, f"client-{number}") as claim:
+        claim()  # the first one prepares what later ones find prepared
+        _start.wait()
+        began = time.monotonic()
+        latencies = list(_claims(claim, began, load))
+        return Outcome(len(latencies) + 1, time.monotonic() - began, latencies)
+
+
+def _claims(claim: Claim, began: float, load: Load) -> Iterator[float]:
+    """Claim until the time is over; with a rate, each at its own moment, and late ones at once."""
+    number = 0
+    while (now := time.monotonic()) < began + load.seconds:
+        due = began + number / load.rate if load.rate is not None else now
+        if due > now:
+            time.sleep(due - now)
+        if not claim():
+            return
+        yield time.monotonic() - max(due, now)
+        number += 1
+
+
+@contextmanager
+def _bare(url: str, contributor: str) -> Iterator[Claim]:
+    statement = postgres_statement(Move.CLAIM)
+    parameters = {"pipeline_id": 1, "limit": 1, "by": contributor, "reason": None}
+    address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address, autocommit=True) as connection:
+
+        def claim() -> bool:
+            given = {**parameters, "at": datetime.now(UTC)}
+            return connection.execute(statement, given).fetchone() is not None
+
+        yield claim
+
+
+@contextmanager
+def _ours(url: str, contributor: str) -> Iterator[Claim]:
+    store = Store.open(url)
+    pipeline = queries.find_pipeline(store, "1")
+    yield lambda: claim_task(store, pipeline, contributor, at=datetime.now(UTC)) is not None
+    store.close()
+
+
+if __name__ == "__main__":
+    main()
