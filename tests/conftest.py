@@ -6,6 +6,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 import hypothesis
@@ -20,6 +21,9 @@ from tasks_lib.operations.apply_catalogue import apply_catalogue
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.files import Storage
 from tasks_lib.store.engine import Store
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
 
 hypothesis.settings.register_profile(
     "ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -114,6 +118,15 @@ def s3_bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     bucket = f"bucket-{uuid.uuid4().hex}"
     boto3.client("s3", endpoint_url=s3_server).create_bucket(Bucket=bucket)
     return bucket
+
+
+@pytest.fixture
+def browser() -> Iterator["BrowserContext"]:
+    """A headless Chromium with a new profile: ``browser.new_page().goto(url)``."""
+    from browsers import browser_window
+
+    with browser_window() as window:
+        yield window
 
 
 @pytest.fixture
