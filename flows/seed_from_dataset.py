@@ -7,27 +7,23 @@ from prefect.client.schemas.objects import State
 
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.operations.mapped_seeding import MappedRequest
+from tasks_lib.steps.mapped_seeding import find_dataset, seed_mapped
 from tasks_lib.steps.outcomes import ends_in_a_sentence
 from tasks_lib.steps.parameters import (
+    AcceptDrift,
     BadRows,
     DatasetName,
     DryRun,
     FieldSources,
+    NewMappingName,
     PipelineName,
     Reseed,
     Review,
     ReviewMinutes,
+    SavedMappingName,
     SkippedFields,
 )
-from tasks_lib.steps.seeding import (
-    find_dataset,
-    load_mapped,
-    plan_mapping,
-    publish,
-    review_mapping,
-    run_name,
-    seeding_run,
-)
+from tasks_lib.steps.seeding import run_name
 
 
 def _run_name() -> str:
@@ -47,17 +43,25 @@ def seed_from_dataset(
     on_error: BadRows = OnError.REJECT_FILE,
     dry_run: DryRun = False,
     reseed: Reseed = False,
+    mapping_name: SavedMappingName = "",
+    save_mapping: NewMappingName = "",
+    accept_drift: AcceptDrift = False,
 ) -> State[Any]:
     """Create one task for each row of the dataset that is not a task yet.
 
     Columns fill the fields of the same name, unless the mapping says otherwise. Run again, it makes
     what is new; the report says how many were there already.
     """
-    request = MappedRequest(pipeline, dataset, mapping, tuple(skip), on_error, dry_run, reseed)
-    with seeding_run(pipeline) as run:
-        source = find_dataset(run, dataset)
-        plan = plan_mapping(run, source, request)
-        if review:
-            request, plan = review_mapping(run, source, request, plan, minutes=review_minutes)
-        seeded = load_mapped(run, source, request, plan)
-        return publish(run, seeded)
+    request = MappedRequest(
+        pipeline,
+        dataset,
+        mapping,
+        tuple(skip),
+        on_error,
+        dry_run,
+        reseed,
+        mapping_name,
+        save_mapping,
+        accept_drift,
+    )
+    return seed_mapped(request, find_dataset, review_minutes=review_minutes if review else None)

@@ -7,28 +7,23 @@ from prefect.client.schemas.objects import State
 
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.operations.mapped_seeding import MappedRequest
+from tasks_lib.steps.mapped_seeding import find_source_pipeline, seed_mapped
 from tasks_lib.steps.outcomes import ends_in_a_sentence
 from tasks_lib.steps.parameters import (
+    AcceptDrift,
     BadRows,
     DryRun,
     FieldSources,
+    NewMappingName,
     PipelineName,
     Reseed,
     Review,
     ReviewMinutes,
+    SavedMappingName,
     SkippedFields,
     SourcePipelineName,
 )
-from tasks_lib.steps.seeding import (
-    find_source_pipeline,
-    load_mapped,
-    pipeline_path,
-    plan_mapping,
-    publish,
-    review_mapping,
-    run_name,
-    seeding_run,
-)
+from tasks_lib.steps.seeding import pipeline_path, run_name
 
 
 def _run_name() -> str:
@@ -49,6 +44,9 @@ def seed_from_pipeline(
     on_error: BadRows = OnError.REJECT_FILE,
     dry_run: DryRun = False,
     reseed: Reseed = False,
+    mapping_name: SavedMappingName = "",
+    save_mapping: NewMappingName = "",
+    accept_drift: AcceptDrift = False,
 ) -> State[Any]:
     """Create one task for each finished task of the source pipeline that is not a task yet.
 
@@ -56,12 +54,17 @@ def seed_from_pipeline(
     what is new; the report says how many were there already.
     """
     request = MappedRequest(
-        pipeline, source_pipeline, mapping, tuple(skip), on_error, dry_run, reseed
+        pipeline,
+        source_pipeline,
+        mapping,
+        tuple(skip),
+        on_error,
+        dry_run,
+        reseed,
+        mapping_name,
+        save_mapping,
+        accept_drift,
     )
-    with seeding_run(pipeline) as run:
-        source = find_source_pipeline(run, source_pipeline)
-        plan = plan_mapping(run, source, request)
-        if review:
-            request, plan = review_mapping(run, source, request, plan, minutes=review_minutes)
-        seeded = load_mapped(run, source, request, plan)
-        return publish(run, seeded)
+    return seed_mapped(
+        request, find_source_pipeline, review_minutes=review_minutes if review else None
+    )

@@ -19,6 +19,7 @@ from tasks_lib.errors import SeedingError
 from tasks_lib.intake.progress import OnProgress, Progress
 from tasks_lib.operations.data_vault import VaultEntry
 from tasks_lib.operations.queries import Group, Task
+from tasks_lib.store.saved_mappings import SavedMapping
 
 _ERRORS_SHOWN: Final = 10
 out: Final = Console(highlight=False, soft_wrap=True)
@@ -94,6 +95,9 @@ def print_datasets(found: Sequence[VaultEntry]) -> None:
 def print_dataset(entry: VaultEntry) -> None:
     """Print a dataset's columns, the imports that it comes from, and its first rows."""
     out.print(f"{entry.name}: {counted(entry.row_count, 'row')}, from {entry.source}", markup=False)
+    if entry.query is not None:
+        key = ", ".join(entry.query.key_columns) or "all columns"
+        out.print(Text(f"  {entry.query.connection}, by {key}: {entry.query.query}"))
     for column in entry.columns:
         out.print(f"  {column.name} ({column.type.value})", markup=False)
     for version in entry.versions:
@@ -102,6 +106,29 @@ def print_dataset(entry: VaultEntry) -> None:
         out.print(f"version {version.version}: {told}, {at}", markup=False)
     for row in entry.rows:
         out.print(Text(row))
+
+
+def print_mappings(found: Sequence[SavedMapping]) -> None:
+    """Print saved mappings as a table."""
+    table = Table("mapping", "version", "saved", "source", "fills", box=None)
+    for saved in found:
+        table.add_row(
+            Text(saved.name),
+            str(saved.version),
+            f"{saved.created_at:%Y-%m-%d %H:%M:%S} UTC",
+            Text(saved.content.source),
+            Text(", ".join(saved.content.mapping)),
+        )
+    out.print(table if found else "This pipeline has no saved mappings.")
+
+
+def print_mapping(saved: SavedMapping) -> None:
+    """Print a saved mapping: a line for each field, as --map and --skip would say it."""
+    out.print(f"{saved.title}, saved for {saved.content.source}", markup=False)
+    for target, source in saved.content.mapping.items():
+        out.print(Text(f"  {target}={source}"))
+    for target in saved.content.skip:
+        out.print(Text(f"  {target} (skipped)"))
 
 
 def print_warnings(warnings: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ SeedingError
     │   └── StoreTooNewError
     ├── StorageUnavailableError
     │   └── StorageRefusedError
+    ├── SourceDatabaseUnavailableError
     └── PrefectUnavailableError
 """
 
@@ -99,6 +100,12 @@ class StorageUnavailableError(UnavailableError):
 
 class StorageRefusedError(StorageUnavailableError):
     """The storage answered, and said no: to ask again is of no use."""
+
+
+class SourceDatabaseUnavailableError(UnavailableError):
+    """The database that a dataset is read from does not answer."""
+
+    code = "source_database_unavailable"
 
 
 class PrefectUnavailableError(UnavailableError):

@@ -2,18 +2,21 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from cyclopts import App, CycloptsError
 
 from tasks_lib import console
 from tasks_lib.cli.catalogue import apply_file, template
 from tasks_lib.cli.datasets import dataset
+from tasks_lib.cli.mappings import mapping
 from tasks_lib.cli.seed import seed
 from tasks_lib.cli.tasks import groups, tasks
 from tasks_lib.cli.upkeep import catch_up, db
 from tasks_lib.domain.report import SourceRejectedError
 from tasks_lib.errors import SeedingError, UsageError
 from tasks_lib.operations.import_dataset import ImportRejectedError
+from tasks_lib.operations.query_datasets import RefreshRejectedError
 
 app = App(
     name="seeding",
@@ -28,7 +31,12 @@ app.command(groups)
 app.command(tasks)
 app.command(catch_up, name="reconcile")
 app.command(dataset)
+app.command(mapping)
 app.command(db)
+
+
+_REPORTED: Final = (SourceRejectedError, ImportRejectedError, RefreshRejectedError)
+"""Errors whose report has been printed by the time that they come here."""
 
 
 def main() -> None:
@@ -48,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
         usage = UsageError(" ".join(str(error).split()))
         console.print_error(usage, as_json=as_json)
         return usage.exit_status
-    except (SourceRejectedError, ImportRejectedError) as error:  # the report has been printed
+    except _REPORTED as error:
         return error.exit_status
     except SeedingError as error:
         console.print_error(error, as_json=as_json)

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from cyclopts import App, Parameter
 
 from tasks_lib import console
 from tasks_lib.cli.arguments import Flag, Json
+from tasks_lib.cli.seeding import read_secret
 from tasks_lib.errors import UsageError
 from tasks_lib.intake.dataset_intake import DatasetFormat
 from tasks_lib.operations import data_vault
@@ -18,6 +20,12 @@ from tasks_lib.operations.import_dataset import (
     ImportRejectedError,
     ImportRequest,
     import_dataset,
+)
+from tasks_lib.operations.query_datasets import (
+    QueryRequest,
+    RefreshRejectedError,
+    add_query,
+    refresh_dataset,
 )
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
@@ -74,16 +82,66 @@ def import_file(
         encoding,
         delimiter,
     )
-    with open_workspace(read_settings()) as workspace, console.progress_bar(file) as on_progress:
-        try:
-            report = import_dataset(workspace, request, on_progress)
-        except ImportRejectedError as error:
-            console.print_error(error, as_json=False)
-            if json:
-                console.print_json(error.report.model_dump(mode="json"))
-            else:
-                console.print_problems(error.report.errors)
-            raise
+    with (
+        open_workspace(read_settings()) as workspace,
+        _told_of(ImportRejectedError, as_json=json),
+        console.progress_bar(file) as on_progress,
+    ):
+        report = import_dataset(workspace, request, on_progress)
+    if json:
+        console.print_json(report.model_dump(mode="json"))
+    else:
+        console.out.print(report.sentence, markup=False)
+
+
+@dataset.command(name="add-sql")
+def add_sql(
+    organization: str,
+    name: str,
+    connection: str,
+    query: str,
+    /,
+    *,
+    key: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    json: Json = False,
+) -> None:
+    """Make a query of another SQL database a dataset; seeding from it takes in what is new.
+
+    Parameters
+    ----------
+    organization
+        The organization's name.
+    name
+        The dataset's name.
+    connection
+        sqlite:///path, postgresql://user@host/database, or secret:BLOCK, a Secret block of Prefect.
+    query
+        One SELECT or WITH, or a table's name.
+    key
+        A column that tells rows apart; repeat. By default all columns do.
+    """
+    request = QueryRequest(organization, name, connection, query, tuple(key))
+    with (
+        open_workspace(read_settings(), read_secret) as workspace,
+        _told_of(RefreshRejectedError, as_json=json),
+    ):
+        columns = add_query(workspace, request)
+    if json:
+        typed = [{"name": column.name, "type": column.type.value} for column in columns]
+        console.print_json({"dataset": name, "columns": typed})
+    else:
+        names = ", ".join(f"{column.name} ({column.type.value})" for column in columns)
+        console.out.print(f"{name} is a query now: {names}", markup=False)
+
+
+@dataset.command
+def refresh(organization: str, name: str, /, *, json: Json = False) -> None:
+    """Take in the new rows of a dataset that is a query."""
+    with (
+        open_workspace(read_settings(), read_secret) as workspace,
+        _told_of(RefreshRejectedError, as_json=json),
+    ):
+        report = refresh_dataset(workspace, organization, name)
     if json:
         console.print_json(report.model_dump(mode="json"))
     else:
@@ -150,6 +208,22 @@ def export(
                 file.writelines(lines)
         except OSError as error:
             raise UsageError(f"{output} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _told_of(
+    rejection: type[ImportRejectedError | RefreshRejectedError], *, as_json: bool
+) -> Iterator[None]:
+    """Print the report of a rejection before it goes on to the exit status."""
+    try:
+        yield
+    except rejection as error:
+        console.print_error(error, as_json=False)
+        if as_json:
+            console.print_json(error.report.model_dump(mode="json"))
+        else:
+            console.print_problems(error.report.errors)
+        raise
 
 
 def _print_lines(lines: Iterable[str]) -> None:

@@ -3,21 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, NamedTuple
 
 from cyclopts import App, Parameter
 from fsspec.utils import get_protocol
 
 from tasks_lib.cli.arguments import Flag, Json, PipelineArgument
-from tasks_lib.cli.seeding import Act, finish, seed_by
+from tasks_lib.cli.seeding import Act, finish, read_secret, seed_by
 from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.domain.mapping import Plan
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import UsageError
 from tasks_lib.intake.progress import OnProgress
 from tasks_lib.operations import queries, seed_from_dataset, seed_from_pipeline
 from tasks_lib.operations.file_sources import CsvRequest
 from tasks_lib.operations.loading import Seeded
-from tasks_lib.operations.mapped_seeding import MappedRequest, MappedSource, plan_seeding
+from tasks_lib.operations.mapped_seeding import MappedRequest, MappedSource
 from tasks_lib.operations.seed_from_csv import seed_from_csv
 from tasks_lib.operations.seed_from_zip import ZipRequest, seed_from_zip
 from tasks_lib.operations.workspace import Workspace, open_workspace
@@ -125,6 +126,9 @@ def seed_dataset(
     on_error: OnError = OnError.REJECT_FILE,
     dry_run: Annotated[bool, Flag] = False,
     reseed: Annotated[bool, Flag] = False,
+    mapping: str = "",
+    save_mapping: str = "",
+    accept_drift: Annotated[bool, Flag] = False,
     deployed: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> None:
@@ -140,14 +144,29 @@ def seed_dataset(
         Show which column fills which field, check everything and create nothing.
     reseed
         Seed again what was seeded before.
+    mapping
+        A saved mapping of the pipeline, NAME or NAME@VERSION; --map and --skip count more.
+    save_mapping
+        Save the mapping under this name, as its next version.
+    accept_drift
+        Go on with a saved mapping although the source has other columns now.
     deployed
         Start the deployment seed-from-dataset and wait for it, instead of running here.
     """
     request = MappedRequest(
-        pipeline, dataset, _mapping(map_), tuple(skip), on_error, dry_run, reseed
+        pipeline,
+        dataset,
+        _mapping(map_),
+        tuple(skip),
+        on_error,
+        dry_run,
+        reseed,
+        mapping,
+        save_mapping,
+        accept_drift,
     )
     act = _mapped_act("dataset", "dataset", request, seed_from_dataset.seed_from_dataset)
-    _seed_mapped(act, request, seed_from_dataset.find_source, deployed=deployed, as_json=json)
+    _seed_mapped(act, request, _OF_DATASETS, deployed=deployed, as_json=json)
 
 
 @seed.command(name="pipeline")
@@ -161,6 +180,9 @@ def seed_pipeline(
     on_error: OnError = OnError.REJECT_FILE,
     dry_run: Annotated[bool, Flag] = False,
     reseed: Annotated[bool, Flag] = False,
+    mapping: str = "",
+    save_mapping: str = "",
+    accept_drift: Annotated[bool, Flag] = False,
     deployed: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> None:
@@ -176,14 +198,29 @@ def seed_pipeline(
         Show which column fills which field, check everything and create nothing.
     reseed
         Seed again what was seeded before.
+    mapping
+        A saved mapping of the pipeline, NAME or NAME@VERSION; --map and --skip count more.
+    save_mapping
+        Save the mapping under this name, as its next version.
+    accept_drift
+        Go on with a saved mapping although the source has other columns now.
     deployed
         Start the deployment seed-from-pipeline and wait for it, instead of running here.
     """
     request = MappedRequest(
-        pipeline, source_pipeline, _mapping(map_), tuple(skip), on_error, dry_run, reseed
+        pipeline,
+        source_pipeline,
+        _mapping(map_),
+        tuple(skip),
+        on_error,
+        dry_run,
+        reseed,
+        mapping,
+        save_mapping,
+        accept_drift,
     )
     act = _mapped_act("pipeline", "source_pipeline", request, seed_from_pipeline.seed_from_pipeline)
-    _seed_mapped(act, request, seed_from_pipeline.find_source, deployed=deployed, as_json=json)
+    _seed_mapped(act, request, _OF_PIPELINES, deployed=deployed, as_json=json)
 
 
 def _seed_file(
@@ -203,7 +240,9 @@ def _seed_file(
     parameters = asdict(request) | {"source": source, "on_error": request.on_error.value}
     with open_workspace(read_settings()) as workspace:
         pipeline = queries.find_pipeline(workspace.store, request.pipeline)
-        report = seed_by(workspace, Act(name, parameters, run, request.source), deployed=deployed)
+        report, _ = seed_by(
+            workspace, Act(name, parameters, run, request.source), deployed=deployed
+        )
     finish(report, pipeline, as_json=as_json)
 
 
@@ -231,18 +270,30 @@ def _mapped_act(
     return Act(f"seed-from-{kind}", parameters, run, request.source)
 
 
+class _Mapped(NamedTuple):
+    """What a seeding whose rows have ids does beside making tasks."""
+
+    find_source: Callable[[Workspace, Pipeline, str], MappedSource]
+    plan_only: Callable[[Workspace, Pipeline, MappedRequest], Plan | None]
+
+
 def _seed_mapped(
     act: Act,
     request: MappedRequest,
-    find_source: Callable[[Workspace, Pipeline, str], MappedSource],
+    operations: _Mapped,
     *,
     deployed: bool,
     as_json: bool,
 ) -> None:
-    with open_workspace(read_settings()) as workspace:
+    with open_workspace(read_settings(), read_secret) as workspace:
         pipeline = queries.find_pipeline(workspace.store, request.pipeline)
-        source = find_source(workspace, pipeline, request.source)
-        report = seed_by(workspace, act, deployed=deployed)
+        operations.find_source(workspace, pipeline, request.source)
+        report, plan = seed_by(workspace, act, deployed=deployed)
         shows_plan = request.dry_run or report.is_rejection
-        plan = plan_seeding(workspace, pipeline, source, request) if shows_plan else None
-    finish(report, pipeline, as_json=as_json, plan=plan)
+        if shows_plan and plan is None:
+            plan = operations.plan_only(workspace, pipeline, request)
+    finish(report, pipeline, as_json=as_json, plan=plan if shows_plan else None)
+
+
+_OF_DATASETS: Final = _Mapped(seed_from_dataset.find_source, seed_from_dataset.plan_only)
+_OF_PIPELINES: Final = _Mapped(seed_from_pipeline.find_source, seed_from_pipeline.plan_only)

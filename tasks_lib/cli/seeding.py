@@ -25,16 +25,26 @@ class Act(NamedTuple):
     source: str
 
 
-def seed_by(workspace: Workspace, act: Act, *, deployed: bool) -> Report:
-    """Seed by the deployment, by its flow in this process, or without Prefect."""
+def read_secret(name: str) -> str:
+    """Return what a Secret block of the Prefect server holds."""
+    from tasks_lib.steps import secret_blocks  # noqa: PLC0415 - loading Prefect takes a second
+
+    return secret_blocks.read_secret(name)
+
+
+def seed_by(workspace: Workspace, act: Act, *, deployed: bool) -> tuple[Report, Plan | None]:
+    """Seed by the deployment, by its flow in this process, or without Prefect.
+
+    Return the report, and the plan where the seeding was not a flow's.
+    """
     if deployed:
-        return _run_deployed(act.name, act.parameters, workspace.store)
+        return _run_deployed(act.name, act.parameters, workspace.store), None
     if is_configured():
-        return _run_flow(act.name, act.parameters)
+        return _run_flow(act.name, act.parameters), None
     with console.progress_bar(act.source) as on_progress:
         seeded = act.operation(workspace, str(uuid4()), on_progress)
     console.print_warnings(seeded.warnings)
-    return seeded.report
+    return seeded.report, seeded.plan
 
 
 def finish(report: Report, pipeline: Pipeline, *, as_json: bool, plan: Plan | None = None) -> None:

@@ -49,6 +49,8 @@ FILE_CODES: Final[dict[str, str]] = {
     "types_never_fit": "A mapped column is of a type that never fits the field's.",
     "nothing_mapped": "No column of the source fills any field.",
     "unmatched_field": "A required dataset field gets no column and was not skipped on purpose.",
+    "query_failed": "The database refused the query of a dataset, or broke it off.",
+    "mapping_drifted": "The source has other columns than those that the mapping was saved for.",
     "not_json": "The file is not JSON, or not an array of objects.",
     "not_parquet": "The file cannot be read as Parquet.",
 }
@@ -62,6 +64,7 @@ ROW_CODES: Final[dict[str, str]] = {
     "nul_byte": "The cell holds a NUL character.",
     "cell_too_large": "The cell is larger than SEEDING_MAX_CELL_BYTES.",
     "not_an_object": "The row is JSON but not an object, or has a member without a name.",
+    "empty_key": "A column of the key that tells a dataset's rows apart is null.",
     "unsupported_value": "The row holds a value that JSON has no form for.",
 }
 """Codes of rows that cannot be read as a row of the file."""

@@ -11,13 +11,14 @@ from tasks_lib.domain.json_rows import json_text, parse_task_row
 from tasks_lib.domain.mapping import columns_of
 from tasks_lib.errors import UsageError
 from tasks_lib.store import catalogue, datasets
+from tasks_lib.store.dataset_queries import Query, find_query
 from tasks_lib.store.datasets import Dataset, Version
 from tasks_lib.store.engine import Store
 from tasks_lib.store.task_rows import count_rows, task_rows
 
 
 class VaultEntry(NamedTuple):
-    """A dataset: from imports, or the tasks of a pipeline, which is named ``project/pipeline``."""
+    """A dataset: imported, a query, or the tasks of a pipeline as ``project/pipeline``."""
 
     name: str
     source: str
@@ -25,11 +26,13 @@ class VaultEntry(NamedTuple):
     row_count: int
     versions: tuple[Version, ...] = ()
     rows: tuple[str, ...] = ()
+    query: Query | None = None
 
     @property
     def document(self) -> dict[str, Any]:
         """The JSON form; rows go out to the letter."""
-        return {
+        told = {"query": self.query._asdict()} if self.query is not None else {}
+        return told | {
             "name": self.name,
             "source": self.source,
             "rows": self.row_count,
@@ -44,13 +47,7 @@ def list_datasets(store: Store, organization: str) -> list[VaultEntry]:
     with store.read() as session:
         organization_id = datasets.find_organization(session, organization)
         found = [
-            VaultEntry(
-                name=dataset.name,
-                source="import",
-                columns=dataset.columns,
-                row_count=dataset.row_count,
-                versions=tuple(datasets.list_versions(session, dataset)),
-            )
+            _of_dataset(session, dataset)
             for dataset in datasets.list_datasets(session, organization_id)
         ]
         paths = catalogue.pipeline_paths(session)
@@ -95,9 +92,19 @@ def _find(store: Store, organization: str, name: str) -> VaultEntry:
         if "/" in name:
             return _of_pipeline(session, f"{organization}/{name}")
         organization_id = datasets.find_organization(session, organization)
-        dataset = datasets.find_dataset(session, organization_id, name)
-        versions = tuple(datasets.list_versions(session, dataset))
-        return VaultEntry(name, "import", dataset.columns, dataset.row_count, versions)
+        return _of_dataset(session, datasets.find_dataset(session, organization_id, name))
+
+
+def _of_dataset(session: Session, dataset: Dataset) -> VaultEntry:
+    query = find_query(session, dataset.id)
+    return VaultEntry(
+        name=dataset.name,
+        source="import" if query is None else "query",
+        columns=dataset.columns,
+        row_count=dataset.row_count,
+        versions=tuple(datasets.list_versions(session, dataset)),
+        query=query,
+    )
 
 
 def _of_pipeline(session: Session, path: str) -> VaultEntry:

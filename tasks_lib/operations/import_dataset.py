@@ -26,7 +26,7 @@ from tasks_lib.intake.progress import OnProgress
 from tasks_lib.intake.sources import SourceFile, fetch
 from tasks_lib.operations.file_sources import delimiter_of
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import datasets
+from tasks_lib.store import dataset_queries, datasets
 from tasks_lib.store.datasets import Dataset
 
 _TABLES: Final = frozenset({DatasetFormat.CSV, DatasetFormat.PARQUET})
@@ -56,12 +56,7 @@ class ImportRequest:
     def __post_init__(self) -> None:
         if not is_storable(self.source):
             raise UsageError(f"{self.source!r} holds a NUL character or bytes that are not UTF-8")
-        try:
-            check_name(self.name, "dataset")
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        if "/" in self.name:
-            raise UsageError(f"dataset name {self.name!r} holds a slash, as paths of pipelines do")
+        check_dataset_name(self.name)
         object.__setattr__(self, "delimiter", delimiter_of(self.delimiter))
 
 
@@ -105,6 +100,16 @@ class ImportRejectedError(RejectedError):
         self.report = report
 
 
+def check_dataset_name(name: str) -> None:
+    """Raise UsageError unless a dataset may be called so."""
+    try:
+        check_name(name, "dataset")
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if "/" in name:
+        raise UsageError(f"dataset name {name!r} holds a slash, as paths of pipelines do")
+
+
 def import_dataset(
     workspace: Workspace, request: ImportRequest, on_progress: OnProgress = lambda _: None
 ) -> ImportReport:
@@ -137,6 +142,8 @@ def _import(
 ) -> ImportReport:
     organization_id = datasets.find_organization(session, request.organization)
     dataset, is_new = datasets.lock_dataset(session, organization_id, request.name)
+    if dataset_queries.find_query(session, dataset.id) is not None:
+        raise UsageError(f"dataset {request.name!r} is read from a database; give another name")
     held = datasets.find_import(session, dataset, source.sha256)
     replaces = request.mode is ImportMode.REPLACE
     if held is not None and (not replaces or held.row_count == dataset.row_count):
@@ -167,7 +174,7 @@ def _import(
     count = datasets.insert_dataset_rows(session, dataset.id, version, _accepted(intake, offset))
     if not replaces and not is_new and written in _TABLES:
         _check_columns(dataset, intake.columns)
-    columns = intake.columns if replaces else _joined(dataset.columns, intake.columns)
+    columns = intake.columns if replaces else joined_columns(dataset.columns, intake.columns)
     datasets.complete_version(
         session, dataset, version, columns=columns, row_count=count, replaces=replaces
     )
@@ -193,7 +200,7 @@ def _check_columns(dataset: Dataset, columns: Sequence[Column]) -> None:
         raise SourceProblemError(*map(_of_dataset, problems))
 
 
-def _joined(before: Sequence[Column], now: Sequence[Column]) -> tuple[Column, ...]:
+def joined_columns(before: Sequence[Column], now: Sequence[Column]) -> tuple[Column, ...]:
     """Return the columns of old and new rows together."""
     types: dict[str, set[FieldType]] = {}
     for column in (*before, *now):

@@ -19,15 +19,22 @@ from tasks_lib.domain.mapping import Plan, plan_mapping
 from tasks_lib.domain.mapping_plan import compile_plan, with_sample
 from tasks_lib.domain.names import is_storable
 from tasks_lib.domain.problems import Problem, SourceProblemError
+from tasks_lib.domain.saved_mapping import (
+    checked_mapping_name,
+    drift_problems,
+    split_mapping_name,
+)
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import UsageError
 from tasks_lib.intake.mapped_rows import MappedIntake, Parse, RowFeed, SourceRow
 from tasks_lib.intake.progress import OnProgress
 from tasks_lib.intake.row_intake import RowIntake
 from tasks_lib.operations.loading import Seeded, load_rows
+from tasks_lib.operations.saved_mappings import save_mapping
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.policy.intake_rules import why_closed
 from tasks_lib.store import task_groups
+from tasks_lib.store.saved_mappings import find_mapping
 from tasks_lib.store.streams import Stream, find_stream, lock_stream
 from tasks_lib.store.tables import TaskGroupRow
 from tasks_lib.store.task_groups import GroupClaim
@@ -40,7 +47,9 @@ class MappedRequest:
     """Which source to seed from, how its columns fill the fields, and how to take bad rows.
 
     ``mapping`` is field to ``column[:jsonpath]``; what it does not name is matched by name, except
-    for ``skip``. ``reseed`` lets in again what was seeded before.
+    for ``skip``. ``reseed`` lets in again what was seeded before. ``mapping_name`` is a saved
+    mapping, ``NAME[@VERSION]``, of which ``mapping`` and ``skip`` say what is to be otherwise; with
+    ``accept_drift`` the source may have changed since. ``save_mapping`` is a name to save it under.
     """
 
     pipeline: str
@@ -50,11 +59,18 @@ class MappedRequest:
     on_error: OnError = OnError.REJECT_FILE
     dry_run: bool = False
     reseed: bool = False
+    mapping_name: str = ""
+    save_mapping: str = ""
+    accept_drift: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.pipeline, self.source):
             if not is_storable(name):
                 raise UsageError(f"{name!r} holds a NUL character or bytes that are not UTF-8")
+        if self.mapping_name:
+            split_mapping_name(self.mapping_name)
+        if self.save_mapping:
+            checked_mapping_name(self.save_mapping)
 
     @property
     def is_strict(self) -> bool:
@@ -86,6 +102,11 @@ class MappedSource(Protocol):
         ...
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know of the source."""
+        ...
+
+    @property
     def parse(self) -> Parse:
         """The function that reads a row's text."""
         ...
@@ -105,8 +126,8 @@ def plan_seeding(
     workspace: Workspace, pipeline: Pipeline, source: MappedSource, request: MappedRequest
 ) -> Plan:
     """Decide which column fills which field, and try it on the first rows of the source."""
-    plan = plan_mapping(source.columns, pipeline.fields, request.mapping, request.skip)
     with workspace.store.read() as session:
+        plan = _plan(session, pipeline, source, request)
         batches = source.rows(session, limit=SAMPLE_ROWS)
         first = next(batches, [])  # the only one, unless the rows are large
         batches.close()
@@ -129,12 +150,14 @@ def seed_mapped(
     See ``load_rows``; what is wrong with the plan is in the report, and nothing is made then.
     """
     request = replace(request, source=source.name)  # a pipeline may be named by its number
+    if request.save_mapping and not request.dry_run and not plan.problems and plan.filled:
+        save_mapping(workspace, pipeline.id, request.save_mapping, plan, source.name)
     with ExitStack() as resources:
         rows = MappedRows(workspace, source, request, plan, resources)
         seeded = load_rows(
             workspace, pipeline, request, rows, run_id=run_id, on_progress=on_progress
         )
-        return seeded._replace(plan=plan)
+        return seeded._replace(plan=plan, warnings=source.warnings)
 
 
 @dataclass
@@ -209,6 +232,26 @@ class MappedRows:
         if self.request.reseed and latest is not None:
             generation += 1
         return lock_stream(session, pipeline.id, self.source.key, generation)
+
+
+def _plan(
+    session: Session, pipeline: Pipeline, source: MappedSource, request: MappedRequest
+) -> Plan:
+    """Plan by what was said by hand, and by the saved mapping where nothing was."""
+    if not request.mapping_name:
+        return plan_mapping(source.columns, pipeline.fields, request.mapping, request.skip)
+    name, version = split_mapping_name(request.mapping_name)
+    saved = find_mapping(session, pipeline.id, name, version)
+    held = saved.content
+    mapping = {target: said for target, said in held.mapping.items() if target not in request.skip}
+    skip = [target for target in held.skip if target not in request.mapping]
+    plan = plan_mapping(
+        source.columns, pipeline.fields, mapping | dict(request.mapping), [*skip, *request.skip]
+    )
+    if request.accept_drift:
+        return plan
+    drifted = drift_problems(saved.title, held.columns, source.columns)
+    return replace(plan, problems=(*drifted, *plan.problems))
 
 
 def _as_texts(row: Mapping[str, Any]) -> dict[str, str]:

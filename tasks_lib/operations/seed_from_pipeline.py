@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.conversions import Column
 from tasks_lib.domain.json_rows import parse_task_row
-from tasks_lib.domain.mapping import columns_of
+from tasks_lib.domain.mapping import Plan, columns_of
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import UsageError
 from tasks_lib.intake.mapped_rows import Parse, SourceRow
@@ -27,6 +27,7 @@ class PipelineSource:
 
     pipeline: Pipeline
     kind: ClassVar[str] = "pipeline"
+    warnings: ClassVar[tuple[str, ...]] = ()
 
     @property
     def key(self) -> str:
@@ -98,3 +99,9 @@ def seed_from_pipeline(
     return seed_mapped(
         workspace, pipeline, source, request, plan, run_id=run_id, on_progress=on_progress
     )
+
+
+def plan_only(workspace: Workspace, pipeline: Pipeline, request: MappedRequest) -> Plan:
+    """Return the plan alone."""
+    source = find_source(workspace, pipeline, request.source)
+    return plan_seeding(workspace, pipeline, source, request)

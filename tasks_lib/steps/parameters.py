@@ -96,6 +96,35 @@ SkippedFields = Annotated[
         }
     ),
 ]
+SavedMappingName = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "A saved mapping of the pipeline: NAME, or NAME@VERSION. What mapping "
+            "and skip say counts more.",
+            "examples": ["reviews", "reviews@2"],
+        }
+    ),
+]
+NewMappingName = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "Save the mapping of this run under this name, as its next version.",
+        }
+    ),
+]
+AcceptDrift = Annotated[
+    bool,
+    WithJsonSchema(
+        {
+            "type": "boolean",
+            "description": "Go on with a saved mapping although the source has other columns now.",
+        }
+    ),
+]
 Review = Annotated[
     bool,
     WithJsonSchema(

@@ -127,7 +127,7 @@ class Form:
                 skip.append(entry.field.name)
             else:
                 mapping[entry.field.name] = f"{column}:{path}" if path else column
-        return replace(request, mapping=mapping, skip=tuple(skip))
+        return replace(request, mapping=mapping, skip=tuple(skip), mapping_name="")
 
 
 class _MappingInput(RunInput):

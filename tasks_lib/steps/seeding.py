@@ -16,7 +16,6 @@ from prefect.events import emit_event
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.events import group_event
-from tasks_lib.domain.mapping import Plan
 from tasks_lib.domain.names import display_name
 from tasks_lib.domain.problems import SourceProblemError
 from tasks_lib.errors import SeedingError
@@ -24,27 +23,22 @@ from tasks_lib.intake.sources import SourceFile
 from tasks_lib.operations import (
     announcing,
     loading,
-    mapped_seeding,
     queries,
     seed_from_csv,
-    seed_from_dataset,
-    seed_from_pipeline,
     seed_from_zip,
 )
 from tasks_lib.operations.file_sources import CsvRequest
 from tasks_lib.operations.loading import Seeded
-from tasks_lib.operations.mapped_seeding import MappedRequest, MappedSource
 from tasks_lib.operations.seed_from_zip import Survey, ZipRequest
 from tasks_lib.operations.stored_files import StoredFiles
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
-from tasks_lib.steps.artifacts import ProgressArtifact, publish_artifacts, publish_plan
+from tasks_lib.steps.artifacts import ProgressArtifact, publish_artifacts
 from tasks_lib.steps.outcomes import TRIED_AGAIN, state_of
-from tasks_lib.steps.review import review
+from tasks_lib.steps.secret_blocks import read_secret
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-SECONDS_A_MINUTE = 60
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ class SeedingRun:
 def seeding_run(pipeline: str) -> Iterator[SeedingRun]:
     """Open the workspace that the environment names, and find the pipeline in it."""
     with (
-        open_workspace(read_settings()) as workspace,
+        open_workspace(read_settings(), read_secret) as workspace,
         TemporaryDirectory(prefix="seeding-") as folder,
         ExitStack() as resources,
     ):
@@ -149,51 +143,6 @@ def load_zip(
     return seed_from_zip.load_zip(
         run.workspace, run.pipeline, request, survey.value, files.value, run_id=run.id
     )
-
-
-def find_dataset(run: SeedingRun, name: str) -> MappedSource:
-    """Return the dataset of the pipeline's organization."""
-    return seed_from_dataset.find_source(run.workspace, run.pipeline, name)
-
-
-def find_source_pipeline(run: SeedingRun, reference: str) -> MappedSource:
-    """Return the pipeline whose finished tasks are seeded."""
-    return seed_from_pipeline.find_source(run.workspace, run.pipeline, reference)
-
-
-@task(task_run_name="plan mapping", **TRIED_AGAIN)
-def plan_mapping(run: SeedingRun, source: MappedSource, request: MappedRequest) -> Plan:
-    """Decide which column fills which field, and show it on the run's page."""
-    plan = mapped_seeding.plan_seeding(run.workspace, run.pipeline, source, request)
-    publish_plan(plan)
-    return plan
-
-
-def review_mapping(
-    run: SeedingRun, source: MappedSource, request: MappedRequest, plan: Plan, *, minutes: int
-) -> tuple[MappedRequest, Plan]:
-    """Let a person change the mapping, and show what it was changed to."""
-    agreed, plan = review(
-        plan,
-        request,
-        lambda changed: mapped_seeding.plan_seeding(run.workspace, run.pipeline, source, changed),
-        timeout_seconds=SECONDS_A_MINUTE * minutes,
-    )
-    publish_plan(plan)
-    return agreed, plan
-
-
-@task(task_run_name="load rows", **TRIED_AGAIN)
-def load_mapped(
-    run: SeedingRun, source: MappedSource, request: MappedRequest, plan: Plan
-) -> Seeded:
-    """Make a task of each row that is not one yet, in one transaction."""
-    progress = ProgressArtifact(request.source)
-    seeded = mapped_seeding.seed_mapped(
-        run.workspace, run.pipeline, source, request, plan, run_id=run.id, on_progress=progress
-    )
-    progress.finish()
-    return seeded
 
 
 def publish(run: SeedingRun, seeded: Seeded) -> State[Any]:

@@ -137,7 +137,7 @@ def test_a_choice_that_is_none_is_refused_by_the_server(
 def test_a_form_that_nobody_answers_cancels_the_run(
     prefect: httpx.Client, dataset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks_lib.steps.seeding.SECONDS_A_MINUTE", 1)
+    monkeypatch.setattr("tasks_lib.steps.mapped_seeding.SECONDS_A_MINUTE", 1)
     state = seed_from_dataset(PATH, dataset, review=True, review_minutes=2, return_state=True)
     assert (state.name, state.message) == (
         "Cancelled",

@@ -1,0 +1,337 @@
+"""A dataset that is a query of another database: what is new in it comes in, once, by its key."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, text
+
+from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.errors import SourceDatabaseUnavailableError, UsageError
+from tasks_lib.intake.sql_source import checked_url
+from tasks_lib.operations import data_vault
+from tasks_lib.operations.mapped_seeding import MappedRequest
+from tasks_lib.operations.query_datasets import (
+    QueryRequest,
+    RefreshRejectedError,
+    add_query,
+    refresh_dataset,
+)
+from tasks_lib.operations.seed_from_dataset import seed_from_dataset
+from tasks_lib.operations.workspace import Workspace
+from vault import put, rows_of, seed_dataset, seed_dataset_fully, tasks_of, write
+
+ROWS = [("001", "one", 5), ("NA", " two ", None), ("12345678901234567890", "three", 1)]
+TASKS = [
+    (1, '{"review_id":"001","body":"one","stars":5}'),
+    (2, '{"review_id":"NA","body":" two ","stars":null}'),
+    (3, '{"review_id":"12345678901234567890","body":"three","stars":1}'),
+]
+
+
+class Shop:
+    """Another database, with a table of reviews."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = create_engine(url)
+        self.run("CREATE TABLE reviews (review_id VARCHAR(40) PRIMARY KEY, body TEXT, stars INT)")
+        self.insert(*ROWS)
+
+    def run(self, statement: str, **values: Any) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(text(statement), values)
+
+    def insert(self, *rows: tuple[str, str, int | None]) -> None:
+        for number, body, stars in rows:
+            self.run("INSERT INTO reviews VALUES (:a, :b, :c)", a=number, b=body, c=stars)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path, postgresql: str) -> Iterator[Shop]:
+    """Another database of either kind; both together would be one too many to multiply."""
+    if request.param == "sqlite":
+        shop = Shop(f"sqlite:///{tmp_path / 'shop.db'}")
+        yield shop
+        shop.engine.dispose()
+        return
+    name = f"shop_{abs(hash(str(tmp_path)))}"
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url = postgresql.replace("postgresql://postgres:@", "postgresql+psycopg://postgres@")
+    shop = Shop(url.replace("/postgres?", f"/{name}?"))
+    yield shop
+    shop.engine.dispose()
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def add(workspace: Workspace, shop: Shop, query: str = "reviews", *keys: str) -> Any:
+    return add_query(workspace, QueryRequest("acme", "reviews", shop.url, query, keys))
+
+
+def refresh(workspace: Workspace) -> tuple[int | None, int, int, int]:
+    report = refresh_dataset(workspace, "acme", "reviews")
+    return report.version, report.imported, report.already_imported, report.changed
+
+
+def test_each_refresh_takes_in_what_is_new_as_a_version(
+    workspace: Workspace, shop: Shop, pipeline: Pipeline
+) -> None:
+    columns = add(workspace, shop, "SELECT * FROM reviews ORDER BY body", "review_id")
+    assert [(name, kind.value) for name, kind in columns] == [
+        ("review_id", "text"), ("body", "text"), ("stars", "integer"),
+    ]  # fmt: skip
+    assert rows_of(workspace) == []
+    assert refresh(workspace) == (1, 3, 0, 0)
+    assert refresh(workspace) == (None, 0, 3, 0)
+    shop.insert(("4", "four", 4))
+    assert refresh(workspace) == (2, 1, 3, 0)
+    assert rows_of(workspace) == [
+        (1, 1, '{"review_id":"NA","body":" two ","stars":null}'),
+        (1, 2, '{"review_id":"001","body":"one","stars":5}'),
+        (1, 3, '{"review_id":"12345678901234567890","body":"three","stars":1}'),
+        (2, 4, '{"review_id":"4","body":"four","stars":4}'),
+    ]
+    found = data_vault.show_dataset(workspace.store, "acme", "reviews", rows=1).document
+    assert (found["source"], found["rows"]) == ("query", 4)
+    assert found["query"] == {
+        "connection": checked_url(shop.url), "query": "SELECT * FROM reviews ORDER BY body",
+        "key_columns": ("review_id",),
+    }  # fmt: skip
+
+
+def test_what_has_changed_under_its_key_is_counted_and_stays(
+    workspace: Workspace, shop: Shop, pipeline: Pipeline
+) -> None:
+    add(workspace, shop, "reviews", "review_id")
+    refresh(workspace)
+    shop.run("UPDATE reviews SET body = 'other' WHERE review_id = '001'")
+    assert refresh(workspace) == (None, 0, 3, 1)
+    seeded = seed_dataset_fully(workspace)
+    assert seeded.warnings == (
+        "1 row of dataset 'reviews' came with another content under a key that it has; "
+        "what was there first stays",
+    )
+    assert tasks_of(workspace) == TASKS
+
+
+def test_without_a_key_another_content_is_another_row_and_the_same_is_none(
+    workspace: Workspace, shop: Shop, pipeline: Pipeline
+) -> None:
+    add(workspace, shop, "SELECT body FROM reviews UNION ALL SELECT body FROM reviews ORDER BY 1")
+    assert refresh(workspace) == (1, 3, 0, 0)
+    shop.run("UPDATE reviews SET body = 'other' WHERE review_id = '001'")
+    assert refresh(workspace) == (2, 1, 2, 0)
+
+
+def test_a_scheduled_seeding_is_incremental(
+    workspace: Workspace, shop: Shop, pipeline: Pipeline
+) -> None:
+    add(workspace, shop, "SELECT * FROM reviews ORDER BY stars IS NULL, stars DESC", "review_id")
+    assert seed_dataset(workspace).created == 3
+    again = seed_dataset(workspace, run_id="run-2")
+    assert (again.created, again.already_seeded) == (0, 3)
+    shop.insert(("4", "four", 4))
+    third = seed_dataset(workspace, run_id="run-3")
+    assert (third.created, third.already_seeded) == (1, 3)
+    assert [row for row, _ in tasks_of(workspace)] == [1, 2, 3, 4]
+    assert tasks_of(workspace)[3] == (4, '{"review_id":"4","body":"four","stars":4}')
+
+
+def test_a_rehearsal_reads_the_query_and_writes_nothing(
+    workspace: Workspace, shop: Shop, pipeline: Pipeline
+) -> None:
+    add(workspace, shop, "reviews", "review_id")
+    seed_dataset(workspace)
+    shop.insert(("4", "four", 4), ("5", "five", 9))
+    seeded = seed_dataset_fully(workspace, run_id="run-2", dry_run=True, on_error="skip-rows")
+    report = seeded.report
+    assert (report.created, report.already_seeded, report.rejected) == (1, 3, 1)
+    assert [(error.row, error.code) for error in report.errors] == [(5, "above_maximum")]
+    assert seeded.plan is not None
+    assert seeded.plan.mapping == {"review_id": "review_id", "body": "body", "stars": "stars"}
+    assert (len(rows_of(workspace)), len(tasks_of(workspace))) == (3, 3)
+
+
+def test_a_bad_row_is_told_with_its_number_and_nothing_comes_in(
+    workspace: Workspace, shop: Shop, pipeline: Pipeline
+) -> None:
+    add(workspace, shop, "reviews", "stars")
+    with pytest.raises(RefreshRejectedError) as raised:
+        refresh(workspace)
+    assert [(error.row, error.code, error.message) for error in raised.value.report.errors] == [
+        (2, "empty_key", "column 'stars' is null, and it is of the key"),
+    ]  # fmt: skip
+    report = seed_dataset(workspace)
+    assert (report.created, [error.code for error in report.errors]) == (0, ["empty_key"])
+    assert rows_of(workspace) == []
+
+
+def test_bytes_are_no_value(workspace: Workspace, shop: Shop, pipeline: Pipeline) -> None:
+    kind = "BYTEA" if shop.url.startswith("postgresql") else "BLOB"
+    query = f"SELECT review_id, CASE WHEN stars = 1 THEN CAST('x' AS {kind}) END AS b FROM reviews"
+    with pytest.raises(RefreshRejectedError) as raised:
+        add(workspace, shop, query)
+    assert [(error.code, error.message) for error in raised.value.report.errors] == [
+        ("unsupported_value",
+         "column 'b' holds bytes, for which JSON has no form; cast it to text in the query"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [("nothing_here", "nothing_here"), ("SELECT nope FROM reviews", "nope"),
+     ("WITH x AS (SELEKT 1) SELECT * FROM x", "SELEKT")],
+)  # fmt: skip
+def test_a_query_that_fails_is_told_in_the_databases_own_words(
+    workspace: Workspace, shop: Shop, pipeline: Pipeline, query: str, message: str
+) -> None:
+    with pytest.raises(RefreshRejectedError) as raised:
+        add(workspace, shop, query)
+    (error,) = raised.value.report.errors
+    assert error.code == "query_failed"
+    assert error.message.startswith("the query failed: ")
+    assert message in error.message
+    assert "\n" not in error.message
+
+
+def test_a_query_cannot_write(workspace: Workspace, shop: Shop, pipeline: Pipeline) -> None:
+    with pytest.raises(RefreshRejectedError):
+        add(workspace, shop, "WITH x AS (SELECT 1) DELETE FROM reviews")
+    with closing(shop.engine.connect()) as connection:
+        assert connection.scalar(text("SELECT count(*) FROM reviews")) == 3
+
+
+def test_the_key_must_be_among_the_columns_and_stays(
+    workspace: Workspace, shop: Shop, pipeline: Pipeline
+) -> None:
+    with pytest.raises(UsageError, match=r"the key names 'id', which the query does not give"):
+        add(workspace, shop, "reviews", "id")
+    add(workspace, shop, "reviews", "review_id")
+    refresh(workspace)
+    with pytest.raises(UsageError, match="are told apart by review_id"):
+        add(workspace, shop, "reviews")
+    add(workspace, shop, "SELECT review_id, body FROM reviews WHERE stars > 2", "review_id")
+    assert refresh(workspace) == (None, 0, 1, 1)
+
+
+def test_files_and_queries_do_not_mix(
+    workspace: Workspace, shop: Shop, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    put(workspace, write(tmp_path, "a\n1\n"))
+    with pytest.raises(UsageError, match="has been imported from files"):
+        add(workspace, shop)
+    with pytest.raises(UsageError, match="is not a query, so there is nothing to refresh"):
+        refresh(workspace)
+    add_query(workspace, QueryRequest("acme", "live", shop.url, "reviews"))
+    with pytest.raises(UsageError, match="is read from a database"):
+        put(workspace, write(tmp_path, "a\n1\n"), name="live")
+
+
+def test_two_refreshes_at_once_take_each_row_in_once(
+    workspace: Workspace, shop: Shop, pipeline: Pipeline
+) -> None:
+    add(workspace, shop, "reviews", "review_id")
+    barrier = threading.Barrier(4)
+    found: list[int] = []
+
+    def run() -> None:
+        barrier.wait()
+        found.append(refresh_dataset(workspace, "acme", "reviews").imported)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [0, 0, 0, 3]
+    assert len(rows_of(workspace)) == 3
+
+
+def test_a_secret_is_asked_for_by_its_name_and_kept_nowhere(
+    workspace: Workspace, shop: Shop, pipeline: Pipeline
+) -> None:
+    secrets: Callable[[str], str] = {"shop-url": shop.url}.__getitem__
+    known = replace(workspace, read_secret=secrets)
+    add_query(known, QueryRequest("acme", "reviews", "secret:shop-url", "reviews", ("review_id",)))
+    request = MappedRequest("acme/reviews/label-reviews", "reviews")
+    assert seed_from_dataset(known, request, run_id="run-1").report.created == 3
+    found = data_vault.show_dataset(workspace.store, "acme", "reviews", rows=0)
+    assert found.query is not None
+    assert found.query.connection == "secret:shop-url"
+    assert [version.source for version in found.versions] == ["secret:shop-url"]
+    with pytest.raises(UsageError, match="the secret 'shop-url' cannot be read here"):
+        refresh(workspace)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://me:hunter2@127.0.0.1/shop", "postgresql://me@127.0.0.1/shop?password=hunter2"],
+)
+def test_a_url_with_a_password_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(UsageError, match="the URL holds a password") as raised:
+        QueryRequest("acme", "reviews", url, "reviews")
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:hunter2@127.0.0.1:9/shop", "sqlite:////no/such/shop.db"]
+)
+def test_a_database_that_is_away_is_one_sentence(
+    workspace: Workspace, pipeline: Pipeline, url: str
+) -> None:
+    known = replace(workspace, read_secret=lambda _: url)
+    with pytest.raises(SourceDatabaseUnavailableError) as raised:
+        add_query(known, QueryRequest("acme", "reviews", "secret:shop", "reviews"))
+    assert raised.value.exit_status == 3
+    assert "database of the dataset cannot be used: " in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_is_not_there_is_not_made(workspace: Workspace, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.db"
+    with pytest.raises(SourceDatabaseUnavailableError):
+        add_query(workspace, QueryRequest("acme", "x", f"sqlite:///{missing}", "reviews"))
+    assert not missing.exists()
+
+
+def test_the_types_of_postgresql_keep_their_digits(
+    workspace: Workspace, pipeline: Pipeline, postgresql_url: str
+) -> None:
+    url = postgresql_url.replace("postgres:@", "postgres@")
+    query = """SELECT 1.50::numeric AS price, '{"x": [1.50, null]}'::jsonb AS doc, ARRAY[1, 2] AS l,
+        TIMESTAMPTZ '2026-01-02 03:04:05+02' AS at, DATE '2026-01-02' AS day, NULL::int AS none,
+        '%s :x' AS odd, true AS yes, 9223372036854775807 AS big"""
+    columns = add_query(workspace, QueryRequest("acme", "reviews", url, query))
+    assert [(name, kind.value) for name, kind in columns] == [
+        ("price", "number"), ("doc", "json"), ("l", "json"), ("at", "datetime"), ("day", "date"),
+        ("none", "integer"), ("odd", "text"), ("yes", "boolean"), ("big", "integer"),
+    ]  # fmt: skip
+    assert refresh(workspace) == (1, 1, 0, 0)
+    assert rows_of(workspace) == [
+        (1, 1, '{"price":1.50,"doc":{"x":[1.50,null]},"l":[1,2],'
+         '"at":"2026-01-02T01:04:05+00:00","day":"2026-01-02","none":null,"odd":"%s :x",'
+         '"yes":true,"big":9223372036854775807}'),
+    ]  # fmt: skip
+
+
+def test_many_rows_keep_their_order_and_their_numbers(workspace: Workspace, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "many.db")) as file:
+        file.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)")
+        file.executemany("INSERT INTO t (body) VALUES (?)", [(str(n),) for n in range(12_000)])
+        file.commit()
+    url = f"sqlite:///{tmp_path / 'many.db'}"
+    add_query(workspace, QueryRequest("acme", "reviews", url, "t", ("id",)))
+    assert refresh(workspace) == (1, 12_000, 0, 0)
+    assert refresh(workspace) == (None, 0, 12_000, 0)
+    found = rows_of(workspace)
+    assert [row for _, row, _ in found] == list(range(1, 12_001))
+    assert found[-1] == (1, 12_000, '{"id":12000,"body":"11999"}')
