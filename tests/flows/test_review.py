@@ -1,16 +1,14 @@
 """A mapping is looked at and changed in a form, on a real server, answered through its API."""
 
-import threading
-import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.seed_from_dataset import seed_from_dataset
+from reviewed_flows import PATH, Reviewed, paused_run
 from tasks_lib.operations import queries
 from tasks_lib.operations.import_dataset import ImportRequest, import_dataset
 from tasks_lib.operations.mapped_seeding import MappedRequest
@@ -18,7 +16,6 @@ from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.steps.review import Form
 
-PATH = "acme/reviews/label-reviews"
 ROWS = (
     '{"ID": "r1", "text": "one", "payload": {"stars": 5}}\n'
     '{"ID": "r2", "text": "two", "payload": {"stars": 1}}\n'
@@ -36,38 +33,6 @@ def dataset(flow_workspace: None, tmp_path: Path) -> str:
     with open_workspace(read_settings()) as workspace:
         import_dataset(workspace, ImportRequest("acme", name, str(file)))
     return name
-
-
-class Reviewed(threading.Thread):
-    """The flow in a thread of its own, as it waits for an answer."""
-
-    def __init__(self, api: str, dataset: str, **options: Any) -> None:
-        super().__init__()
-        self.api, self.dataset, self.options = api, dataset, options
-        self.state: Any = None
-
-    def run(self) -> None:
-        with temporary_settings({PREFECT_API_URL: self.api}):
-            self.state = seed_from_dataset(
-                PATH, self.dataset, review=True, **self.options, return_state=True
-            )
-
-
-def paused_run(prefect: httpx.Client, dataset: str, *, unlike: str = "") -> Any:
-    """Return the run once it waits with a form, and another one than ``unlike``."""
-    name = f"dataset {dataset} -> {PATH}"
-    deadline = time.monotonic() + 60
-    while True:
-        chosen = {"flow_runs": {"name": {"any_": [name]}}}
-        runs = prefect.post("/flow_runs/filter", json=chosen).json()
-        for run in runs:
-            keyset = run["state"]["state_details"].get("run_input_keyset")
-            if run["state_type"] == "PAUSED" and keyset and keyset["schema"] != unlike:
-                answer = prefect.get(f"/flow_runs/{run['id']}/input/{keyset['description']}")
-                if answer.is_success:
-                    return run | {"description": answer.json()}
-        assert time.monotonic() < deadline, runs
-        time.sleep(0.2)
 
 
 def resume(prefect: httpx.Client, run: Any, answer: dict[str, str]) -> Any:
