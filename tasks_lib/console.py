@@ -17,6 +17,7 @@ from tasks_lib.domain.names import counted, display_name, shortened
 from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.errors import SeedingError
 from tasks_lib.intake.progress import OnProgress, Progress
+from tasks_lib.operations.chains import Chain, Explained
 from tasks_lib.operations.data_vault import VaultEntry
 from tasks_lib.operations.queries import Group, Task
 from tasks_lib.store.saved_mappings import SavedMapping
@@ -152,6 +153,57 @@ def print_groups(groups: Sequence[Group]) -> None:
     out.print(table if groups else "This pipeline has no task groups yet.")
 
 
+def print_chains(found: Sequence[Chain]) -> None:
+    """Print chains as a table."""
+    table = Table("chain", "from", "to", "on", "waiting", "last fired", box=None)
+    for chain in found:
+        on = f"{chain.trigger}, paused" if chain.is_paused else chain.trigger
+        fired = _moment(chain.fired_at) if chain.fired_at else "never"
+        ends = Text(chain.source), Text(chain.target)
+        table.add_row(str(chain.id), *ends, on, f"{chain.waiting:,}", fired)
+    out.print(table if found else "This organization has no chains yet.")
+
+
+def print_chain(told: Explained) -> None:
+    """Print a chain, what waits for it, and what keeps it from firing."""
+    chain = told.chain
+    table = Table(box=None, show_header=False)
+    for name, value in [
+        ("chain", f"{chain.id}, {chain.name}"),
+        ("mapping", ", ".join(f"{field}={column}" for field, column in chain.mapping.items())),
+        ("skip", ", ".join(chain.skip)),
+        ("source tasks", ", ".join(f"{n:,} {name}" for name, n in told.source_tasks.items() if n)),
+        ("waiting", f"{chain.waiting:,}, {chain.misfits:,} of them do not fit"),
+        ("last looked", _moment(chain.looked_at) if chain.looked_at else "never"),
+        ("last fired", _moment(chain.fired_at) if chain.fired_at else "never"),
+        ("automation", chain.automation_id or "none"),
+    ]:
+        table.add_row(name, Text(value or "none"))
+    out.print(table)
+    for reason in told.reasons:
+        out.print(Text(f"  {reason}"))
+    for misfit in told.misfits[:_ERRORS_SHOWN]:
+        out.print(Text(f"  task {misfit.task_id}: {misfit.code}: {misfit.message}"))
+
+
+def print_checkups(checkups: Sequence[Mapping[str, Any]]) -> None:
+    """Print what was found of chains and their automations."""
+    for checkup in checkups:
+        chain = checkup["chain"]
+        oldest = chain["oldest_waiting_at"]
+        since = f", the oldest since {_moment(oldest)}" if oldest is not None else ""
+        out.print(Text(f"chain {chain['id']}, {chain['name']}"))
+        out.print(f"  waiting: {chain['waiting']:,}{since}")
+        out.print(Text(f"  last fired: {checkup['last_fired_at'] or 'never'}"))
+        if checkup["last_failure"] is not None:
+            out.print(Text(f"  last action failed: {checkup['last_failure']}"))
+        repaired = ", repaired" if checkup["is_repaired"] else ""
+        for finding in checkup["findings"] or ["its automation is as it should be"]:
+            out.print(Text(f"  {finding}{repaired}"))
+    if not checkups:
+        out.print("There are no chains.")
+
+
 def print_tasks(tasks: Sequence[Task]) -> None:
     """Print tasks as a table, their values shortened."""
     table = Table("task", "status", "group", "row", "fields", box=None)
@@ -178,6 +230,9 @@ def print_task(task: Task, links: Mapping[str, str]) -> None:
         table.add_row("finished", _moment(task.finished_at))
     version = f" version {task.origin.version}" if task.origin.version is not None else ""
     where = f"{task.origin.kind}, row {task.origin.row}, {task.origin.source}{version}"
+    if task.origin.chain_id is not None:
+        made_of = f"task {task.origin.row} of {task.origin.source}"
+        where = f"chain {task.origin.chain_id}, {made_of}"
     table.add_row("from", Text(where))
     out.print(table)
     for name, value in json.loads(task.fields).items():

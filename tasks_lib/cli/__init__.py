@@ -8,6 +8,7 @@ from cyclopts import App, CycloptsError
 
 from tasks_lib import console
 from tasks_lib.cli.catalogue import apply_file, template
+from tasks_lib.cli.chains import chain
 from tasks_lib.cli.datasets import dataset
 from tasks_lib.cli.mappings import mapping
 from tasks_lib.cli.seed import seed
@@ -32,6 +33,7 @@ app.command(tasks)
 app.command(catch_up, name="reconcile")
 app.command(dataset)
 app.command(mapping)
+app.command(chain)
 app.command(db)
 
 

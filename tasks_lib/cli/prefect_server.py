@@ -26,6 +26,18 @@ def teller() -> Tell | None:
     return server.post_events
 
 
+def follow_switches(store: Store) -> None:
+    """Pause and resume chains as their automations were switched; without an answer, do nothing."""
+    if not is_configured():
+        return
+    from tasks_lib.steps import automations  # noqa: PLC0415 - loads Prefect
+
+    try:
+        automations.mirror_switches(store)
+    except UnavailableError as error:
+        logger.warning("%s; chains are paused and resumed as last seen", error)
+
+
 def announce(store: Store) -> None:
     """Tell the configured server what it has not heard of; what fails is left to reconcile."""
     tell = teller()

@@ -156,7 +156,7 @@ def seed_dataset(
     request = MappedRequest(
         pipeline,
         dataset,
-        _mapping(map_),
+        read_mapping(map_),
         tuple(skip),
         on_error,
         dry_run,
@@ -210,7 +210,7 @@ def seed_pipeline(
     request = MappedRequest(
         pipeline,
         source_pipeline,
-        _mapping(map_),
+        read_mapping(map_),
         tuple(skip),
         on_error,
         dry_run,
@@ -246,7 +246,7 @@ def _seed_file(
     finish(report, pipeline, as_json=as_json)
 
 
-def _mapping(pairs: Sequence[str]) -> dict[str, str]:
+def read_mapping(pairs: Sequence[str]) -> dict[str, str]:
     """Return ``target=source`` pairs as a mapping; a field's name may hold no equals sign here."""
     mapping: dict[str, str] = {}
     for pair in pairs:

@@ -6,7 +6,7 @@ from cyclopts import App
 
 from tasks_lib import console
 from tasks_lib.cli.arguments import Json
-from tasks_lib.cli.prefect_server import teller
+from tasks_lib.cli.prefect_server import follow_switches, teller
 from tasks_lib.operations.reconcile import reconcile
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
@@ -16,9 +16,10 @@ db = App(name="db", help="Look after the store.")
 
 
 def catch_up(*, json: Json = False) -> None:
-    """Release expired claims, clean up stored files, and tell Prefect what it has not heard of."""
+    """Release expired claims, fire chains, clean up stored files, and tell Prefect the news."""
     settings = read_settings()
     with open_workspace(settings) as workspace:
+        follow_switches(workspace.store)
         reconciled = reconcile(
             workspace, teller(), now=datetime.now(UTC), grace=settings.unused_file_grace
         )

@@ -1,5 +1,6 @@
 """Take the rows of a dataset or of another pipeline in, as rows of the fields that a plan fills."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -46,6 +47,18 @@ class MappedIntake(RowIntake):
         with ExitStack() as opening:
             reader = _MappedReader(feed, filled)
             self._start(opening, reader.columns, _with_origins(reader, filled), feed.total)
+
+
+class ChainIntake(MappedIntake):
+    """A pass that gives up no row for the others; ``misfits`` has the first problem of each."""
+
+    def __init__(self, feed: RowFeed, filled: Sequence[FilledField], limits: Limits) -> None:
+        self.misfits: list[Problem] = []
+        super().__init__(feed, filled, limits._replace(max_errors=sys.maxsize))
+
+    def _tally(self, block: CheckedBlock) -> None:
+        super()._tally(block)
+        self.misfits += [bad.problems[0]._replace(row=bad.row) for bad in block.bad]
 
 
 class _MappedReader:

@@ -5,7 +5,7 @@ has been seen; docs/design.md tells why. The group's row, unique by what the sou
 written first, so that of two runs with the same content the second waits and then finds the group.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -126,6 +126,23 @@ def load_rows(
         return Seeded(pipeline, report, rows_read, load.intake.blank_lines)
 
 
+def add_tasks(
+    session: Session, pipeline: Pipeline, claim: GroupClaim, batches: Iterable[NewTasks]
+) -> int:
+    """Write tasks of a group, and count them; return how many. The pipeline is locked."""
+    status = initial_status(pipeline)
+    created = insert_tasks(
+        session,
+        batches,
+        pipeline_id=pipeline.id,
+        group_id=claim.group_id,
+        status=status,
+        stream_id=claim.stream_id,
+    )
+    add_counts(session, pipeline.id, {status: created})
+    return created
+
+
 def record_report(workspace: Workspace, run_id: str, report: Report) -> None:
     """Keep the report of a run that made nothing, for whoever asks for it by the run's id."""
     with workspace.store.write() as session:
@@ -215,16 +232,7 @@ class _Load:
             return self._seen_before(session, claim, at)
         rows.check(pipeline)
         intake = self._open(rows, pipeline)
-        status = initial_status(pipeline)
-        created = insert_tasks(
-            session,
-            self._accepted(intake),
-            pipeline_id=pipeline.id,
-            group_id=claim.group_id,
-            status=status,
-            stream_id=claim.stream_id,
-        )
-        add_counts(session, pipeline.id, {status: created})
+        created = add_tasks(session, pipeline, claim, self._accepted(intake))
         rows.record(session, claim.group_id)
         task_groups.complete_group(
             session,

@@ -33,13 +33,14 @@ class Origin(NamedTuple):
     """Where a task came from: the kind of seeding, its source, and the 1-based row in it.
 
     Of another pipeline's task ``row`` is the task's id; of a dataset's row, ``version`` is the
-    import that brought it.
+    import that brought it. ``chain_id`` is the chain that made it, if one did.
     """
 
     kind: str
     source: str
     row: int
     version: int | None = None
+    chain_id: int | None = None
 
 
 class TaskMove(NamedTuple):
@@ -176,7 +177,7 @@ def as_task(task: StoredTask) -> Task:
         claimed_at=task.claimed_at,
         claim_expires_at=task.claim_expires_at,
         finished_at=task.finished_at,
-        origin=Origin(task.kind, task.source, task.row, task.version),
+        origin=Origin(task.kind, task.source, task.row, task.version, task.chain_id),
     )
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from tasks_lib.domain.names import counted
 from tasks_lib.operations.announcing import Tell, announce_due
+from tasks_lib.operations.draining import drain_due
 from tasks_lib.operations.lifecycle import release_expired_claims
 from tasks_lib.operations.unused_files import GRACE, Removed, remove_unreferenced_files
 from tasks_lib.operations.workspace import Workspace
@@ -17,11 +18,13 @@ class Reconciled(NamedTuple):
     removed_files: int
     removed_leftovers: int
     announced_events: int | None
+    chained_tasks: int = 0
 
     @property
     def sentence(self) -> str:
         """What was done, for a person."""
         done = [
+            f"made {counted(self.chained_tasks, 'chained task')}",
             f"released {counted(self.released_claims, 'expired claim')}",
             f"removed {counted(self.removed_files, 'file')} that no task has",
             f"removed {counted(self.removed_leftovers, 'unfinished write')}",
@@ -39,7 +42,7 @@ def reconcile(
     cleans_up: bool = True,
     grace: timedelta = GRACE,
 ) -> Reconciled:
-    """Release expired claims, clean up files, and tell Prefect what it has not heard of.
+    """Release expired claims, clean up files, fire chains, and tell Prefect the news.
 
     May run at any time, beside everything and beside itself; interrupted, the next one goes on.
     Raises UnavailableError when the store, the storage or Prefect is lost, which comes last.
@@ -48,5 +51,6 @@ def reconcile(
     removed = Removed(0, 0)
     if cleans_up:
         removed = remove_unreferenced_files(workspace, now=now, grace=grace)
+    chained = drain_due(workspace, at=now)
     announced = announce_due(workspace.store, tell, at=now) if tell is not None else None
-    return Reconciled(released, removed.files, removed.leftovers, announced)
+    return Reconciled(released, removed.files, removed.leftovers, announced, chained.created)

@@ -145,6 +145,15 @@ ReviewMinutes = Annotated[
         }
     ),
 ]
+ChainId = Annotated[
+    int | None,
+    WithJsonSchema(
+        {
+            "type": "integer",
+            "description": "The chain to fire first; empty for every chain that is due.",
+        }
+    ),
+]
 Reseed = Annotated[
     bool,
     WithJsonSchema({"type": "boolean", "description": "Seed again what was seeded before."}),

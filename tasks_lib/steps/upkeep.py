@@ -10,6 +10,7 @@ from prefect.states import Completed
 from tasks_lib.operations.reconcile import Reconciled, reconcile
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
+from tasks_lib.steps.chains import follow_switches
 from tasks_lib.steps.outcomes import TRIED_AGAIN
 from tasks_lib.steps.server import post_events
 
@@ -19,6 +20,7 @@ def catch_up(*, cleans_up: bool) -> Reconciled:
     """Catch up in the workspace that the environment names."""
     settings = read_settings()
     with open_workspace(settings) as workspace:
+        follow_switches(workspace)
         return reconcile(
             workspace,
             post_events,

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.policy.lifecycle import MOVES, Move, Rule
 from tasks_lib.store.bulk import postgres_connection
+from tasks_lib.store.chain_inbox import put_into_inboxes, share_chains
 from tasks_lib.store.counts import COUNTED, POSTGRES_SLOT, STATUS_COLUMNS, add_counts
 from tasks_lib.store.tables import PipelineRow, TaskMoveRow, TaskRow
 
@@ -118,6 +119,7 @@ def _move_at_once(change: _Change) -> list[Moved]:
     }
     if change.move is Move.SUBMIT:
         parameters["filled_in"] = change.filled_in
+        share_chains(change.session, change.pipeline_id)
     change.session.flush()  # the statement goes past SQLAlchemy, which would take longer than it
     statement = postgres_statement(change.move, narrowed)
     moved = postgres_connection(change.session).execute(statement, parameters)
@@ -179,9 +181,16 @@ def postgres_statement(
             SELECT %(pipeline_id)s, {POSTGRES_SLOT}, {differences}, {claims}
             FROM moved HAVING count(*) > 0
             ON CONFLICT (pipeline_id, slot) DO UPDATE SET {sums}
-        )
+        ){_INTO_INBOXES if move is Move.SUBMIT else ""}
         {answer}
         """.encode()  # noqa: S608 - names of ours
+
+
+_INTO_INBOXES: Final = """, chained AS (
+            INSERT INTO chain_inbox (chain_id, task_id, finished_at)
+            SELECT chains.id, moved.id, CAST(%(at)s AS timestamptz)
+            FROM moved JOIN chains ON chains.source_pipeline_id = %(pipeline_id)s
+        )"""
 
 
 def _assignments(move: Move) -> str:
@@ -230,6 +239,8 @@ def _move_step_by_step(change: _Change) -> list[Moved]:
     if moved:
         session.execute(insert(TaskMoveRow), [_noted(task, change.move, note) for task in moved])
         _count(change, moved)
+    if moved and change.move is Move.SUBMIT:
+        put_into_inboxes(session, change.pipeline_id, [task.task_id for task in moved], note.at)
     return moved
 
 

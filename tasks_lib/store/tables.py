@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from tasks_lib.domain.chains import Trigger
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 
 _NAMING: Final = {
@@ -160,6 +161,7 @@ class TaskGroupRow(Table):
     """One act of seeding. ``seed_key`` says what was seeded: the database lets it in only once.
 
     ``announce_at`` is when a relay shall tell Prefect of it, unless somebody has done so by then.
+    ``chain_id`` is the chain that made it, also when that is gone.
     """
 
     __tablename__ = "task_groups"
@@ -181,6 +183,7 @@ class TaskGroupRow(Table):
     source: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     stream_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("streams.id"))
+    chain_id: Mapped[int | None] = mapped_column(BigId)
     task_count: Mapped[int] = mapped_column(BigInteger, default=0)
     rejected_count: Mapped[int] = mapped_column(BigInteger, default=0)
     announce_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -306,6 +309,64 @@ class StreamRow(Table):
     pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
     source: Mapped[str] = mapped_column(Text)
     generation: Mapped[int] = mapped_column(Integer)
+
+
+class ChainRow(Table):
+    """A chain: what finishes in the source is seeded into the target, on ``trigger``.
+
+    ``plan_sha256`` is what the tasks that wait were last tried with: where it has become another,
+    those that did not fit are tried again. ``automation_enabled`` is how the automation was last
+    seen, so that a change of it in Prefect's UI is told from one that was made here.
+    """
+
+    __tablename__ = "chains"
+    __table_args__ = (
+        UniqueConstraint("source_pipeline_id", "target_pipeline_id", "trigger"),
+        CheckConstraint("source_pipeline_id <> target_pipeline_id", name="two_pipelines"),
+        CheckConstraint(
+            f'"trigger" IN ({", ".join(repr(trigger.value) for trigger in Trigger)})',
+            name="trigger",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey("organizations.id"), index=True)
+    source_pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    target_pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    trigger: Mapped[str] = mapped_column("trigger", Text, quote=True)
+    mapping: Mapped[dict[str, str]] = mapped_column(JSON)
+    skip: Mapped[list[str]] = mapped_column(JSON)
+    columns: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    plan_sha256: Mapped[str | None] = mapped_column(Text)
+    is_paused: Mapped[bool] = mapped_column(default=False)
+    automation_id: Mapped[str | None] = mapped_column(Text)
+    automation_enabled: Mapped[bool | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    looked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    fired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error_code: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[str | None] = mapped_column(Text)
+
+
+class ChainInboxRow(Table):
+    """A finished task that waits for a chain; with an error, it did not fit when last tried.
+
+    It is put here by the statement that finishes the task, and taken away by the transaction that
+    makes the target's task. It has no key to the chain: that would lock the chain's row for each
+    task; who deletes a chain keeps tasks from being finished meanwhile instead.
+    """
+
+    __tablename__ = "chain_inbox"
+
+    chain_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    task_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("tasks.id"), primary_key=True, autoincrement=False
+    )
+    finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error_code: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[str | None] = mapped_column(Text)
 
 
 class DatasetRow(Table):

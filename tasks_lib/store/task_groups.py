@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -28,6 +28,7 @@ def claim_group(
     source: str,
     at: datetime,
     stream_id: int | None = None,
+    chain_id: int | None = None,
 ) -> GroupClaim:
     """Make the group for ``seed_key``, or return the one that holds it.
 
@@ -44,6 +45,7 @@ def claim_group(
             source=source,
             created_at=at,
             stream_id=stream_id,
+            chain_id=chain_id,
         )
         .on_conflict_do_nothing(index_elements=["pipeline_id", "seed_key"])
         .returning(TaskGroupRow.id)
@@ -76,6 +78,11 @@ def complete_group(
     group.rejected_count = rejected
     group.announce_at = announce_at
     session.flush()
+
+
+def delete_group(session: Session, group_id: int) -> None:
+    """Take back a group into which nothing went."""
+    session.execute(delete(TaskGroupRow).where(TaskGroupRow.id == group_id))
 
 
 def list_groups(session: Session, pipeline_id: int) -> list[TaskGroupRow]:

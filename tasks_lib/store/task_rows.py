@@ -29,12 +29,15 @@ def task_rows(
     *,
     status: TaskStatus | None = None,
     unless_in_stream: int | None = None,
+    waiting_for_chain: int | None = None,
+    after: int = 0,
     limit: int = -1,
 ) -> Generator[list[tuple[int, int, str]]]:
     """Yield id, id and a JSON text of each task, in order, in batches.
 
     The text is an array: id, status, moment of creation, predefined values, and those filled in or
-    null. Leaves out what has gone into the stream.
+    null. Leaves out what has gone into the stream, what does not wait for the chain or did not fit,
+    and numbers up to ``after``.
     """
     created = _CREATED[session.get_bind().dialect.name]
     filled_in = "COALESCE(CAST(t.filled_in AS TEXT), 'null')"
@@ -51,5 +54,12 @@ def task_rows(
             " AND NOT EXISTS (SELECT 1 FROM tasks made WHERE made.origin_id = t.id"  # noqa: S608
             f" AND made.stream_id = {unless_in_stream:d})"
         )
+    if waiting_for_chain is not None:
+        query += (
+            " AND EXISTS (SELECT 1 FROM chain_inbox i WHERE i.task_id = t.id"  # noqa: S608
+            f" AND i.chain_id = {waiting_for_chain:d} AND i.error_code IS NULL)"
+        )
+    if after:
+        query += f" AND t.id > {after:d}"
     query += " ORDER BY t.id"
     return stream_rows(session, query if limit < 0 else f"{query} LIMIT {limit:d}")

@@ -57,7 +57,10 @@ def insert_tasks(
 
 
 class StoredTask(NamedTuple):
-    """A task with what its group says of its origin; ``version`` is that of its dataset's row."""
+    """A task with what its group says of its origin; ``version`` is that of its dataset's row.
+
+    ``chain_id`` is the chain that made it.
+    """
 
     id: int
     pipeline_id: int
@@ -75,6 +78,7 @@ class StoredTask(NamedTuple):
     source: str
     created_at: datetime
     version: int | None
+    chain_id: int | None
 
 
 def list_tasks(
@@ -125,6 +129,7 @@ _TASKS: Final = (
         TaskGroupRow.source,
         TaskGroupRow.created_at,
         DatasetItemRow.version,
+        TaskGroupRow.chain_id,
     )
     .join(TaskGroupRow, TaskGroupRow.id == TaskRow.group_id)
     .outerjoin(
@@ -135,7 +140,8 @@ _TASKS: Final = (
 _WHOLE: Final = f"""
     SELECT m.id, m.pipeline_id, m.group_id, m.row, m.status, CAST(m.predefined AS text),
         CAST(m.filled_in AS text), m.origin_id, m.claimed_by, m.claimed_at, m.claim_expires_at,
-        m.finished_at, g.kind, g.source, g.created_at, d.version
+        m.finished_at, g.kind, g.source, g.created_at, d.version,
+        g.chain_id
     FROM moved m JOIN task_groups g ON g.id = m.group_id
     LEFT JOIN dataset_rows d ON g.kind = '{DATASET}' AND d.id = m.origin_id
     """  # noqa: S608
