@@ -1,10 +1,11 @@
-"""``make demo``: a CSV and a ZIP become tasks through real deployments, and nothing doubles."""
+"""``make demo``: files and a finished task become tasks through real deployments, all once."""
 
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,8 @@ from typing import Final, NamedTuple
 
 import fsspec
 import orjson
+from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_KEY,
@@ -26,15 +29,21 @@ from deployments.entry_point import exit_status, out
 from deployments.local_stack import LocalStack, local_stack
 from deployments.manifest import ROOT
 from tasks_lib.console import print_task
+from tasks_lib.domain.chains import Trigger
 from tasks_lib.domain.report import Report, SourceRejectedError
 from tasks_lib.errors import SeedingError
-from tasks_lib.operations import queries
+from tasks_lib.operations import lifecycle, queries
+from tasks_lib.operations.announcing import announce_due
 from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.operations.chains import ChainRequest, create_chain
 from tasks_lib.operations.queries import Task
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
-from tasks_lib.steps.server import run_seeding
+from tasks_lib.steps.automations import ensure_automation
+from tasks_lib.steps.server import post_events, run_seeding
 
+CHECKS: Final = "acme/qa/check-labels"
+_LONGEST_SECONDS: Final = 90
 CATALOGUE: Final = Path("examples/catalogue.yaml")
 
 
@@ -89,7 +98,9 @@ def demo(folder: Path) -> None:
         _seed(stack, workspace, PHOTOS)
         _heading("7. One of its tasks, whose image opens")
         _open_file(workspace, queries.list_tasks(workspace.store, PHOTOS.pipeline)[-1])
-        _heading("8. Stop everything")
+        _heading(f"8. Chain {CHECKS} to {REVIEWS.pipeline}, and finish a task")
+        _show_chain(stack, workspace)
+        _heading("9. Stop everything")
     _line(f"done in {time.monotonic() - started:.0f} s, and nothing is left behind")
     _line("next: `make up` starts the same stack and stays, with your own data")
 
@@ -137,6 +148,42 @@ def _open_file(workspace: Workspace, task: Task) -> None:
     if found != photo["sha256"]:
         raise DemoFailedError(f"{links['photo']} is not the file that was stored")
     _line(f"opened: {photo['size']:,} bytes of {photo['content_type']}, as they were in the ZIP")
+
+
+def _show_chain(stack: LocalStack, workspace: Workspace) -> None:
+    """Finish a task, and wait for the one that the chain's automation makes of it."""
+    store, now = workspace.store, datetime.now(UTC)
+    request = ChainRequest(CHECKS, REVIEWS.pipeline, Trigger.TASK_COMPLETION)
+    chain = create_chain(workspace, request, at=now)
+    ensure_automation(store, chain)
+    _line(f"Prefect has the automation: {chain.name}")
+    pipeline = queries.find_pipeline(store, REVIEWS.pipeline)
+    task = lifecycle.claim_task(store, pipeline, "ann@example.org", at=now)
+    if task is None:
+        raise DemoFailedError(f"no task of {REVIEWS.pipeline} is available")
+    lifecycle.submit_task(store, task.id, "ann@example.org", {"sentiment": "good"}, at=now)
+    announce_due(store, post_events, at=now)
+    started = time.monotonic()
+    _wait(lambda: bool(queries.list_tasks(store, CHECKS)), f"task {task.id} was not chained")
+    _line(f"{time.monotonic() - started:4.1f} s after task {task.id} was finished there is:")
+    print_task(queries.list_tasks(store, CHECKS)[0], {})
+    _wait(lambda: _is_idle(stack), "the run of seed-chain has not ended")
+
+
+def _wait(is_done: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    while not is_done():
+        if time.monotonic() > deadline:
+            raise DemoFailedError(f"{otherwise} within {_LONGEST_SECONDS} seconds")
+        time.sleep(0.2)
+
+
+def _is_idle(stack: LocalStack) -> bool:
+    """Tell whether no run goes on, which would be cut off when everything is stopped."""
+    with stack.client() as client:
+        runs = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=10)
+    busy = {StateType.RUNNING, StateType.PENDING}
+    return not any(run.state_type in busy for run in runs)
 
 
 def _clock() -> Callable[[str], None]:

@@ -13,7 +13,7 @@ from tasks_lib.steps.upkeep import catch_up, finished
 @flow(name="reconcile", persist_result=False)
 @ends_in_a_sentence
 def reconcile(clean_up: CleansUp = True) -> State[Any]:
-    """Release expired claims, fire chains, tell Prefect what it has not heard of, and clean up stored files.
+    """Release expired claims, fire chains, tell Prefect the news, and clean up stored files.
 
     May run at any time, beside seedings and beside itself.
     """

@@ -6,6 +6,7 @@ SeedingError
 ├── RejectedError            1  validation turned the input away
 │   ├── SourceRejectedError     a source of tasks (tasks_lib.domain.report: it carries one)
 │   ├── SubmissionRejectedError a contributor's values (tasks_lib.operations.lifecycle)
+│   ├── ChainRejectedError      a chain (tasks_lib.operations.chains)
 │   └── CatalogueRejectedError  a catalogue file
 ├── MoveNotAllowedError      1  the task's lifecycle does not allow it
 ├── ReviewTimedOutError      1  nobody answered a form in time

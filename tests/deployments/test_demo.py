@@ -43,7 +43,8 @@ def test_the_demo_shows_the_tasks_and_that_nothing_doubles(tmp_path: Path) -> No
         "5. Seed the same file again: nothing doubles",
         "6. Seed examples/photos.zip: a CSV and the images that its rows name",
         "7. One of its tasks, whose image opens",
-        "8. Stop everything",
+        "8. Chain acme/qa/check-labels to acme/reviews/label-reviews, and finish a task",
+        "9. Stop everything",
     ]
     assert [line for line in lines if line.startswith("'reviews.csv'")] == [
         "'reviews.csv' created 4 tasks in group 1.",
@@ -52,6 +53,7 @@ def test_the_demo_shows_the_tasks_and_that_nothing_doubles(tmp_path: Path) -> No
     assert [line.split()[1] for line in lines if line.startswith("already_seeded")] == [
         "0", "4", "0",
     ]  # fmt: skip
+    assert "from chain 1, task 1 of acme/reviews/label-reviews" in lines
     assert "opened: 1,201 bytes of image/png, as they were in the ZIP" in lines
     assert [line for line in lines if line.startswith("4 ")] == [
         '4 pending 4 "12345678901234567890" " padded on both sides " null'

@@ -76,10 +76,19 @@ def test_every_definition_is_as_reviewed() -> None:
             "work_pool": {"name": "seeding"},
         },
         {
+            "name": "seed-chain",
+            "entrypoint": "flows.seed_chain.seed_chain",
+            "description": "Finished tasks become tasks of the pipelines chained to theirs, each "
+            "once.",
+            "tags": ["seeding"],
+            "work_pool": {"name": "seeding"},
+            "concurrency_limit": {"limit": 3, "collision_strategy": "CANCEL_NEW"},
+        },
+        {
             "name": "reconcile",
             "entrypoint": "flows.reconcile.reconcile",
-            "description": "Releases expired claims, announces what Prefect has not heard of, "
-            "cleans up files.",
+            "description": "Releases expired claims, fires chains, announces what Prefect has not "
+            "heard of, cleans up files.",
             "tags": ["seeding", "upkeep"],
             "work_pool": {"name": "seeding"},
             "concurrency_limit": {"limit": 2, "collision_strategy": "CANCEL_NEW"},
@@ -97,7 +106,14 @@ def test_every_definition_is_as_reviewed() -> None:
     ]
 
 
-NAMES = ("seed-from-csv", "seed-from-zip", "seed-from-dataset", "seed-from-pipeline", "reconcile")
+NAMES = (
+    "seed-from-csv",
+    "seed-from-zip",
+    "seed-from-dataset",
+    "seed-from-pipeline",
+    "seed-chain",
+    "reconcile",
+)
 
 
 def test_every_flow_loads_under_the_name_of_its_deployment() -> None:

@@ -1,0 +1,98 @@
+"""A drain that is killed at any moment loses no task and makes none twice."""
+
+import multiprocessing
+import random
+import time
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from sqlalchemy import text
+
+from chained import apply_pipelines, chain
+from tasks_lib.intake.limits import Limits
+from tasks_lib.operations.draining import drain_due
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.storage.files import Storage
+from tasks_lib.store.engine import Store
+
+TASKS = 10_000
+KILLS = 20
+CHILDREN = multiprocessing.get_context("forkserver")
+CHILDREN.set_forkserver_preload([__name__])
+PUT_BACK = (
+    "DELETE FROM tasks WHERE pipeline_id = 2",
+    "DELETE FROM task_groups WHERE pipeline_id = 2",
+    "DELETE FROM task_counts WHERE pipeline_id = 2",
+    "DELETE FROM chain_inbox",
+    "INSERT INTO chain_inbox (chain_id, task_id, finished_at)"
+    " SELECT 1, id, '2026-01-01 00:00:00' FROM tasks WHERE pipeline_id = 1",
+)
+
+
+def drain(url: str, files: str, ready: Connection) -> None:
+    """Run in a child process: fire all chains, telling of beginning and end."""
+    workspace = Workspace(Store.open(url), Storage(files), Limits())
+    ready.send("begins")
+    drain_due(workspace, at=datetime.now(UTC))
+    ready.send("through")
+
+
+def start(workspace: Workspace) -> tuple[ForkServerProcess, Connection]:
+    url = workspace.store.engine.url.render_as_string(hide_password=False)
+    here, there = CHILDREN.Pipe()
+    child = CHILDREN.Process(target=drain, args=(url, workspace.storage.root, there))
+    child.start()
+    assert here.recv() == "begins"
+    return child, here
+
+
+def left(workspace: Workspace) -> tuple[int, int, int, int]:
+    """Return the target's tasks, their different origins, what is counted, and what waits."""
+    queries = (
+        "SELECT count(*) FROM tasks WHERE pipeline_id = 2",
+        "SELECT count(DISTINCT origin_id) FROM tasks WHERE pipeline_id = 2",
+        "SELECT coalesce(sum(pending), 0) FROM task_counts WHERE pipeline_id = 2",
+        "SELECT count(*) FROM chain_inbox",
+    )
+    with workspace.store.read() as session:
+        made, origins, counted, waits = (int(session.scalar(text(query))) for query in queries)
+    return made, origins, counted, waits
+
+
+def put_back(workspace: Workspace) -> None:
+    """Let all tasks wait again, as if no chain had ever fired."""
+    with workspace.store.write() as session:
+        for statement in PUT_BACK:
+            session.execute(text(statement))
+
+
+def test_killed_at_twenty_random_moments_every_task_is_made_once(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    apply_pipelines(workspace, tmp_path, TASKS)
+    assert chain(workspace).id == 1
+    with workspace.store.write() as session:
+        session.execute(text("UPDATE tasks SET status = 'finished', filled_in = '{}'"))
+    nothing, everything = (0, 0, 0, TASKS), (TASKS, TASKS, TASKS, 0)
+    put_back(workspace)
+    child, pipe = start(workspace)
+    began = time.monotonic()
+    assert pipe.recv() == "through"
+    duration = time.monotonic() - began
+    child.join()
+    dice = random.Random(6)
+    cut_short = 0
+    for _ in range(KILLS):
+        put_back(workspace)
+        child, _ = start(workspace)
+        time.sleep(dice.uniform(0, duration))
+        child.kill()
+        child.join()
+        found = left(workspace)
+        assert found in (nothing, everything)
+        cut_short += found == nothing
+        drain_due(workspace, at=datetime.now(UTC))
+        assert left(workspace) == everything
+    assert cut_short >= KILLS // 4, "the kills came too late to prove anything"
