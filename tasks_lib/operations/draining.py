@@ -68,12 +68,13 @@ def drain_due(workspace: Workspace, *, at: datetime, first: int | None = None) -
 
 def drain_chain(workspace: Workspace, chain_id: int, *, at: datetime) -> Fired:
     """Fire a chain until nothing is due; what keeps it from firing is noted at the chain."""
-    fired = Fired()
-    while _prepare(workspace, chain_id, at):
+    fired, takes = Fired(), True
+    while _prepare(workspace, chain_id, at, takes=takes):
         made = _fire(workspace, chain_id, at)
         if made is None:
             break
         fired += made
+        takes = not made.created  # somebody else may have made them all
     return fired._replace(chains=1 if fired.created else 0)
 
 
@@ -94,8 +95,11 @@ class _Chain(NamedTuple):
         return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _prepare(workspace: Workspace, chain_id: int, at: datetime) -> bool:
-    """Look whether the chain is to fire, and note what keeps it from that."""
+def _prepare(workspace: Workspace, chain_id: int, at: datetime, *, takes: bool) -> bool:
+    """Look whether the chain is to fire, and note what keeps it from that.
+
+    ``takes``: take away what has gone into the stream without it.
+    """
     with workspace.store.write() as session:
         chain = _lock(session, chain_id)
         if chain is None or chain.row.is_paused:
@@ -110,7 +114,7 @@ def _prepare(workspace: Workspace, chain_id: int, at: datetime) -> bool:
             chain_inbox.forgive(session, chain_id)
             chain.row.plan_sha256 = chain.sha256
         stream = find_stream(session, chain.target.id, PipelineSource(chain.source).key)
-        if stream is not None:
+        if takes and stream is not None:
             chain_inbox.take(session, chain_id, stream.id)
         return chain_inbox.has_due(session, chain_id) and is_triggered(session, chain.row)
 

@@ -43,8 +43,15 @@ def task_rows(
     filled_in = "COALESCE(CAST(t.filled_in AS TEXT), 'null')"
     quoted = f"',\"' || t.status || '\",\"' || {created} || '\",'"
     text = f"'[' || t.id || {quoted} || t.predefined || ',' || {filled_in} || ']'"
+    inbox, number = "", "t.id"
+    if waiting_for_chain is not None:
+        number = "i.task_id"  # what waits is few among many, and in order
+        inbox = (
+            f" JOIN chain_inbox i ON i.task_id = t.id AND i.chain_id = {waiting_for_chain:d}"
+            " AND i.error_code IS NULL"
+        )
     query = (
-        f"SELECT t.id, t.id, {text} FROM tasks t JOIN task_groups g ON g.id = t.group_id"  # noqa: S608
+        f"SELECT t.id, t.id, {text} FROM tasks t JOIN task_groups g ON g.id = t.group_id{inbox}"  # noqa: S608
         f" WHERE t.pipeline_id = {pipeline_id:d}"
     )
     if status is not None:
@@ -54,12 +61,7 @@ def task_rows(
             " AND NOT EXISTS (SELECT 1 FROM tasks made WHERE made.origin_id = t.id"  # noqa: S608
             f" AND made.stream_id = {unless_in_stream:d})"
         )
-    if waiting_for_chain is not None:
-        query += (
-            " AND EXISTS (SELECT 1 FROM chain_inbox i WHERE i.task_id = t.id"  # noqa: S608
-            f" AND i.chain_id = {waiting_for_chain:d} AND i.error_code IS NULL)"
-        )
     if after:
-        query += f" AND t.id > {after:d}"
-    query += " ORDER BY t.id"
+        query += f" AND {number} > {after:d}"
+    query += f" ORDER BY {number}"
     return stream_rows(session, query if limit < 0 else f"{query} LIMIT {limit:d}")

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from chained import LATER, ON_PIPELINE, ON_TASKS, apply_pipelines, chain, finish
 from people import AT, make_tasks
 from tasks_lib.domain.chains import mermaid
 from tasks_lib.domain.statuses import TaskStatus
-from tasks_lib.errors import NotFoundError, SeedingError, UsageError
+from tasks_lib.errors import NotFoundError, PrefectUnavailableError, SeedingError, UsageError
 from tasks_lib.operations import lifecycle, queries
 from tasks_lib.operations.chains import (
     ChainRejectedError,
@@ -25,6 +26,7 @@ from tasks_lib.operations.chains import (
     set_paused,
 )
 from tasks_lib.operations.draining import Fired, drain_chain, drain_due
+from tasks_lib.operations.reconcile import reconcile
 from tasks_lib.operations.workspace import Workspace
 from vault import AUDIT, CHECK, FOREIGN, LABEL, apply_vault, seed_pipeline, set_status, tasks_of
 
@@ -157,14 +159,10 @@ def test_a_task_that_does_not_fit_is_told_of_and_goes_in_when_the_mapping_is_cha
 
 
 def test_a_misfit_does_not_stop_the_others(chained: Workspace, tmp_path: Path) -> None:
-    path = tmp_path / "long.yaml"
-    vault = "- {name: review_id, type: text, source: dataset}"
     limited = (
         "organizations: [{name: acme, projects: [{name: audits, pipelines: [{name: short, fields: "
         "[{name: review_id, type: text, source: dataset, pattern: '.*[02]'}]}]}]}]"
     )
-    assert vault not in limited
-    path.write_text(limited, encoding="utf-8")
     apply_vault(chained, tmp_path, limited)
     made = chain(chained, "acme/audits/short")
     finish_tasks(chained, 3)
@@ -293,3 +291,59 @@ def test_the_graph_draws_a_paused_chain_dashed(chained: Workspace) -> None:
         '    p3 -.->|"task-completion, paused"| p2',
         '    p3 -->|"pipeline-completion"| p1',
     ]
+
+
+WAY = """
+organizations:
+  - name: acme
+    projects:
+      - name: way
+        pipelines:
+{}
+"""
+STATION = """
+          - name: station-{}
+            fields:
+              - {{name: review_id, type: text, source: dataset}}
+              - {{name: sentiment, type: text, source: input}}
+"""
+
+
+def test_five_pipelines_pass_a_task_through_to_the_letter(
+    chained: Workspace, tmp_path: Path
+) -> None:
+    paths = [LABEL, *(f"acme/way/station-{number}" for number in range(2, 6))]
+    stations = "".join(STATION.format(number) for number in range(2, 6))
+    apply_vault(chained, tmp_path, WAY.format(stations))
+    for source, target in pairwise(paths):
+        chain(chained, target, source, skip=("sentiment",))
+    for path in paths[:-1]:
+        pipeline = queries.find_pipeline(chained.store, path)
+        task = lifecycle.claim_task(chained.store, pipeline, "ann", at=AT)
+        assert task is not None
+        lifecycle.submit_task(chained.store, task.id, "ann", {"sentiment": "good"}, at=AT)
+        assert drain(chained) == Fired(created=1, chains=1)
+    assert [fields for _, fields in tasks_of(chained, paths[-1])] == [
+        '{"review_id":"people.csv-0"}'
+    ]
+
+
+def test_a_thousand_tasks_finished_while_prefect_is_away_are_there_after_one_sweep(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    apply_pipelines(workspace, tmp_path, 1_000)
+    chain(workspace)
+    finish_tasks(workspace, 1_000)
+
+    def away(_: object) -> None:
+        raise PrefectUnavailableError("the Prefect server is away")
+
+    with pytest.raises(PrefectUnavailableError):
+        reconcile(workspace, away, now=LATER, cleans_up=False)
+    assert origins(workspace) == list(range(1, 1_001)), "chains need no Prefect"
+    told: list[str] = []
+    swept = reconcile(
+        workspace, lambda events: told.extend(e.event for e in events), now=LATER, cleans_up=False
+    )
+    assert (swept.chained_tasks, origins(workspace)) == (0, list(range(1, 1_001)))
+    assert "seeding.tasks.finished" in told

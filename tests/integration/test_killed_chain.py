@@ -17,7 +17,7 @@ from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.files import Storage
 from tasks_lib.store.engine import Store
 
-TASKS = 10_000
+TASKS = 2_000
 KILLS = 20
 CHILDREN = multiprocessing.get_context("forkserver")
 CHILDREN.set_forkserver_preload([__name__])
