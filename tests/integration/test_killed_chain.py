@@ -22,10 +22,10 @@ KILLS = 20
 CHILDREN = multiprocessing.get_context("forkserver")
 CHILDREN.set_forkserver_preload([__name__])
 PUT_BACK = (
+    "DELETE FROM chain_inbox",
     "DELETE FROM tasks WHERE pipeline_id = 2",
     "DELETE FROM task_groups WHERE pipeline_id = 2",
     "DELETE FROM task_counts WHERE pipeline_id = 2",
-    "DELETE FROM chain_inbox",
     "INSERT INTO chain_inbox (chain_id, task_id, finished_at)"
     " SELECT 1, id, '2026-01-01 00:00:00' FROM tasks WHERE pipeline_id = 1",
 )
@@ -50,14 +50,14 @@ def start(workspace: Workspace) -> tuple[ForkServerProcess, Connection]:
 
 def left(workspace: Workspace) -> tuple[int, int, int, int]:
     """Return the target's tasks, their different origins, what is counted, and what waits."""
-    queries = (
-        "SELECT count(*) FROM tasks WHERE pipeline_id = 2",
-        "SELECT count(DISTINCT origin_id) FROM tasks WHERE pipeline_id = 2",
-        "SELECT coalesce(sum(pending), 0) FROM task_counts WHERE pipeline_id = 2",
-        "SELECT count(*) FROM chain_inbox",
+    query = text(
+        "SELECT (SELECT count(*) FROM tasks WHERE pipeline_id = 2),"
+        " (SELECT count(DISTINCT origin_id) FROM tasks WHERE pipeline_id = 2),"
+        " (SELECT coalesce(sum(pending), 0) FROM task_counts WHERE pipeline_id = 2),"
+        " (SELECT count(*) FROM chain_inbox)"
     )
     with workspace.store.read() as session:
-        made, origins, counted, waits = (int(session.scalar(text(query))) for query in queries)
+        made, origins, counted, waits = map(int, session.execute(query).one())
     return made, origins, counted, waits
 
 
