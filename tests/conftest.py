@@ -1,10 +1,12 @@
 """What the tests bring along: a PostgreSQL server, an S3 server, and fresh workspaces on them."""
 
 import os
+import shutil
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import boto3
 import hypothesis
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from servers import answers, free_port, wait_until
 from tasks_lib.domain.catalogue import Pipeline
@@ -73,23 +76,63 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def postgresql_url(postgresql: str) -> Iterator[str]:
     """A new, empty database."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgresql, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    url = postgresql.replace("postgresql://", "postgresql+psycopg://").replace(
-        "/postgres?", f"/{name}?"
-    )
-    yield url
-    with psycopg.connect(postgresql, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with database_on(postgresql) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of either kind; a test that takes this runs on both."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store' / 'seeding.db'}"
     return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that was made once, to be copied: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("template") / "seeding.db"
+    Store.open(f"sqlite:///{path}").close()
+    assert not path.with_name("seeding.db-wal").exists(), "there is more than the file to copy"
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: str) -> Iterator[str]:
+    """The name of a database that holds a store, likewise."""
+    with database_on(postgresql) as url:
+        Store.open(url).close()
+        yield str(make_url(url).database)
+
+
+@pytest.fixture
+def postgresql_store_url(postgresql: str, postgresql_template: str) -> Iterator[str]:
+    """A database with an empty store in it."""
+    with database_on(postgresql, template=postgresql_template) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of either kind with an empty store in it; a test that takes this runs on both."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql_store_url"))
+    path = tmp_path / "store" / "seeding.db"
+    path.parent.mkdir()
+    shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+    return f"sqlite:///{path}"
+
+
+@contextmanager
+def database_on(server: str, *, template: str = "template1") -> Iterator[str]:
+    """Make a database for as long as a block lasts; yield its URL."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    url = make_url(server).set(drivername="postgresql+psycopg", database=name)
+    yield url.render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

@@ -260,7 +260,8 @@ def test_files_arrive_to_the_letter_and_within_the_targets_bounds(
     rows = f"{HEADER}dawn.png,Harbour,a.txt\nnoon.png,Meadow,b.txt\n"
     source = zipped(tmp_path / "photos.zip", rows, files)
     seed_from_zip(labelled, ZipRequest(PHOTO_PATH, source), run_id="zip")
-    finish(labelled, [4, 5], '{"description":"a harbour"}')
+    filled_in = '"description":"a harbour"'
+    finish(labelled, [4, 5], f"{{{filled_in}}}")
     report = seed_pipeline(
         labelled, "acme/photos/check-photos", PHOTO_PATH, on_error=OnError.SKIP_ROWS
     )
@@ -270,6 +271,6 @@ def test_files_arrive_to_the_letter_and_within_the_targets_bounds(
     (first, _), ((row, values),) = (
         tasks_of(labelled, PHOTO_PATH), tasks_of(labelled, "acme/photos/check-photos"),
     )  # fmt: skip
-    assert (row, values) == (4, first[1])
+    assert (row, values) == (4, first[1].replace(f",{filled_in}", ""))
     made = queries.list_tasks(labelled.store, "acme/photos/check-photos")[0]
     assert list(queries.links_to_files(labelled, made)) == ["photo", "notes"]

@@ -24,8 +24,8 @@ from tasks_lib.store.migrations.upgrade import scripts, upgrade
 from tasks_lib.store.tables import Table, TaskGroupRow
 
 
-def test_a_fresh_store_is_made_at_the_latest_revision(database_url: str) -> None:
-    store = Store.open(database_url)
+def test_a_fresh_store_is_made_at_the_latest_revision(empty_database_url: str) -> None:
+    store = Store.open(empty_database_url)
     with store.engine.connect() as connection:
         tables = set(inspect(connection).get_table_names())
     assert store.revision() == LATEST_REVISION
@@ -37,8 +37,8 @@ def test_the_latest_revision_is_the_last_migration() -> None:
     assert scripts().get_heads() == [LATEST_REVISION]
 
 
-def test_the_migrations_make_the_tables_of_the_models(database_url: str) -> None:
-    store = Store.open(database_url)
+def test_the_migrations_make_the_tables_of_the_models(empty_database_url: str) -> None:
+    store = Store.open(empty_database_url)
     with store.engine.begin() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, Table.metadata) == []
@@ -50,9 +50,9 @@ def test_the_migrations_make_the_tables_of_the_models(database_url: str) -> None
     store.close()
 
 
-def test_stores_opened_at_the_same_moment_are_made_once(database_url: str) -> None:
+def test_stores_opened_at_the_same_moment_are_made_once(empty_database_url: str) -> None:
     def open_and_close(_: int) -> str | None:
-        store = Store.open(database_url)
+        store = Store.open(empty_database_url)
         revision = store.revision()
         store.close()
         return revision
@@ -61,22 +61,22 @@ def test_stores_opened_at_the_same_moment_are_made_once(database_url: str) -> No
         assert list(pool.map(open_and_close, range(8))) == [LATEST_REVISION] * 8
 
 
-def test_an_older_store_asks_for_the_upgrade(database_url: str) -> None:
-    _set_revision(database_url, "0000")
+def test_an_older_store_asks_for_the_upgrade(empty_database_url: str) -> None:
+    _set_revision(empty_database_url, "0000")
     with pytest.raises(StoreOutdatedError, match=r"has revision 0000.*run: seeding db upgrade"):
-        Store.open(database_url)
+        Store.open(empty_database_url)
 
 
-def test_a_newer_store_is_refused(database_url: str) -> None:
-    _set_revision(database_url, "9999")
+def test_a_newer_store_is_refused(empty_database_url: str) -> None:
+    _set_revision(empty_database_url, "9999")
     with pytest.raises(StoreTooNewError, match="has revision 9999, made by a later release"):
-        Store.open(database_url)
+        Store.open(empty_database_url)
 
 
 def test_a_store_of_the_first_release_is_upgraded_and_keeps_what_it_holds(
-    database_url: str,
+    empty_database_url: str,
 ) -> None:
-    store = Store.open_any(database_url)
+    store = Store.open_any(empty_database_url)
     with store.engine.begin() as connection:
         upgrade(connection, "0001")
         connection.execute(text("INSERT INTO organizations (name) VALUES ('acme')"))
@@ -84,7 +84,7 @@ def test_a_store_of_the_first_release_is_upgraded_and_keeps_what_it_holds(
     store.upgrade()
     assert store.revision() == LATEST_REVISION
     store.close()
-    upgraded = Store.open(database_url)
+    upgraded = Store.open(empty_database_url)
     with upgraded.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Table.metadata) == []
         assert connection.execute(text("SELECT id, name FROM organizations")).all() == [(1, "acme")]
@@ -223,8 +223,8 @@ def _reflected(connection: Connection) -> dict[str, object]:
     }
 
 
-def _set_revision(database_url: str, revision: str) -> None:
-    store = Store.open(database_url)
+def _set_revision(empty_database_url: str, revision: str) -> None:
+    store = Store.open(empty_database_url)
     with store.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :n"), {"n": revision})
     store.close()
