@@ -17,6 +17,7 @@ from tasks_lib.domain.names import counted, display_name, shortened
 from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.errors import SeedingError
 from tasks_lib.intake.progress import OnProgress, Progress
+from tasks_lib.operations.api_keys import Key
 from tasks_lib.operations.chains import Chain, Explained
 from tasks_lib.operations.data_vault import VaultEntry
 from tasks_lib.operations.queries import Group, Task
@@ -250,6 +251,21 @@ def whole_task_document(task: Task, links: Mapping[str, str]) -> dict[str, Any]:
     """Return a task with its moves and what opens its files, as a JSON document."""
     moves = [move._asdict() for move in task.moves]
     return task_document(task) | {"moves": moves, "links": links}
+
+
+def print_keys(keys: Sequence[Key], at: datetime) -> None:
+    """Print an organization's keys as a table."""
+    table = Table("key", "begins with", "name", "state", "expires", "last used", box=None)
+    for key in keys:
+        expires = _moment(key.expires_at) if key.expires_at else "never"
+        used = _moment(key.last_used_at) if key.last_used_at else "never"
+        table.add_row(str(key.id), key.prefix, Text(key.name), key.state(at), expires, used)
+    out.print(table if keys else "This organization has no keys yet.")
+
+
+def key_document(key: Key, at: datetime) -> dict[str, Any]:
+    """Return a key's entry as the JSON document that programs get."""
+    return key._asdict() | {"state": key.state(at)}
 
 
 def task_document(task: Task) -> dict[str, Any]:

@@ -2,13 +2,17 @@
 
 SeedingError
 ├── UsageError               2  the request itself is wrong
-│   └── NotFoundError           a name or number leads to nothing
+│   ├── NotFoundError           a name or number leads to nothing
+│   └── MalformedBodyError      a request's body is not what its call takes
+├── KeyRefusedError          1  a key of the External API is missing or opens nothing any more
 ├── RejectedError            1  validation turned the input away
 │   ├── SourceRejectedError     a source of tasks (tasks_lib.domain.report: it carries one)
 │   ├── SubmissionRejectedError a contributor's values (tasks_lib.operations.lifecycle)
 │   ├── ChainRejectedError      a chain (tasks_lib.operations.chains)
+│   ├── TasksRejectedError      tasks of the External API (tasks_lib.operations.create_tasks)
 │   └── CatalogueRejectedError  a catalogue file
 ├── MoveNotAllowedError      1  the task's lifecycle does not allow it
+├── ConflictError            1  what there is stands against it
 ├── ReviewTimedOutError      1  nobody answered a form in time
 └── UnavailableError         3  the store, the storage or Prefect cannot be used
     ├── StoreUnavailableError
@@ -24,10 +28,18 @@ from typing import ClassVar
 
 
 class SeedingError(Exception):
-    """The root: its text is one clear sentence that can be shown as it is."""
+    """The root: its text is one clear sentence that can be shown as it is.
 
-    code: ClassVar[str] = "seeding_error"
+    A kind of error has a ``code``; one that is raised may be given a more exact one.
+    """
+
+    code: str = "seeding_error"
     exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
 
 
 class UsageError(SeedingError):
@@ -41,6 +53,18 @@ class NotFoundError(UsageError):
     """A pipeline, group or task that was named does not exist."""
 
     code = "not_found"
+
+
+class MalformedBodyError(UsageError):
+    """A request's body is not JSON, or not of the shape that its call takes."""
+
+    code = "malformed_body"
+
+
+class KeyRefusedError(SeedingError):
+    """A key of the External API is missing, unknown, expired or revoked; ``code`` says which."""
+
+    code = "invalid_api_key"
 
 
 class RejectedError(SeedingError):
@@ -60,6 +84,12 @@ class MoveNotAllowedError(SeedingError):
     """A task cannot make the move from where it stands; nothing was changed."""
 
     code = "move_not_allowed"
+
+
+class ConflictError(SeedingError):
+    """What there is stands against the request; nothing was changed."""
+
+    code = "conflict"
 
 
 class ReviewTimedOutError(SeedingError):

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks_lib.api.limits import ApiLimits
 from tasks_lib.errors import UsageError
 from tasks_lib.intake.limits import Limits
 
@@ -68,6 +69,20 @@ class Settings(BaseSettings):
         default=3_600, gt=0, le=604_800, description="How long a link to a file on S3 opens it."
     )
 
+    api_max_body_bytes: int = Field(
+        default=ApiLimits().max_body_bytes,
+        gt=0,
+        description="Largest body of a request to the External API, uploads apart.",
+    )
+    api_requests_per_second: float = Field(
+        default=ApiLimits().requests_per_second,
+        gt=0,
+        description="Requests a key may make in the long run, to each API process.",
+    )
+    api_burst: int = Field(
+        default=ApiLimits().burst, ge=1, description="Requests a key may make at once."
+    )
+
     @model_validator(mode="after")
     def _fill(self) -> Self:
         home = self.home.expanduser().absolute()
@@ -84,6 +99,15 @@ class Settings(BaseSettings):
     def unused_file_grace(self) -> timedelta:
         """How long a stored file may wait for a task."""
         return timedelta(hours=self.unused_file_hours)
+
+    @property
+    def api_limits(self) -> ApiLimits:
+        """The bounds of the External API."""
+        return ApiLimits(
+            max_body_bytes=self.api_max_body_bytes,
+            requests_per_second=self.api_requests_per_second,
+            burst=self.api_burst,
+        )
 
     @property
     def limits(self) -> Limits:

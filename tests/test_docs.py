@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks_lib.api.errors import CODES as API_CODES
 from tasks_lib.cli import app, run
 from tasks_lib.domain import events
 from tasks_lib.domain.fields import CONSTRAINTS, FieldType
@@ -56,6 +57,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_the_reference_explains_every_error_code_and_no_other() -> None:
     section = REFERENCE.split("## Error codes")[1].split("## Events")[0]
     assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE)) == CODES
+
+
+def test_the_reference_explains_every_error_of_the_api_and_no_other() -> None:
+    section = REFERENCE.split("## Errors of the External API")[1]
+    told = re.findall(r"^\| (\d{3}) \| `(\w+)` \| (.+) \|$", section, re.MULTILINE)
+    assert told == [(str(status), code, meaning) for code, (status, meaning) in API_CODES.items()]
 
 
 def test_the_reference_explains_every_setting_and_no_other() -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from tasks_lib import console
+from tasks_lib.cli.api import api, key
 from tasks_lib.cli.catalogue import apply_file, template
 from tasks_lib.cli.chains import chain
 from tasks_lib.cli.datasets import dataset
@@ -34,6 +35,8 @@ app.command(catch_up, name="reconcile")
 app.command(dataset)
 app.command(mapping)
 app.command(chain)
+app.command(key)
+app.command(api)
 app.command(db)
 
 

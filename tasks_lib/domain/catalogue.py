@@ -14,8 +14,8 @@ _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _MAX_DURATION_SECONDS: Final = 366 * 86_400
 
 
-def _duration_seconds(duration: object) -> object:
-    """Turn ``30m``, ``2h``, ``1d``, ``90s`` or a number of seconds into seconds."""
+def duration_seconds(duration: object) -> int:
+    """Return the seconds of ``30m``, ``2h``, ``1d``, ``90s`` or a number; raise ValueError."""
     text = f"{duration}s" if type(duration) is int else str(duration).strip()
     match = re.fullmatch(r"([1-9][0-9]{0,99})([smhd])", text)
     if match is None:
@@ -35,7 +35,7 @@ class PipelineEntry(_Entry):
 
     name: str
     status: PipelineStatus = PipelineStatus.ACTIVE
-    claim_timeout: Annotated[int, BeforeValidator(_duration_seconds)] | None = None
+    claim_timeout: Annotated[int, BeforeValidator(duration_seconds)] | None = None
     fields: tuple[Field, ...] = ()
 
     @model_validator(mode="after")

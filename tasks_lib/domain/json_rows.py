@@ -5,6 +5,8 @@ from collections.abc import Collection
 from json.encoder import encode_basestring
 from typing import Any, Final, NoReturn
 
+import orjson
+
 
 class Digits(str):
     """A JSON number as it was written: ``1.50`` and ``12345678901234567890`` stay themselves."""
@@ -40,6 +42,15 @@ def parse_value(text: str) -> Any:
         return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("the JSON is nested too deep to be read") from None
+
+
+def keys_stand_once(text: str, document: Any) -> bool:
+    """Tell whether certainly no object in the text has a key twice, of which readers keep one.
+
+    ``document`` is what was read from the text. A doubt is no: then a slower look has to tell.
+    """
+    # An escaped colon would make up for the one after a doubled key.
+    return "\\u003" not in text and text.count(":") == orjson.dumps(document).count(b":")
 
 
 def json_text(value: Any) -> str:

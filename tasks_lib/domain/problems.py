@@ -94,6 +94,9 @@ VALUE_CODES: Final[dict[str, str]] = {
     "path_several_matches": "The JSONPath finds more than one value in the row.",
     "path_wrong_type": "The JSONPath finds a value of a kind that the field does not take.",
     "unknown_field": "The pipeline has no such field.",
+    "missing_field": "The field is required and the task does not have it.",
+    "duplicate_field": "The field stands twice in the task.",
+    "malformed_task": "The task is no object with the one member `fields`, an object.",
     "read_only_field": "The field came with the task, so that a contributor does not fill it in.",
 }
 """Codes of cells whose value does not fit the field."""

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from tasks_lib.domain.fields import Field, FieldSource, FieldType
-from tasks_lib.domain.json_rows import kind_of, parse_value
+from tasks_lib.domain.json_rows import keys_stand_once, kind_of, parse_value
 from tasks_lib.domain.names import shortened
 from tasks_lib.domain.problems import Problem, SourceProblemError
 from tasks_lib.domain.values import MAX_JSON_DEPTH, ValueProblemError, reader_of
@@ -117,9 +117,8 @@ def certain_object(text: str) -> dict[str, Any] | None:
 def _may_be_doubtful(text: str, members: dict[str, Any]) -> bool:
     """Tell whether there may be doubled keys, NUL, deep nesting, or numbers that a float loses."""
     return (
-        text.count(":") != orjson.dumps(members).count(b":")
+        not keys_stand_once(text, members)
         or "\\u0000" in text
-        or "\\u003" in text  # may be an escaped colon, which would make up for a doubled key's
         or text.count("{") + text.count("[") > MAX_JSON_DEPTH
         or _LONG_EXPONENT.search(text) is not None
         or any(type(value) is float and abs(value) >= _WHOLE_LIMIT for value in members.values())

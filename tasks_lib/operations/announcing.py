@@ -4,11 +4,9 @@ Each transaction leaves what there is to tell in the store; a relay tells it, at
 own time. Prefect is a function here, so that nobody else waits for it.
 """
 
-import logging
-import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -21,13 +19,11 @@ from tasks_lib.domain.events import (
     tasks_finished_event,
 )
 from tasks_lib.domain.report import Report
-from tasks_lib.errors import UnavailableError
+from tasks_lib.operations.background import Background
 from tasks_lib.store import announcements, catalogue
 from tasks_lib.store.announcements import Backlog
 from tasks_lib.store.engine import Store
 from tasks_lib.store.tables import TaskGroupRow
-
-logger = logging.getLogger(__name__)
 
 Tell = Callable[[Sequence[Event]], None]
 """Hands events to Prefect and returns once it has them; raises PrefectUnavailableError."""
@@ -160,36 +156,11 @@ def _tell_all(tell: Tell, events: Sequence[Event]) -> None:
         tell(events[first : first + _EVENTS_AT_ONCE])
 
 
-class Relay:
-    """A thread that tells what is due, every second, for as long as a block lasts.
-
-    Where Prefect is away it asks less and less often; nothing is lost by that.
-    """
-
-    _LONGEST_PAUSE_SECONDS: Final = 30.0
+class Relay(Background):
+    """A thread that tells what is due, every second, for as long as a block lasts."""
 
     def __init__(self, store: Store, tell: Tell, *, every_seconds: float = 1.0) -> None:
-        self._store = store
-        self._tell = tell
-        self._every_seconds = every_seconds
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        def act() -> None:
+            announce_due(store, tell, at=datetime.now(UTC))
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        pause = self._every_seconds
-        while not self._ended.wait(pause):
-            try:
-                announce_due(self._store, self._tell, at=datetime.now(UTC))
-            except UnavailableError as error:
-                pause = min(2 * pause, self._LONGEST_PAUSE_SECONDS)
-                logger.warning("%s; it is tried again in %.0f seconds", error, pause)
-            else:
-                pause = self._every_seconds
+        super().__init__("relay", act, every_seconds=every_seconds)

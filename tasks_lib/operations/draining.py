@@ -23,7 +23,7 @@ from tasks_lib.domain.mapping_plan import compile_plan
 from tasks_lib.domain.problems import Problem
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.intake.mapped_rows import ChainIntake, RowFeed, SourceRow
-from tasks_lib.operations.loading import add_tasks
+from tasks_lib.operations.loading import write_tasks
 from tasks_lib.operations.seed_from_pipeline import PipelineSource
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.policy.intake_rules import why_closed
@@ -144,7 +144,6 @@ def _fire(workspace: Workspace, chain_id: int, at: datetime) -> Fired | None:
             rejected=fired.misfits,
             announce_at=at,
         )
-        catalogue.reopen_if_completed(session, chain.target.id)
         chain.row.fired_at = at
         return fired
 
@@ -173,7 +172,7 @@ def _fill(
                 ChainIntake(feed, compile_plan(chain.plan), workspace.limits) as intake,
             ):
                 news = (NewTasks(*batch) for batch in intake.batches())
-                created = add_tasks(session, chain.target, claim, news)
+                created = write_tasks(session, chain.target, claim, news)
             chain_inbox.mark_misfits(session, chain.row.id, intake.misfits, at)
             fired += Fired(created, len(intake.misfits))
             last_id = taken.last_id

@@ -126,10 +126,13 @@ def load_rows(
         return Seeded(pipeline, report, rows_read, load.intake.blank_lines)
 
 
-def add_tasks(
+def write_tasks(
     session: Session, pipeline: Pipeline, claim: GroupClaim, batches: Iterable[NewTasks]
 ) -> int:
-    """Write tasks of a group, and count them; return how many. The pipeline is locked."""
+    """Write the tasks of a new group, counted, into a pipeline that is locked; return their number.
+
+    A completed pipeline is active again then. The caller completes the group.
+    """
     status = initial_status(pipeline)
     created = insert_tasks(
         session,
@@ -140,6 +143,8 @@ def add_tasks(
         stream_id=claim.stream_id,
     )
     add_counts(session, pipeline.id, {status: created})
+    if created:
+        catalogue.reopen_if_completed(session, pipeline.id)
     return created
 
 
@@ -232,7 +237,7 @@ class _Load:
             return self._seen_before(session, claim, at)
         rows.check(pipeline)
         intake = self._open(rows, pipeline)
-        created = add_tasks(session, pipeline, claim, self._accepted(intake))
+        created = write_tasks(session, pipeline, claim, self._accepted(intake))
         rows.record(session, claim.group_id)
         task_groups.complete_group(
             session,
@@ -241,7 +246,6 @@ class _Load:
             rejected=intake.rejected,
             announce_at=datetime.now(UTC) + OWN_ANNOUNCEMENT,
         )
-        catalogue.reopen_if_completed(session, pipeline.id)
         report = self._report(
             group_id=claim.group_id,
             created=created,

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import pyarrow as pa
-from sqlalchemy import and_, select
+from sqlalchemy import Text, and_, cast, func, literal, select, union_all
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import TaskStatus
@@ -81,6 +82,18 @@ class StoredTask(NamedTuple):
     chain_id: int | None
 
 
+def ids_as_json(session: Session, group_id: int) -> str:
+    """Return the ids of a group's tasks in the order of their rows, as a JSON array."""
+    is_ours = TaskRow.group_id == group_id
+    if session.get_bind().dialect.name != "postgresql":
+        ids = session.scalars(select(TaskRow.id).where(is_ours).order_by(TaskRow.row))
+        return f"[{','.join(map(str, ids))}]"
+    # Thousands of numbers would take the client longer to fetch than the server to write.
+    in_order = aggregate_order_by(literal(","), TaskRow.row)
+    joined = func.string_agg(cast(TaskRow.id, Text), in_order)
+    return f"[{session.scalar(select(joined).where(is_ours)) or ''}]"
+
+
 def list_tasks(
     session: Session,
     pipeline_id: int,
@@ -97,6 +110,56 @@ def list_tasks(
         statement = statement.where(TaskRow.status == status.value)
     found = session.execute(statement.order_by(TaskRow.id).limit(_bounded(limit)))
     return [StoredTask(*row) for row in found]
+
+
+def page_of_tasks(
+    session: Session,
+    pipeline_id: int,
+    *,
+    group_id: int | None,
+    status: TaskStatus | None,
+    offset: int,
+    limit: int,
+) -> list[StoredTask]:
+    """Return some of the pipeline's tasks, oldest first."""
+    statuses = [status] if status is not None else list(TaskStatus)
+    if group_id is not None:
+        of_group = select(TaskRow.id).where(
+            TaskRow.pipeline_id == pipeline_id, TaskRow.group_id == _bounded(group_id)
+        )
+        is_wanted = TaskRow.status.in_([wanted.value for wanted in statuses])
+        ids = of_group.where(is_wanted).order_by(TaskRow.row).offset(offset).limit(limit).subquery()
+    else:
+        # The index has a pipeline's tasks status by status, each in order: of each the first ones.
+        firsts = [
+            select(TaskRow.id)
+            .where(TaskRow.pipeline_id == pipeline_id, TaskRow.status == wanted.value)
+            .order_by(TaskRow.id)
+            .limit(offset + limit)
+            .subquery()
+            for wanted in statuses
+        ]
+        merged = union_all(*(select(first.c.id) for first in firsts))
+        ids = merged.order_by(merged.selected_columns.id).offset(offset).limit(limit).subquery()
+    found = session.execute(_TASKS.join(ids, ids.c.id == TaskRow.id).order_by(TaskRow.id))
+    return [StoredTask(*row) for row in found]
+
+
+def count_in_group(
+    session: Session, pipeline_id: int, group_id: int, status: TaskStatus | None
+) -> int:
+    """Return how many tasks of the pipeline are in the group, of one status or of any."""
+    if status is None:
+        count = select(TaskGroupRow.task_count).where(
+            TaskGroupRow.pipeline_id == pipeline_id, TaskGroupRow.id == _bounded(group_id)
+        )
+    else:
+        count = select(func.count()).where(
+            TaskRow.pipeline_id == pipeline_id,
+            TaskRow.group_id == _bounded(group_id),
+            TaskRow.status == status.value,
+        )
+    return session.scalar(count) or 0
 
 
 def find_task(session: Session, task_id: int) -> StoredTask | None:
@@ -116,6 +179,11 @@ def claim_oldest(session: Session, pipeline_id: int, note: Note) -> StoredTask |
         return _in_utc(StoredTask(*row)) if row is not None else None
     moved = move_tasks(session, pipeline_id, Move.CLAIM, Picks(limit=1), note)
     return find_task(session, moved[0].task_id) if moved else None
+
+
+def pipeline_of(session: Session, task_id: int) -> int | None:
+    """Return the pipeline that the task belongs to, None where there is no such task."""
+    return session.scalar(select(TaskRow.pipeline_id).where(TaskRow.id == _bounded(task_id)))
 
 
 def _bounded(number: int) -> int:

@@ -1,6 +1,5 @@
 """Many contributors at once: each task goes to one of them, and the counts stay right."""
 
-import multiprocessing
 import random
 import time
 from collections import Counter
@@ -12,6 +11,7 @@ from threading import Barrier
 
 from sqlalchemy import text
 
+from children import CHILDREN
 from people import AT, PATH, claim, counts, make_tasks, recounted
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.statuses import TaskStatus
@@ -29,8 +29,6 @@ from tasks_lib.store.engine import Store
 
 TASKS = 1_000
 CLAIMERS = 50
-CHILDREN = multiprocessing.get_context("forkserver")
-CHILDREN.set_forkserver_preload([__name__])
 
 
 def url_of(workspace: Workspace) -> str:

@@ -1,6 +1,5 @@
 """A load that is killed at any moment leaves all of its tasks or none, and resumes exactly once."""
 
-import multiprocessing
 import random
 import time
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from multiprocessing.context import ForkServerProcess
 
 from sqlalchemy import text
 
+from children import CHILDREN
 from tasks_lib.intake.limits import Limits
 from tasks_lib.operations.file_sources import CsvRequest
 from tasks_lib.operations.seed_from_csv import seed_from_csv
@@ -19,8 +19,6 @@ from tasks_lib.store.engine import Store
 ROWS = 20_000
 KILLS = 20
 PATH = "acme/reviews/label-reviews"
-CHILDREN = multiprocessing.get_context("forkserver")
-CHILDREN.set_forkserver_preload([__name__])
 
 
 def load(url: str, files: str, source: str, run_id: str, ready: Connection) -> None:

@@ -1,6 +1,5 @@
 """A seeding from a dataset that is killed at any moment makes all or nothing, and resumes once."""
 
-import multiprocessing
 import random
 import time
 from multiprocessing.connection import Connection
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from children import CHILDREN
 from tasks_lib.intake.limits import Limits
 from tasks_lib.operations.mapped_seeding import MappedRequest
 from tasks_lib.operations.seed_from_dataset import seed_from_dataset
@@ -19,8 +19,6 @@ from vault import LABEL, put, write
 
 ROWS = 20_000
 KILLS = 10
-CHILDREN = multiprocessing.get_context("forkserver")
-CHILDREN.set_forkserver_preload([__name__])
 
 
 def load(url: str, files: str, run_id: str, ready: Connection) -> None:

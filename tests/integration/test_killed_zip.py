@@ -1,6 +1,5 @@
 """A seeding from a ZIP that is killed in the middle of its uploads, and started again."""
 
-import multiprocessing
 import os
 import time
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from children import CHILDREN
 from photos import HEADER, PATH, photo_workspace, png, zipped
 from servers import wait_until
 from storages import by_uri, stored
@@ -20,8 +20,6 @@ from tasks_lib.storage.files import Storage
 from tasks_lib.store.engine import Store
 
 FILES = 1_000
-CHILDREN = multiprocessing.get_context("forkserver")
-CHILDREN.set_forkserver_preload([__name__])
 
 
 @pytest.fixture(params=["sqlite and a folder", "postgresql and s3"])

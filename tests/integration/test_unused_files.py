@@ -1,6 +1,5 @@
 """The clean-up removes what no task has, and never what one has or is about to have."""
 
-import multiprocessing
 import random
 import threading
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from children import CHILDREN
 from storages import MIB, by_uri, contents, storage_of, stored, upload_of
 from tasks_lib.errors import StorageUnavailableError
 from tasks_lib.intake.limits import Limits
@@ -27,8 +27,6 @@ from tasks_lib.store.files import refer_to_files, touch_files
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 STALE = NOW - GRACE - timedelta(seconds=1)
-CHILDREN = multiprocessing.get_context("forkserver")
-CHILDREN.set_forkserver_preload([__name__])
 
 
 @pytest.fixture(params=["folder", "bucket"])

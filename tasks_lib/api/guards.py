@@ -1,0 +1,180 @@
+"""What stands before the routes: request ids, the access log, and bounds on bodies.
+
+Plain ASGI, so that a body is bounded while it comes in and nothing is read for nothing.
+"""
+
+import logging
+import re
+import time
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tasks_lib.api.errors import RequestRefusedError, answer_to_defect, error_answer
+from tasks_lib.api.limits import ApiLimits
+
+access_log = logging.getLogger("tasks_lib.api.access")
+logger = logging.getLogger(__name__)
+
+REQUEST_ID: Final = "X-Request-ID"
+_CLIENT_GONE: Final = 499
+_ACCEPTED_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_DRAINED_BYTES: Final = 64 * 2**20
+"""Of a body that is too large, this much is read and dropped: a client that still sends would not
+see the answer."""
+
+
+class AccessLog:
+    """Gives each request an id, logs one line of JSON for it, and answers defects.
+
+    The line tells neither values nor keys, nor paths: a route's template stands for them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID, "")
+        request = _Logged(given if _ACCEPTED_ID.fullmatch(given) else uuid4().hex, send)
+        scope.setdefault("state", {})["request_id"] = request.id
+        try:
+            await self._app(scope, receive, request.send)
+        except ClientDisconnect:
+            request.status = _CLIENT_GONE
+        except Exception:
+            logger.exception("request %s failed", request.id)
+            if not request.status:
+                await answer_to_defect(request.id)(scope, receive, request.send)
+        finally:
+            access_log.info("%s", request.line(scope))
+
+
+class _Logged:
+    """What is known of one request when it is over."""
+
+    def __init__(self, request_id: str, send: Send) -> None:
+        self.id = request_id
+        self.status = 0
+        self._bytes = 0
+        self._send = send
+        self._started = time.perf_counter()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)[REQUEST_ID] = self.id
+        elif message["type"] == "http.response.body":
+            self._bytes += len(message.get("body", b""))
+        await self._send(message)
+
+    def line(self, scope: MutableMapping[str, Any]) -> str:
+        caller = scope["state"].get("caller")
+        return orjson.dumps(
+            {
+                "at": datetime.now(UTC),
+                "request_id": self.id,
+                "method": scope["method"],
+                "route": getattr(scope.get("route"), "path", None),
+                "status": self.status,
+                "ms": round(1_000 * (time.perf_counter() - self._started), 1),
+                "bytes": self._bytes,
+                "key": caller.prefix if caller is not None else None,
+            }
+        ).decode()
+
+
+class BodyGuard:
+    """Turns away bodies that are no JSON (415) or too large (413), before anybody parses them."""
+
+    def __init__(self, app: ASGIApp, limits: ApiLimits, max_upload_bytes: int) -> None:
+        self._app = app
+        self._limits = limits
+        self._max_upload_bytes = max_upload_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_upload = scope["method"] == "PUT"
+        limit = self._max_upload_bytes if is_upload else self._limits.max_body_bytes
+        headers = Headers(scope=scope)
+        body = _BoundedBody(receive, limit, waits_for_us="expect" in headers)
+        try:
+            if not is_upload:
+                _check_media_type(headers)
+            await body.check_announced(headers.get("content-length", ""))
+        except RequestRefusedError as error:
+            await error_answer(error.status, error.code, str(error))(scope, receive, send)
+            return
+        await self._app(scope, body.receive, send)
+
+
+class _BoundedBody:
+    """A body that may be so long; it is counted while it comes in."""
+
+    def __init__(self, receive: Receive, limit: int, *, waits_for_us: bool) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._waits_for_us = waits_for_us
+        self._received = 0
+
+    async def check_announced(self, length: str) -> None:
+        """Raise RequestRefusedError for a body that is said to be too large."""
+        if length.isdecimal() and int(length) > self._limit:
+            if not self._waits_for_us:
+                await self._drain()
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        """Receive a message; raise RequestRefusedError once it is too much."""
+        message = await self._receive()
+        self._count(message)
+        if self._received > self._limit:
+            if message.get("more_body", False):
+                await self._drain()
+            raise self._too_large()
+        return message
+
+    async def _drain(self) -> None:
+        while self._received <= self._limit + _DRAINED_BYTES:
+            message = await self._receive()
+            self._count(message)
+            if not message.get("more_body", False):
+                return
+
+    def _count(self, message: Message) -> None:
+        self._received += len(message.get("body", b""))
+
+    def _too_large(self) -> RequestRefusedError:
+        message = f"the body is larger than {self._limit:,} bytes; send it in parts"
+        return RequestRefusedError(413, "body_too_large", message)
+
+
+def _check_media_type(headers: Headers) -> None:
+    """Raise RequestRefusedError unless the body, if there is one, is said to be plain JSON."""
+    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        return
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    charset = parameters.replace(" ", "").lower() or "charset=utf-8"
+    if media_type.strip().lower() != "application/json" or charset not in _CHARSETS:
+        shown = headers.get("content-type", "")[:100]
+        message = f"the body must be application/json in UTF-8; it is said to be {shown!r}"
+        raise RequestRefusedError(415, "unsupported_media_type", message)
+    encoding = headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        message = f"the body must not be compressed; it is said to be {encoding[:100]!r}"
+        raise RequestRefusedError(415, "unsupported_media_type", message)
+
+
+_CHARSETS: Final = frozenset({"charset=utf-8", 'charset="utf-8"', "charset=utf8"})

@@ -1,0 +1,123 @@
+"""What the OpenAPI says beyond the routes' signatures: errors, bodies, and examples for each."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from tasks_lib.api import wire
+from tasks_lib.api.errors import CODES
+
+JSON: Final = "application/json"
+_OF_EVERY_CALL: Final = (
+    "missing_api_key", "invalid_api_key", "expired_api_key", "revoked_api_key", "not_found",
+    "rate_limited", "internal_error", "store_unavailable",
+)  # fmt: skip
+_OF_EVERY_BODY: Final = (
+    "body_too_large", "unsupported_media_type", "malformed_json", "malformed_body",
+)  # fmt: skip
+_HEADERS: Final[dict[int, dict[str, Any]]] = {
+    429: {"Retry-After": {"description": "In seconds", "schema": {"type": "integer"}}},
+    503: {"Retry-After": {"description": "In seconds", "schema": {"type": "integer"}}},
+}
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def responses(
+    status: int, model: type | None, example: Any, *codes: str, has_body: bool = False
+) -> Responses:
+    """Return a call's answers: the good one with an example, and an example for each error."""
+    named = [*_OF_EVERY_CALL, *(_OF_EVERY_BODY if has_body else ()), *codes]
+    return {status: answer(model, example)} | errors(*named)
+
+
+def errors(*codes: str) -> Responses:
+    """Return the answers of errors, by their statuses."""
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(CODES[code][0], []).append(code)
+    return {status: _errors_of(status, some) for status, some in sorted(by_status.items())}
+
+
+def answer(model: type | None, example: Any, description: str = "") -> dict[str, Any]:
+    """Return a good answer's description."""
+    if model is None:
+        return {"description": description or "Done"}
+    return {
+        "model": model,
+        "description": description or (model.__doc__ or "").partition("\n")[0],
+        "content": {JSON: {"example": example}},
+    }
+
+
+def request_body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
+    """Return what a route that reads its body itself says of it."""
+    content = {"schema": schema, "examples": {name: {"value": it} for name, it in examples.items()}}
+    return {"requestBody": {"required": True, "content": {JSON: content}}}
+
+
+def describe(app: FastAPI) -> None:
+    """Have the application describe itself without the errors of FastAPI that it never gives."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _without_theirs(
+                get_openapi(
+                    title=app.title,
+                    version=app.version,
+                    description=app.description,
+                    routes=app.routes,
+                )
+            )
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _without_theirs(document: dict[str, Any]) -> dict[str, Any]:
+    for path in document["paths"].values():
+        for operation in path.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    return document
+
+
+def _errors_of(status: int, codes: list[str]) -> dict[str, Any]:
+    examples = {code: {"value": _example_of(code)} for code in codes}
+    described = {"model": wire.Error, "description": " ".join(CODES[code][1] for code in codes)}
+    content = {"content": {JSON: {"examples": examples}}}
+    return described | content | {"headers": _HEADERS.get(status, {})}
+
+
+def _example_of(code: str) -> dict[str, Any]:
+    entries = [wire.ErrorEntry(**entry).model_dump() for entry in _ENTRIES.get(code, ())]
+    return {"detail": CODES[code][1], "code": code, "errors": entries}
+
+
+_ENTRIES: Final[dict[str, tuple[dict[str, Any], ...]]] = {
+    "tasks_rejected": (
+        {
+            "index": 0,
+            "field": "stars",
+            "code": "above_maximum",
+            "message": "'9' is above the maximum 5",
+        },
+        {
+            "index": 3,
+            "field": "bdy",
+            "code": "unknown_field",
+            "message": "'bdy' is no dataset field of the pipeline; did you mean 'body'?",
+        },
+    ),
+    "invalid_request": (
+        {
+            "index": None,
+            "field": "page",
+            "code": "invalid_request",
+            "message": "Input should be greater than or equal to 1",
+        },
+    ),
+}

@@ -1,0 +1,78 @@
+"""Look at pipelines and their tasks as the External API shows them, within one pipeline."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.errors import NotFoundError
+from tasks_lib.intake.template import csv_template
+from tasks_lib.operations import queries
+from tasks_lib.operations.queries import Task
+from tasks_lib.store import catalogue, tasks
+from tasks_lib.store.counts import counts_of
+from tasks_lib.store.engine import Store
+
+
+class Page(NamedTuple):
+    """Some tasks, and how many there are in all."""
+
+    items: list[Task]
+    total: int
+
+
+class Workflow(NamedTuple):
+    """A pipeline, and how many of its tasks have each status."""
+
+    pipeline: Pipeline
+    counts: Mapping[TaskStatus, int]
+
+
+def find_workflow(store: Store, pipeline_id: int) -> Workflow:
+    """Return a pipeline with its counts, as they are at one moment; raise NotFoundError."""
+    with store.read() as session:
+        pipeline = catalogue.find_pipeline(session, str(pipeline_id))
+        return Workflow(pipeline, counts_of(session, pipeline_id).by_status)
+
+
+def template_of(store: Store, pipeline_id: int) -> str:
+    """Return the header that a CSV needs to seed a pipeline, as one line of CSV."""
+    with store.read() as session:
+        pipeline = catalogue.find_pipeline(session, str(pipeline_id))
+    return csv_template(field.name for field in pipeline.dataset_fields)
+
+
+def list_page(
+    store: Store,
+    pipeline_id: int,
+    *,
+    page: int,
+    page_size: int,
+    status: TaskStatus | None = None,
+    group_id: int | None = None,
+) -> Page:
+    """Return a page, from 1, of the pipeline's tasks, oldest first."""
+    with store.read() as session:
+        if group_id is not None:
+            total = tasks.count_in_group(session, pipeline_id, group_id, status)
+        else:
+            counts = counts_of(session, pipeline_id)
+            total = counts.total if status is None else counts.by_status[status]
+        found = tasks.page_of_tasks(
+            session,
+            pipeline_id,
+            group_id=group_id,
+            status=status,
+            offset=(page - 1) * page_size,
+            limit=page_size,
+        )
+        return Page([queries.as_task(task) for task in found], total)
+
+
+def find_task(store: Store, pipeline_id: int, task_id: int | None) -> Task:
+    """Return a task of the pipeline with its moves; raise NotFoundError for any other one."""
+    with store.read() as session:
+        home = tasks.pipeline_of(session, task_id) if task_id is not None else None
+    if task_id is None or home != pipeline_id:
+        raise NotFoundError("there is no such task in the workflow")
+    return queries.find_task(store, task_id)

@@ -1,0 +1,180 @@
+"""A workflow and its tasks, as they are read over HTTP."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from api_requests import BLANK, GOOD, PHOTOS, TASKS, WORKFLOW, error_of, tasks
+from people import AT, claim, finish
+from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.operations import lifecycle
+from tasks_lib.operations.workspace import Workspace
+
+NONE = dict.fromkeys([status.value for status in TaskStatus], 0)
+
+
+def test_a_workflow_tells_its_counts(client: TestClient, workspace: Workspace) -> None:
+    client.post(TASKS, json=tasks(GOOD, GOOD, GOOD))
+    claim(workspace.store)
+    assert client.get(WORKFLOW).json() == {
+        "id": 1,
+        "name": "label-reviews",
+        "project": "reviews",
+        "organization": "acme",
+        "status": "active",
+        "task_counts": NONE | {"pending": 2, "in_progress": 1},
+        "task_total": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("workflow", "mode", "names"),
+    [
+        (1, "fields", ["review_id", "body", "stars"]),
+        (BLANK, "bulk", []),
+        (PHOTOS, "files", ["photo"]),
+    ],
+)
+def test_the_schema_tells_how_tasks_are_created(
+    unchanged: TestClient, workflow: int, mode: str, names: list[str]
+) -> None:
+    schema = unchanged.get(f"/api/v1/workflows/{workflow}/schema").json()
+    assert (schema["workflow_id"], schema["creation_mode"]) == (workflow, mode)
+    assert [field["name"] for field in schema["fields"]] == names
+
+
+def test_the_schema_tells_a_fields_constraints(unchanged: TestClient) -> None:
+    schema = unchanged.get(f"{WORKFLOW}/schema").json()
+    assert schema["fields"][2] == {
+        "name": "stars", "type": "integer", "required": False, "min": "1", "max": "5",
+    }  # fmt: skip
+    assert schema["input_fields"] == [
+        {
+            "name": "sentiment",
+            "type": "single_select",
+            "required": True,
+            "options": ["good", "bad", "mixed"],
+        }
+    ]
+
+
+def test_the_template_is_the_header_of_a_csv(unchanged: TestClient) -> None:
+    response = unchanged.get(f"{WORKFLOW}/template.csv")
+    assert response.content == b"review_id,body,stars\r\n"
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+
+
+def test_a_task_tells_its_values_moves_and_origin(
+    client: TestClient, workspace: Workspace, key: str
+) -> None:
+    client.post(
+        TASKS,
+        content=b'{"tasks":[{"fields":{"review_id":1.50,"body":"one"}}]}',
+        headers={"content-type": "application/json"},
+    )
+    done = finish(workspace.store)
+    task = client.get(f"{TASKS}/1").json()
+    at = done.finished_at.isoformat() if done.finished_at else None
+    assert task == {
+        "id": 1,
+        "status": "finished",
+        "fields": {"review_id": "1.50", "body": "one", "stars": None, "sentiment": "good"},
+        "group_id": 1,
+        "claimed_by": "ann",
+        "created_at": done.created_at.isoformat(),
+        "claimed_at": at,
+        "claim_expires_at": None,
+        "finished_at": at,
+        "origin": {"kind": "api", "source": f"key {key[:16]}", "row": 1, "version": None},
+        "moves": [
+            {"move": move, "from_status": before, "to_status": after, "by": "ann", "reason": None,
+             "at": at}
+            for move, before, after in (
+                ("claim", "pending", "in_progress"), ("submit", "in_progress", "finished")
+            )
+        ],
+        "links": {},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("number", ["3", "0", "x", "9" * 30])
+def test_a_task_that_is_not_there_is_not_found(unchanged: TestClient, number: str) -> None:
+    assert error_of(unchanged.get(f"{TASKS}/{number}")) == (404, "not_found")
+
+
+def test_a_task_is_found_in_its_own_workflow_only(unchanged: TestClient) -> None:
+    elsewhere = unchanged.get(f"/api/v1/workflows/{BLANK}/tasks/1")
+    absent = unchanged.get(f"/api/v1/workflows/{BLANK}/tasks/99")
+    assert (elsewhere.status_code, elsewhere.text) == (404, absent.text)
+
+
+def pages(client: TestClient, **parameters: Any) -> list[tuple[list[int], int, bool]]:
+    """Return ids, total and has_more of each page until there is no more."""
+    found = []
+    for page in range(1, 20):
+        answer = client.get(TASKS, params={"page": page, **parameters}).json()
+        assert answer["page"] == page
+        ids = [item["id"] for item in answer["items"]]
+        found.append((ids, answer["total"], answer["has_more"]))
+        if not answer["has_more"]:
+            return found
+    raise AssertionError(found)
+
+
+def test_tasks_are_listed_page_by_page_oldest_first_whatever_their_status(
+    client: TestClient, workspace: Workspace
+) -> None:
+    client.post(TASKS, json=tasks(*[GOOD] * 3))
+    client.post(TASKS, json=tasks(*[GOOD] * 4))
+    for number, status in ((2, TaskStatus.FAILED), (5, TaskStatus.ESCALATED)):
+        lifecycle.set_status(workspace.store, number, status, at=AT)
+    assert pages(client, page_size=3) == [
+        ([1, 2, 3], 7, True),
+        ([4, 5, 6], 7, True),
+        ([7], 7, False),
+    ]
+    assert pages(client, page_size=7) == [([1, 2, 3, 4, 5, 6, 7], 7, False)]
+    assert pages(client, status="failed") == [([2], 1, False)]
+    assert pages(client, status="pending", page_size=4) == [
+        ([1, 3, 4, 6], 5, True),
+        ([7], 5, False),
+    ]
+    assert pages(client, group_id=1) == [([1, 2, 3], 3, False)]
+    assert pages(client, group_id=2, status="pending", page_size=2) == [
+        ([4, 6], 3, True),
+        ([7], 3, False),
+    ]
+    assert pages(client, group_id=99) == [([], 0, False)]
+    assert pages(client, status="finished") == [([], 0, False)]
+    beyond = client.get(TASKS, params={"page": 10**9, "page_size": 1_000}).json()
+    assert (beyond["items"], beyond["total"], beyond["has_more"]) == ([], 7, False)
+
+
+def test_a_group_of_another_workflow_is_empty_here(unchanged: TestClient) -> None:
+    page = unchanged.get(f"/api/v1/workflows/{BLANK}/tasks", params={"group_id": 1}).json()
+    assert (page["items"], page["total"]) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("page", "0"), ("page", "x"), ("page", ""), ("page", "99999999999"), ("page_size", "1001"),
+        ("page_size", "0"), ("status", "done"), ("group_id", "-1"), ("group_id", "1.5"),
+    ],
+)  # fmt: skip
+def test_a_parameter_that_is_none_is_named(
+    unchanged: TestClient, parameter: str, value: str
+) -> None:
+    response = unchanged.get(TASKS, params={parameter: value})
+    assert error_of(response) == (422, "invalid_request")
+    assert [error["field"] for error in response.json()["errors"]] == [parameter]
+
+
+def test_health_needs_no_key(unchanged: TestClient) -> None:
+    response = TestClient(unchanged.app).get("/api/v1/health")
+    document = response.json()
+    assert (response.status_code, document["status"], document["store_revision"]) == (
+        200, "ok", "0006",
+    )  # fmt: skip
+    assert document["waiting_for_prefect"] == {"claims": 0, "finished_tasks": 0, "groups": 1}

@@ -1,0 +1,85 @@
+"""The server as a process: it says where it listens, and finishes what is in flight."""
+
+import json
+import signal
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from api_process import client_of, command, fork
+from api_requests import GOOD, TASKS, WORKFLOW, tasks
+from servers import wait_until
+from tasks_lib.operations import queries
+from tasks_lib.operations.workspace import Workspace
+
+BODY = json.dumps(tasks(GOOD, GOOD)).encode()
+
+
+def begin_post(url: str, key: str) -> socket.socket:
+    """Send all of a request but its body, and wait until the server asks for that."""
+    address = urlsplit(url)
+    connection = socket.create_connection((address.hostname, address.port))
+    head = (
+        f"POST {TASKS} HTTP/1.1\r\nHost: {address.netloc}\r\nX-API-Key: {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n"
+        "Expect: 100-continue\r\n\r\n"
+    )
+    connection.sendall(head.encode())
+    assert connection.recv(1_000).startswith(b"HTTP/1.1 100")
+    return connection
+
+
+def refuses(url: str) -> bool:
+    address = urlsplit(url)
+    try:
+        socket.create_connection((address.hostname, address.port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_signal_ends_the_server_once_what_is_in_flight_is_answered(
+    embedded: Workspace, embedded_key: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    with command(embedded, tmp_path) as server:
+        with begin_post(server.url, embedded_key) as connection:
+            connection.sendall(BODY[:20])
+            server.signal(number)
+            wait_until(lambda: refuses(server.url), seconds=20)
+            connection.sendall(BODY[20:])
+            answer = b"".join(iter(lambda: connection.recv(10_000), b""))
+        assert server.process.wait(30) == 0
+    assert answer.startswith(b"HTTP/1.1 201 Created\r\n")
+    assert answer.endswith(b'{"created":2,"group_id":1,"task_ids":[1,2]}')
+    (line,) = map(json.loads, server.log.read_text().splitlines())
+    assert (line["method"], line["status"]) == ("POST", 201)
+    assert len(queries.list_tasks(embedded.store, "1")) == 2
+
+
+def test_a_client_that_breaks_off_leaves_nothing_but_a_line_in_the_log(
+    embedded: Workspace, embedded_key: str, tmp_path: Path
+) -> None:
+    with command(embedded, tmp_path) as server:
+        with begin_post(server.url, embedded_key) as connection:
+            connection.sendall(BODY[:20])
+        wait_until(lambda: bool(server.log.read_text()), seconds=20)
+        with client_of(server, embedded_key) as client:
+            assert client.get(WORKFLOW).json()["task_total"] == 0
+        server.signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert [(line["method"], line["status"]) for line in lines] == [("POST", 499), ("GET", 200)]
+
+
+def test_10_mb_over_a_real_connection_are_answered_not_cut_off(
+    embedded: Workspace, embedded_key: str
+) -> None:
+    with fork(embedded) as server, client_of(server, embedded_key) as client:
+        for content in (b" " * 10_000_000, iter([b" " * 100_000] * 100)):
+            response = client.post(
+                TASKS, content=content, headers={"Content-Type": "application/json"}
+            )
+            assert response.status_code == 413

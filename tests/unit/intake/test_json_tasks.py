@@ -1,0 +1,270 @@
+"""Tasks that come as JSON are read like a CSV's rows, and every problem is told with its place."""
+
+import json
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+from cells import field
+from tasks_lib.domain.fields import Field
+from tasks_lib.errors import MalformedBodyError
+from tasks_lib.intake import json_tasks
+from tasks_lib.intake.json_bodies import Body
+from tasks_lib.intake.json_columns import task_columns
+from tasks_lib.intake.json_tasks import MAX_TASKS, ReadTasks, read_tasks
+from tasks_lib.intake.limits import Limits
+
+LIMITS = Limits(max_cell_bytes=40)
+
+
+def fields_of(**kinds: str) -> list[Field]:
+    """Fields by name; a type that ends in a question mark is optional."""
+    return [
+        field(kind.rstrip("?"), required=not kind.endswith("?")).model_copy(update={"name": name})
+        for name, kind in kinds.items()
+    ]
+
+
+def body_of(*rows: object) -> bytes:
+    return json.dumps({"tasks": [{"fields": row} for row in rows]}).encode()
+
+
+def values_of(body: bytes, fields: list[Field]) -> list[str]:
+    read = read_tasks(body, fields, LIMITS)
+    assert read.bad == ()
+    values: list[str] = read.values.to_pylist()
+    return values
+
+
+def problems_of(read: ReadTasks) -> list[tuple[int, str | None, str]]:
+    return [(bad.place, bad.problem.field, bad.problem.code) for bad in read.bad]
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "stored"),
+    [
+        ("text", '"001"', '"001"'),
+        ("text", '" padded "', '" padded "'),
+        ("text", '"NA"', '"NA"'),
+        ("text", "12345678901234567890", '"12345678901234567890"'),
+        ("text", "1.50", '"1.50"'),
+        ("text", "-0", '"-0"'),
+        ("text", "true", '"true"'),
+        ("long_text", '"two\\nlines"', '"two\\nlines"'),
+        ("integer", "42", "42"),
+        ("integer", '"42"', "42"),
+        ("integer", "-9223372036854775808", "-9223372036854775808"),
+        ("number", "1.50", "1.50"),
+        ("number", "1E+2", "1E+2"),
+        ("number", '"1.50"', "1.50"),
+        ("number", "-0.0", "-0.0"),
+        ("boolean", "true", "true"),
+        ("boolean", '"yes"', "true"),
+        ("boolean", "0", "false"),
+        ("date", '"2026-11-25"', '"2026-11-25"'),
+        ("datetime", '"2026-11-25T01:02:03Z"', '"2026-11-25T01:02:03Z"'),
+        ("single_select", '"good"', '"good"'),
+        ("multi_select", '"good;bad"', '["good","bad"]'),
+        ("multi_select", '["so;so"]', '["so;so"]'),
+        ("url", '"https://example.org/a"', '"https://example.org/a"'),
+        ("json", '{"a": 1.50}', '{"a":1.50}'),
+        ("json", '"text"', '"text"'),
+        ("json", "[]", "[]"),
+        ("text?", "null", "null"),
+        ("text?", '""', "null"),
+        ("multi_select?", "[]", "null"),
+        ("json?", "null", "null"),
+    ],
+)
+def test_a_value_is_read_by_its_own_kind(kind: str, written: str, stored: str) -> None:
+    body = f'{{"tasks":[{{"fields":{{"a":{written}}}}}]}}'.encode()
+    assert values_of(body, fields_of(a=kind)) == [f'{{"a":{stored}}}']
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "code"),
+    [
+        ("text", "null", "required"),
+        ("text", '""', "required"),
+        ("text", "[1]", "wrong_type"),
+        ("text", '"a\\u0000b"', "unsupported_value"),
+        ("text", '"' + 41 * "x" + '"', "cell_too_large"),
+        ("integer", "1.0", "invalid_integer"),
+        ("integer", "-0", "invalid_integer"),
+        ("integer", "9223372036854775808", "invalid_integer"),
+        ("integer", "true", "wrong_type"),
+        ("boolean", "2", "invalid_boolean"),
+        ("boolean", "1.0", "wrong_type"),
+        ("number", "true", "wrong_type"),
+        ("number", "{}", "wrong_type"),
+        ("date", "20261125", "wrong_type"),
+        ("url", "5", "wrong_type"),
+        ("single_select", '"god"', "not_an_option"),
+        ("multi_select", "[1]", "wrong_type"),
+        ("json", '{"a": {"b": 1, "b": 2}}', "invalid_json"),
+        ("text", '{"b": 1, "b": 2}', "invalid_json"),
+        ("json", "[" * 70 + "]" * 70, "cell_too_large"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told(kind: str, written: str, code: str) -> None:
+    body = f'{{"tasks":[{{"fields":{{"a":{written}}}}}]}}'.encode()
+    assert problems_of(read_tasks(body, fields_of(a=kind), LIMITS)) == [(0, "a", code)]
+
+
+def test_an_optional_field_may_be_left_out() -> None:
+    fields = fields_of(a="text", b="integer?")
+    assert values_of(body_of({"a": "x"}, {"b": 1, "a": "y"}), fields) == [
+        '{"a":"x","b":null}',
+        '{"a":"y","b":1}',
+    ]
+
+
+def test_every_problem_of_every_task_is_told_in_order() -> None:
+    fields = fields_of(review_id="text", body="text", stars="integer?")
+    body = (
+        b'{"tasks":[{"fields":{"review_id":"1","body":"x"}},'
+        b'{"fields":{"stars":"many","bdy":"x","review_id":"2","review_id":"3"}},'
+        b'{"fields":[]},{"priority":1,"fields":{}},7,{"fields":{"review_id":true,"body":""}}]}'
+    )
+    assert [tuple(bad.problem[:2]) for bad in read_tasks(body, fields, LIMITS).bad] == [
+        ("unknown_field", "'bdy' is no dataset field of the pipeline; did you mean 'body'?"),
+        ("duplicate_field", "'review_id' stands twice in the task"),
+        ("missing_field", "is required, but the task does not have it"),
+        ("invalid_integer", "'many' is not a whole number such as 42 or -7"),
+        ("malformed_task", "'fields' must be an object; it is an array"),
+        ("malformed_task", 'a task must be {"fields": {...}} and nothing else'),
+        ("malformed_task", 'a task must be {"fields": {...}} and nothing else'),
+        ("required", "is required, but the cell is empty"),
+    ]
+    assert problems_of(read_tasks(body, fields, LIMITS)) == [
+        (1, "bdy", "unknown_field"),
+        (1, "review_id", "duplicate_field"),
+        (1, "body", "missing_field"),
+        (1, "stars", "invalid_integer"),
+        (2, None, "malformed_task"),
+        (3, None, "malformed_task"),
+        (4, None, "malformed_task"),
+        (5, "body", "required"),
+    ]
+
+
+def test_a_pipeline_without_dataset_fields_gets_blank_tasks() -> None:
+    assert values_of(body_of({}, {}), []) == ["{}", "{}"]
+    assert problems_of(read_tasks(body_of({}, {"a": 1}), [], LIMITS)) == [(1, "a", "unknown_field")]
+
+
+def test_so_many_problems_are_bounded_but_every_bad_task_is_told() -> None:
+    fields = fields_of(a="integer", b="integer", c="integer")
+    read = read_tasks(body_of(*[{"a": "x", "b": "x", "c": "x"}] * 5_000), fields, LIMITS)
+    told = [place for place, _, _ in problems_of(read)]
+    assert sorted(set(told)) == list(range(5_000))
+    assert len(told) == 10_002 + 5_000 - 3_334  # three each, until there are ten thousand
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        (b"[]", "malformed_body", "it is an array"),
+        (b"1.5", "malformed_body", "it is a number"),
+        (b"{}", "malformed_body", "its members are none"),
+        (b'{"tasks": [], "tsks": 1}', "malformed_body", "its members are 'tasks', 'tsks'"),
+        (b'{"tasks": [], "tasks": []}', "malformed_body", "its members are 'tasks'"),
+        (b'{"tasks": {}}', "malformed_body", "'tasks' is an object"),
+        (b'{"tasks": null}', "malformed_body", "'tasks' is null"),
+        (b'{"tasks": []}', "no_tasks", "the list of tasks is empty"),
+        (b'{"tasks": [{"fields": {}}', "malformed_json", "the body is not JSON"),
+    ],
+)
+def test_a_body_that_is_no_list_of_tasks_is_refused(body: bytes, code: str, message: str) -> None:
+    with pytest.raises(MalformedBodyError) as caught:
+        read_tasks(body, fields_of(a="text"), LIMITS)
+    assert caught.value.code == code
+    assert message in str(caught.value)
+
+
+def test_no_more_than_5000_tasks_are_taken() -> None:
+    fields = fields_of(a="text")
+    assert len(values_of(body_of(*[{"a": "x"}] * MAX_TASKS), fields)) == MAX_TASKS
+    with pytest.raises(MalformedBodyError, match="the body holds 5,001 tasks, 5,000 are allowed"):
+        read_tasks(body_of(*[{"a": "x"}] * (MAX_TASKS + 1)), fields, LIMITS)
+
+
+TYPES = ["text", "integer", "number", "boolean", "date", "single_select", "multi_select", "json"]
+NUMBERS = ["0", "-0", "1", "-7", "1.50", "1e3", "-0.0", "9223372036854775807", "9" * 25, "1E-400"]
+STRINGS = ["", "a", "5", "1.50", "true", "2026-11-25", "good", "good;bad", 'q"\\', "é", "\x7f\n"]
+SCALARS = st.one_of(
+    st.sampled_from(NUMBERS),
+    st.sampled_from(["null", "true", "false", "[]", '["good"]', "{}", '{"n":1.0}', '"\\u0000"']),
+    st.sampled_from(STRINGS).map(json.dumps),
+    st.sampled_from(STRINGS).map(lambda text: json.dumps(text, ensure_ascii=False)),
+)
+NAMES = st.sampled_from(["f0", "f1", "f2", "f3", "other", ":", "n", 'a"b'])
+JOINS = st.sampled_from([",", " , ", ",\n"])
+
+
+@st.composite
+def written_tasks(draw: st.DrawFn) -> bytes:
+    """Tasks as text: mostly alike, with oddities of every kind here and there."""
+    names = ["f0", "f1", "f2", "f3"][: draw(st.integers(1, 4))]
+    tasks = []
+    for _ in range(draw(st.integers(1, 4))):
+        members = [(name, draw(SCALARS)) for name in names]
+        if draw(st.integers(0, 5)) == 0:
+            members.append((draw(NAMES), draw(SCALARS)))
+        if draw(st.integers(0, 5)) == 0:
+            members.pop(0)
+        inside = draw(JOINS).join(f"{json.dumps(name)}: {value}" for name, value in members)
+        odd = draw(st.integers(0, 20))
+        tasks.append(
+            {0: "null", 1: '{"fields":null}', 2: "{}"}.get(odd, f'{{"fields":{{{inside}}}}}')
+        )
+    return f'{{"tasks":[{",".join(tasks)}]}}'.encode()
+
+
+@settings(max_examples=500)
+@given(written_tasks(), st.lists(st.sampled_from(TYPES), min_size=4, max_size=4), st.booleans())
+def test_reading_by_columns_gives_what_reading_task_by_task_gives(
+    body: bytes, kinds: list[str], required: bool
+) -> None:
+    mark = "" if required else "?"
+    fields = fields_of(**{f"f{place}": kind + mark for place, kind in enumerate(kinds)})
+    careful = json_tasks._read_carefully(tasks_in(body), fields, LIMITS)
+    read = read_tasks(body, fields, LIMITS)
+    assert read.bad == careful.bad
+    if not read.bad:
+        assert read.values.to_pylist() == careful.values.to_pylist()
+
+
+def tasks_in(body: bytes) -> list[Any]:
+    return json_tasks._tasks_in(Body(body).exact())
+
+
+@pytest.mark.parametrize("name", [":", ",", "]", "a:", "1", "true", '"', "\\", "é"])
+def test_a_number_keeps_its_digits_whatever_its_field_is_called(name: str) -> None:
+    fields = fields_of(**{name: "number", "b": "text"})
+    row = f'{{{json.dumps(name)}: 1.50, "b": {json.dumps(json.dumps({name: 2.50}))}}}'
+    body = f'{{"tasks":[{{"fields":{row}}},{{"fields":{row}}}]}}'.encode()
+    expected = {name: "1.50", "b": json.dumps({name: 2.50})}
+    read = [json.loads(value, parse_float=str) for value in values_of(body, fields)]
+    assert read == [expected, expected]
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        {"f0": "text", "f1": "integer?", "f2": "number", "f3": "boolean"},
+        {"f0": "date", "f1": "single_select"},
+    ],
+    ids=["typed", "texts"],
+)
+def test_what_is_not_odd_is_read_by_arrow(kinds: dict[str, str]) -> None:
+    row = {"f0": "2026-11-25", "f1": 1, "f2": 1.5, "f3": True}
+    if "f2" not in kinds:
+        row = {"f0": "2026-11-25", "f1": "good"}
+    columns = task_columns(body_of(row, row), fields_of(**kinds), MAX_TASKS)
+    assert columns is not None
+    assert [column.to_pylist() for column in columns] == [
+        [str(value).lower() if value is True else str(value)] * 2 for value in row.values()
+    ]
