@@ -31,6 +31,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "revoked_api_key": (401, "The key was revoked."),
     "not_found": (404, "There is no such thing in the key's organization."),
     "method_not_allowed": (405, "The path does not know the method."),
+    "move_not_allowed": (409, "The task cannot make the move from where it stands."),
     "pipeline_closed": (409, "The workflow is a draft or archived and takes no tasks."),
     "idempotency_key_reused": (409, "The key came with another request before."),
     "body_too_large": (413, "The body is larger than SEEDING_API_MAX_BODY_BYTES."),
@@ -42,6 +43,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "too_many_tasks": (422, "The list holds more than 5,000 tasks."),
     "tasks_rejected": (422, "Tasks do not fit the workflow's fields; `errors` says which and why."),
     "has_file_fields": (422, "The workflow has file fields, which only an upload can fill."),
+    "submission_rejected": (422, "Values do not fit the input fields; `errors` says why."),
     "rate_limited": (429, "The key has made too many requests; wait as `Retry-After` says."),
     "internal_error": (500, "The server has a defect; its log tells under the request's id."),
     "store_unavailable": (503, "The store cannot be used at the moment; send the request again."),
@@ -142,14 +144,18 @@ def answer_to_defect(request_id: str) -> Response:
 
 
 def _methods_of(request: Request) -> list[str]:
-    """Return the methods that the path knows; the router looks at the first route alone."""
-    methods = {
-        method
+    """Return the methods that the path knows; the router looks at the first route alone.
+
+    A word in a path comes before a number's place that it would fit into.
+    """
+    routes = [
+        route
         for route in request.app.routes
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
-        for method in route.methods or ()
-    }
-    return sorted(methods)
+    ]
+    fewest = min(len(route.param_convertors) for route in routes)
+    nearest = [route for route in routes if len(route.param_convertors) == fewest]
+    return sorted({method for route in nearest for method in route.methods or ()})
 
 
 def _unavailable(error: UnavailableError) -> Response:

@@ -112,6 +112,14 @@ _ENTRIES: Final[dict[str, tuple[dict[str, Any], ...]]] = {
             "message": "'bdy' is no dataset field of the pipeline; did you mean 'body'?",
         },
     ),
+    "submission_rejected": (
+        {
+            "index": None,
+            "field": "sentiment",
+            "code": "not_an_option",
+            "message": "'god' is not one of the options (good, bad, mixed); did you mean 'good'?",
+        },
+    ),
     "invalid_request": (
         {
             "index": None,

@@ -48,27 +48,13 @@ _TASKS_EXAMPLE: Final = {
         {"fields": {"review_id": "002", "body": "Does what it says."}},
     ]
 }
-_TASK: Final[dict[str, Any]] = {
-    "id": 1,
-    "status": "finished",
-    "fields": {"review_id": "001", "body": "The lid broke.", "stars": 2, "sentiment": "bad"},
-    "group_id": 1,
-    "claimed_by": "ann@example.org",
-    "created_at": "2026-11-25T08:00:00+00:00",
-    "claimed_at": "2026-11-25T08:05:00+00:00",
-    "claim_expires_at": None,
-    "finished_at": "2026-11-25T08:07:30+00:00",
-    "origin": {"kind": "api", "source": "key pk_live_1f2e3d4c", "row": 1, "version": None},
+_PAGE: Final = {
+    "items": [wire.TASK_EXAMPLE],
+    "total": 1,
+    "page": 1,
+    "page_size": 50,
+    "has_more": False,
 }
-_MOVE: Final = {
-    "move": "claim",
-    "from_status": "pending",
-    "to_status": "in_progress",
-    "by": "ann@example.org",
-    "reason": None,
-    "at": "2026-11-25T08:05:00+00:00",
-}
-_PAGE: Final = {"items": [_TASK], "total": 1, "page": 1, "page_size": 50, "has_more": False}
 _CREATED: Final = {"created": 2, "group_id": 1, "task_ids": [1, 2]}
 
 
@@ -126,7 +112,7 @@ def list_tasks(
 @router.get(
     "/{task_id}",
     responses=openapi.responses(
-        200, wire.WholeTask, _TASK | {"moves": [_MOVE], "links": {}}, "storage_unavailable"
+        200, wire.WholeTask, wire.WHOLE_TASK_EXAMPLE, "storage_unavailable"
     ),
 )
 def get_task(call: Workflow, task_id: TaskId) -> Response:

@@ -5,7 +5,7 @@ Answers are written by orjson, values of tasks to the letter; the models only de
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
@@ -106,6 +106,7 @@ class Origin(BaseModel):
     source: str
     row: int = Field(description="From 1; of another workflow's task, that task's number")
     version: int | None = Field(default=None, description="Of a dataset's row")
+    chain_id: int | None = Field(default=None, description="The chain that made it, if one did")
 
 
 class TaskDocument(BaseModel):
@@ -216,3 +217,36 @@ def whole_task_document(task: Task, links: dict[str, str]) -> dict[str, Any]:
 def _field_document(field: PipelineField) -> dict[str, Any]:
     known = {"name": field.name, "type": field.type.value, "required": field.required}
     return known | field.constraints
+
+
+TASK_EXAMPLE: Final[dict[str, Any]] = {
+    "id": 1,
+    "status": "finished",
+    "fields": {"review_id": "001", "body": "The lid broke.", "stars": 2, "sentiment": "bad"},
+    "group_id": 1,
+    "claimed_by": "ann@example.org",
+    "created_at": "2026-11-25T08:00:00+00:00",
+    "claimed_at": "2026-11-25T08:05:00+00:00",
+    "claim_expires_at": None,
+    "finished_at": "2026-11-25T08:07:30+00:00",
+    "origin": {
+        "kind": "api",
+        "source": "key pk_live_1f2e3d4c",
+        "row": 1,
+        "version": None,
+        "chain_id": None,
+    },
+}
+WHOLE_TASK_EXAMPLE: Final = TASK_EXAMPLE | {
+    "links": {},
+    "moves": [
+        {
+            "move": "claim",
+            "from_status": "pending",
+            "to_status": "in_progress",
+            "by": "ann@example.org",
+            "reason": None,
+            "at": "2026-11-25T08:05:00+00:00",
+        }
+    ],
+}

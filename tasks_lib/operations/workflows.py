@@ -71,8 +71,13 @@ def list_page(
 
 def find_task(store: Store, pipeline_id: int, task_id: int | None) -> Task:
     """Return a task of the pipeline with its moves; raise NotFoundError for any other one."""
+    return queries.find_task(store, check_task(store, pipeline_id, task_id))
+
+
+def check_task(store: Store, pipeline_id: int, task_id: int | None) -> int:
+    """Return the task's number if it is one of the pipeline's; raise NotFoundError if not."""
     with store.read() as session:
         home = tasks.pipeline_of(session, task_id) if task_id is not None else None
     if task_id is None or home != pipeline_id:
         raise NotFoundError("there is no such task in the workflow")
-    return queries.find_task(store, task_id)
+    return task_id

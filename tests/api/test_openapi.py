@@ -29,12 +29,19 @@ FIELDS = {
 }
 """What the OpenAPI cannot say, since each workflow has fields of its own: those of these tests."""
 
+MOVES = """
+[[operations]]
+include-tag = "contributors"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "409", "422"]
+"""
+"""Whether a name can be seen, and values fit their task, no schema can say."""
+
 
 def test_the_service_keeps_to_its_openapi_in_every_check_of_schemathesis(
     embedded: Workspace, embedded_key: str, tmp_path: Path
 ) -> None:
     (tmp_path / "schemathesis.toml").write_text(
-        f'[auth.openapi.HTTPBearer]\nbearer = "{embedded_key}"\n'
+        f'[auth.openapi.HTTPBearer]\nbearer = "{embedded_key}"\n{MOVES}', encoding="utf-8"
     )
     with fork(embedded) as server:
         with client_of(server, embedded_key) as client:

@@ -1,0 +1,134 @@
+"""What contributors do over HTTP: each move by example, and what is answered where it cannot be."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from api_requests import GOOD, OTHER, TASKS, NewKey, error_of, tasks
+from tasks_lib.api.app import create_app
+from tasks_lib.operations.workspace import Workspace
+
+ANN = {"contributor": "ann@example.org"}
+BEN = {"contributor": "ben@example.org"}
+
+
+@pytest.fixture
+def client(workspace: Workspace, key: str) -> TestClient:
+    """A client of a workflow with two tasks, 1 and 2."""
+    client = TestClient(create_app(workspace), headers={"X-API-Key": key})
+    assert client.post(TASKS, json=tasks(GOOD, GOOD)).status_code == 201
+    return client
+
+
+def submission(**fields: Any) -> dict[str, Any]:
+    return ANN | {"fields": fields}
+
+
+def test_a_task_is_claimed_submitted_and_read(client: TestClient) -> None:
+    claimed = client.post(f"{TASKS}/claim", json=ANN).json()
+    assert (claimed["id"], claimed["status"], claimed["claimed_by"]) == (
+        1, "in_progress", "ann@example.org",
+    )  # fmt: skip
+    done = client.post(f"{TASKS}/1/submit", json=submission(sentiment="good"))
+    assert (done.status_code, done.json()["status"]) == (200, "finished")
+    read = client.get(f"{TASKS}/1").json()
+    assert read["fields"] == GOOD | {"sentiment": "good"}
+    assert [move["move"] for move in read["moves"]] == ["claim", "submit"]
+
+
+def test_where_no_task_is_available_there_is_no_content(client: TestClient) -> None:
+    for _ in range(2):
+        assert client.post(f"{TASKS}/claim", json=ANN).status_code == 200
+    empty = client.post(f"{TASKS}/claim", json=ANN)
+    assert (empty.status_code, empty.content) == (204, b"")
+
+
+def test_a_claimed_task_is_released_with_and_without_a_name(client: TestClient) -> None:
+    for body in ({"json": ANN}, {"json": {}}, {}):
+        client.post(f"{TASKS}/claim", json=ANN)
+        released = client.post(f"{TASKS}/1/release", **body)
+        assert (released.status_code, released.json()["status"]) == (200, "pending")
+
+
+def test_a_status_is_set_for_a_reason(client: TestClient) -> None:
+    body = {"status": "escalated", "reason": "not in a language that I read", **ANN}
+    assert client.post(f"{TASKS}/1/status", json=body).json()["status"] == "escalated"
+    assert client.post(f"{TASKS}/1/status", json={"status": "pending"}).json()["status"] == (
+        "pending"
+    )
+    first, second = client.get(f"{TASKS}/1").json()["moves"]
+    assert (first["by"], first["reason"]) == ("ann@example.org", "not in a language that I read")
+    assert (second["move"], second["by"]) == ("put_back", None)
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "expected"),
+    [
+        ("1/submit", submission(sentiment="good"), (409, "move_not_allowed")),
+        ("1/release", ANN, (409, "move_not_allowed")),
+        ("1/status", {"status": "pending"}, (409, "move_not_allowed")),
+        ("1/status", {"status": "finished"}, (422, "invalid_request")),
+        ("1/status", {"status": "done"}, (422, "invalid_request")),
+        ("1/status", {"status": "failed", "reason": "x" * 2_001}, (422, "invalid_request")),
+        ("claim", {}, (422, "malformed_body")),
+        ("claim", {"contributor": 5}, (422, "malformed_body")),
+        ("claim", {"contributor": ""}, (422, "invalid_request")),
+        ("claim", ANN | {"contributer": "x"}, (422, "malformed_body")),
+        ("claim", [ANN], (422, "malformed_body")),
+        ("1/submit", ANN, (422, "malformed_body")),
+        ("1/submit", ANN | {"fields": []}, (422, "malformed_body")),
+        ("99/submit", submission(), (404, "not_found")),
+        ("x/release", ANN, (404, "not_found")),
+    ],
+)
+def test_what_cannot_be_done_changes_nothing(
+    client: TestClient, call: str, body: Any, expected: tuple[int, str]
+) -> None:
+    assert error_of(client.post(f"{TASKS}/{call}", json=body)) == expected
+    assert client.get(f"{TASKS}/1").json()["moves"] == []
+
+
+def test_values_that_do_not_fit_are_told_field_by_field(client: TestClient) -> None:
+    client.post(f"{TASKS}/claim", json=ANN)
+    refused = client.post(f"{TASKS}/1/submit", json=submission(sentiment="god", body="mine"))
+    assert error_of(refused) == (422, "submission_rejected")
+    assert [(entry["field"], entry["code"]) for entry in refused.json()["errors"]] == [
+        ("body", "read_only_field"), ("sentiment", "not_an_option"),
+    ]  # fmt: skip
+    assert client.get(f"{TASKS}/1").json()["status"] == "in_progress"
+
+
+def test_what_somebody_else_has_claimed_is_not_submitted(client: TestClient) -> None:
+    client.post(f"{TASKS}/claim", json=BEN)
+    assert error_of(client.post(f"{TASKS}/1/submit", json=submission(sentiment="good"))) == (
+        409, "move_not_allowed",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        ("claim", ANN),
+        ("1/submit", submission(sentiment="good")),
+        ("1/release", ANN),
+        ("1/status", {"status": "failed"}),
+    ],
+)
+def test_nothing_is_moved_in_another_organization(
+    workspace: Workspace, client: TestClient, new_key: NewKey, call: str, body: Any
+) -> None:
+    other = TestClient(create_app(workspace), headers={"X-API-Key": new_key("other")})
+    assert error_of(other.post(f"{TASKS}/{call}", json=body)) == (404, "not_found")
+    own = TASKS.replace("/1/", f"/{OTHER}/")
+    if call != "claim":
+        assert error_of(other.post(f"{own}/{call}", json=body)) == (404, "not_found")
+    assert client.get(f"{TASKS}/1").json()["moves"] == []
+
+
+def test_what_is_not_json_submits_nothing(client: TestClient) -> None:
+    client.post(f"{TASKS}/claim", json=ANN)
+    text = '{"contributor": "ann@example.org", "fields": {"sentiment": NaN}}'
+    headers = {"Content-Type": "application/json"}
+    refused = client.post(f"{TASKS}/1/submit", content=text, headers=headers)
+    assert error_of(refused) == (422, "malformed_json")
