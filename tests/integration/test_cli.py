@@ -237,8 +237,11 @@ def test_settings_that_lead_nowhere_say_so(
 
 def test_the_store_is_upgraded_on_request(seeding: Seeding) -> None:
     assert seeding.json("db", "upgrade") == (0, {"before": None, "after": LATEST_REVISION})
-    told = f"The store is at revision {LATEST_REVISION} (was: {LATEST_REVISION}).\n"
-    assert seeding("db", "upgrade") == (0, told, "")
+    assert seeding("db", "upgrade") == (
+        0,
+        f"The store is at revision {LATEST_REVISION} (was: {LATEST_REVISION}).\n",
+        "",
+    )
 
 
 def test_deployed_without_a_server_exits_with_3(

@@ -16,7 +16,7 @@ from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.files import Storage
 from tasks_lib.store.engine import Store
 
-ROWS = 20_000
+ROWS = 5_000
 KILLS = 20
 PATH = "acme/reviews/label-reviews"
 

@@ -1,6 +1,5 @@
 """A drain that is killed at any moment loses no task and makes none twice."""
 
-import multiprocessing
 import random
 import time
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from chained import apply_pipelines, chain
+from children import CHILDREN
 from tasks_lib.intake.limits import Limits
 from tasks_lib.operations.draining import drain_due
 from tasks_lib.operations.workspace import Workspace
@@ -19,8 +19,6 @@ from tasks_lib.store.engine import Store
 
 TASKS = 2_000
 KILLS = 20
-CHILDREN = multiprocessing.get_context("forkserver")
-CHILDREN.set_forkserver_preload([__name__])
 PUT_BACK = (
     "DELETE FROM chain_inbox",
     "DELETE FROM tasks WHERE pipeline_id = 2",

@@ -17,7 +17,7 @@ from tasks_lib.storage.files import Storage
 from tasks_lib.store.engine import Store
 from vault import LABEL, put, write
 
-ROWS = 20_000
+ROWS = 5_000
 KILLS = 10
 
 
