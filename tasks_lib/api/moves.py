@@ -7,11 +7,12 @@ from starlette.responses import Response
 
 from tasks_lib.api import openapi, wire
 from tasks_lib.api.access import WORKFLOW_PATH, TaskId, Workflow, number
-from tasks_lib.api.bodies import Body, read_members
+from tasks_lib.api.bodies import Body
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import UsageError
 from tasks_lib.operations import lifecycle, queries, workflows
 from tasks_lib.operations.queries import Task
+from tasks_lib.operations.request_bodies import read_members
 
 router = APIRouter(prefix=f"{WORKFLOW_PATH}/tasks", tags=["contributors"])
 

@@ -19,7 +19,7 @@ from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.files import Storage
 from tasks_lib.store.engine import Store
 
-FILES = 1_000
+FILES = 600
 
 
 @pytest.fixture(params=["sqlite and a folder", "postgresql and s3"])

@@ -69,13 +69,13 @@ def referred_to(place: Workspace) -> set[str]:
 
 
 def test_what_no_task_has_is_removed_after_the_time_of_grace(place: Workspace) -> None:
-    some = contents(600)
+    some = contents(430)
     kept = upload(place, some[:3], STALE)
-    upload(place, some[3:450], STALE)
-    upload(place, some[450:], NOW - GRACE)
+    upload(place, some[3:410], STALE)
+    upload(place, some[410:], NOW - GRACE)
     refer(place, kept, "key")
-    expected = by_uri(place.storage, *some[:3], *some[450:])
-    assert remove_unreferenced_files(place, now=NOW) == Removed(447, 0)
+    expected = by_uri(place.storage, *some[:3], *some[410:])
+    assert remove_unreferenced_files(place, now=NOW) == Removed(407, 0)
     assert (stored(place.storage), rows(place)) == (expected, set(expected))
     assert remove_unreferenced_files(place, now=NOW) == Removed(0, 0)
     assert (stored(place.storage), rows(place)) == (expected, set(expected))
@@ -139,14 +139,14 @@ def test_after_a_clean_up_that_was_cut_off_a_load_stores_its_files_again(place: 
 
 
 def test_two_clean_ups_remove_each_file_once(place: Workspace) -> None:
-    upload(place, contents(1_000), STALE)
+    upload(place, contents(450), STALE)
     with ThreadPoolExecutor(4) as pool:
         found = [pool.submit(remove_unreferenced_files, place, now=NOW) for _ in range(4)]
-    assert sum(one.result().files for one in found) == 1_000
+    assert sum(one.result().files for one in found) == 450
     assert (stored(place.storage), rows(place)) == ({}, set())
 
 
-ROUNDS = 15
+ROUNDS = 6
 
 
 def test_loads_beside_clean_ups_without_grace_lose_no_file(place: Workspace) -> None:
