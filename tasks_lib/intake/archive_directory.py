@@ -67,42 +67,67 @@ def read_directory(file: RangeFile, limits: Limits) -> dict[str, Entry]:
 
     Raises SourceProblemError with a problem for each member that nobody should unpack, 100 at most.
     """
-    window = _Window(file, limits)
-    end = _end_of(window.tail)
+    tail = file.read(max(0, file.size - _TAIL_BYTES), file.size)
+    at = _end_in(tail)
+    if at is None:
+        raise SourceProblemError(_why_no_archive(file))
+    end = tail[at : at + _END_BYTES]
     _check_is_one_file(file, end)
     try:
         # Nothing here has to be closed: zipfile closes only what it opened.
-        archive = zipfile.ZipFile(window)
+        archive = zipfile.ZipFile(_Window(file, tail, at, limits))
     except _UNREADABLE as error:
-        raise SourceProblemError(_why_unreadable(file, end, error)) from None
+        raise SourceProblemError(_damaged_directory(file, str(error))) from None
     members = archive.infolist()
     _check_is_whole(file, end, len(members))
     _check_number(len(members), limits)
     return _checked_entries(members, archive.start_dir, limits)
 
 
-class _Window:
-    """The file as zipfile reads it: its end from memory, and no directory beyond the limit."""
+def _end_in(tail: bytes) -> int | None:
+    """Return where the record at an archive's end begins, or None.
 
-    def __init__(self, file: RangeFile, limits: Limits) -> None:
+    It is the last one whose comment ends with the file; where none does, because something follows
+    or the comment was cut off, the last one.
+    """
+    found = list[int]()
+    at = len(tail) - _END_BYTES + len(_END)
+    while (at := tail.rfind(_END, -_MAX_END_BYTES, max(at, 0))) >= 0:
+        (comment_bytes,) = struct.unpack_from("<H", tail, at + _END_BYTES - 2)
+        if at + _END_BYTES + comment_bytes == len(tail):
+            return at
+        found.append(at)
+        at += len(_END) - 1
+    return found[0] if found else None
+
+
+class _Window:
+    """The file as zipfile reads it: its end from memory, and no directory beyond the limit.
+
+    It ends with the record at the archive's end, less its comment: zipfile would look for that
+    record in the comment, too.
+    """
+
+    def __init__(self, file: RangeFile, tail: bytes, end_at: int, limits: Limits) -> None:
         self._file = file
         self._limits = limits
-        self._tail_at = max(0, file.size - _TAIL_BYTES)
+        self._tail = tail[: end_at + _END_BYTES - 2] + b"\0\0"
+        self._tail_at = file.size - len(tail)
+        self._size = self._tail_at + len(self._tail)
         self._at = 0
-        self.tail = file.read(self._tail_at, file.size)
 
     def tell(self) -> int:
         return self._at
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        target = offset + (0, self._at, self._file.size)[whence]
+        target = offset + (0, self._at, self._size)[whence]
         if target < 0:
             raise OSError("before the beginning of the file")
-        self._at = min(target, self._file.size)
+        self._at = min(target, self._size)
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        start, rest = self._at, self._file.size - self._at
+        start, rest = self._at, self._size - self._at
         self._at += rest if size < 0 else min(size, rest)
         if self._at - start > _ENTRY_BYTES * self._limits.max_archive_entries + _TAIL_BYTES:
             raise _too_many(f"a directory of {self._at - start:,} bytes", self._limits)
@@ -114,7 +139,7 @@ class _Window:
 
     def _read(self, start: int, end: int) -> bytes:
         if start >= self._tail_at:
-            return self.tail[start - self._tail_at : end - self._tail_at]
+            return self._tail[start - self._tail_at : end - self._tail_at]
         return self._file.read(start, end)
 
 
@@ -139,9 +164,7 @@ def _too_many(found: str, limits: Limits) -> SourceProblemError:
     return SourceProblemError(Problem("too_many_entries", message))
 
 
-def _why_unreadable(file: RangeFile, end: bytes, error: Exception) -> Problem:
-    if end:
-        return _damaged_directory(file, str(error))
+def _why_no_archive(file: RangeFile) -> Problem:
     start = file.read(0, min(file.size, START_BYTES))
     if start.startswith(_BEGINNINGS):
         message = (
@@ -152,13 +175,6 @@ def _why_unreadable(file: RangeFile, end: bytes, error: Exception) -> Problem:
     found = f"looks like {content_type_of(start)}" if start else "is empty"
     message = f"{file.uri} is not a ZIP archive: it {found}"
     return Problem("not_zip", message)
-
-
-def _end_of(tail: bytes) -> bytes:
-    """Return the record at an archive's end, where zipfile finds it; or nothing."""
-    tail = tail[-_MAX_END_BYTES:]
-    end = tail[tail.rindex(_END) :] if _END in tail else b""
-    return end if len(end) >= _END_BYTES else b""
 
 
 def _check_is_one_file(file: RangeFile, end: bytes) -> None:
@@ -178,7 +194,8 @@ def _check_is_whole(file: RangeFile, end: bytes, found: int) -> None:
     """
     (told,) = struct.unpack_from("<H", end, 10)
     if told not in {found & 0xFFFF, 0xFFFF}:
-        reason = f"it has {found:,} entries, and should have {told:,}"
+        noun = "entry" if told == 1 else "entries"
+        reason = f"it should hold {told:,} {noun}, and holds {found:,}"
         raise SourceProblemError(_damaged_directory(file, reason))
 
 

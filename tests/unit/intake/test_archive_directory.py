@@ -242,9 +242,10 @@ def test_one_of_several_parts_is_said_to_be_one() -> None:
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
-        pytest.param(End(entries=2), "it has 1 entries, and should have 2", id="entries"),
+        pytest.param(End(entries=2), "it should hold 2 entries, and holds 1", id="entries"),
+        pytest.param(End(entries=0), "it should hold 0 entries, and holds 1", id="no entries"),
         pytest.param(End(directory_size=2**32 - 2), "Bad offset for central directory", id="size"),
-        pytest.param(End(directory_size=0), "it has 0 entries, and should have 1", id="no size"),
+        pytest.param(End(directory_size=0), "it should hold 1 entry, and holds 0", id="no size"),
         pytest.param(End(directory_size=50), "Bad magic number for central directory", id="short"),
         pytest.param(
             End(directory_size=2**63, is_zip64=True), "Bad offset for central directory", id="ZIP64"
@@ -254,6 +255,13 @@ def test_one_of_several_parts_is_said_to_be_one() -> None:
 def test_an_end_that_lies_about_the_directory_is_found_out(end: End, reason: str) -> None:
     message = f"the directory of {URI} is damaged ({reason}); make the archive anew"
     assert problems_of(made_of(Made(), end=end)) == [("damaged_archive", message)]
+
+
+def test_an_end_whose_numbers_look_like_another_end_is_read_as_the_end() -> None:
+    data = bytearray(made_of(Made(name=b"a", content=b"1")))
+    data[-14:-10] = b"PK\5\6"
+    message = f"the directory of {URI} is damaged (it should hold 1,541 entries, and holds 1); "
+    assert problems_of(bytes(data)) == [("damaged_archive", f"{message}make the archive anew")]
 
 
 def test_a_name_that_is_not_the_utf8_it_claims_to_be_is_damage() -> None:
@@ -284,7 +292,14 @@ def test_a_header_offset_before_the_beginning_is_damage() -> None:
     "data",
     [
         pytest.param(zip_of({"a": b"1"}, comment=b"PK" * 30_000), id="long comment"),
+        pytest.param(
+            zip_of({"a": b"1"}, comment=b"of PK\5\6 and of thirty more bytes of text"),
+            id="comment that looks like an end",
+        ),
+        pytest.param(zip_of({"a": b"1"}, comment=b"PK\5\6"), id="comment that begins an end"),
+        pytest.param(zip_of({"a": b"1"}) + b"\0" * 90, id="before zeros"),
         pytest.param(b"#!/bin/sh\n" * 900 + zip_of({"a": b"1"}), id="behind a program"),
+        pytest.param(zip_of({"b": b"2"}) + zip_of({"a": b"1"}), id="behind another archive"),
         pytest.param(
             made_of(Made(name=b"a", content=b"1"), end=End(is_zip64=True)), id="ZIP64 end"
         ),
