@@ -49,7 +49,7 @@ def print_report(report: Report, pipeline: str) -> None:
         out.print(Text.assemble((report.sentence, "green"), f" Pipeline: {pipeline}."))
     print_problems(report.errors)
     if report.rejects_uri is not None:
-        out.print(f"Rejected rows, to be corrected and seeded as they are: {report.rejects_uri}")
+        out.print(f"Rejected rows, and what is wrong with each: {report.rejects_uri}")
 
 
 def print_problems(errors: Sequence[ReportError]) -> None:

@@ -75,7 +75,7 @@ class Archive:
         return found
 
     def extract(self, entry: Entry, path: Path) -> SourceFile:
-        """Unpack a member to ``path``; return it as a source that can be read."""
+        """Unpack a member to ``path``; return it as a source called as in the archive."""
         check_methods([entry])
         digest = hashlib.sha256()
         with path.open("wb") as target, closing(self._chunks(entry)) as chunks:
@@ -83,8 +83,7 @@ class Archive:
                 digest.update(chunk)
                 target.write(chunk)
         found = path.stat()
-        uri = f"{self.file.uri}!{entry.path}"
-        return SourceFile(uri, path, found.st_size, digest.hexdigest(), found.st_mtime_ns)
+        return SourceFile(entry.path, path, found.st_size, digest.hexdigest(), found.st_mtime_ns)
 
     def batches(self, entries: Iterable[Entry]) -> Generator[list[Content]]:
         """Yield the members' contents in the order in which they lie, each once.

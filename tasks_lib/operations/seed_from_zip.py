@@ -7,29 +7,26 @@ at most, which ``reconcile`` removes.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar, Final
 
-import orjson
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.domain.fields import Field, FieldType
 from tasks_lib.domain.files import FileValue, allows
 from tasks_lib.domain.names import counted, visible
 from tasks_lib.domain.problems import Problem, SourceProblemError
-from tasks_lib.domain.values import Reader, ValueProblemError, reader_of, with_empty
 from tasks_lib.intake.archive_directory import Entry
 from tasks_lib.intake.archives import Archive
 from tasks_lib.intake.csv_intake import CsvIntake
 from tasks_lib.intake.progress import OnProgress
 from tasks_lib.intake.ranges import open_ranges
-from tasks_lib.intake.row_intake import RowBatch
 from tasks_lib.intake.sources import SourceFile
+from tasks_lib.intake.zip_intake import FileCells, ZipIntake
 from tasks_lib.operations.file_sources import CsvRequest, FileRows
 from tasks_lib.operations.loading import Seeded, load_rows
 from tasks_lib.operations.stored_files import StoredFiles, store_files
@@ -52,8 +49,9 @@ class ZipRequest(CsvRequest):
 class Survey:
     """What an archive holds, as far as its rows are concerned.
 
-    ``named`` are the files that rows name and the archive holds; ``is_hopeless`` says that the rows
-    alone turn the archive away, so that its files need not be looked at.
+    ``named`` are the files that rows name and the archive holds, ``unnamed`` the others, where all
+    rows could be read; ``is_hopeless`` says that the rows alone turn the archive away, so that its
+    files need not be looked at.
     """
 
     archive: Archive
@@ -100,12 +98,16 @@ def survey_zip(
         archive = Archive(file, workspace.limits)
         entry = archive.csv(request.csv_name)
         csv = archive.extract(entry, folder / "rows.csv")
-        cells = FileCells(archive)
-        is_hopeless = _is_hopeless(workspace, pipeline, request, csv, cells)
-        unnamed = archive.others({entry, *cells.named.values()})
     except SourceProblemError as problem:
         return problem
-    return Survey(archive, csv, pipeline, tuple(cells.named.values()), tuple(unnamed), is_hopeless)
+    cells = FileCells(archive)
+    intake = _read_through(workspace, pipeline, request, csv, cells)
+    named = tuple(cells.named.values())
+    if intake is None:
+        return Survey(archive, csv, pipeline, named, unnamed=(), is_hopeless=True)
+    unnamed = tuple(archive.others({entry, *named}))
+    is_hopeless = not intake.good or (request.is_strict and bool(intake.rejected))
+    return Survey(archive, csv, pipeline, named, unnamed, is_hopeless)
 
 
 def store_named_files(
@@ -159,76 +161,6 @@ def load_zip(
 
 
 @dataclass
-class FileCells:
-    """Reads the cells of file fields: paths in the archive.
-
-    Without ``files`` a path is only looked up, and remembered in ``named``; with them it becomes
-    the value of the stored file.
-    """
-
-    archive: Archive
-    files: StoredFiles | None = None
-    named: dict[str, Entry] = field(default_factory=dict)
-
-    def reader_of(self, field: Field) -> Reader:
-        """Return the reader of a field's cells, whatever its type."""
-        if field.type is not FieldType.FILE:
-            return reader_of(field)
-        return with_empty(field, lambda cell: self._read(field, cell))
-
-    def _read(self, field: Field, cell: str) -> str:
-        entry = self.archive.find(cell)
-        if field.max_bytes is not None and entry.size > field.max_bytes:
-            message = f"{visible(cell)} has {entry.size:,} bytes, {field.max_bytes:,} are allowed"
-            raise ValueProblemError("file_too_large", message)
-        self.named[entry.path] = entry
-        if self.files is None:
-            return "null"
-        value = self.files[entry.path]
-        if not allows(field.content_types, value.content_type):
-            allowed = ", ".join(field.content_types or ())
-            message = (
-                f"{visible(cell)} is {value.content_type}, as its content says; "
-                f"allowed are {allowed}"
-            )
-            raise ValueProblemError("content_type_not_allowed", message)
-        return value.json
-
-
-class ZipIntake(CsvIntake):
-    """The rows of an archive's CSV; ``uris`` are the stored files of the good ones so far."""
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        request: ZipRequest,
-        pipeline: Pipeline,
-        csv: SourceFile,
-        cells: FileCells,
-        on_progress: OnProgress = lambda _: None,
-    ) -> None:
-        self.uris: set[str] = set()
-        self._file_fields = [field.name for field in pipeline.file_fields]
-        super().__init__(
-            csv,
-            pipeline.dataset_fields,
-            workspace.limits,
-            delimiter=request.delimiter,
-            encoding=request.encoding,
-            reader_of=cells.reader_of,
-            on_progress=on_progress,
-        )
-
-    def batches(self) -> Iterator[RowBatch]:
-        """Yield the good rows, as every intake of a CSV does; see there."""
-        for batch in super().batches():
-            for task in map(orjson.loads, batch.values.to_pylist()):
-                values = (task[name] for name in self._file_fields)
-                self.uris.update(value["uri"] for value in values if value is not None)
-            yield batch
-
-
-@dataclass
 class ZipRows(FileRows):
     """The rows of an archive's CSV with their stored files, as a source of tasks."""
 
@@ -265,8 +197,8 @@ class ZipRows(FileRows):
         """Begin to read the rows."""
         files = None if self.survey.is_hopeless else self.files
         cells = FileCells(self.survey.archive, files)
-        self.intake = ZipIntake(
-            self.workspace, self.request, pipeline, self.survey.csv, cells, on_progress
+        self.intake = _intake(
+            self.workspace, pipeline, self.request, self.survey.csv, cells, on_progress
         )
         return self.intake
 
@@ -290,21 +222,40 @@ def _is_in_vain(request: ZipRequest, pipeline: Pipeline) -> Callable[[FileValue]
     return is_in_vain
 
 
-def _is_hopeless(
+def _read_through(
     workspace: Workspace,
     pipeline: Pipeline,
     request: ZipRequest,
     csv: SourceFile,
     cells: FileCells,
-) -> bool:
-    """Read all rows, for the files that they name; tell whether none of them can become a task."""
+) -> ZipIntake | None:
+    """Read all rows, for the files that they name; return None where they cannot be read on."""
     try:
-        with ZipIntake(workspace, request, pipeline, csv, cells) as intake:
+        with _intake(workspace, pipeline, request, csv, cells) as intake:
             for _ in intake.batches():
                 pass
     except SourceProblemError:  # it comes again where it is reported
-        return True
-    return not intake.good or (request.is_strict and bool(intake.rejected))
+        return None
+    return intake
+
+
+def _intake(
+    workspace: Workspace,
+    pipeline: Pipeline,
+    request: ZipRequest,
+    csv: SourceFile,
+    cells: FileCells,
+    on_progress: OnProgress = lambda _: None,
+) -> ZipIntake:
+    return ZipIntake(
+        csv,
+        cells,
+        pipeline.dataset_fields,
+        workspace.limits,
+        delimiter=request.delimiter,
+        encoding=request.encoding,
+        on_progress=on_progress,
+    )
 
 
 def _check_takes_zip(pipeline: Pipeline) -> None:

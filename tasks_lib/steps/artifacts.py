@@ -73,7 +73,7 @@ def publish_artifacts(seeded: Seeded, seconds: float) -> None:
         create_link_artifact(
             report.rejects_uri,
             link_text=display_name(report.rejects_uri),
-            description="All rejected rows, to be corrected and seeded as they are",
+            description="All rejected rows, and what is wrong with each",
         )
 
 

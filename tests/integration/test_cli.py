@@ -85,9 +85,7 @@ def test_a_rejected_file_exits_with_1_and_shows_what_is_wrong(
         ["1", "stars", "above_maximum", "'9'", "is", "above", "the", "maximum", "5"],
     ]
     home = (tmp_path / "seeding" / "files").as_uri()
-    assert where.startswith(
-        f"Rejected rows, to be corrected and seeded as they are: {home}/rejects/"
-    )
+    assert where.startswith(f"Rejected rows, and what is wrong with each: {home}/rejects/")
     status, report = applied.json("seed", "csv", PATH, source)
     assert (status, report["errors"]) == (
         1,

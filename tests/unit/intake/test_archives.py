@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from archives import STORED, URI, Made, made_of, opened, zip_of
+from archives import STORED, Made, made_of, opened, zip_of
 from tasks_lib.domain.problems import Problem, SourceProblemError
 from tasks_lib.domain.values import ValueProblemError
 from tasks_lib.intake.archives import Archive
@@ -212,7 +212,7 @@ def test_the_csv_is_unpacked_as_a_source(tmp_path: Path) -> None:
     found = archive.extract(archive.csv(""), path)
     assert path.read_bytes() == CSV
     assert found == SourceFile(
-        uri=f"{URI}!in/rows.csv",
+        uri="in/rows.csv",
         path=path,
         size=len(CSV),
         sha256="d4e8ac2517c86cb0ecac8ac4d754ed6bb8ab7876908c50f4cb5d6e74b5192e96",
