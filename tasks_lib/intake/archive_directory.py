@@ -173,7 +173,7 @@ def _why_no_archive(file: RangeFile) -> Problem:
         )
         return Problem("damaged_archive", message)
     found = f"looks like {content_type_of(start)}" if start else "is empty"
-    message = f"{file.uri} is not a ZIP archive: it {found}"
+    message = f"{file.uri} is not a ZIP archive: it {found}; pack the CSV and its files as a ZIP"
     return Problem("not_zip", message)
 
 

@@ -174,4 +174,4 @@ def _why_no_csv(paths: Iterable[str]) -> str:
         for suffixes, hint in _NO_CSV_HINTS.items()
         if (found := next((path for path in paths if path.lower().endswith(suffixes)), None))
     ]
-    return "; ".join(["the archive holds no CSV", *hints])
+    return "; ".join(["the archive holds no CSV", *(hints or ["add one with a row for each task"])])

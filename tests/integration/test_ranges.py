@@ -308,5 +308,6 @@ def test_an_empty_file_is_no_archive_wherever_it_lies(s3_bucket: str, tmp_path: 
     boto3.client("s3").put_object(Bucket=s3_bucket, Key="empty.zip", Body=b"")
     (tmp_path / "empty.zip").touch()
     for uri in (f"s3://{s3_bucket}/empty.zip", str(tmp_path / "empty.zip")):
-        empty = Problem("not_zip", f"{uri} is not a ZIP archive: it is empty")
+        advice = "pack the CSV and its files as a ZIP"
+        empty = Problem("not_zip", f"{uri} is not a ZIP archive: it is empty; {advice}")
         assert problem_of(opening(uri)) == empty

@@ -220,7 +220,8 @@ def test_claims_of_zip64_count_too() -> None:
     ],
 )
 def test_what_is_no_archive_is_said_to_be_what_it_is(data: bytes, reason: str) -> None:
-    assert problems_of(data) == [("not_zip", f"{URI} is not a ZIP archive: {reason}")]
+    message = f"{URI} is not a ZIP archive: {reason}; pack the CSV and its files as a ZIP"
+    assert problems_of(data) == [("not_zip", message)]
 
 
 def test_an_archive_without_its_end_was_cut_off() -> None:

@@ -89,8 +89,8 @@ def test_several_csvs_ask_for_a_name(paths: list[str], message: str) -> None:
 @pytest.mark.parametrize(
     ("paths", "hint"),
     [
-        pytest.param(["a.jpg"], "", id="nothing like it"),
-        pytest.param([], "", id="nothing at all"),
+        pytest.param(["a.jpg"], "; add one with a row for each task", id="nothing like it"),
+        pytest.param([], "; add one with a row for each task", id="nothing at all"),
         pytest.param(["a.XLSX"], "; export 'a.XLSX' as CSV", id="workbook"),
         pytest.param(
             ["in/a.tsv", "a.jpg"],

@@ -192,5 +192,8 @@ def test_what_was_packed_without_a_name_is_called_as_zip_calls_it() -> None:
 
 
 def test_an_archive_of_another_kind_is_no_zip() -> None:
-    message = f"{URI} is not a ZIP archive: it looks like application/x-7z-compressed"
+    message = (
+        f"{URI} is not a ZIP archive: it looks like application/x-7z-compressed; "
+        "pack the CSV and its files as a ZIP"
+    )
     assert problems_of(b64decode(SEVEN_ZIP)) == [("not_zip", message)]
