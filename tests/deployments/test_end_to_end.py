@@ -83,7 +83,7 @@ VALUES = [
 def test_the_runs_page_holds_a_summary(installation: Installation, completed: FlowRun) -> None:
     artifacts = installation.artifacts(completed)
     lines = artifacts["markdown"].splitlines()
-    assert list(artifacts) == ["markdown"]
+    assert set(artifacts) - {"progress"} == {"markdown"}, "there is a bar where the load was slow"
     assert [*lines[:10], lines[10].split()[1], *lines[11:]] == [
         "## Seeded",
         "",
