@@ -6,7 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from proxies import Proxy
 from servers import answers, free_port, wait_until
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.intake.limits import Limits
@@ -175,6 +176,16 @@ def browser() -> Iterator["BrowserContext"]:
 
     with browser_window() as window:
         yield window
+
+
+@pytest.fixture
+def proxy(s3_bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A way to the S3 server that can be cut; whoever connects from now on takes it."""
+    proxy = Proxy(s3_server)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    yield proxy
+    with suppress(OSError):
+        proxy.cut()
 
 
 @pytest.fixture

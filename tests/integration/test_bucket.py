@@ -1,17 +1,15 @@
 """A bucket gets every file through a bad connection, and says at once what it refuses."""
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
 
 import boto3
 import pytest
 
+from proxies import Proxy
 from servers import free_port
 from storages import MIB, by_uri, contents, sha256, stored, upload_of
 from tasks_lib.errors import StorageRefusedError, StorageUnavailableError
@@ -179,83 +177,21 @@ def test_an_upload_that_is_gone_was_completed_if_the_file_is_there(canned: Canne
     assert canned.asked == ["POST /bucket/file?uploadId=id", "HEAD /bucket/file"] * 2
 
 
-class Proxy:
-    """A way to a server that can be cut: connections break, and new ones are refused."""
-
-    def __init__(self, endpoint: str) -> None:
-        self.target = urlsplit(endpoint)
-        self.port = free_port()
-        self._open = set[socket.socket]()
-        self._listener: socket.socket | None = None
-        self.restore()
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def restore(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, args=[self._listener], daemon=True).start()
-
-    def cut(self) -> None:
-        """Refuse connections, and drop those that are open."""
-        assert self._listener is not None
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.drop()
-
-    def drop(self) -> None:
-        """Drop the open connections."""
-        for connection in list(self._open):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                here, _ = listener.accept()
-                there = socket.create_connection((self.target.hostname, self.target.port))
-                for pair in ((here, there), (there, here)):
-                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
-
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
-        self._open.add(source)
-        with suppress(OSError):
-            while data := source.recv(65_536):
-                target.sendall(data)
-        with suppress(OSError):
-            target.shutdown(socket.SHUT_RDWR)
-        self._open.discard(source)
-        source.close()
-
-
-@pytest.fixture
-def proxy(s3_bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """A way to the S3 server, which the storage takes and the tests' own client does not."""
-    proxy = Proxy(s3_server)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
-    yield proxy
-    with suppress(OSError):
-        proxy.cut()
-
-
-def test_a_storage_that_is_gone_for_ten_seconds_gets_every_file(
-    s3_bucket: str, proxy: Proxy
-) -> None:
+def test_a_storage_that_is_gone_for_seconds_gets_every_file(s3_bucket: str, proxy: Proxy) -> None:
     storage = Storage(f"s3://{s3_bucket}/prefix")
     told = list[Upload]()
     large = bytes(4 * PART_BYTES)
     with storage.uploads(told.append) as uploads:
-        for number, content in enumerate(contents(300)):
-            if number == 100:
+        for number, content in enumerate(contents(150)):
+            if number == 70:
                 proxy.cut()
-                threading.Timer(10, proxy.restore).start()
+                threading.Timer(3, proxy.restore).start()
             uploads.submit(upload_of(content), may_exist=number % 2 == 0)
-            if number == 90:
+            if number == 60:
                 uploads.submit(upload_of(large, in_chunks_of=MIB), may_exist=True)
-    assert stored(storage) == by_uri(storage, *contents(300), large)
+    assert stored(storage) == by_uri(storage, *contents(150), large)
     assert sorted(one.sha256 for one in told) == sorted(
-        sha256(content) for content in [*contents(300), large]
+        sha256(content) for content in [*contents(150), large]
     )
 
 
@@ -263,25 +199,15 @@ def test_connections_that_break_again_and_again_lose_no_file(s3_bucket: str, pro
     storage = Storage(f"s3://{s3_bucket}/prefix")
     told = list[Upload]()
     large = [bytes([number]) * (2 * PART_BYTES + number) for number in range(4)]
-    is_over = threading.Event()
-
-    def disturb() -> None:
-        while not is_over.wait(0.2):
-            proxy.drop()
-
-    disturbance = threading.Thread(target=disturb)
-    disturbance.start()
-    try:
-        with storage.uploads(told.append) as uploads:
-            for number, content in enumerate(contents(300)):
-                uploads.submit(upload_of(content), may_exist=False)
-                if number % 75 == 0:
-                    uploads.submit(upload_of(large[number // 75], in_chunks_of=MIB), may_exist=True)
-    finally:
-        is_over.set()
-        disturbance.join()
+    proxy.drop_after(6 * MIB, times=10)
+    with storage.uploads(told.append) as uploads:
+        for number, content in enumerate(contents(100)):
+            uploads.submit(upload_of(content), may_exist=False)
+            if number % 25 == 0:
+                uploads.submit(upload_of(large[number // 25], in_chunks_of=MIB), may_exist=True)
+    assert proxy.drops_left == 0
     storage.remove_leftovers(before=datetime.now(UTC))  # of a beginning whose answer was lost
-    assert stored(storage) == by_uri(storage, *contents(300), *large)
+    assert stored(storage) == by_uri(storage, *contents(100), *large)
     assert sorted(one.sha256 for one in told) == sorted(
-        sha256(content) for content in [*contents(300), *large]
+        sha256(content) for content in [*contents(100), *large]
     )

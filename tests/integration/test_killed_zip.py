@@ -1,18 +1,23 @@
-"""A seeding from a ZIP that is killed in the middle of its uploads, and started again."""
+"""A seeding from a ZIP that is killed in the middle, or cut off from its storage: all, once."""
 
 import os
+import random
+import threading
 import time
 from collections.abc import Iterator
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import boto3
 import pytest
 
 from children import CHILDREN
 from photos import HEADER, PATH, photo_workspace, png, zipped
+from proxies import Proxy
 from servers import wait_until
 from storages import by_uri, stored
 from tasks_lib.intake.limits import Limits
+from tasks_lib.intake.progress import Progress
 from tasks_lib.operations import queries
 from tasks_lib.operations.seed_from_zip import ZipRequest, seed_from_zip
 from tasks_lib.operations.workspace import Workspace
@@ -67,6 +72,32 @@ def test_killed_at_sixty_percent_of_the_uploads_and_run_again_all_is_there_once(
     assert {uri: kept[uri] for uri in expected} == expected
     unfinished = [uri for uri in kept if uri not in expected]
     assert [uri for uri in unfinished if "/.incoming/" not in uri] == []
+
+
+@pytest.mark.parametrize("photos", ["postgresql and s3"], indirect=True)
+def test_cut_off_from_s3_for_ten_seconds_in_the_middle_all_is_there_once(
+    proxy: Proxy, photos: Workspace, s3_bucket: str, tmp_path: Path
+) -> None:
+    notes = {f"{number}.txt": random.Random(number).randbytes(100_000) for number in range(300)}
+    rows = HEADER + "".join(f"dawn.png,place,{name}\n" for name in notes)
+    source = zipped(tmp_path / "photos.zip", rows, {"dawn.png": png("dawn"), **notes})
+    boto3.client("s3").upload_file(source, s3_bucket, "inbox/photos.zip")
+    cut_at = list[float]()
+
+    def cut(_: Progress) -> None:
+        if not cut_at:
+            cut_at.append(time.monotonic())
+            proxy.cut()
+            threading.Timer(10, proxy.restore).start()
+
+    request = ZipRequest(PATH, f"s3://{s3_bucket}/inbox/photos.zip")
+    report = seed_from_zip(photos, request, run_id="run-1", on_progress=cut).report
+    assert time.monotonic() - cut_at[0] > 10
+    assert (report.created, report.already_seeded) == (300, 0)
+    tasks = queries.list_tasks(photos.store, PATH, limit=600)
+    assert [task.origin.row for task in tasks] == list(range(1, 301))
+    kept = {uri: content for uri, content in stored(photos.storage).items() if "/inbox/" not in uri}
+    assert kept == by_uri(photos.storage, png("dawn"), *notes.values())
 
 
 def count_of_files(workspace: Workspace) -> int:

@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
@@ -15,6 +14,7 @@ from tasks_lib.errors import StorageUnavailableError
 from tasks_lib.intake.archives import Archive
 from tasks_lib.intake.limits import Limits
 from tasks_lib.intake.ranges import RemoteRanges, open_ranges
+from web import Web, serving
 
 NOISE = os.urandom(3_000_000)
 MEMBERS = {"rows.csv": b"file\na.jpg\n", "noise.bin": NOISE, "a.jpg": b"x" * 500}
@@ -22,74 +22,10 @@ ARCHIVE = zip_of(MEMBERS, 0)
 AT_ONCE = Limits(retry_seconds=0)
 
 
-class Web(ThreadingHTTPServer):
-    """A web server of one file; it counts the bytes that it sends, and fails when told to."""
-
-    def __init__(self, content: bytes, *, has_ranges: bool = True, etag: str = '"1"') -> None:
-        self.content = content
-        self.has_ranges = has_ranges
-        self.etag = etag
-        self.headers: dict[str, str] = {}
-        self.failures: list[int] = []
-        self.requests: list[str] = []
-        self.sent = 0
-        super().__init__(("127.0.0.1", 0), _Answers)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/in/archive.zip"
-
-
-class _Answers(BaseHTTPRequestHandler):
-    server: Web
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        asked = self.headers.get("Range")
-        self.server.requests.append(f"{self.command} {asked}")
-        if asked and self.server.failures:
-            self._send(self.server.failures.pop(0), b"")
-        elif not self.path.startswith("/in/archive.zip"):
-            self._send(404, b"")
-        elif asked and self.server.has_ranges:
-            start, end = asked.removeprefix("bytes=").split("-")
-            self._send(206, self.server.content[int(start) : int(end) + 1])
-        else:
-            self._send(200, self.server.content)
-
-    do_HEAD = do_GET  # noqa: N815
-
-    def _send(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("ETag", self.server.etag)
-        for name, value in self.server.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command == "GET":
-            self._write(body)
-
-    def _write(self, body: bytes) -> None:
-        try:
-            for at in range(0, len(body), 65_536):
-                self.wfile.write(body[at : at + 65_536])
-                self.server.sent += len(body[at : at + 65_536])
-        except ConnectionError:  # whoever asked has heard enough
-            self.close_connection = True
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def web() -> Iterator[Web]:
-    server = Web(ARCHIVE)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(ARCHIVE) as server:
+        yield server
 
 
 @pytest.fixture(params=["local", "s3", "web"])

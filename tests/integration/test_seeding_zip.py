@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -27,6 +28,7 @@ from tasks_lib.operations.seed_from_zip import ZipRequest, seed_from_zip
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.files import Storage
 from tasks_lib.store.tables import GroupFileRow, StoredFileRow
+from web import FileContent, serving
 
 DAWN, NOON, NOTES = png("dawn"), png("noon"), b"taken by hand"
 ROWS = f"{HEADER}a/dawn.png,Harbour,notes.txt\na/noon.png,Meadow,\na/dawn.png,Ridge,\n"
@@ -129,6 +131,36 @@ def test_an_archive_on_s3_is_read_there(photos: Workspace, zip_file: Zip, s3_buc
     boto3.client("s3").upload_file(zip_file(), s3_bucket, "inbox/photos.zip")
     assert seed(photos, f"s3://{s3_bucket}/inbox/photos.zip").created == 3
     assert sorted(stored(photos).values()) == sorted([DAWN, NOON, NOTES])
+
+
+def test_of_ten_gigabytes_on_a_server_only_what_rows_name_is_fetched(
+    photos: Workspace, tmp_path: Path
+) -> None:
+    source = tmp_path / "large.zip"
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr("rows.csv", f"{HEADER}dawn.png,Harbour,\nnoon.png,Meadow,\n")
+        archive.writestr("dawn.png", DAWN)
+        _leave_room(archive, "film.mp4", 10 * 2**30)
+        archive.writestr("noon.png", NOON)
+    with serving(FileContent(source)) as web:
+        seeded = seed_fully(photos, web.url)
+    assert seeded.report == Report(group_id=1, pipeline_id=1, created=2, source=web.url)
+    assert seeded.warnings == ("1 file of the archive is named by no row: 'film.mp4'",)
+    assert sorted(stored(photos).values()) == sorted([DAWN, NOON])
+    assert source.stat().st_size > 10 * 2**30
+    assert web.sent < 2**20
+
+
+def _leave_room(archive: zipfile.ZipFile, name: str, size: int) -> None:
+    """Add a member of zeros that are never written, nor read."""
+    member = zipfile.ZipInfo(name)
+    member.file_size = member.compress_size = size
+    member.CRC = 0
+    member.header_offset = archive.start_dir
+    archive.fp.seek(archive.start_dir)
+    archive.fp.write(member.FileHeader(zip64=True))
+    archive.start_dir = archive.fp.tell() + size
+    archive.filelist.append(member)
 
 
 def test_the_same_content_packed_anew_is_seeded_once(photos: Workspace, zip_file: Zip) -> None:
