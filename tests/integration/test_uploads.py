@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from servers import wait_until
 from storages import MIB, by_uri, contents, sha256, storage_of, stored, upload_of
 from tasks_lib.domain.problems import SourceProblemError
 from tasks_lib.errors import StorageRefusedError, StorageUnavailableError
@@ -181,10 +182,8 @@ def test_so_many_are_in_flight_and_no_more(size: int, most: int) -> None:
 
     thread = threading.Thread(target=submit)
     thread.start()
-    deadline = time.monotonic() + 30
-    while place.now < most and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.1)
+    wait_until(lambda: (place.now, len(submitted)) == (most, most), seconds=30)
+    time.sleep(0.1)  # for one more, which must not come
     assert (place.now, submitted) == (most, list(range(most)))
     place.gate.set()
     thread.join()
