@@ -16,6 +16,7 @@ from tasks_lib.steps.parameters import (
     Encoding,
     PipelineName,
     SourceUri,
+    UploadId,
 )
 from tasks_lib.steps.seeding import fetch_source, load_csv, publish, run_name, seeding_run
 
@@ -35,6 +36,7 @@ def seed_from_csv(
     allow_duplicate: AllowDuplicate = False,
     encoding: Encoding = "",
     delimiter: Delimiter = ",",
+    upload: UploadId = "",
 ) -> State[Any]:
     """Create one task for each row of a CSV file whose header matches the dataset fields.
 
@@ -42,7 +44,7 @@ def seed_from_csv(
     rejected file ends the run as Failed with the reason.
     """
     request = CsvRequest(pipeline, source, on_error, dry_run, allow_duplicate, encoding, delimiter)
-    with seeding_run(pipeline) as run:
+    with seeding_run(pipeline, upload) as run:
         file = fetch_source(run, source)
         seeded = load_csv(run, request, file)
         return publish(run, seeded)

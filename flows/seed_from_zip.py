@@ -16,6 +16,7 @@ from tasks_lib.steps.parameters import (
     DryRun,
     Encoding,
     PipelineName,
+    UploadId,
     ZipUri,
 )
 from tasks_lib.steps.seeding import (
@@ -44,6 +45,7 @@ def seed_from_zip(
     encoding: Encoding = "",
     delimiter: Delimiter = ",",
     csv_name: CsvName = "",
+    upload: UploadId = "",
 ) -> State[Any]:
     """Create one task for each row of a ZIP's CSV, with the files that the row names.
 
@@ -53,7 +55,7 @@ def seed_from_zip(
     request = ZipRequest(
         pipeline, source, on_error, dry_run, allow_duplicate, encoding, delimiter, csv_name
     )
-    with seeding_run(pipeline) as run:
+    with seeding_run(pipeline, upload) as run:
         survey = survey_zip(run, request)
         files = store_files(run, request, survey)
         seeded = load_zip(run, request, survey, files)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -82,6 +82,22 @@ class Settings(BaseSettings):
     api_burst: int = Field(
         default=ApiLimits().burst, ge=1, description="Requests a key may make at once."
     )
+    api_upload_minutes: int = Field(
+        default=ApiLimits().upload_minutes,
+        ge=1,
+        le=7 * 24 * 60,
+        description="How long an upload's URL takes the file.",
+    )
+    api_url: str = Field(
+        default="",
+        description="Where clients find the API, for the URLs of uploads; "
+        "by default where the request says.",
+    )
+    api_executor: Literal["", "prefect", "inline"] = Field(
+        default="",
+        description="Who works on uploads: prefect, or inline, threads of the API; "
+        "by default Prefect if it is configured.",
+    )
 
     @model_validator(mode="after")
     def _fill(self) -> Self:
@@ -107,6 +123,8 @@ class Settings(BaseSettings):
             max_body_bytes=self.api_max_body_bytes,
             requests_per_second=self.api_requests_per_second,
             burst=self.api_burst,
+            upload_minutes=self.api_upload_minutes,
+            url=self.api_url,
         )
 
     @property

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path, Request
@@ -15,6 +16,7 @@ from tasks_lib.api.errors import RequestRefusedError
 from tasks_lib.api.limits import ApiLimits
 from tasks_lib.errors import NotFoundError
 from tasks_lib.operations.api_keys import Caller, KeyUses, authenticate
+from tasks_lib.operations.upload_processing import Process, UploadQueue
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.policy.rate_limits import RateLimits
 
@@ -37,11 +39,16 @@ class Service:
     """What all requests of an application share."""
 
     def __init__(
-        self, workspace: Workspace, limits: ApiLimits, clock: Callable[[], datetime]
+        self,
+        workspace: Workspace,
+        limits: ApiLimits,
+        clock: Callable[[], datetime],
+        process: Process,
     ) -> None:
         self.workspace = workspace
         self.limits = limits
         self.clock = clock
+        self.uploads = UploadQueue(partial(process, workspace))
         self.key_uses = KeyUses()
         self.rates = RateLimits(limits.requests_per_second, limits.burst)
 
@@ -79,7 +86,7 @@ async def _enter(
     wait = service.rates.take(caller.key_id, time.monotonic())
     if wait:
         message = "the key has made too many requests; wait as Retry-After says"
-        raise RequestRefusedError(429, "rate_limited", message, retry_seconds=wait)
+        raise RequestRefusedError("rate_limited", message, retry_seconds=wait)
     if found is None:
         raise NotFoundError(f"there is no workflow {workflow_id[:20]}")
     return Call(service, caller, found, at)

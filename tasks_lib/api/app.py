@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from tasks_lib.api import health, moves, openapi, tasks, workflows
+from tasks_lib.api import health, moves, openapi, tasks, uploads, workflows
 from tasks_lib.api.access import BASE_PATH, Service
 from tasks_lib.api.errors import (
     answer_to_http_error,
@@ -22,6 +22,7 @@ from tasks_lib.api.limits import ApiLimits
 from tasks_lib.errors import SeedingError
 from tasks_lib.operations.announcing import Relay, Tell
 from tasks_lib.operations.background import Background
+from tasks_lib.operations.upload_processing import Process, process_upload, take_up_uploads
 from tasks_lib.operations.workspace import Workspace
 
 _DESCRIPTION: Final = (
@@ -29,6 +30,7 @@ _DESCRIPTION: Final = (
     "form: a sentence, a stable code, and an entry for each thing that is wrong."
 )
 _KEY_USES_SECONDS: Final = 10.0
+_UPLOADS_SECONDS: Final = 10.0
 _Lifespan = AbstractAsyncContextManager[None]
 
 
@@ -41,13 +43,15 @@ def create_app(
     *,
     limits: ApiLimits = ApiLimits(),  # noqa: B008 - immutable
     tell: Tell | None = None,
+    process: Process = process_upload,
     clock: Callable[[], datetime] = _now,
 ) -> FastAPI:
     """Return the External API on a workspace.
 
     ``tell`` hands events to Prefect, while the application runs; without it nobody is told.
+    ``process`` has uploads worked on: by threads of this process, or by whom it hands them to.
     """
-    service = Service(workspace, limits, clock)
+    service = Service(workspace, limits, clock, process)
     app = FastAPI(
         title="task-seeding",
         version="1",
@@ -64,10 +68,14 @@ def create_app(
     app.add_exception_handler(RequestValidationError, answer_to_invalid_request)
     app.add_middleware(BodyGuard, limits=limits, max_upload_bytes=workspace.limits.max_source_bytes)
     app.add_middleware(AccessLog)  # the last one added is the outermost
-    for part in (health, workflows, tasks, moves):
+    for part in (health, workflows, uploads, tasks, moves):
         app.router.routes.extend(part.router.routes)
-    openapi.describe(app)
+    openapi.describe(app, uploads.PATH, workspace.limits.max_source_bytes)
     return app
+
+
+def _take_up(service: Service) -> None:
+    take_up_uploads(service.workspace.store, service.uploads.add, at=service.clock())
 
 
 def _lifespan(service: Service, tell: Tell | None) -> Callable[[FastAPI], _Lifespan]:
@@ -80,6 +88,9 @@ def _lifespan(service: Service, tell: Tell | None) -> Callable[[FastAPI], _Lifes
             running.enter_context(
                 Background("key uses", write, every_seconds=_KEY_USES_SECONDS, at_end=True)
             )
+            running.callback(service.uploads.close)
+            take_up = partial(_take_up, service)
+            running.enter_context(Background("uploads", take_up, every_seconds=_UPLOADS_SECONDS))
             if tell is not None:
                 running.enter_context(Relay(store, tell))
             yield

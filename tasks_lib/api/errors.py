@@ -12,11 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from tasks_lib.errors import (
-    ConflictError,
     KeyRefusedError,
-    MoveNotAllowedError,
-    NotFoundError,
-    RejectedError,
     SeedingError,
     UnavailableError,
     UsageError,
@@ -34,6 +30,10 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "move_not_allowed": (409, "The task cannot make the move from where it stands."),
     "pipeline_closed": (409, "The workflow is a draft or archived and takes no tasks."),
     "idempotency_key_reused": (409, "The key came with another request before."),
+    "upload_missing": (409, "The file has not come yet, so that it cannot be confirmed."),
+    "upload_incomplete": (409, "The file has not the size that was announced."),
+    "upload_closed": (409, "The upload was confirmed, or its URL has expired."),
+    "upload_too_large": (413, "The file is larger than SEEDING_MAX_SOURCE_BYTES."),
     "body_too_large": (413, "The body is larger than SEEDING_API_MAX_BODY_BYTES."),
     "unsupported_media_type": (415, "The body is not said to be application/json, uncompressed."),
     "malformed_json": (422, "The body is not one JSON document as RFC 8259 has it, in UTF-8."),
@@ -43,6 +43,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "too_many_tasks": (422, "The list holds more than 5,000 tasks."),
     "tasks_rejected": (422, "Tasks do not fit the workflow's fields; `errors` says which and why."),
     "has_file_fields": (422, "The workflow has file fields, which only an upload can fill."),
+    "no_dataset_fields": (422, "The workflow has no dataset fields, so a file cannot fill them."),
     "submission_rejected": (422, "Values do not fit the input fields; `errors` says why."),
     "rate_limited": (429, "The key has made too many requests; wait as `Retry-After` says."),
     "internal_error": (500, "The server has a defect; its log tells under the request's id."),
@@ -51,55 +52,32 @@ CODES: Final[dict[str, tuple[int, str]]] = {
 }  # fmt: skip
 """The codes of the API's errors, their statuses and meanings; those in ``errors`` are problems'."""
 
-_STATUSES: Final[tuple[tuple[type[SeedingError], int], ...]] = (
-    (KeyRefusedError, 401),
-    (NotFoundError, 404),
-    (MoveNotAllowedError, 409),
-    (ConflictError, 409),
-    (UsageError, 422),
-    (RejectedError, 422),
-    (UnavailableError, 503),
-)
 _RETRY_SECONDS: Final = 5
 _REALM: Final = {"WWW-Authenticate": 'Bearer realm="task-seeding"'}
 
 
 class RequestRefusedError(UsageError):
-    """A request is turned away for what stands around its body."""
+    """A request is turned away for what stands around its body; its code is one of ours."""
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        retry_seconds: float | None = None,
-    ) -> None:
+    def __init__(self, code: str, message: str, *, retry_seconds: float | None = None) -> None:
         super().__init__(message, code=code)
-        self.status = status
         self.retry_seconds = retry_seconds
 
 
 def error_answer(
-    status: int,
     code: str,
     detail: str,
     errors: list[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Return the answer that every error gets."""
+    """Return the answer that every error gets; its code says the status."""
     document = {"detail": detail, "code": code, "errors": errors or []}
-    return Response(orjson.dumps(document), status, headers, "application/json")
+    return Response(orjson.dumps(document), CODES[code][0], headers, "application/json")
 
 
 def answer_to_seeding_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
     """Answer one of our own errors."""
     assert isinstance(error, SeedingError)  # noqa: S101
-    if isinstance(error, RequestRefusedError):
-        wait = error.retry_seconds
-        headers = {"Retry-After": str(math.ceil(wait))} if wait is not None else {}
-        return error_answer(error.status, error.code, str(error), headers=headers)
-    status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
     if isinstance(error, UnavailableError):
         return _unavailable(error)
     code = "invalid_request" if error.code == UsageError.code else error.code
@@ -108,7 +86,11 @@ def answer_to_seeding_error(request: Request, error: Exception) -> Response:  # 
         for problem in getattr(error, "problems", ())
     ]
     entries = getattr(error, "entries", problems)
-    return error_answer(status, code, str(error), entries, _REALM if status == 401 else {})
+    headers = _REALM if isinstance(error, KeyRefusedError) else {}
+    wait = getattr(error, "retry_seconds", None)
+    if wait is not None:
+        headers = {"Retry-After": str(math.ceil(wait))}
+    return error_answer(code, str(error), entries, headers)
 
 
 def answer_to_http_error(request: Request, error: Exception) -> Response:
@@ -117,8 +99,8 @@ def answer_to_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         allowed = ", ".join(_methods_of(request))
         message = f"{request.method} is not allowed here; allowed is {allowed}"
-        return error_answer(405, "method_not_allowed", message, headers={"Allow": allowed})
-    return error_answer(404, "not_found", f"there is nothing at {request.url.path!r}")
+        return error_answer("method_not_allowed", message, headers={"Allow": allowed})
+    return error_answer("not_found", f"there is nothing at {request.url.path!r}")
 
 
 def answer_to_invalid_request(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -134,13 +116,13 @@ def answer_to_invalid_request(request: Request, error: Exception) -> Response:  
         for found in error.errors()
     ]
     detail = "; ".join(f"{entry['field']}: {entry['message']}" for entry in entries)
-    return error_answer(422, "invalid_request", detail, entries)
+    return error_answer("invalid_request", detail, entries)
 
 
 def answer_to_defect(request_id: str) -> Response:
     """Answer what should not have happened, without telling what it was."""
     message = f"something went wrong; the server's log has it under request {request_id}"
-    return error_answer(500, "internal_error", message)
+    return error_answer("internal_error", message)
 
 
 def _methods_of(request: Request) -> list[str]:
@@ -164,4 +146,4 @@ def _unavailable(error: UnavailableError) -> Response:
     what = "storage" if error.code == "storage_unavailable" else "store"
     message = f"the {what} cannot be used at the moment; send the request again later"
     headers = {"Retry-After": str(_RETRY_SECONDS)}
-    return error_answer(503, f"{what}_unavailable", message, headers=headers)
+    return error_answer(f"{what}_unavailable", message, headers=headers)

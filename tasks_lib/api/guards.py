@@ -115,7 +115,7 @@ class BodyGuard:
                 _check_media_type(headers)
             await body.check_announced(headers.get("content-length", ""))
         except RequestRefusedError as error:
-            await error_answer(error.status, error.code, str(error))(scope, receive, send)
+            await error_answer(error.code, str(error))(scope, receive, send)
             return
         await self._app(scope, body.receive, send)
 
@@ -158,7 +158,7 @@ class _BoundedBody:
 
     def _too_large(self) -> RequestRefusedError:
         message = f"the body is larger than {self._limit:,} bytes; send it in parts"
-        return RequestRefusedError(413, "body_too_large", message)
+        return RequestRefusedError("body_too_large", message)
 
 
 def _check_media_type(headers: Headers) -> None:
@@ -170,11 +170,11 @@ def _check_media_type(headers: Headers) -> None:
     if media_type.strip().lower() != "application/json" or charset not in _CHARSETS:
         shown = headers.get("content-type", "")[:100]
         message = f"the body must be application/json in UTF-8; it is said to be {shown!r}"
-        raise RequestRefusedError(415, "unsupported_media_type", message)
+        raise RequestRefusedError("unsupported_media_type", message)
     encoding = headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
         message = f"the body must not be compressed; it is said to be {encoding[:100]!r}"
-        raise RequestRefusedError(415, "unsupported_media_type", message)
+        raise RequestRefusedError("unsupported_media_type", message)
 
 
 _CHARSETS: Final = frozenset({"charset=utf-8", 'charset="utf-8"', "charset=utf8"})

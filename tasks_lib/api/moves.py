@@ -38,22 +38,12 @@ _PENDING: Final = _CLAIMED | {
 }
 
 
-def _body(required: dict[str, Any], example: Any, **optional: Any) -> dict[str, Any]:
-    schema = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(required),
-        "properties": required | optional,
-    }
-    return openapi.request_body(schema, {"an example": example})
-
-
 @router.post(
     "/claim",
     responses=openapi.responses(
         200, wire.TaskDocument, _CLAIMED, "invalid_request", has_body=True
     ) | {204: openapi.answer(None, None, "No task is available")},
-    openapi_extra=_body({"contributor": _WHO}, _ANN),
+    openapi_extra=openapi.object_body({"contributor": _WHO}, _ANN),
 )  # fmt: skip
 def claim(call: Workflow, body: Body) -> Response:
     """Give the oldest available task to a contributor; 204 when there is none."""
@@ -70,7 +60,7 @@ def claim(call: Workflow, body: Body) -> Response:
         200, wire.TaskDocument, wire.TASK_EXAMPLE, "move_not_allowed", "submission_rejected",
         "invalid_request", has_body=True,
     ),
-    openapi_extra=_body(
+    openapi_extra=openapi.object_body(
         {
             "contributor": _WHO,
             "fields": {
@@ -97,7 +87,7 @@ def submit(call: Workflow, task_id: TaskId, body: Body) -> Response:
     responses=openapi.responses(
         200, wire.TaskDocument, _PENDING, "move_not_allowed", "invalid_request", has_body=True
     ),
-    openapi_extra=_body({}, _ANN, contributor=_WHO),
+    openapi_extra=openapi.object_body({}, _ANN, contributor=_WHO),
 )
 def release(call: Workflow, task_id: TaskId, body: Body) -> Response:
     """Put a claimed task back; with a contributor, only if that is who has claimed it."""
@@ -114,7 +104,7 @@ def release(call: Workflow, task_id: TaskId, body: Body) -> Response:
         200, wire.TaskDocument, _PENDING | {"status": "escalated"}, "move_not_allowed",
         "invalid_request", has_body=True,
     ),
-    openapi_extra=_body(
+    openapi_extra=openapi.object_body(
         {"status": {"enum": ["failed", "escalated", "quarantined", "pending"]}},
         {"status": "escalated", "reason": "not in a language that I read"},
         reason={"type": "string", "maxLength": lifecycle.MAX_REASON_LENGTH},

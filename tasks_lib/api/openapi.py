@@ -57,19 +57,36 @@ def request_body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, 
     return {"requestBody": {"required": True, "content": {JSON: content}}}
 
 
-def describe(app: FastAPI) -> None:
-    """Have the application describe itself without the errors of FastAPI that it never gives."""
+def object_body(required: dict[str, Any], example: Any, **optional: Any) -> dict[str, Any]:
+    """Return the same of a body that is an object of these members; it may be left out if empty."""
+    schema: dict[str, Any] = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(required),
+        "properties": required | optional,
+    }
+    described = request_body(schema, {"an example": example})
+    described["requestBody"]["required"] = bool(required)
+    return described
+
+
+def describe(app: FastAPI, uploads: str, max_upload_bytes: int) -> None:
+    """Have the application describe itself without the errors of FastAPI that it never gives.
+
+    At the path ``uploads`` it says how large a file may be.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _without_theirs(
-                get_openapi(
-                    title=app.title,
-                    version=app.version,
-                    description=app.description,
-                    routes=app.routes,
-                )
+            document = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
             )
+            body = document["paths"][uploads]["post"]["requestBody"]["content"][JSON]
+            body["schema"]["properties"]["size"]["maximum"] = max_upload_bytes
+            app.openapi_schema = _without_theirs(document)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.fields import Field as PipelineField, FieldType
-from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
+from tasks_lib.domain.statuses import PipelineStatus, TaskStatus, UploadStatus
 from tasks_lib.operations.create_tasks import Created
 from tasks_lib.operations.idempotency import Answer
 from tasks_lib.operations.queries import Task
@@ -152,6 +152,72 @@ class TaskPage(BaseModel):
     has_more: bool
 
 
+class UploadPromise(BaseModel):
+    """Where the file is to be put, by whom who has the URL, until when."""
+
+    upload_id: str
+    upload_url: str
+    method: Literal["PUT"]
+    headers: dict[str, str] = Field(description="To be sent with the file")
+    expires_at: datetime
+
+
+class Received(BaseModel):
+    """The file has come."""
+
+    upload_id: str
+    bytes: int
+
+
+class Progress(BaseModel):
+    """How far the work is; in bytes."""
+
+    done: int
+    total: int
+
+
+class ReportError(BaseModel):
+    """What is wrong with a row of the file, or with the file."""
+
+    row: int | None = None
+    field: str | None = None
+    code: str
+    message: str
+
+
+class Report(BaseModel):
+    """What the seeding did."""
+
+    group_id: int | None = None
+    pipeline_id: int
+    created: int
+    rejected: int
+    already_seeded: int
+    dry_run: bool
+    source: str
+    rejects_uri: str | None = None
+    errors: list[ReportError]
+
+
+class Upload(BaseModel):
+    """How an upload stands."""
+
+    upload_id: str
+    status: UploadStatus
+    file_name: str
+    created_at: datetime
+    expires_at: datetime = Field(description="Until when the URL takes the file")
+    confirmed_at: datetime | None = None
+    progress: Progress
+    message: str | None = Field(default=None, description="Why it failed, where no report says it")
+    report: Report | None = None
+
+
+def json_kept(document: object, status: int) -> Answer:
+    """Return an answer with a JSON document that may be kept and given again."""
+    return Answer(status, orjson.dumps(document))
+
+
 def json_answer(document: object, status: int = 200) -> Response:
     """Answer with a JSON document."""
     return Response(orjson.dumps(document), status, media_type="application/json")
@@ -167,7 +233,7 @@ def as_response(answer: Answer) -> Response:
 def created_answer(created: Created) -> Answer:
     """Return the answer that tells what was created."""
     document = created._asdict() | {"task_ids": orjson.Fragment(created.task_ids)}
-    return Answer(201, orjson.dumps(document))
+    return json_kept(document, 201)
 
 
 def workflow_document(pipeline: Pipeline, counts: Mapping[TaskStatus, int]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from tasks_lib.errors import UnavailableError
 from tasks_lib.operations.announcing import Tell, announce_due
+from tasks_lib.operations.upload_processing import Process, process_upload
 from tasks_lib.store.engine import Store
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,18 @@ def teller() -> Tell | None:
     from tasks_lib.steps import server  # noqa: PLC0415 - loads Prefect
 
     return server.post_events
+
+
+def processor(executor: str) -> Process:
+    """Return who works on uploads: ``inline`` this process, ``prefect`` runs of deployments.
+
+    Empty means Prefect where it is configured.
+    """
+    if executor == "inline" or (not executor and not is_configured()):
+        return process_upload
+    from tasks_lib.steps import uploads  # noqa: PLC0415 - loads Prefect
+
+    return uploads.start_flow_run
 
 
 def follow_switches(store: Store) -> None:

@@ -6,7 +6,7 @@ from cyclopts import App
 
 from tasks_lib import console
 from tasks_lib.cli.arguments import Json
-from tasks_lib.cli.prefect_server import follow_switches, teller
+from tasks_lib.cli.prefect_server import follow_switches, processor, teller
 from tasks_lib.operations.reconcile import reconcile
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
@@ -21,7 +21,11 @@ def catch_up(*, json: Json = False) -> None:
     with open_workspace(settings) as workspace:
         follow_switches(workspace.store)
         reconciled = reconcile(
-            workspace, teller(), now=datetime.now(UTC), grace=settings.unused_file_grace
+            workspace,
+            teller(),
+            process=processor(settings.api_executor),
+            now=datetime.now(UTC),
+            grace=settings.unused_file_grace,
         )
     if json:
         console.print_json(reconciled._asdict())

@@ -1,4 +1,4 @@
-"""The statuses of pipelines and tasks, and the modes of a seeding."""
+"""The statuses of pipelines, tasks and uploads, and the modes of a seeding."""
 
 from enum import StrEnum
 
@@ -22,6 +22,15 @@ class TaskStatus(StrEnum):
     FINISHED = "finished"
     ESCALATED = "escalated"
     QUARANTINED = "quarantined"
+    FAILED = "failed"
+
+
+class UploadStatus(StrEnum):
+    """Where a file stands that comes through the External API."""
+
+    AWAITING_UPLOAD = "awaiting_upload"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
     FAILED = "failed"
 
 

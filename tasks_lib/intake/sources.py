@@ -17,6 +17,9 @@ from tasks_lib.intake.limits import Limits
 from tasks_lib.intake.transports import explained, filesystem_of, local_path
 
 _COPY_BYTES: Final = 2**20
+_START_BYTES: Final = 2**16
+_ZIP_STARTS: Final = (b"PK\x03\x04", b"PK\x05\x06")
+"""Of a ZIP's first member; of the directory, where there is none."""
 
 
 class SourceFile(NamedTuple):
@@ -49,6 +52,14 @@ def fetch(uri: str, folder: Path, limits: Limits) -> SourceFile:
             path = folder / "source"
             _copy(uri, path, limits)
         return _hashed(uri, path, limits)
+
+
+def is_zip(uri: str) -> bool:
+    """Tell by its first bytes whether a source is a ZIP; raise as ``fetch`` does."""
+    with explained(uri):
+        filesystem, path = filesystem_of(uri)
+        with filesystem.open(path, "rb", block_size=_START_BYTES) as file:
+            return bytes(file.read(len(_ZIP_STARTS[0]))) in _ZIP_STARTS
 
 
 def is_gzip(uri: str) -> bool:

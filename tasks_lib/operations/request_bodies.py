@@ -26,8 +26,8 @@ def read_members(
             hint = did_you_mean(name, known)
             raise MalformedBodyError(f"the body has the unknown member {visible(name)}{hint}")
         if type(value) is not known[name] and not (value is None and name in optional):
-            expected = "a string" if known[name] is str else "an object"
-            message = f"the member {visible(name)} must be {expected}; it is {kind_of(value)}"
+            kinds = f"must be {kind_of(known[name]())}; it is {kind_of(value)}"
+            message = f"the member {visible(name)} {kinds}"
             raise MalformedBodyError(message)
     lacking = [name for name in required if name not in document]
     if lacking:

@@ -209,3 +209,13 @@ CleansUp = Annotated[
         }
     ),
 ]
+UploadId = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "The upload of the External API that the run is for. It fills this in "
+            "itself; leave it empty.",
+        }
+    ),
+]

@@ -19,6 +19,7 @@ from tasks_lib.domain.events import group_event
 from tasks_lib.domain.names import display_name
 from tasks_lib.domain.problems import SourceProblemError
 from tasks_lib.errors import SeedingError
+from tasks_lib.intake.progress import OnProgress, Progress
 from tasks_lib.intake.sources import SourceFile
 from tasks_lib.operations import (
     announcing,
@@ -31,6 +32,7 @@ from tasks_lib.operations.file_sources import CsvRequest
 from tasks_lib.operations.loading import Seeded
 from tasks_lib.operations.seed_from_zip import Survey, ZipRequest
 from tasks_lib.operations.stored_files import StoredFiles
+from tasks_lib.operations.upload_processing import attended
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.steps.artifacts import ProgressArtifact, publish_artifacts
@@ -54,19 +56,41 @@ class SeedingRun:
     folder: Path
     resources: ExitStack
     started: float
+    note: OnProgress
+
+    @contextmanager
+    def progress(self, source: str) -> Iterator[OnProgress]:
+        """Yield what draws the progress in Prefect, and notes it where an upload is asked for."""
+        drawn = ProgressArtifact(source)
+
+        def tell(progress: Progress) -> None:
+            drawn(progress)
+            self.note(progress)
+
+        yield tell
+        drawn.finish()
 
 
 @contextmanager
-def seeding_run(pipeline: str) -> Iterator[SeedingRun]:
-    """Open the workspace that the environment names, and find the pipeline in it."""
+def seeding_run(pipeline: str, upload: str = "") -> Iterator[SeedingRun]:
+    """Open the workspace that the environment names, and find the pipeline in it.
+
+    For an upload of the External API the run has its id, and holds it.
+    """
     with (
         open_workspace(read_settings(), read_secret) as workspace,
         TemporaryDirectory(prefix="seeding-") as folder,
         ExitStack() as resources,
     ):
+        started = time.monotonic()
+        note = resources.enter_context(attended(workspace.store, upload)) if upload else _nothing
         found = queries.find_pipeline(workspace.store, pipeline)
-        run_id = runtime.flow_run.id or str(uuid4())
-        yield SeedingRun(run_id, workspace, found, Path(folder), resources, time.monotonic())
+        run_id = upload or runtime.flow_run.id or str(uuid4())
+        yield SeedingRun(run_id, workspace, found, Path(folder), resources, started, note)
+
+
+def _nothing(_: Progress) -> None:
+    """Take what nobody asks for."""
 
 
 def run_name(verb: str, source: str, pipeline: str) -> str:
@@ -96,12 +120,10 @@ def load_csv(
     run: SeedingRun, request: CsvRequest, source: SourceFile | SourceProblemError
 ) -> Seeded:
     """Check the rows and make their tasks, in one transaction."""
-    progress = ProgressArtifact(request.source)
-    seeded = seed_from_csv.load_csv(
-        run.workspace, run.pipeline, request, source, run_id=run.id, on_progress=progress
-    )
-    progress.finish()
-    return seeded
+    with run.progress(request.source) as on_progress:
+        return seed_from_csv.load_csv(
+            run.workspace, run.pipeline, request, source, run_id=run.id, on_progress=on_progress
+        )
 
 
 class Held(Generic[T]):
@@ -124,11 +146,10 @@ def store_files(
     run: SeedingRun, request: ZipRequest, survey: Held[Survey | SourceProblemError]
 ) -> Held[StoredFiles | SourceProblemError]:
     """Store the files that the rows name, by their content."""
-    progress = ProgressArtifact(request.source)
-    files = seed_from_zip.store_named_files(
-        run.workspace, request, survey.value, on_progress=progress
-    )
-    progress.finish()
+    with run.progress(request.source) as on_progress:
+        files = seed_from_zip.store_named_files(
+            run.workspace, request, survey.value, on_progress=on_progress
+        )
     return Held(files)
 
 

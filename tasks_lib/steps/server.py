@@ -1,7 +1,8 @@
 """Talk to the Prefect server from outside a flow: is there one, and run a deployment on it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -74,15 +75,58 @@ def run_deployment(
     """
     check_server()
     with get_client(sync_client=True) as client:
+        run_id = _start(client, name, parameters)
+        return run_id, _wait(client, run_id, on_state)
+
+
+def start_deployment(name: str, parameters: dict[str, Any], *, idempotency_key: str) -> UUID:
+    """Start the deployment ``name/name``, once for the key, and return the run's id.
+
+    Raises PrefectUnavailableError when the server does not answer or the deployment is missing.
+    """
+    check_server()
+    with get_client(sync_client=True) as client, _answering():
+        return _start(client, name, parameters, idempotency_key)
+
+
+def is_waiting(flow_run_id: UUID) -> bool:
+    """Tell whether a run has not begun yet; raise PrefectUnavailableError."""
+    check_server()
+    with get_client(sync_client=True) as client, _answering():
         try:
-            deployment = client.read_deployment_by_name(f"{name}/{name}")
+            state = client.read_flow_run(flow_run_id).state
         except ObjectNotFound:
-            raise PrefectUnavailableError(
-                f"the Prefect server has no deployment {name}/{name}; "
-                "deploy it with: prefect --no-prompt deploy --all"
-            ) from None
-        run = client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
-        return run.id, _wait(client, run.id, on_state)
+            return False
+        return state is not None and (state.is_scheduled() or state.is_pending())
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise PrefectUnavailableError(
+            f"the Prefect server {api_url()} does not answer: {error}"
+        ) from None
+
+
+def _start(
+    client: SyncPrefectClient,
+    name: str,
+    parameters: dict[str, Any],
+    idempotency_key: str | None = None,
+) -> UUID:
+    try:
+        deployment = client.read_deployment_by_name(f"{name}/{name}")
+    except ObjectNotFound:
+        raise PrefectUnavailableError(
+            f"the Prefect server has no deployment {name}/{name}; "
+            "deploy it with: prefect --no-prompt deploy --all"
+        ) from None
+    run = client.create_flow_run_from_deployment(
+        deployment.id, parameters=parameters, idempotency_key=idempotency_key
+    )
+    return run.id
 
 
 def run_seeding(

@@ -8,11 +8,13 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from tasks_lib.operations.reconcile import Reconciled, reconcile
+from tasks_lib.operations.upload_processing import process_upload
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.steps.chains import follow_switches
 from tasks_lib.steps.outcomes import TRIED_AGAIN
 from tasks_lib.steps.server import post_events
+from tasks_lib.steps.uploads import start_flow_run
 
 
 @task(task_run_name="catch up", **TRIED_AGAIN)
@@ -24,6 +26,7 @@ def catch_up(*, cleans_up: bool) -> Reconciled:
         return reconcile(
             workspace,
             post_events,
+            process=start_flow_run if settings.api_executor != "inline" else process_upload,
             now=datetime.now(UTC),
             cleans_up=cleans_up,
             grace=settings.unused_file_grace,

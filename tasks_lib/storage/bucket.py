@@ -59,16 +59,16 @@ class Bucket:
         self._lock = Lock()
         self._filesystem: Any = None
 
-    def has(self, uri: str, size: int) -> bool:
-        """Tell whether a file of this size is there."""
+    def size_of(self, uri: str) -> int | None:
+        """Return the size of a file, None where there is none."""
         try:
             found = self.call("head_object", uri)
         except StorageRefusedError as error:
             # 403 is Amazon's answer for what is not there to one who may not list the bucket.
             if _status(error.__cause__) in {403, 404}:
-                return False
+                return None
             raise
-        return bool(found["ContentLength"] == size)
+        return int(found["ContentLength"])
 
     def write(self, uri: str, data: bytes, *, content_type: str, sha256: str) -> None:
         """Store a file; the server compares it with its hash."""
@@ -85,21 +85,29 @@ class Bucket:
         begun = self.call("create_multipart_upload", uri, ContentType=content_type)
         return _BucketParts(self, uri, size, begun["UploadId"])
 
+    def upload_link(self, uri: str, *, size: int | None, seconds: int) -> str:
+        """Return a signed URL to which the file may be PUT, for a time; of this size, if given."""
+        length = {"ContentLength": size} if size is not None else {}
+        return self._signed("put_object", uri, seconds, **length)
+
     def link(self, uri: str, *, name: str, content_type: str, seconds: int) -> str:
         """Return a signed URL under which a browser shows the file, for a time."""
+        return self._signed(
+            "get_object",
+            uri,
+            seconds,
+            ResponseContentType=content_type,
+            ResponseContentDisposition=_disposition(name),
+        )
+
+    def _signed(self, operation: str, uri: str, seconds: int, **parameters: object) -> str:
         bucket, key = _split(uri)
-        parameters = {
-            "Bucket": bucket,
-            "Key": key,
-            "ResponseContentType": content_type,
-            "ResponseContentDisposition": _disposition(name),
-        }
         return str(
             self._await(
                 "generate_presigned_url",
                 uri,
-                ClientMethod="get_object",
-                Params=parameters,
+                ClientMethod=operation,
+                Params={"Bucket": bucket, "Key": key, **parameters},
                 ExpiresIn=seconds,
             )
         )
@@ -192,7 +200,7 @@ class _BucketParts:
             self._call("complete_multipart_upload", MultipartUpload={"Parts": parts})
         except StorageRefusedError as error:
             # An earlier attempt may have come through, and only its answer was lost.
-            if _status(error.__cause__) != 404 or not self._bucket.has(self._uri, self._size):
+            if _status(error.__cause__) != 404 or self._bucket.size_of(self._uri) != self._size:
                 raise
 
     def abort(self) -> None:

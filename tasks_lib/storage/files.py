@@ -18,10 +18,10 @@ from tasks_lib.errors import UsageError
 from tasks_lib.intake.attempts import Answer, keep_trying
 from tasks_lib.intake.transports import local_path
 from tasks_lib.storage.folder import Folder
-from tasks_lib.storage.places import Place
+from tasks_lib.storage.places import Parts, Place
 from tasks_lib.storage.uploads import Upload, Uploads
 
-__all__ = ["Storage", "Upload", "Uploads"]
+__all__ = ["Parts", "Storage", "Upload", "Uploads"]
 
 _CHUNK_BYTES: Final = 2**20
 
@@ -79,6 +79,21 @@ class Storage:
         return self._try(
             partial(place.link, uri, name=name, content_type=content_type, seconds=seconds)
         )
+
+    def size_of(self, uri: str) -> int | None:
+        """Return the size of a file, None where there is none."""
+        return self._try(partial(self._place_of(uri).size_of, uri))
+
+    def upload_link(self, uri: str, *, size: int | None, seconds: int) -> str | None:
+        """Return a URL to which anybody may PUT the file for so long; None for a folder."""
+        place = self._place_of(uri)
+        return self._try(partial(place.upload_link, uri, size=size, seconds=seconds))
+
+    def receive(self, uri: str) -> Parts:
+        """Begin a file whose size is not known yet; it appears when its parts are completed."""
+        place = self._place_of(uri)
+        content_type = "application/octet-stream"
+        return self._try(partial(place.begin, uri, content_type=content_type, size=0))
 
     def remove(self, uris: Sequence[str]) -> None:
         """Remove files, of any root; those that are not there are fine."""

@@ -19,13 +19,13 @@ class Folder:
     def __init__(self, root: str) -> None:
         self._root = root
 
-    def has(self, uri: str, size: int) -> bool:
-        """Tell whether a file of this size is there."""
+    def size_of(self, uri: str) -> int | None:
+        """Return the size of a file, None where there is none."""
         with _explained(uri):
             try:
-                return _path(uri).stat().st_size == size
+                return _path(uri).stat().st_size
             except FileNotFoundError:
-                return False
+                return None
 
     def write(self, uri: str, data: bytes, *, content_type: str, sha256: str) -> None:  # noqa: ARG002
         """Store a file."""
@@ -44,6 +44,10 @@ class Folder:
             self._incoming.mkdir(parents=True, exist_ok=True)
             aside.touch(exist_ok=False)
         return _FolderParts(uri, aside)
+
+    def upload_link(self, uri: str, *, size: int | None, seconds: int) -> str | None:  # noqa: ARG002
+        """Return None: a folder takes no requests."""
+        return None
 
     def link(self, uri: str, *, name: str, content_type: str, seconds: int) -> str:  # noqa: ARG002
         """Return the file's own URL."""

@@ -29,14 +29,17 @@ class Place(Protocol):
     def concurrency(self) -> int:
         """How many calls at once are worth it."""
 
-    def has(self, uri: str, size: int) -> bool:
-        """Tell whether a file of this size is there."""
+    def size_of(self, uri: str) -> int | None:
+        """Return the size of a file, None where there is none."""
 
     def write(self, uri: str, data: bytes, *, content_type: str, sha256: str) -> None:
         """Store a file."""
 
     def begin(self, uri: str, *, content_type: str, size: int) -> Parts:
         """Begin a file that comes in parts."""
+
+    def upload_link(self, uri: str, *, size: int | None, seconds: int) -> str | None:
+        """Return a URL to which anybody may PUT the file; None where only this program can."""
 
     def link(self, uri: str, *, name: str, content_type: str, seconds: int) -> str:
         """Return a URL under which a browser gets the file."""

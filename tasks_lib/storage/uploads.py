@@ -92,13 +92,13 @@ class Uploads:
             self._start(
                 len(upload.data), partial(self._put, uri, upload, upload.data, may_exist=may_exist)
             )
-        elif may_exist and self._try(partial(self._place.has, uri, upload.size)):
+        elif may_exist and self._is_there(uri, upload.size):
             self._tell(upload)
         else:
             self._send_in_parts(uri, upload, upload.data())
 
     def _put(self, uri: str, upload: Upload, data: bytes, *, may_exist: bool) -> None:
-        if not (may_exist and self._try(partial(self._place.has, uri, upload.size))):
+        if not (may_exist and self._is_there(uri, upload.size)):
             self._try(
                 partial(
                     self._place.write,
@@ -166,6 +166,9 @@ class Uploads:
             raise
         finally:
             self._flight.leave(size)
+
+    def _is_there(self, uri: str, size: int) -> bool:
+        return self._try(partial(self._place.size_of, uri)) == size
 
     def _try(self, attempt: Callable[[], Answer]) -> Answer:
         if self._flight.is_over.is_set():

@@ -531,23 +531,37 @@ class IdempotentAnswerRow(Table):
 class UploadRow(Table):
     """A file that comes through the External API, from the promise of a URL to its report.
 
-    ``run_id`` is the seeding that it starts, once; its report is found by that. ``leased_until``
-    says how long the process that works on it is believed to live.
+    The seeding that it starts has its id as the run's id, so that it happens once and leaves one
+    report. ``leased_until`` says how long who works on it is believed to live; ``flow_run_id`` is
+    Prefect's, if it runs there. With ``removed_at`` the file is no longer there.
     """
 
     __tablename__ = "uploads"
+    __table_args__ = (
+        Index(
+            "ix_uploads_status",
+            "status",
+            postgresql_where=text("removed_at IS NULL"),
+            sqlite_where=text("removed_at IS NULL"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
     name: Mapped[str] = mapped_column(Text)
     uri: Mapped[str] = mapped_column(Text)
+    on_error: Mapped[str] = mapped_column(Text)
+    declared_bytes: Mapped[int | None] = mapped_column(BigInteger)
     token_sha256: Mapped[str] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(Text, index=True)
+    status: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    run_id: Mapped[str | None] = mapped_column(Text)
+    kind: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    flow_run_id: Mapped[str | None] = mapped_column(Text)
     leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     done_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     total_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     message: Mapped[str | None] = mapped_column(Text)
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -36,12 +36,19 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "409",
 """
 """Whether a name can be seen, and values fit their task, no schema can say."""
 
+UPLOADS = """
+[[operations]]
+include-tag = "uploads"
+checks.negative_data_rejection.expected-statuses = ["4xx"]
+"""
+"""A file that is announced as too large is a 413, which schemathesis has not among its refusals."""
+
 
 def test_the_service_keeps_to_its_openapi_in_every_check_of_schemathesis(
     embedded: Workspace, embedded_key: str, tmp_path: Path
 ) -> None:
     (tmp_path / "schemathesis.toml").write_text(
-        f'[auth.openapi.HTTPBearer]\nbearer = "{embedded_key}"\n{MOVES}', encoding="utf-8"
+        f'[auth.openapi.HTTPBearer]\nbearer = "{embedded_key}"\n{MOVES}{UPLOADS}', encoding="utf-8"
     )
     with fork(embedded) as server:
         with client_of(server, embedded_key) as client:
@@ -51,7 +58,7 @@ def test_the_service_keeps_to_its_openapi_in_every_check_of_schemathesis(
         ran = subprocess.run(
             [
                 Path(sys.executable).with_name("schemathesis"), "run", "openapi.json",
-                "--url", server.url, "--checks", "all", "--max-examples", "10", "--seed", "1",
+                "--url", server.url, "--checks", "all", "--max-examples", "5", "--seed", "1",
             ],
             check=False, capture_output=True, text=True, cwd=tmp_path,
         )  # fmt: skip
@@ -77,16 +84,19 @@ def test_another_organizations_things_are_as_absent_as_those_that_are_not_there(
     for number, key in ((1, mine), (OTHER, theirs)):
         made = client.post(f"{BASE}/workflows/{number}/tasks", json=tasks(GOOD), headers=key)
         assert made.json()["task_ids"] == [number]
+    begun = client.post(f"{BASE}/workflows/{OTHER}/tasks/upload", headers=theirs)
+    there = {"task_id": OTHER, "upload_id": begun.json()["upload_id"]}
+    nowhere = {"task_id": 9, "upload_id": "9"}
     calls = every_call(app)
-    assert len(calls) >= 6
+    assert len(calls) >= 13
     for method, path in calls:
-        absent = client.request(method, path.format(workflow_id=9, task_id=9), headers=mine)
-        found = client.request(method, path.format(workflow_id=2, task_id=2), headers=mine)
+        absent = client.request(method, path.format(workflow_id=9, **nowhere), headers=mine)
+        found = client.request(method, path.format(workflow_id=2, **there), headers=mine)
         assert error_of(found) == (404, "not_found")
         assert found.text == absent.text.replace("workflow 9", "workflow 2")
-        if "{task_id}" in path:
-            absent = client.request(method, path.format(workflow_id=1, task_id=9), headers=mine)
-            found = client.request(method, path.format(workflow_id=1, task_id=2), headers=mine)
+        if "{task_id}" in path or "{upload_id}" in path:
+            absent = client.request(method, path.format(workflow_id=1, **nowhere), headers=mine)
+            found = client.request(method, path.format(workflow_id=1, **there), headers=mine)
             assert (found.status_code, found.text) == (404, absent.text)
 
 
@@ -94,7 +104,7 @@ def test_every_call_needs_a_key(unchanged: TestClient) -> None:
     app: Any = unchanged.app
     client = TestClient(app)
     for method, path in every_call(app):
-        response = client.request(method, path.format(workflow_id=1, task_id=1))
+        response = client.request(method, path.format(workflow_id=1, task_id=1, upload_id=1))
         assert error_of(response) == (401, "missing_api_key")
 
 

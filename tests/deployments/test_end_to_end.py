@@ -1,5 +1,6 @@
 """Through the real thing: a server, the deployments of prefect.yaml, a worker, flow runs."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,15 +10,24 @@ import orjson
 import pytest
 from installation import DEPLOYMENT, PATH, Installation
 from prefect.blocks.system import Secret
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterName,
+)
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from starlette.testclient import TestClient
 
 from deployments.manifest import ROOT
 from servers import wait_until
+from tasks_lib.api.app import create_app
 from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.operations import queries
+from tasks_lib.operations.api_keys import create_key
 from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.steps.uploads import start_flow_run
 from tasks_lib.store.engine import Store
 
 REVIEWS = ROOT / "examples" / "reviews.csv"
@@ -226,3 +236,30 @@ def planned_minutes(
 def test_the_ui_finds_its_api(installation: Installation) -> None:
     settings = httpx.get(f"{installation.stack.ui_url}/ui-settings").json()
     assert settings["api_url"] == installation.stack.api_url
+
+
+def test_an_upload_of_the_api_is_worked_on_by_one_run(installation: Installation) -> None:
+    store = installation.workspace.store
+    key = create_key(store, "acme", name="t", lifetime=None, at=datetime.now(UTC))[0]
+    content = b"review_id,body,stars\nupload-1,one,5\n"
+    path = "/api/v1/workflows/1/tasks/upload"
+    with (
+        temporary_settings({PREFECT_API_URL: installation.stack.api_url}),
+        TestClient(
+            create_app(installation.workspace, process=start_flow_run), headers={"X-API-Key": key}
+        ) as client,
+    ):
+        promise = client.post(path, json={"file_name": "reviews.csv"}).json()
+        assert client.put(promise["upload_url"], content=content).status_code == 200
+        here = f"{path}/{promise['upload_id']}"
+        for _ in range(3):
+            assert client.post(f"{here}/confirm").status_code == 202
+        wait_until(lambda: client.get(here).json()["status"] != "processing", seconds=120)
+        done = client.get(here).json()
+    assert (done["status"], done["report"]["created"]) == ("completed", 1)
+    runs = installation.client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            name=FlowRunFilterName(like_=f"{promise['upload_id']}-reviews.csv")
+        )
+    )
+    assert [run.parameters["upload"] for run in runs] == [promise["upload_id"]]

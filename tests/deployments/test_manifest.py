@@ -208,8 +208,8 @@ def test_a_manifest_that_is_not_there_is_told_of(path: Path) -> None:
         (
             {"pipeline": "a/b/c", "sauce": "x.csv"},
             "Function expects parameters ['pipeline', 'source', 'on_error', 'dry_run', "
-            "'allow_duplicate', 'encoding', 'delimiter'] but was provided with parameters "
-            "['pipeline', 'sauce']",
+            "'allow_duplicate', 'encoding', 'delimiter', 'upload'] but was provided with "
+            "parameters ['pipeline', 'sauce']",
         ),
     ],
     ids=["wrong value", "missing", "unknown"],

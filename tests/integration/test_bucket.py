@@ -38,7 +38,7 @@ def test_a_completion_whose_answer_was_lost_may_come_again(s3_bucket: str) -> No
     parts.complete()
     parts.complete()
     parts.abort()
-    assert bucket.has(uri, 7)
+    assert bucket.size_of(uri) == 7
 
 
 def test_a_bucket_that_does_not_exist_is_said_at_once(s3_bucket: str) -> None:

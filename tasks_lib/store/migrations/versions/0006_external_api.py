@@ -52,19 +52,31 @@ def upgrade() -> None:
         sa.Column("pipeline_id", _BIG_ID, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("uri", sa.Text(), nullable=False),
+        sa.Column("on_error", sa.Text(), nullable=False),
+        sa.Column("declared_bytes", sa.BigInteger(), nullable=True),
         sa.Column("token_sha256", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("run_id", sa.Text(), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("flow_run_id", sa.Text(), nullable=True),
         sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("done_bytes", sa.BigInteger(), nullable=False),
         sa.Column("total_bytes", sa.BigInteger(), nullable=False),
         sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["pipeline_id"], ["pipelines.id"], name=op.f("fk_uploads_pipeline_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_uploads")),
     )
-    op.create_index(op.f("ix_uploads_status"), "uploads", ["status"], unique=False)
+    op.create_index(
+        "ix_uploads_status",
+        "uploads",
+        ["status"],
+        unique=False,
+        postgresql_where=sa.text("removed_at IS NULL"),
+        sqlite_where=sa.text("removed_at IS NULL"),
+    )

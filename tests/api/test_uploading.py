@@ -1,0 +1,501 @@
+"""A ZIP or a CSV is uploaded, confirmed and becomes tasks, once, whatever dies on the way."""
+
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import text
+from starlette.testclient import TestClient
+
+from api_process import client_of as over_http, fork
+from api_requests import BASE, BLANK, DRAFT, WORKFLOW, error_of
+from photos import CATALOGUE, png, zipped
+from servers import wait_until
+from storages import stored
+from tasks_lib.api.app import create_app
+from tasks_lib.api.limits import ApiLimits
+from tasks_lib.intake.limits import Limits
+from tasks_lib.operations import queries
+from tasks_lib.operations.api_keys import create_key
+from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.operations.unused_files import GRACE
+from tasks_lib.operations.upload_processing import (
+    MAX_ATTEMPTS,
+    process_upload,
+    remove_uploads,
+    take_up_uploads,
+)
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.storage.files import Storage
+from tasks_lib.store.engine import Store
+
+UPLOAD = f"{WORKFLOW}/tasks/upload"
+CSV = b"review_id,body,stars\n001,one,5\n002,two,\n"
+BAD = b"review_id,body,stars\n001,one,9\n"
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+def nobody(workspace: Workspace, upload_id: str) -> None:
+    """Works on no upload, as a process that dies at once."""
+
+
+def client_of(workspace: Workspace, key: str, **settings: Any) -> TestClient:
+    return TestClient(create_app(workspace, **settings), headers={"X-API-Key": key})
+
+
+def begin(client: TestClient, **body: Any) -> dict[str, Any]:
+    response = client.post(UPLOAD, json=body)
+    assert response.status_code == 201, response.text
+    document: dict[str, Any] = response.json()
+    return document
+
+
+def put(client: TestClient, promise: dict[str, Any], content: bytes) -> httpx.Response:
+    """PUT the file where it is to go: to this application, or to S3."""
+    url = promise["upload_url"]
+    if url.startswith("http://testserver"):
+        return client.put(url, content=content)  # type: ignore[return-value]
+    return httpx.put(url, content=content, headers=promise["headers"])
+
+
+def uploaded(client: TestClient, content: bytes = CSV, **body: Any) -> str:
+    """Upload a file without confirming it; return the upload's id."""
+    promise = begin(client, **body)
+    assert put(client, promise, content).status_code == 200
+    return str(promise["upload_id"])
+
+
+def confirm(client: TestClient, upload_id: str) -> dict[str, Any]:
+    response = client.post(f"{UPLOAD}/{upload_id}/confirm")
+    assert response.status_code == 202, response.text
+    document: dict[str, Any] = response.json()
+    return document
+
+
+def ended(client: TestClient, upload_id: str) -> dict[str, Any]:
+    """Return the upload once it has come to its end."""
+
+    def status() -> dict[str, Any]:
+        found: dict[str, Any] = client.get(f"{UPLOAD}/{upload_id}").json()
+        return found
+
+    wait_until(lambda: status()["status"] in {"completed", "failed"}, seconds=30)
+    return status()
+
+
+def let_go(workspace: Workspace) -> None:
+    """Have the time pass for which uploads are held."""
+    with workspace.store.write() as session:
+        session.execute(text("UPDATE uploads SET leased_until = NULL"))
+
+
+def attempts(workspace: Workspace) -> int:
+    with workspace.store.read() as session:
+        return session.scalar(text("SELECT attempts FROM uploads")) or 0
+
+
+def tasks_of(workspace: Workspace) -> list[str]:
+    return [task.fields for task in queries.list_tasks(workspace.store, "1", limit=1_000)]
+
+
+def test_a_csv_becomes_tasks_and_its_report_is_told(
+    client: TestClient, workspace: Workspace
+) -> None:
+    promise = begin(client, file_name="reviews of May.csv", size=len(CSV))
+    upload_id = promise["upload_id"]
+    assert list(promise) == ["upload_id", "upload_url", "method", "headers", "expires_at"]
+    assert (promise["method"], promise["headers"]) == ("PUT", {})
+    before = client.get(f"{UPLOAD}/{upload_id}").json()
+    assert (before["status"], before["report"]) == ("awaiting_upload", None)
+    received = put(client, promise, CSV)
+    assert received.json() == {"upload_id": upload_id, "bytes": len(CSV)}
+    assert confirm(client, upload_id)["status"] in {"processing", "completed"}
+    done = ended(client, upload_id)
+    source = f"{workspace.storage.root}/uploads/{upload_id}-reviews_of_May.csv"
+    assert {name: done[name] for name in ("status", "file_name", "progress", "message")} == {
+        "status": "completed",
+        "file_name": "reviews of May.csv",
+        "progress": {"done": len(CSV), "total": len(CSV)},
+        "message": None,
+    }
+    assert done["report"] == {
+        "group_id": 1, "pipeline_id": 1, "created": 2, "rejected": 0, "already_seeded": 0,
+        "dry_run": False, "source": source, "rejects_uri": None, "errors": [],
+    }  # fmt: skip
+    assert tasks_of(workspace) == [
+        '{"review_id":"001","body":"one","stars":5}',
+        '{"review_id":"002","body":"two","stars":null}',
+    ]
+
+
+@pytest.fixture(params=["folder", "S3"])
+def photo_client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestClient]:
+    """A client of an application whose workflow 1 has photos, on either kind of storage."""
+    root = (tmp_path / "files").as_uri()
+    if request.param == "S3":
+        root = f"s3://{request.getfixturevalue('s3_bucket')}/some prefix"
+    store = Store.open(f"sqlite:///{tmp_path / 'photos.db'}")
+    path = tmp_path / "photos.yaml"
+    path.write_text(CATALOGUE, encoding="utf-8")
+    apply_catalogue(store, path)
+    key = create_key(store, "acme", name="t", lifetime=None, at=datetime.now(UTC))[0]
+    workspace = Workspace(store, Storage(root), Limits())
+    with client_of(workspace, key) as client:
+        yield client
+    store.close()
+
+
+def archive_in(folder: Path) -> bytes:
+    """The bytes of a ZIP with one photo."""
+    rows = "photo,place,notes\na.png,Oslo,\n"
+    return Path(zipped(folder / "a.zip", rows, {"a.png": png("a")})).read_bytes()
+
+
+def test_a_zip_becomes_tasks_with_their_files(photo_client: TestClient, tmp_path: Path) -> None:
+    archive = Path(
+        zipped(tmp_path / "a.zip", "photo,place,notes\na.png,Oslo,\n", {"a.png": png("a")})
+    )
+    upload_id = uploaded(photo_client, archive.read_bytes(), file_name="a.zip")
+    confirm(photo_client, upload_id)
+    done = ended(photo_client, upload_id)
+    assert (done["status"], done["report"]["created"]) == ("completed", 1)
+    task = photo_client.get(f"{WORKFLOW}/tasks/1").json()
+    assert task["fields"]["photo"]["name"] == "a.png"
+    assert list(task["links"]) == ["photo"]
+
+
+def test_what_it_is_called_does_not_count_but_what_it_is(
+    photo_client: TestClient, tmp_path: Path
+) -> None:
+    archive = Path(
+        zipped(tmp_path / "a.zip", "photo,place,notes\na.png,Oslo,\n", {"a.png": png("a")})
+    )
+    upload_id = uploaded(photo_client, archive.read_bytes(), file_name="rows.csv")
+    confirm(photo_client, upload_id)
+    assert ended(photo_client, upload_id)["status"] == "completed"
+
+
+def test_a_file_with_a_bad_row_fails_with_its_report(
+    client: TestClient, workspace: Workspace
+) -> None:
+    upload_id = uploaded(client, BAD)
+    confirm(client, upload_id)
+    failed = ended(client, upload_id)
+    assert (failed["status"], failed["report"]["created"]) == ("failed", 0)
+    assert failed["report"]["errors"] == [
+        {"row": 1, "field": "stars", "code": "above_maximum",
+         "message": "'9' is above the maximum 5"}
+    ]  # fmt: skip
+    assert tasks_of(workspace) == []
+
+
+def test_bad_rows_may_be_skipped(client: TestClient) -> None:
+    upload_id = uploaded(client, BAD + b"002,two,4\n", on_error="skip-rows")
+    confirm(client, upload_id)
+    report = ended(client, upload_id)["report"]
+    assert (report["created"], report["rejected"]) == (1, 1)
+
+
+def test_the_same_content_again_makes_nothing_new(client: TestClient) -> None:
+    reports = []
+    for _ in range(2):
+        upload_id = uploaded(client)
+        confirm(client, upload_id)
+        reports.append(ended(client, upload_id)["report"])
+    assert [(report["created"], report["already_seeded"]) for report in reports] == [(2, 0), (0, 2)]
+
+
+def test_however_often_it_is_confirmed_the_work_begins_once(
+    client: TestClient, workspace: Workspace
+) -> None:
+    upload_id = uploaded(client)
+    start = Barrier(8)
+
+    def confirm_with_others(_: int) -> str:
+        start.wait()
+        return str(confirm(client, upload_id)["status"])
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = set(pool.map(confirm_with_others, range(8)))
+    assert statuses <= {"processing", "completed"}
+    assert ended(client, upload_id)["report"]["created"] == 2
+    assert confirm(client, upload_id)["status"] == "completed"
+    assert (attempts(workspace), len(tasks_of(workspace))) == (1, 2)
+
+
+def test_a_file_may_be_sent_again_until_it_is_confirmed(client: TestClient) -> None:
+    promise = begin(client)
+    assert put(client, promise, BAD).status_code == 200
+    assert put(client, promise, CSV).status_code == 200
+    confirm(client, promise["upload_id"])
+    assert error_of(put(client, promise, BAD)) == (409, "upload_closed")
+    assert ended(client, promise["upload_id"])["report"]["created"] == 2
+
+
+def test_what_has_not_come_cannot_be_confirmed(photo_client: TestClient) -> None:
+    promise = begin(photo_client)
+    response = photo_client.post(f"{UPLOAD}/{promise['upload_id']}/confirm")
+    assert error_of(response) == (409, "upload_missing")
+    status = photo_client.get(f"{UPLOAD}/{promise['upload_id']}").json()["status"]
+    assert status == "awaiting_upload"
+
+
+def test_a_file_of_another_size_than_announced_is_not_taken(unchanged: TestClient) -> None:
+    upload_id = uploaded(unchanged, CSV[:-1], size=len(CSV))
+    response = unchanged.post(f"{UPLOAD}/{upload_id}/confirm")
+    assert error_of(response) == (409, "upload_incomplete")
+    assert response.json()["detail"] == "the file has 39 bytes, 40 were announced; PUT it again"
+
+
+def test_a_file_that_is_too_large_is_refused_when_announced_sent_and_confirmed(
+    embedded: Workspace, embedded_key: str, tmp_path: Path
+) -> None:
+    small = Workspace(embedded.store, embedded.storage, Limits(max_source_bytes=30))
+    client = client_of(small, embedded_key)
+    announced = client.post(UPLOAD, json={"size": 31})
+    assert error_of(announced) == (413, "upload_too_large")
+    promise = begin(client)
+    assert error_of(put(client, promise, CSV)) == (413, "body_too_large")
+    streamed = client.put(promise["upload_url"], content=iter([CSV[:20], CSV[20:]]))
+    assert error_of(streamed) == (413, "body_too_large")
+    assert stored(embedded.storage) == {}
+    upload_id = uploaded(client_of(embedded, embedded_key), CSV)
+    response = client.post(f"{UPLOAD}/{upload_id}/confirm")
+    assert error_of(response) == (413, "upload_too_large")
+
+
+@pytest.mark.parametrize("token", ["", "x", "é", "a" * 10_000])
+def test_only_who_has_the_url_may_send_the_file(unchanged: TestClient, token: str) -> None:
+    upload_id = begin(unchanged)["upload_id"]
+    response = unchanged.put(f"{BASE}/uploads/{upload_id}", params={"token": token}, content=CSV)
+    assert error_of(response) == (404, "not_found")
+    without = unchanged.put(f"{BASE}/uploads/{upload_id}", content=CSV)
+    assert error_of(without) == (422, "invalid_request")
+
+
+def test_a_url_takes_files_for_a_time(embedded: Workspace, embedded_key: str) -> None:
+    moments = iter([NOW, NOW + timedelta(minutes=5), NOW + timedelta(minutes=5)])
+    limits = ApiLimits(upload_minutes=5)
+    client = client_of(embedded, embedded_key, limits=limits, clock=lambda: next(moments))
+    promise = begin(client)
+    assert promise["expires_at"] == "2026-11-25T12:05:00+00:00"
+    late = put(client, promise, CSV)
+    assert error_of(late) == (409, "upload_closed")
+    assert late.json()["detail"] == "the URL expired on 2026-11-25 at 12:05:00 UTC; begin again"
+
+
+def test_the_url_is_where_the_settings_say(embedded: Workspace, embedded_key: str) -> None:
+    limits = ApiLimits(url="https://api.example.org/")
+    promise = begin(client_of(embedded, embedded_key, limits=limits))
+    start = f"https://api.example.org/api/v1/uploads/{promise['upload_id']}?token="
+    assert promise["upload_url"].startswith(start)
+
+
+def test_the_same_request_is_promised_the_same_url(client: TestClient) -> None:
+    key = {"Idempotency-Key": "upload-1"}
+    first, again = (client.post(UPLOAD, json={}, headers=key) for _ in range(2))
+    assert first.content == again.content
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"file_name": ""}, "invalid_request"),
+        ({"file_name": "a" * 201}, "invalid_request"),
+        ({"file_name": "a\0b"}, "invalid_request"),
+        ({"file_name": 5}, "malformed_body"),
+        ({"size": "5"}, "malformed_body"),
+        ({"size": -1}, "invalid_request"),
+        ({"size": 1.5}, "invalid_request"),
+        ({"size": 10**30}, "invalid_request"),
+        ({"on_error": "ignore"}, "invalid_request"),
+        ({"name": "x"}, "malformed_body"),
+    ],
+)
+def test_an_odd_beginning_is_refused(unchanged: TestClient, body: Any, code: str) -> None:
+    assert error_of(unchanged.post(UPLOAD, json=body)) == (422, code)
+
+
+@pytest.mark.parametrize(
+    ("workflow", "expected"),
+    [(DRAFT, (409, "pipeline_closed")), (BLANK, (422, "no_dataset_fields"))],
+)
+def test_a_workflow_that_takes_no_files_says_so(
+    unchanged: TestClient, workflow: int, expected: tuple[int, str]
+) -> None:
+    response = unchanged.post(f"{BASE}/workflows/{workflow}/tasks/upload", json={})
+    assert error_of(response) == expected
+
+
+@pytest.mark.parametrize("number", ["x", "0" * 32, "%00"])
+def test_an_upload_that_is_not_there_is_not_found(unchanged: TestClient, number: str) -> None:
+    assert error_of(unchanged.get(f"{UPLOAD}/{number}")) == (404, "not_found")
+    assert error_of(unchanged.post(f"{UPLOAD}/{number}/confirm")) == (404, "not_found")
+
+
+def test_a_confirmed_upload_that_nobody_works_on_is_taken_up(
+    workspace: Workspace, key: str
+) -> None:
+    client = client_of(workspace, key, process=nobody)
+    upload_id = uploaded(client)
+    assert confirm(client, upload_id)["status"] == "processing"
+    assert tasks_of(workspace) == []
+    process = process_with(workspace)
+    assert take_up_uploads(workspace.store, process, at=datetime.now(UTC)) == 1
+    assert ended(client, upload_id)["report"]["created"] == 2
+    assert take_up_uploads(workspace.store, process, at=datetime.now(UTC)) == 0
+
+
+def process_with(workspace: Workspace) -> Callable[[str], None]:
+    return lambda upload_id: process_upload(workspace, upload_id)
+
+
+def test_what_somebody_works_on_is_left_alone(workspace: Workspace, key: str) -> None:
+    client = client_of(workspace, key, process=nobody)
+    upload_id = uploaded(client)
+    confirm(client, upload_id)
+    now = datetime.now(UTC)
+    with workspace.store.write() as session:
+        session.execute(
+            text("UPDATE uploads SET leased_until = :until"), {"until": now + timedelta(minutes=1)}
+        )
+    process_upload(workspace, upload_id)
+    assert take_up_uploads(workspace.store, process_with(workspace), at=now) == 0
+    assert (attempts(workspace), tasks_of(workspace)) == (0, [])
+
+
+def test_killed_after_the_tasks_were_made_nothing_is_made_again(
+    workspace: Workspace, key: str
+) -> None:
+    client = client_of(workspace, key)
+    upload_id = uploaded(client)
+    confirm(client, upload_id)
+    report = ended(client, upload_id)["report"]
+    with workspace.store.write() as session:  # as if the process had died before it noted the end
+        session.execute(text("UPDATE uploads SET status = 'processing', leased_until = NULL"))
+    assert client.get(f"{UPLOAD}/{upload_id}").json()["status"] == "completed"
+    process_upload(workspace, upload_id)
+    assert take_up_uploads(workspace.store, process_with(workspace), at=datetime.now(UTC)) == 0
+    assert client.get(f"{UPLOAD}/{upload_id}").json()["report"] == report
+    assert (attempts(workspace), len(tasks_of(workspace))) == (1, 2)
+
+
+def test_what_fails_again_and_again_is_given_up(workspace: Workspace, key: str) -> None:
+    client = client_of(workspace, key, process=nobody)
+    upload_id = uploaded(client)
+    confirm(client, upload_id)
+    with workspace.store.write() as session:
+        session.execute(text(f"UPDATE uploads SET attempts = {MAX_ATTEMPTS}"))
+    take_up_uploads(workspace.store, process_with(workspace), at=datetime.now(UTC))
+    failed = client.get(f"{UPLOAD}/{upload_id}").json()
+    assert (failed["status"], failed["message"]) == (
+        "failed", "given up after 5 attempts; the logs tell why they failed",
+    )  # fmt: skip
+
+
+def test_uploaded_files_are_removed_when_they_are_over_or_forgotten(
+    workspace: Workspace, key: str
+) -> None:
+    moments = iter([NOW] * 20)
+    client = client_of(workspace, key, process=nobody, clock=lambda: next(moments))
+    over, waiting, forgotten = (uploaded(client) for _ in range(3))
+    confirm(client, over)
+    process_upload(workspace, over)
+    confirm(client, waiting)
+    expiry = NOW + timedelta(hours=1)
+    assert removed(workspace, expiry + GRACE) == 1
+    assert names(workspace) == {f"{waiting}-upload.zip", f"{forgotten}-upload.zip"}
+    assert removed(workspace, expiry + GRACE + timedelta(seconds=1)) == 1
+    assert names(workspace) == {f"{waiting}-upload.zip"}
+    document = client.get(f"{UPLOAD}/{forgotten}").json()
+    assert (document["status"], document["message"]) == (
+        "failed", "the upload was not confirmed in time",
+    )  # fmt: skip
+    assert client.get(f"{UPLOAD}/{over}").json()["report"]["created"] == 2
+    process_upload(workspace, waiting)
+    assert removed(workspace, NOW) == 1
+    assert names(workspace) == set()
+
+
+def removed(workspace: Workspace, now: datetime) -> int:
+    return remove_uploads(workspace, now=now, grace=GRACE)
+
+
+def names(workspace: Workspace) -> set[str]:
+    files = stored(workspace.storage)
+    return {uri.rpartition("/")[2] for uri in files if "/uploads/" in uri}
+
+
+def test_a_pipeline_that_is_closed_meanwhile_fails_the_upload_with_a_report(
+    workspace: Workspace, key: str
+) -> None:
+    client = client_of(workspace, key, process=nobody)
+    upload_id = uploaded(client)
+    confirm(client, upload_id)
+    with workspace.store.write() as session:
+        session.execute(text("UPDATE pipelines SET status = 'archived' WHERE id = 1"))
+    process_upload(workspace, upload_id)
+    failed = ended(client, upload_id)
+    assert (failed["status"], [error["code"] for error in failed["report"]["errors"]]) == (
+        "failed", ["pipeline_closed"],
+    )  # fmt: skip
+
+
+def test_a_server_killed_at_any_moment_after_the_confirmation_loses_and_doubles_nothing(
+    workspace: Workspace, key: str
+) -> None:
+    dice = random.Random(2026)
+    kills, cut_short = 6, 0
+    for number in range(kills):
+        content = b"review_id,body,stars\n" + b"".join(
+            b"%d-%d,body,5\n" % (number, row) for row in range(2_000)
+        )
+        with fork(workspace) as server, over_http(server, key) as client:
+            upload_id = begin_and_put(client, content)
+            assert client.post(f"{UPLOAD}/{upload_id}/confirm").status_code == 202
+            time.sleep(dice.uniform(0, 0.1))
+            server.kill()
+        cut_short += count(workspace) == 2_000 * number
+        let_go(workspace)
+        take_up_uploads(workspace.store, process_with(workspace), at=datetime.now(UTC))
+        done = client_of(workspace, key).get(f"{UPLOAD}/{upload_id}").json()
+        assert (done["status"], done["report"]["created"]) == ("completed", 2_000)
+        assert count(workspace) == 2_000 * (number + 1)
+    assert cut_short >= 1, "the kills came too late to prove anything"
+
+
+def begin_and_put(client: httpx.Client, content: bytes) -> str:
+    promise = client.post(UPLOAD, json={}).json()
+    assert client.put(promise["upload_url"], content=content).status_code == 200
+    return str(promise["upload_id"])
+
+
+def count(workspace: Workspace) -> int:
+    with workspace.store.read() as session:
+        return session.scalar(text("SELECT count(*) FROM tasks")) or 0
+
+
+def test_a_file_whose_sending_breaks_off_is_not_there(
+    embedded: Workspace, embedded_key: str
+) -> None:
+    with fork(embedded) as server, over_http(server, embedded_key) as client:
+        promise = client.post(UPLOAD, json={}).json()
+        address = urlsplit(promise["upload_url"])
+        with socket.create_connection((address.hostname, address.port)) as connection:
+            head = f"PUT {address.path}?{address.query} HTTP/1.1\r\nHost: x\r\n"
+            connection.sendall(f"{head}Content-Length: 5000000\r\n\r\n".encode())
+            connection.sendall(b"x" * 2_000_000)
+            wait_until(lambda: any(stored(embedded.storage).values()), seconds=20)
+        wait_until(lambda: stored(embedded.storage) == {}, seconds=20)
+        response = client.post(f"{UPLOAD}/{promise['upload_id']}/confirm")
+        assert error_of(response) == (409, "upload_missing")
