@@ -1,16 +1,18 @@
 """What contributors do with a workflow's tasks: claim, submit, release; and what is done else."""
 
+from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from tasks_lib.api import openapi, wire
-from tasks_lib.api.access import WORKFLOW_PATH, TaskId, Workflow, number
-from tasks_lib.api.bodies import Body
+from tasks_lib.api.access import WORKFLOW_PATH, Call, TaskId, Workflow, number
+from tasks_lib.api.bodies import Body, Once
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import UsageError
-from tasks_lib.operations import lifecycle, queries, workflows
+from tasks_lib.operations import lifecycle, workflows
+from tasks_lib.operations.idempotency import Act, OnceKey, answer_to
 from tasks_lib.operations.queries import Task
 from tasks_lib.operations.request_bodies import read_members
 
@@ -41,23 +43,29 @@ _PENDING: Final = _CLAIMED | {
 @router.post(
     "/claim",
     responses=openapi.responses(
-        200, wire.TaskDocument, _CLAIMED, "invalid_request", has_body=True
+        200, wire.TaskDocument, _CLAIMED, "idempotency_key_reused",
+        "invalid_request", has_body=True
     ) | {204: openapi.answer(None, None, "No task is available")},
     openapi_extra=openapi.object_body({"contributor": _WHO}, _ANN),
 )  # fmt: skip
-def claim(call: Workflow, body: Body) -> Response:
+def claim(call: Workflow, body: Body, once: Once) -> Response:
     """Give the oldest available task to a contributor; 204 when there is none."""
     contributor = read_members(body, {"contributor": str})["contributor"]
-    store = call.workspace.store
-    pipeline = queries.find_pipeline(store, str(call.workflow_id))
-    task = lifecycle.claim_task(store, pipeline, contributor, at=call.at)
-    return _answer(task) if task is not None else Response(status_code=204)
+    act = partial(
+        lifecycle.claim_by_number,
+        pipeline_id=call.workflow_id,
+        contributor=contributor,
+        at=call.at,
+    )
+
+    return _answer(call, once, act)
 
 
 @router.post(
     "/{task_id}/submit",
     responses=openapi.responses(
         200, wire.TaskDocument, wire.TASK_EXAMPLE, "move_not_allowed", "submission_rejected",
+        "idempotency_key_reused",
         "invalid_request", has_body=True,
     ),
     openapi_extra=openapi.object_body(
@@ -71,37 +79,46 @@ def claim(call: Workflow, body: Body) -> Response:
         _ANN | {"fields": {"sentiment": "bad"}},
     ),
 )  # fmt: skip
-def submit(call: Workflow, task_id: TaskId, body: Body) -> Response:
+def submit(call: Workflow, task_id: TaskId, body: Body, once: Once) -> Response:
     """Finish a task that the contributor has claimed."""
     found = workflows.check_task(call.workspace.store, call.workflow_id, number(task_id))
     given = read_members(body, {"contributor": str, "fields": dict})
-    return _answer(
-        lifecycle.submit_task(
-            call.workspace.store, found, given["contributor"], given["fields"], at=call.at
-        )
+    act = partial(
+        lifecycle.submit_task,
+        task_id=found,
+        contributor=given["contributor"],
+        values=given["fields"],
+        at=call.at,
     )
+    return _answer(call, once, act)
 
 
 @router.post(
     "/{task_id}/release",
     responses=openapi.responses(
-        200, wire.TaskDocument, _PENDING, "move_not_allowed", "invalid_request", has_body=True
+        200,
+        wire.TaskDocument,
+        _PENDING,
+        "move_not_allowed",
+        "idempotency_key_reused",
+        "invalid_request",
+        has_body=True,
     ),
     openapi_extra=openapi.object_body({}, _ANN, contributor=_WHO),
 )
-def release(call: Workflow, task_id: TaskId, body: Body) -> Response:
+def release(call: Workflow, task_id: TaskId, body: Body, once: Once) -> Response:
     """Put a claimed task back; with a contributor, only if that is who has claimed it."""
     found = workflows.check_task(call.workspace.store, call.workflow_id, number(task_id))
     contributor = read_members(body or b"{}", {}, {"contributor": str})["contributor"]
-    return _answer(
-        lifecycle.release_task(call.workspace.store, found, contributor=contributor, at=call.at)
-    )
+    act = partial(lifecycle.release_task, task_id=found, contributor=contributor, at=call.at)
+    return _answer(call, once, act)
 
 
 @router.post(
     "/{task_id}/status",
     responses=openapi.responses(
         200, wire.TaskDocument, _PENDING | {"status": "escalated"}, "move_not_allowed",
+        "idempotency_key_reused",
         "invalid_request", has_body=True,
     ),
     openapi_extra=openapi.object_body(
@@ -111,20 +128,19 @@ def release(call: Workflow, task_id: TaskId, body: Body) -> Response:
         contributor=_WHO,
     ),
 )  # fmt: skip
-def set_status(call: Workflow, task_id: TaskId, body: Body) -> Response:
+def set_status(call: Workflow, task_id: TaskId, body: Body, once: Once) -> Response:
     """Fail, escalate or quarantine a task, or put it back (pending)."""
     found = workflows.check_task(call.workspace.store, call.workflow_id, number(task_id))
     given = read_members(body, {"status": str}, {"reason": str, "contributor": str})
-    return _answer(
-        lifecycle.set_status(
-            call.workspace.store,
-            found,
-            _status(given["status"]),
-            by=given["contributor"],
-            reason=given["reason"],
-            at=call.at,
-        )
+    act = partial(
+        lifecycle.set_status,
+        task_id=found,
+        status=_status(given["status"]),
+        by=given["contributor"],
+        reason=given["reason"],
+        at=call.at,
     )
+    return _answer(call, once, act)
 
 
 def _status(name: str) -> TaskStatus:
@@ -136,5 +152,7 @@ def _status(name: str) -> TaskStatus:
         raise UsageError(message) from None
 
 
-def _answer(task: Task) -> Response:
-    return wire.json_answer(wire.task_document(task))
+def _answer(call: Call, once: OnceKey | None, act: Act[Task | None]) -> Response:
+    """Make the move, once for its key, and answer with the task, or that there is none."""
+    answer = answer_to(call.workspace.store, once, act, wire.task_answer, at=call.at)
+    return wire.as_response(answer)

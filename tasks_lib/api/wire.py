@@ -236,6 +236,11 @@ def created_answer(created: Created) -> Answer:
     return json_kept(document, 201)
 
 
+def task_answer(task: Task | None) -> Answer:
+    """Return the answer that tells of a task, or that there is none."""
+    return json_kept(task_document(task), 200) if task is not None else Answer(204, b"")
+
+
 def workflow_document(pipeline: Pipeline, counts: Mapping[TaskStatus, int]) -> dict[str, Any]:
     """Return a pipeline with the number of its tasks by status."""
     return {

@@ -109,7 +109,7 @@ def authenticate(
         raise KeyRefusedError(message, code="missing_api_key")
     found = None
     if len(key) == _KEY_LENGTH:
-        with store.read() as session:
+        with store.query() as session:
             found = api_keys.find_access(session, _sha256(key), pipeline_id or 0)
     if found is None:
         raise KeyRefusedError("the key is not known", code="invalid_api_key")

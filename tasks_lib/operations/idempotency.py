@@ -6,13 +6,17 @@ request waits for the first one's end and gets its answer, byte for byte.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from sqlalchemy.orm import Session
 
 from tasks_lib.errors import ConflictError
 from tasks_lib.store import idempotent_answers
 from tasks_lib.store.engine import Store
+
+T = TypeVar("T")
+Act = Callable[[Store], T]
+"""Something that is done in a transaction of its own."""
 
 KEPT: Final = timedelta(hours=24)
 """How long an answer is replayed."""
@@ -71,6 +75,20 @@ def answer_once(
             session, organization_id, key, status=answer.status, body=answer.body
         )
         return answer
+
+
+def answer_to(
+    store: Store,
+    once: OnceKey | None,
+    act: Act[T],
+    answer: Callable[[T], Answer],
+    *,
+    at: datetime,
+) -> Answer:
+    """Do the same with an act that opens a transaction by itself: it becomes part of this one."""
+    if once is None:
+        return answer(act(store))
+    return answer_once(store, once, lambda session: answer(act(store.within(session))), at=at)
 
 
 def remove_old_answers(store: Store, *, now: datetime) -> int:

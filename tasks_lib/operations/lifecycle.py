@@ -48,9 +48,16 @@ class SubmissionRejectedError(RejectedError):
 
 def claim_task(store: Store, pipeline: Pipeline, contributor: str, *, at: datetime) -> Task | None:
     """Give the contributor the oldest available task of an active pipeline, or return None."""
+    return claim_by_number(store, pipeline.id, contributor, at=at)
+
+
+def claim_by_number(
+    store: Store, pipeline_id: int, contributor: str, *, at: datetime
+) -> Task | None:
+    """Do the same in a pipeline of which no more is known than its number."""
     note = Note(_checked(contributor), at)
     with store.statement() as session:
-        claimed = tasks.claim_oldest(session, pipeline.id, note)
+        claimed = tasks.claim_oldest(session, pipeline_id, note)
     return as_task(claimed) if claimed is not None else None
 
 

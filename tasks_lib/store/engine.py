@@ -121,10 +121,21 @@ class Store:
 
         It saves two of three ways to the server and back. On SQLite this is ``write``.
         """
-        if not self.is_postgresql:
-            with self.write() as session:
-                yield session
-            return
+        with self._alone() if self.is_postgresql else self.write() as session:
+            yield session
+
+    @contextmanager
+    def query(self) -> Iterator[Session]:
+        """Open a session for one statement that only reads; otherwise as ``statement``."""
+        with self._alone() if self.is_postgresql else self.read() as session:
+            yield session
+
+    def within(self, session: Session) -> "Store":
+        """Return this store with the session's transaction in the place of any that is opened."""
+        return _Within(self.engine, session)
+
+    @contextmanager
+    def _alone(self) -> Iterator[Session]:
         with _explained(self.engine), self._autocommit.connect() as connection:
             try:
                 yield Session(connection)
@@ -155,6 +166,27 @@ class Store:
         finally:
             if has_turn:
                 self._turn.release()
+
+
+class _Within(Store):
+    """A store whose transactions are all one, which somebody else has opened and will commit."""
+
+    def __init__(self, engine: Engine, session: Session) -> None:
+        super().__init__(engine, busy_timeout_seconds=0)  # the lock has been taken
+        self._session = session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        yield self._session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        yield self._session
+        self._session.flush()
+
+    @contextmanager
+    def _alone(self) -> Iterator[Session]:
+        yield self._session
 
 
 def _engine(url: str, busy_timeout_seconds: float) -> Engine:

@@ -1,11 +1,13 @@
 """What contributors do over HTTP: each move by example, and what is answered where it cannot be."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from api_requests import GOOD, OTHER, TASKS, NewKey, error_of, tasks
+from api_requests import GOOD, OTHER, TASKS, WORKFLOW, NewKey, error_of, tasks
 from tasks_lib.api.app import create_app
 from tasks_lib.operations.workspace import Workspace
 
@@ -132,3 +134,60 @@ def test_what_is_not_json_submits_nothing(client: TestClient) -> None:
     headers = {"Content-Type": "application/json"}
     refused = client.post(f"{TASKS}/1/submit", content=text, headers=headers)
     assert error_of(refused) == (422, "malformed_json")
+
+
+def test_a_claim_that_is_sent_again_with_its_key_gives_the_same_task(client: TestClient) -> None:
+    key = {"Idempotency-Key": "claim-1"}
+    first, again = (client.post(f"{TASKS}/claim", json=ANN, headers=key) for _ in range(2))
+    assert (first.status_code, first.content) == (200, again.content)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert client.post(f"{TASKS}/claim", json=ANN).json()["id"] == 2
+    other = client.post(f"{TASKS}/claim", json=BEN, headers=key)
+    assert error_of(other) == (409, "idempotency_key_reused")
+
+
+def test_claims_at_once_with_one_key_take_one_task(client: TestClient) -> None:
+    key, start = {"Idempotency-Key": "claim-1"}, Barrier(4)
+
+    def claim(_: int) -> bytes:
+        start.wait()
+        return client.post(f"{TASKS}/claim", json=ANN, headers=key).content
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(claim, range(4)))) == 1
+    counts = client.get(WORKFLOW).json()["task_counts"]
+    assert (counts["pending"], counts["in_progress"]) == (1, 1)
+
+
+def test_that_there_is_no_task_is_an_answer_that_is_kept_too(
+    client: TestClient,
+) -> None:
+    for _ in range(2):
+        client.post(f"{TASKS}/claim", json=ANN)
+    key = {"Idempotency-Key": "claim-1"}
+    first, again = (client.post(f"{TASKS}/claim", json=ANN, headers=key) for _ in range(2))
+    assert [(answer.status_code, answer.content) for answer in (first, again)] == [(204, b"")] * 2
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+def test_a_key_is_not_taken_by_a_move_that_failed(client: TestClient) -> None:
+    key = {"Idempotency-Key": "submit-1"}
+    client.post(f"{TASKS}/claim", json=ANN)
+    bad = client.post(f"{TASKS}/1/submit", json=submission(sentiment="god"), headers=key)
+    assert error_of(bad) == (422, "submission_rejected")
+    good = submission(sentiment="good")
+    answers = [client.post(f"{TASKS}/1/submit", json=good, headers=key) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
+    assert client.get(f"{TASKS}/1").json()["status"] == "finished"
+
+
+def test_a_task_is_put_back_and_set_aside_once_for_a_key(client: TestClient) -> None:
+    client.post(f"{TASKS}/claim", json=ANN)
+    for call, body in (("release", None), ("status", {"status": "failed"})):
+        key = {"Idempotency-Key": call}
+        answers = [client.post(f"{TASKS}/1/{call}", json=body, headers=key) for _ in range(2)]
+        assert answers[0].content == answers[1].content
+    assert [move["move"] for move in client.get(f"{TASKS}/1").json()["moves"]] == [
+        "claim", "release", "fail",
+    ]  # fmt: skip
