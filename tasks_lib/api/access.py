@@ -96,6 +96,11 @@ Workflow = Annotated[Call, Depends(_enter)]
 """The call, once its key is accepted and has the workflow."""
 
 
+def address_of(request: Request, service: Service) -> str:
+    """Return where clients find the service: as the settings say, or as the request does."""
+    return service.limits.url.rstrip("/") or str(request.base_url).rstrip("/")
+
+
 def number(text: str) -> int | None:
     """Return the number that a path holds; None for what is no number."""
     return int(text[:20]) if text.isascii() and text.isdecimal() else None

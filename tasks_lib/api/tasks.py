@@ -2,14 +2,15 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from tasks_lib.api import openapi, wire
 from tasks_lib.api.access import WORKFLOW_PATH, TaskId, Workflow, number
 from tasks_lib.api.bodies import Body, Once
+from tasks_lib.api.files import links_of
 from tasks_lib.domain.statuses import TaskStatus
-from tasks_lib.operations import queries, workflows
+from tasks_lib.operations import workflows
 from tasks_lib.operations.create_tasks import create_tasks
 
 router = APIRouter(prefix=f"{WORKFLOW_PATH}/tasks", tags=["tasks"])
@@ -115,8 +116,7 @@ def list_tasks(
         200, wire.WholeTask, wire.WHOLE_TASK_EXAMPLE, "storage_unavailable"
     ),
 )
-def get_task(call: Workflow, task_id: TaskId) -> Response:
+def get_task(request: Request, call: Workflow, task_id: TaskId) -> Response:
     """Return a task with its values, its moves, where it came from, and links to its files."""
     task = workflows.find_task(call.workspace.store, call.workflow_id, number(task_id))
-    links = queries.links_to_files(call.workspace, task)
-    return wire.json_answer(wire.whole_task_document(task, links))
+    return wire.json_answer(wire.whole_task_document(task, links_of(request, call, task)))

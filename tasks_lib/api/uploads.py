@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from tasks_lib.api import openapi, wire
-from tasks_lib.api.access import BASE_PATH, WORKFLOW_PATH, Service, Workflow
+from tasks_lib.api.access import BASE_PATH, WORKFLOW_PATH, Service, Workflow, address_of
 from tasks_lib.api.bodies import Body, Once
 from tasks_lib.domain.json_rows import Digits
 from tasks_lib.domain.statuses import OnError
@@ -96,7 +96,7 @@ def begin_upload(request: Request, call: Workflow, body: Body, once: Once) -> Re
             _mode(given["on_error"] or OnError.REJECT_FILE.value),
         ),
         lifetime=timedelta(minutes=call.service.limits.upload_minutes),
-        answer=lambda promise: _promised(promise, _address(request, call.service)),
+        answer=lambda promise: _promised(promise, address_of(request, call.service)),
         once=once,
         at=call.at,
     )
@@ -183,10 +183,6 @@ def _promised(promise: Promise, address: str) -> Answer:
         },
         201,
     )
-
-
-def _address(request: Request, service: Service) -> str:
-    return service.limits.url.rstrip("/") or str(request.base_url).rstrip("/")
 
 
 def _document(upload: Upload) -> dict[str, Any]:

@@ -1,14 +1,19 @@
 """Look at pipelines and their tasks as the External API shows them, within one pipeline."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
+
+import orjson
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import NotFoundError
 from tasks_lib.intake.template import csv_template
+from tasks_lib.intake.transports import local_path
 from tasks_lib.operations import queries
 from tasks_lib.operations.queries import Task
+from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, tasks
 from tasks_lib.store.counts import counts_of
 from tasks_lib.store.engine import Store
@@ -81,3 +86,25 @@ def check_task(store: Store, pipeline_id: int, task_id: int | None) -> int:
     if task_id is None or home != pipeline_id:
         raise NotFoundError("there is no such task in the workflow")
     return task_id
+
+
+class TaskFile(NamedTuple):
+    """A file of a task: where it lies in a folder, or the link that opens it elsewhere."""
+
+    name: str
+    content_type: str
+    path: Path | None
+    link: str
+
+
+def find_file(workspace: Workspace, pipeline_id: int, task_id: int | None, field: str) -> TaskFile:
+    """Return the file that a task of the pipeline has in a field; raise NotFoundError."""
+    task = find_task(workspace.store, pipeline_id, task_id)
+    link = queries.links_to_files(workspace, task).get(field)
+    if link is None:
+        raise NotFoundError("there is no such file in the task")
+    value = orjson.loads(task.fields)[field]
+    path = local_path(link)
+    if path is not None and not path.is_file():
+        raise NotFoundError("the file is no longer there")
+    return TaskFile(value["name"], value["content_type"], path, link)

@@ -171,6 +171,18 @@ def test_a_zip_becomes_tasks_with_their_files(photo_client: TestClient, tmp_path
     task = photo_client.get(f"{WORKFLOW}/tasks/1").json()
     assert task["fields"]["photo"]["name"] == "a.png"
     assert list(task["links"]) == ["photo"]
+    own = photo_client.get(f"{WORKFLOW}/tasks/1/files/photo", follow_redirects=False)
+    if "testserver" in task["links"]["photo"]:
+        assert task["links"] == {"photo": f"http://testserver{WORKFLOW}/tasks/1/files/photo"}
+        assert (own.status_code, own.content) == (200, png("a"))
+        assert own.headers["content-type"] == "image/png"
+        assert own.headers["content-disposition"] == 'attachment; filename="a.png"'
+    else:
+        assert own.status_code == 307
+        assert httpx.get(own.headers["location"]).content == png("a")
+        assert httpx.get(task["links"]["photo"]).content == png("a")
+    for field in ("notes", "place", "x", "%00"):
+        assert error_of(photo_client.get(f"{WORKFLOW}/tasks/1/files/{field}")) == (404, "not_found")
 
 
 def test_what_it_is_called_does_not_count_but_what_it_is(
