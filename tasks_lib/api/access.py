@@ -1,21 +1,22 @@
 """Who calls, and what the call may touch: the key, its rate, and the workflow in the path."""
 
+import hashlib
+import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Annotated, Any, Final
+from functools import cached_property, partial
+from threading import Lock
+from typing import Annotated, Final, TypeVar
 
 from fastapi import Depends, Path, Request
-from fastapi.concurrency import run_in_threadpool
-from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import WithJsonSchema
 
-from tasks_lib.api.errors import RequestRefusedError
+from tasks_lib.api.errors import InvalidHeaderError, RequestRefusedError
 from tasks_lib.api.limits import ApiLimits
 from tasks_lib.errors import NotFoundError
-from tasks_lib.operations.api_keys import Caller, KeyUses, authenticate
+from tasks_lib.operations.api_keys import Caller, KeyUses, authenticate, no_key
+from tasks_lib.operations.idempotency import OnceKey
 from tasks_lib.operations.upload_processing import Process, UploadQueue
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.policy.rate_limits import RateLimits
@@ -23,9 +24,8 @@ from tasks_lib.policy.rate_limits import RateLimits
 BASE_PATH: Final = "/api/v1"
 WORKFLOW_PATH: Final = f"{BASE_PATH}/workflows/{{workflow_id}}"
 
-_BEARER = HTTPBearer(auto_error=False, description="`Authorization: Bearer pk_live_…`")
-_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="`X-API-Key: pk_live_…`")
-
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+_ONCE_KEY: Final = re.compile(r"[!-~]{1,255}")
 
 _NUMBER: Final = WithJsonSchema({"type": "integer", "minimum": 1, "examples": [1]})
 WorkflowId = Annotated[
@@ -33,6 +33,9 @@ WorkflowId = Annotated[
 ]
 TaskId = Annotated[str, Path(description="The task's number."), _NUMBER]
 """Numbers in paths are taken as text: what is no number names nothing, which is a 404."""
+
+
+Thing = TypeVar("Thing")
 
 
 class Service:
@@ -50,50 +53,99 @@ class Service:
         self.clock = clock
         self.uploads = UploadQueue(partial(process, workspace))
         self.key_uses = KeyUses()
-        self.rates = RateLimits(limits.requests_per_second, limits.burst)
+        self._rates = RateLimits(limits.requests_per_second, limits.burst)
+        self._lock = Lock()
+
+    def take_token(self, key_id: int) -> float:
+        """Count a call of a key; return 0, or for how many seconds it has to wait."""
+        with self._lock:
+            return self._rates.take(key_id, time.monotonic())
 
 
-@dataclass(frozen=True)
 class Call:
-    """One request that a key has been accepted for, on a workflow of the key's organization."""
+    """One request on a workflow. What it may touch is to be had once its key has been accepted.
 
-    service: Service
-    caller: Caller
-    workflow_id: int
-    at: datetime
+    That asks the store, so it is done where the request is worked on: one change of threads less.
+    It raises KeyRefusedError, RequestRefusedError (429) and NotFoundError.
+    """
+
+    def __init__(self, request: Request, service: Service, workflow: str, body: bytes) -> None:
+        self.service = service
+        self.at = service.clock()
+        self._request = request
+        self._workflow = workflow
+        self._body = body
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls."""
+        return self._access[0]
+
+    @property
+    def workflow_id(self) -> int:
+        """The workflow, which the caller's organization has."""
+        return self._access[1]
 
     @property
     def workspace(self) -> Workspace:
         """What the request works on."""
-        return self.service.workspace
+        return self._opened(self.service.workspace)
+
+    @property
+    def body(self) -> bytes:
+        """The body, as it was sent."""
+        return self._opened(self._body)
+
+    @cached_property
+    def once(self) -> OnceKey | None:
+        """The idempotency key, if there is one; raises InvalidHeaderError."""
+        key = self._request.headers.get(IDEMPOTENCY_KEY)
+        if key is None:
+            return None
+        if not _ONCE_KEY.fullmatch(key):
+            message = "must have 1 to 255 printable ASCII characters, none of them a space"
+            raise InvalidHeaderError(IDEMPOTENCY_KEY, message)
+        place = f"{self._request.method} {self._request.url.path}\n"
+        sha256 = hashlib.sha256(place.encode() + self._body).hexdigest()
+        return OnceKey(self.caller.organization_id, key, sha256)
+
+    def _opened(self, thing: Thing) -> Thing:
+        assert self._access  # noqa: S101 - raises, unless the key opens it
+        return thing
+
+    @cached_property
+    def _access(self) -> tuple[Caller, int]:
+        service, workflow_id = self.service, number(self._workflow)
+        key = _key_in(self._request)
+        caller, found = authenticate(service.workspace.store, key, workflow_id, at=self.at)
+        self._request.state.caller = caller
+        service.key_uses.note(caller.key_id, self.at)
+        wait = service.take_token(caller.key_id)
+        if wait:
+            message = "the key has made too many requests; wait as Retry-After says"
+            raise RequestRefusedError("rate_limited", message, retry_seconds=wait)
+        if found is None:
+            raise NotFoundError(f"there is no workflow {self._workflow[:20]}")
+        return caller, found
 
 
-async def _enter(
-    request: Request,
-    workflow_id: WorkflowId,
-    bearer: Annotated[Any, Depends(_BEARER)],
-    header: Annotated[str | None, Depends(_HEADER)],
-) -> Call:
-    """Let a request in, or raise KeyRefusedError, RequestRefusedError (429) or NotFoundError."""
-    service: Service = request.app.state.service
-    at = service.clock()
-    key = bearer.credentials if bearer is not None else header
-    caller, found = await run_in_threadpool(
-        authenticate, service.workspace.store, key, number(workflow_id), at=at
-    )
-    request.state.caller = caller
-    service.key_uses.note(caller.key_id, at)
-    wait = service.rates.take(caller.key_id, time.monotonic())
-    if wait:
-        message = "the key has made too many requests; wait as Retry-After says"
-        raise RequestRefusedError("rate_limited", message, retry_seconds=wait)
-    if found is None:
-        raise NotFoundError(f"there is no workflow {workflow_id[:20]}")
-    return Call(service, caller, found, at)
+async def _call(request: Request, workflow_id: WorkflowId) -> Call:
+    """Return the call, with its body, which nobody sends us without a key."""
+    if _key_in(request) is None:
+        raise no_key()
+    body = await request.body() if request.method == "POST" else b""
+    return Call(request, request.app.state.service, workflow_id, body)
 
 
-Workflow = Annotated[Call, Depends(_enter)]
-"""The call, once its key is accepted and has the workflow."""
+Workflow = Annotated[Call, Depends(_call)]
+"""The call of a route."""
+
+
+def _key_in(request: Request) -> str | None:
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key:
+        return key.strip()
+    return request.headers.get("X-API-Key")
 
 
 def address_of(request: Request, service: Service) -> str:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
+from tasks_lib.domain.problems import Problem
 from tasks_lib.errors import (
     KeyRefusedError,
     SeedingError,
@@ -62,6 +63,14 @@ class RequestRefusedError(UsageError):
     def __init__(self, code: str, message: str, *, retry_seconds: float | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_seconds = retry_seconds
+
+
+class InvalidHeaderError(UsageError):
+    """A header is not what the call takes."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}", code="invalid_request")
+        self.problems = (Problem(self.code, message, field=name),)
 
 
 def error_answer(

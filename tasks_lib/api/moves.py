@@ -8,11 +8,10 @@ from starlette.responses import Response
 
 from tasks_lib.api import openapi, wire
 from tasks_lib.api.access import WORKFLOW_PATH, Call, TaskId, Workflow, number
-from tasks_lib.api.bodies import Body, Once
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import UsageError
 from tasks_lib.operations import lifecycle, workflows
-from tasks_lib.operations.idempotency import Act, OnceKey, answer_to
+from tasks_lib.operations.idempotency import Act, answer_to
 from tasks_lib.operations.queries import Task
 from tasks_lib.operations.request_bodies import read_members
 
@@ -48,9 +47,9 @@ _PENDING: Final = _CLAIMED | {
     ) | {204: openapi.answer(None, None, "No task is available")},
     openapi_extra=openapi.object_body({"contributor": _WHO}, _ANN),
 )  # fmt: skip
-def claim(call: Workflow, body: Body, once: Once) -> Response:
+def claim(call: Workflow) -> Response:
     """Give the oldest available task to a contributor; 204 when there is none."""
-    contributor = read_members(body, {"contributor": str})["contributor"]
+    contributor = read_members(call.body, {"contributor": str})["contributor"]
     act = partial(
         lifecycle.claim_by_number,
         pipeline_id=call.workflow_id,
@@ -58,7 +57,7 @@ def claim(call: Workflow, body: Body, once: Once) -> Response:
         at=call.at,
     )
 
-    return _answer(call, once, act)
+    return _answer(call, act)
 
 
 @router.post(
@@ -79,10 +78,10 @@ def claim(call: Workflow, body: Body, once: Once) -> Response:
         _ANN | {"fields": {"sentiment": "bad"}},
     ),
 )  # fmt: skip
-def submit(call: Workflow, task_id: TaskId, body: Body, once: Once) -> Response:
+def submit(call: Workflow, task_id: TaskId) -> Response:
     """Finish a task that the contributor has claimed."""
     found = workflows.check_task(call.workspace.store, call.workflow_id, number(task_id))
-    given = read_members(body, {"contributor": str, "fields": dict})
+    given = read_members(call.body, {"contributor": str, "fields": dict})
     act = partial(
         lifecycle.submit_task,
         task_id=found,
@@ -90,7 +89,7 @@ def submit(call: Workflow, task_id: TaskId, body: Body, once: Once) -> Response:
         values=given["fields"],
         at=call.at,
     )
-    return _answer(call, once, act)
+    return _answer(call, act)
 
 
 @router.post(
@@ -106,12 +105,12 @@ def submit(call: Workflow, task_id: TaskId, body: Body, once: Once) -> Response:
     ),
     openapi_extra=openapi.object_body({}, _ANN, contributor=_WHO),
 )
-def release(call: Workflow, task_id: TaskId, body: Body, once: Once) -> Response:
+def release(call: Workflow, task_id: TaskId) -> Response:
     """Put a claimed task back; with a contributor, only if that is who has claimed it."""
     found = workflows.check_task(call.workspace.store, call.workflow_id, number(task_id))
-    contributor = read_members(body or b"{}", {}, {"contributor": str})["contributor"]
+    contributor = read_members(call.body or b"{}", {}, {"contributor": str})["contributor"]
     act = partial(lifecycle.release_task, task_id=found, contributor=contributor, at=call.at)
-    return _answer(call, once, act)
+    return _answer(call, act)
 
 
 @router.post(
@@ -128,10 +127,10 @@ def release(call: Workflow, task_id: TaskId, body: Body, once: Once) -> Response
         contributor=_WHO,
     ),
 )  # fmt: skip
-def set_status(call: Workflow, task_id: TaskId, body: Body, once: Once) -> Response:
+def set_status(call: Workflow, task_id: TaskId) -> Response:
     """Fail, escalate or quarantine a task, or put it back (pending)."""
     found = workflows.check_task(call.workspace.store, call.workflow_id, number(task_id))
-    given = read_members(body, {"status": str}, {"reason": str, "contributor": str})
+    given = read_members(call.body, {"status": str}, {"reason": str, "contributor": str})
     act = partial(
         lifecycle.set_status,
         task_id=found,
@@ -140,7 +139,7 @@ def set_status(call: Workflow, task_id: TaskId, body: Body, once: Once) -> Respo
         reason=given["reason"],
         at=call.at,
     )
-    return _answer(call, once, act)
+    return _answer(call, act)
 
 
 def _status(name: str) -> TaskStatus:
@@ -152,7 +151,7 @@ def _status(name: str) -> TaskStatus:
         raise UsageError(message) from None
 
 
-def _answer(call: Call, once: OnceKey | None, act: Act[Task | None]) -> Response:
+def _answer(call: Call, act: Act[Task | None]) -> Response:
     """Make the move, once for its key, and answer with the task, or that there is none."""
-    answer = answer_to(call.workspace.store, once, act, wire.task_answer, at=call.at)
+    answer = answer_to(call.workspace.store, call.once, act, wire.task_answer, at=call.at)
     return wire.as_response(answer)

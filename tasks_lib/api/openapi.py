@@ -21,6 +21,27 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
     503: {"Retry-After": {"description": "In seconds", "schema": {"type": "integer"}}},
 }
 
+_ONCE: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "description": "The same key and body get the first answer again, for 24 hours.",
+}
+_SCHEMES: Final[dict[str, dict[str, str]]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`Authorization: Bearer pk_live_…`",
+    },
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "`X-API-Key: pk_live_…`",
+    },
+}
+
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -54,7 +75,8 @@ def answer(model: type | None, example: Any, description: str = "") -> dict[str,
 def request_body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
     """Return what a route that reads its body itself says of it."""
     content = {"schema": schema, "examples": {name: {"value": it} for name, it in examples.items()}}
-    return {"requestBody": {"required": True, "content": {JSON: content}}}
+    body = {"required": True, "content": {JSON: content}}
+    return {"requestBody": body, "parameters": [_ONCE]}
 
 
 def object_body(required: dict[str, Any], example: Any, **optional: Any) -> dict[str, Any]:
@@ -86,15 +108,19 @@ def describe(app: FastAPI, uploads: str, max_upload_bytes: int) -> None:
             )
             body = document["paths"][uploads]["post"]["requestBody"]["content"][JSON]
             body["schema"]["properties"]["size"]["maximum"] = max_upload_bytes
-            app.openapi_schema = _without_theirs(document)
+            app.openapi_schema = _completed(document)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _without_theirs(document: dict[str, Any]) -> dict[str, Any]:
-    for path in document["paths"].values():
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    """Add which calls need a key; take out the errors that are FastAPI's."""
+    document["components"]["securitySchemes"] = _SCHEMES
+    for name, path in document["paths"].items():
         for operation in path.values():
+            if "{workflow_id}" in name:
+                operation["security"] = [{scheme: []} for scheme in _SCHEMES]
             if "HTTPValidationError" in str(operation["responses"].get("422")):
                 del operation["responses"]["422"]
     for name in ("HTTPValidationError", "ValidationError"):

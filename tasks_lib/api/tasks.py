@@ -7,7 +7,6 @@ from starlette.responses import Response
 
 from tasks_lib.api import openapi, wire
 from tasks_lib.api.access import WORKFLOW_PATH, TaskId, Workflow, number
-from tasks_lib.api.bodies import Body, Once
 from tasks_lib.api.files import links_of
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.operations import workflows
@@ -68,15 +67,15 @@ _CREATED: Final = {"created": 2, "group_id": 1, "task_ids": [1, 2]}
     ),
     openapi_extra=openapi.request_body(_NEW_TASKS, {"two tasks": _TASKS_EXAMPLE}),
 )  # fmt: skip
-def post_tasks(call: Workflow, body: Body, once: Once) -> Response:
+def post_tasks(call: Workflow) -> Response:
     """Create 1 to 5,000 tasks, all of them or none."""
     answer = create_tasks(
         call.workspace,
         call.workflow_id,
-        body,
+        call.body,
         source=f"key {call.caller.prefix}",
         answer=wire.created_answer,
-        once=once,
+        once=call.once,
         at=call.at,
     )
     return wire.as_response(answer)

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from tasks_lib.api import openapi, wire
 from tasks_lib.api.access import BASE_PATH, WORKFLOW_PATH, Service, Workflow, address_of
-from tasks_lib.api.bodies import Body, Once
 from tasks_lib.domain.json_rows import Digits
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import UsageError
@@ -27,6 +26,7 @@ UploadId = Annotated[str, Path(description="As the answer to the first call told
 
 _PART_BYTES: Final = 2**20
 _WHOLE: Final = re.compile(r"([0-9]{1,18})(?:\.0+)?")
+_MEMBERS: Final[dict[str, type]] = {"file_name": str, "size": Digits, "on_error": str}
 _ID: Final = "0f8fad5bd9cb469fa16570867728950e"
 _PROMISE: Final = {
     "upload_id": _ID,
@@ -84,9 +84,9 @@ _ON_ERROR: Final = {"enum": [*(mode.value for mode in OnError), None], "default"
         {}, {"file_name": "photos.zip"}, file_name=_FILE, size=_SIZE, on_error=_ON_ERROR
     ),
 )  # fmt: skip
-def begin_upload(request: Request, call: Workflow, body: Body, once: Once) -> Response:
+def begin_upload(request: Request, call: Workflow) -> Response:
     """Begin to upload a ZIP or a CSV: returns the URL to which the file is to be PUT."""
-    given = read_members(body or b"{}", {}, {"file_name": str, "size": Digits, "on_error": str})
+    given = read_members(call.body or b"{}", {}, _MEMBERS)
     answer = uploads.promise_upload(
         call.workspace,
         call.workflow_id,
@@ -97,7 +97,7 @@ def begin_upload(request: Request, call: Workflow, body: Body, once: Once) -> Re
         ),
         lifetime=timedelta(minutes=call.service.limits.upload_minutes),
         answer=lambda promise: _promised(promise, address_of(request, call.service)),
-        once=once,
+        once=call.once,
         at=call.at,
     )
     return wire.as_response(answer)

@@ -105,8 +105,7 @@ def authenticate(
     Raises KeyRefusedError.
     """
     if key is None:
-        message = "a key is needed: send it as Authorization: Bearer <key>, or as X-API-Key"
-        raise KeyRefusedError(message, code="missing_api_key")
+        raise no_key()
     found = None
     if len(key) == _KEY_LENGTH:
         with store.query() as session:
@@ -119,6 +118,12 @@ def authenticate(
         message = f"the key expired on {found.expires_at:%Y-%m-%d at %H:%M:%S} UTC"
         raise KeyRefusedError(message, code="expired_api_key")
     return Caller(found.key_id, found.organization_id, found.prefix), found.pipeline_id
+
+
+def no_key() -> KeyRefusedError:
+    """Return the error of a request that brings no key."""
+    message = "a key is needed: send it as Authorization: Bearer <key>, or as X-API-Key"
+    return KeyRefusedError(message, code="missing_api_key")
 
 
 class KeyUses:

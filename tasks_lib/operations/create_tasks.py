@@ -76,7 +76,7 @@ def create_tasks(
     """
     kept = kept_answer(workspace.store, once, at=at)
     while kept is None:
-        with workspace.store.read() as session:
+        with workspace.store.query() as session:
             pipeline = catalogue.find_pipeline(session, str(pipeline_id))
         values = _read(workspace, pipeline, body)
         create = partial(

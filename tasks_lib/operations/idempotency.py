@@ -42,7 +42,7 @@ def kept_answer(store: Store, once: OnceKey | None, *, at: datetime) -> Answer |
     """Return the answer that the request got before; raise ConflictError if another one did."""
     if once is None:
         return None
-    with store.read() as session:
+    with store.query() as session:
         return _kept(session, once, at)
 
 

@@ -17,6 +17,7 @@ from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.mapping import Plan
 from tasks_lib.domain.problems import Problem, SourceProblemError
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
+from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.intake.progress import OnProgress
 from tasks_lib.intake.row_intake import RowIntake
 from tasks_lib.operations.workspace import Workspace
@@ -143,8 +144,8 @@ def write_tasks(
         stream_id=claim.stream_id,
     )
     add_counts(session, pipeline.id, {status: created})
-    if created:
-        catalogue.reopen_if_completed(session, pipeline.id)
+    if created and pipeline.status is PipelineStatus.COMPLETED:
+        catalogue.reopen(session, pipeline.id)
     return created
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, Select, or_, select, update
+from sqlalchemy import Row, Select, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.tables import (
@@ -53,24 +53,8 @@ def insert_key(
 
 def find_access(session: Session, sha256: str, pipeline_id: int) -> Access | None:
     """Return what a key opens, by the SHA-256 of it; None when there is no such key."""
-    pipeline = (
-        select(PipelineRow.id)
-        .join(ProjectRow, ProjectRow.id == PipelineRow.project_id)
-        .where(
-            PipelineRow.id == min(pipeline_id, MAX_ID),
-            ProjectRow.organization_id == ApiKeyRow.organization_id,
-        )
-        .scalar_subquery()
-    )
-    statement = select(
-        ApiKeyRow.id,
-        ApiKeyRow.organization_id,
-        ApiKeyRow.prefix,
-        ApiKeyRow.expires_at,
-        ApiKeyRow.revoked_at,
-        pipeline,
-    ).where(ApiKeyRow.sha256 == sha256)
-    found = session.execute(statement).one_or_none()
+    parameters = {"sha256": sha256, "pipeline_id": min(pipeline_id, MAX_ID)}
+    found = session.connection().execute(_ACCESS, parameters).one_or_none()
     return Access(*found) if found is not None else None
 
 
@@ -108,3 +92,23 @@ def _keys() -> Select[tuple[ApiKeyRow, str]]:
     return select(ApiKeyRow, OrganizationRow.name).join(
         OrganizationRow, OrganizationRow.id == ApiKeyRow.organization_id
     )
+
+
+_KEYS: Final = ApiKeyRow.metadata.tables[ApiKeyRow.__tablename__].c
+_PIPELINES: Final = PipelineRow.metadata.tables[PipelineRow.__tablename__].c
+_PROJECTS: Final = ProjectRow.metadata.tables[ProjectRow.__tablename__].c
+_ACCESS: Final = select(
+    _KEYS.id,
+    _KEYS.organization_id,
+    _KEYS.prefix,
+    _KEYS.expires_at,
+    _KEYS.revoked_at,
+    select(_PIPELINES.id)
+    .join_from(_PIPELINES.id.table, _PROJECTS.id.table, _PROJECTS.id == _PIPELINES.project_id)
+    .where(
+        _PIPELINES.id == bindparam("pipeline_id"),
+        _PROJECTS.organization_id == _KEYS.organization_id,
+    )
+    .scalar_subquery(),
+).where(_KEYS.sha256 == bindparam("sha256"))
+"""Asked with every request: built once, and of tables instead of their classes."""

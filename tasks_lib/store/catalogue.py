@@ -1,9 +1,9 @@
 """Organizations, projects, pipelines and their fields: find them, and make them as described."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, Select, exists, select, update
+from sqlalchemy import Row, exists, select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline, PipelineEntry
@@ -26,7 +26,7 @@ def find_pipeline(session: Session, reference: str) -> Pipeline:
 
     Raises NotFoundError with the nearest path when there is none.
     """
-    statement = _pipelines()
+    statement = _PIPELINES
     if reference.isdecimal():
         statement = statement.where(PipelineRow.id == min(int(reference[:20]), MAX_ID))
     else:
@@ -54,21 +54,17 @@ def lock_pipeline(session: Session, pipeline_id: int) -> Pipeline:
 
     Several may hold this lock at once, but not on a completed pipeline: each of them may reopen it.
     """
-    its_status = select(PipelineRow.status).where(PipelineRow.id == pipeline_id)
-    with session.begin_nested() as savepoint:
-        status = session.scalar(its_status.with_for_update(read=True))
-        if status == PipelineStatus.COMPLETED.value:
-            savepoint.rollback()  # gives the shared lock back: of two that hold it, none gets more
-    if status == PipelineStatus.COMPLETED.value:
-        session.scalar(its_status.with_for_update())
-    return _pipeline(
-        session, session.execute(_pipelines().where(PipelineRow.id == pipeline_id)).one()
-    )
+    pipeline = _PIPELINES.where(PipelineRow.id == pipeline_id)
+    shared = pipeline.where(PipelineRow.status != PipelineStatus.COMPLETED.value)
+    found = session.execute(shared.with_for_update(read=True, of=PipelineRow)).one_or_none()
+    if found is None:  # of two that held a shared lock, none would get more
+        found = session.execute(pipeline.with_for_update(of=PipelineRow)).one()
+    return _pipeline(session, found)
 
 
 def pipeline_paths(session: Session) -> list[str]:
     """Return the path of every pipeline, in order."""
-    rows = session.execute(_pipelines().order_by(PipelineRow.id)).all()
+    rows = session.execute(_PIPELINES.order_by(PipelineRow.id)).all()
     return [f"{row.organization}/{row.project}/{row.name}" for row in rows]
 
 
@@ -107,7 +103,7 @@ def pipeline_for_update(session: Session, project_id: int, name: str) -> Pipelin
     )
     if locked is None:
         return None
-    return _pipeline(session, session.execute(_pipelines().where(PipelineRow.id == locked)).one())
+    return _pipeline(session, session.execute(_PIPELINES.where(PipelineRow.id == locked)).one())
 
 
 def has_tasks(session: Session, pipeline_id: int) -> bool:
@@ -137,11 +133,11 @@ def update_pipeline(session: Session, pipeline_id: int, entry: PipelineEntry) ->
     _replace_fields(session, pipeline_id, entry.fields)
 
 
-def reopen_if_completed(session: Session, pipeline_id: int) -> None:
+def reopen(session: Session, pipeline_id: int) -> None:
     """Make a completed pipeline active again, because new tasks have come; the caller locked it."""
     session.execute(
         update(PipelineRow)
-        .where(PipelineRow.id == pipeline_id, PipelineRow.status == PipelineStatus.COMPLETED.value)
+        .where(PipelineRow.id == pipeline_id)
         .values(status=PipelineStatus.ACTIVE.value)
     )
 
@@ -165,27 +161,8 @@ def _replace_fields(session: Session, pipeline_id: int, fields: Sequence[Field])
     session.flush()
 
 
-def _pipelines() -> Select[Any]:
-    return (
-        select(
-            PipelineRow.id,
-            PipelineRow.name,
-            PipelineRow.status,
-            PipelineRow.claim_timeout_seconds.label("claim_timeout"),
-            ProjectRow.id.label("project_id"),
-            ProjectRow.name.label("project"),
-            OrganizationRow.id.label("organization_id"),
-            OrganizationRow.name.label("organization"),
-        )
-        .join(ProjectRow, ProjectRow.id == PipelineRow.project_id)
-        .join(OrganizationRow, OrganizationRow.id == ProjectRow.organization_id)
-    )
-
-
 def _pipeline(session: Session, row: Row[Any]) -> Pipeline:
-    fields = session.scalars(
-        select(FieldRow).where(FieldRow.pipeline_id == row.id).order_by(FieldRow.position)
-    )
+    fields = session.execute(_FIELDS.where(FieldRow.pipeline_id == row.id))
     return Pipeline(
         **row._asdict(),
         fields=tuple(
@@ -199,3 +176,22 @@ def _pipeline(session: Session, row: Row[Any]) -> Pipeline:
             for field in fields
         ),
     )
+
+
+_PIPELINES: Final = (
+    select(
+        PipelineRow.id,
+        PipelineRow.name,
+        PipelineRow.status,
+        PipelineRow.claim_timeout_seconds.label("claim_timeout"),
+        ProjectRow.id.label("project_id"),
+        ProjectRow.name.label("project"),
+        OrganizationRow.id.label("organization_id"),
+        OrganizationRow.name.label("organization"),
+    )
+    .join(ProjectRow, ProjectRow.id == PipelineRow.project_id)
+    .join(OrganizationRow, OrganizationRow.id == ProjectRow.organization_id)
+)
+_FIELDS: Final = select(
+    FieldRow.name, FieldRow.type, FieldRow.source, FieldRow.required, FieldRow.constraints
+).order_by(FieldRow.position)

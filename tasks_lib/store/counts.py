@@ -1,9 +1,10 @@
 """How many tasks of a pipeline have each status, kept with every change and never by a scan."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy import ColumnElement, Executable, bindparam, func, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,8 @@ SLOTS: Final = 16
 POSTGRES_SLOT: Final = f"mod(pg_backend_pid(), {SLOTS})"
 STATUS_COLUMNS: Final = tuple(status.value for status in TaskStatus)
 COUNTED: Final = (*STATUS_COLUMNS, "claims")
+
+_COUNTS: Final = TaskCountRow.metadata.tables[TaskCountRow.__tablename__]
 
 
 class Counts(NamedTuple):
@@ -34,18 +37,25 @@ def add_counts(
     session: Session, pipeline_id: int, changes: Mapping[TaskStatus, int], *, claims: int = 0
 ) -> None:
     """Change the pipeline's counts, in the transaction that changes its tasks."""
-    on_postgresql = session.get_bind().dialect.name == "postgresql"
-    insert = postgresql.insert if on_postgresql else sqlite.insert
-    values: dict[str, int] = dict.fromkeys(COUNTED, 0)
-    values |= {status.value: change for status, change in changes.items()} | {"claims": claims}
-    slot: ColumnElement[int] | int = literal_column(POSTGRES_SLOT) if on_postgresql else 0
-    statement = insert(TaskCountRow).values(pipeline_id=pipeline_id, slot=slot, **values)
-    columns = TaskCountRow.__table__.c
+    statement = _addition(is_postgresql=session.get_bind().dialect.name == "postgresql")
+    values = dict.fromkeys(COUNTED, 0) | {"claims": claims, "pipeline_id": pipeline_id}
     session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["pipeline_id", "slot"],
-            set_={name: columns[name] + statement.excluded[name] for name in COUNTED},
-        )
+        statement, values | {status.value: change for status, change in changes.items()}
+    )
+
+
+@cache
+def _addition(*, is_postgresql: bool) -> Executable:
+    """Return the statement that adds to a pipeline's counts; to build it costs more than to run."""
+    insert = postgresql.insert if is_postgresql else sqlite.insert
+    slot: ColumnElement[int] = literal_column(POSTGRES_SLOT if is_postgresql else "0")
+    columns = _COUNTS.c
+    statement = insert(_COUNTS).values(
+        {name: bindparam(name) for name in ("pipeline_id", *COUNTED)} | {"slot": slot}
+    )
+    return statement.on_conflict_do_update(
+        index_elements=["pipeline_id", "slot"],
+        set_={name: columns[name] + statement.excluded[name] for name in COUNTED},
     )
 
 

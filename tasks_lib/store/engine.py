@@ -126,7 +126,7 @@ class Store:
 
     @contextmanager
     def query(self) -> Iterator[Session]:
-        """Open a session for one statement that only reads; otherwise as ``statement``."""
+        """Open a session for statements that only read, each for itself; else as ``statement``."""
         with self._alone() if self.is_postgresql else self.read() as session:
             yield session
 

@@ -1,13 +1,15 @@
 """Task groups: claim the right to seed a source, complete the group, list what there is."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.tables import TaskGroupRow
+
+_GROUPS: Final = TaskGroupRow.metadata.tables[TaskGroupRow.__tablename__]
 
 
 class GroupClaim(NamedTuple):
@@ -37,7 +39,7 @@ def claim_group(
     """
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     made = session.scalar(
-        insert(TaskGroupRow)
+        insert(_GROUPS)
         .values(
             pipeline_id=pipeline_id,
             kind=kind,
@@ -46,9 +48,11 @@ def claim_group(
             created_at=at,
             stream_id=stream_id,
             chain_id=chain_id,
+            task_count=0,
+            rejected_count=0,
         )
         .on_conflict_do_nothing(index_elements=["pipeline_id", "seed_key"])
-        .returning(TaskGroupRow.id)
+        .returning(_GROUPS.c.id)
     )
     if made is not None:
         return GroupClaim(made, is_new=True, task_count=0, stream_id=stream_id)
@@ -73,11 +77,11 @@ def complete_group(
 
     Who makes it tells Prefect, and says so before ``announce_at``; otherwise a relay tells.
     """
-    group = session.get_one(TaskGroupRow, group_id)
-    group.task_count = task_count
-    group.rejected_count = rejected
-    group.announce_at = announce_at
-    session.flush()
+    session.execute(
+        update(TaskGroupRow)
+        .where(TaskGroupRow.id == group_id)
+        .values(task_count=task_count, rejected_count=rejected, announce_at=announce_at)
+    )
 
 
 def delete_group(session: Session, group_id: int) -> None:

@@ -48,7 +48,7 @@ def test_the_service_keeps_to_its_openapi_in_every_check_of_schemathesis(
     embedded: Workspace, embedded_key: str, tmp_path: Path
 ) -> None:
     (tmp_path / "schemathesis.toml").write_text(
-        f'[auth.openapi.HTTPBearer]\nbearer = "{embedded_key}"\n{MOVES}{UPLOADS}', encoding="utf-8"
+        f'[auth.openapi.bearer]\nbearer = "{embedded_key}"\n{MOVES}{UPLOADS}', encoding="utf-8"
     )
     with fork(embedded) as server:
         with client_of(server, embedded_key) as client:

@@ -11,6 +11,7 @@ import pytest
 from api_process import client_of, command, fork
 from api_requests import GOOD, TASKS, WORKFLOW, tasks
 from servers import wait_until
+from tasks_lib.api import server
 from tasks_lib.operations import queries
 from tasks_lib.operations.workspace import Workspace
 
@@ -44,17 +45,17 @@ def refuses(url: str) -> bool:
 def test_a_signal_ends_the_server_once_what_is_in_flight_is_answered(
     embedded: Workspace, embedded_key: str, tmp_path: Path, number: signal.Signals
 ) -> None:
-    with command(embedded, tmp_path) as server:
-        with begin_post(server.url, embedded_key) as connection:
+    with command(embedded, tmp_path) as running:
+        with begin_post(running.url, embedded_key) as connection:
             connection.sendall(BODY[:20])
-            server.signal(number)
-            wait_until(lambda: refuses(server.url), seconds=20)
+            running.signal(number)
+            wait_until(lambda: refuses(running.url), seconds=20)
             connection.sendall(BODY[20:])
             answer = b"".join(iter(lambda: connection.recv(10_000), b""))
-        assert server.process.wait(30) == 0
+        assert running.process.wait(30) == 0
     assert answer.startswith(b"HTTP/1.1 201 Created\r\n")
     assert answer.endswith(b'{"created":2,"group_id":1,"task_ids":[1,2]}')
-    (line,) = map(json.loads, server.log.read_text().splitlines())
+    (line,) = map(json.loads, running.log.read_text().splitlines())
     assert (line["method"], line["status"]) == ("POST", 201)
     assert len(queries.list_tasks(embedded.store, "1")) == 2
 
@@ -62,24 +63,30 @@ def test_a_signal_ends_the_server_once_what_is_in_flight_is_answered(
 def test_a_client_that_breaks_off_leaves_nothing_but_a_line_in_the_log(
     embedded: Workspace, embedded_key: str, tmp_path: Path
 ) -> None:
-    with command(embedded, tmp_path) as server:
-        with begin_post(server.url, embedded_key) as connection:
+    with command(embedded, tmp_path) as running:
+        with begin_post(running.url, embedded_key) as connection:
             connection.sendall(BODY[:20])
-        wait_until(lambda: bool(server.log.read_text()), seconds=20)
-        with client_of(server, embedded_key) as client:
+        wait_until(lambda: bool(running.log.read_text()), seconds=20)
+        with client_of(running, embedded_key) as client:
             assert client.get(WORKFLOW).json()["task_total"] == 0
-        server.signal(signal.SIGTERM)
-        assert server.process.wait(30) == 0
-    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+        running.signal(signal.SIGTERM)
+        assert running.process.wait(30) == 0
+    lines = [json.loads(line) for line in running.log.read_text().splitlines()]
     assert [(line["method"], line["status"]) for line in lines] == [("POST", 499), ("GET", 200)]
 
 
 def test_10_mb_over_a_real_connection_are_answered_not_cut_off(
     embedded: Workspace, embedded_key: str
 ) -> None:
-    with fork(embedded) as server, client_of(server, embedded_key) as client:
+    with fork(embedded) as running, client_of(running, embedded_key) as client:
         for content in (b" " * 10_000_000, iter([b" " * 100_000] * 100)):
             response = client.post(
                 TASKS, content=content, headers={"Content-Type": "application/json"}
             )
             assert response.status_code == 413
+
+
+def test_answers_wait_for_no_acknowledgement() -> None:
+    """What asyncio asks of a socket before it sends small packets at once."""
+    with server._listening("127.0.0.1", 0) as listener:
+        assert (listener.type, listener.proto) == (socket.SOCK_STREAM, socket.IPPROTO_TCP)
