@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,18 +39,30 @@ def contents(count: int, size: int = 20) -> list[bytes]:
 
 def stored(storage: Storage) -> dict[str, bytes]:
     """Return all that lies below the root, what is half done included, by its URI."""
+    uris = uris_of(storage)
+    if local_path(storage.root) is not None:
+        return {uri: local_path(uri).read_bytes() for uri in uris}
+    client = boto3.client("s3")
+    bucket = urlsplit(storage.root).netloc
+    unfinished = client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())
+
+    def content(uri: str) -> bytes:
+        key = uri.removeprefix(f"s3://{bucket}/")
+        return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    with ThreadPoolExecutor(8) as pool:
+        contents = dict(zip(uris, pool.map(content, uris), strict=True))
+    return {f"unfinished {upload['Key']}": b"" for upload in unfinished} | contents
+
+
+def uris_of(storage: Storage) -> list[str]:
+    """Return the URIs of all files below the root, and in a bucket of those beside it."""
     if (root := local_path(storage.root)) is not None:
         paths = [path for path in root.rglob("*") if path.is_file()]
-        return {f"{storage.root}/{path.relative_to(root)}": path.read_bytes() for path in paths}
+        return [f"{storage.root}/{path.relative_to(root)}" for path in paths]
     bucket = urlsplit(storage.root).netloc
-    client = boto3.client("s3")
-    unfinished = client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
-    return {f"unfinished {upload['Key']}": b"" for upload in unfinished} | {
-        f"s3://{bucket}/{key}": client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        for key in keys
-    }
+    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return [f"s3://{bucket}/{found['Key']}" for page in pages for found in page.get("Contents", ())]
 
 
 def by_uri(storage: Storage, *contents: bytes) -> dict[str, bytes]:

@@ -64,7 +64,11 @@ class FileRows:
 
     kind: ClassVar[str]
     request: CsvRequest
-    is_hopeless: bool = False
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether rows are known to be bad, and are read only to be reported."""
+        return False
 
     @property
     @abstractmethod

@@ -172,7 +172,7 @@ class ZipRows(FileRows):
     intake: ZipIntake | None = None
 
     @property
-    def is_hopeless(self) -> bool:  # type: ignore[override]
+    def is_hopeless(self) -> bool:
         """Whether the rows alone turn the archive away."""
         return self.survey.is_hopeless
 

@@ -15,7 +15,7 @@ from children import CHILDREN
 from photos import HEADER, PATH, photo_workspace, png, zipped
 from proxies import Proxy
 from servers import wait_until
-from storages import by_uri, stored
+from storages import by_uri, stored, uris_of
 from tasks_lib.intake.limits import Limits
 from tasks_lib.intake.progress import Progress
 from tasks_lib.operations import queries
@@ -101,12 +101,5 @@ def test_cut_off_from_s3_for_ten_seconds_in_the_middle_all_is_there_once(
 
 
 def count_of_files(workspace: Workspace) -> int:
-    return len(names_of(workspace))
-
-
-def names_of(workspace: Workspace) -> list[str]:
-    import fsspec
-
-    root = f"{workspace.storage.root}/files"
-    filesystem, path = fsspec.url_to_fs(root, skip_instance_cache=True)
-    return [found for found in filesystem.find(path) if "/.incoming/" not in found]
+    uris = uris_of(workspace.storage)
+    return len([uri for uri in uris if "/files/" in uri and "/.incoming/" not in uri])
