@@ -17,6 +17,10 @@ from tasks_lib.settings import Settings
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+ZIP_MODULES = (
+    "intake/archive*.py", "intake/member*.py", "intake/ranges.py", "intake/zip_intake.py",
+    "operations/seed_from_zip.py", "operations/stored_files.py", "storage/uploads.py",
+)  # fmt: skip
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 
@@ -63,6 +67,18 @@ def test_the_reference_explains_every_error_of_the_api_and_no_other() -> None:
     section = REFERENCE.split("## Errors of the External API")[1]
     told = re.findall(r"^\| (\d{3}) \| `(\w+)` \| (.+) \|$", section, re.MULTILINE)
     assert told == [(str(status), code, meaning) for code, (status, meaning) in API_CODES.items()]
+
+
+def test_the_page_of_zips_lists_every_refusal_that_a_zip_adds() -> None:
+    page = (ROOT / "docs" / "seed-zip.md").read_text(encoding="utf-8")
+    section = page.split("## What is refused")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \| .+ \|$", section, re.MULTILINE)
+    modules = [path for pattern in ZIP_MODULES for path in (ROOT / "tasks_lib").glob(pattern)]
+    raised = "".join(path.read_text(encoding="utf-8") for path in modules)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == {
+        *re.findall(r'Problem(?:Error)?\(\s*"(\w+)"', raised),
+        *("not_csv", "required"),  # which any CSV may be refused for
+    }
 
 
 def test_the_reference_explains_every_setting_and_no_other() -> None:
