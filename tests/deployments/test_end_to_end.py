@@ -1,5 +1,6 @@
 """Through the real thing: a server, the deployments of prefect.yaml, a worker, flow runs."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,14 @@ def failed(installation: Installation, bad_file: Path) -> FlowRun:
     return installation.seed(bad_file)
 
 
+def group_of(run: FlowRun) -> int:
+    """Return the group that a completed run says it has made."""
+    assert run.state is not None
+    found = re.fullmatch(r"'reviews.csv' created 4 tasks in group (\d+)\.", str(run.state.message))
+    assert found is not None
+    return int(found[1])
+
+
 def state_of(run: FlowRun) -> tuple[str | None, str | None]:
     assert run.state is not None
     return run.state.name, run.state.message
@@ -63,18 +72,21 @@ def state_of(run: FlowRun) -> tuple[str | None, str | None]:
 
 def test_a_run_says_in_its_name_and_state_what_it_did(completed: FlowRun) -> None:
     assert completed.name == f"csv reviews.csv -> {PATH}"
-    assert state_of(completed) == ("Completed", "'reviews.csv' created 4 tasks in group 1.")
+    made = f"'reviews.csv' created 4 tasks in group {group_of(completed)}."
+    assert state_of(completed) == ("Completed", made)
 
 
 def test_a_run_leaves_its_report_in_the_store(
     installation: Installation, completed: FlowRun
 ) -> None:
     report = queries.find_report(installation.workspace.store, str(completed.id))
-    assert report == Report(group_id=1, pipeline_id=1, created=4, source=str(REVIEWS))
+    assert report == Report(
+        group_id=group_of(completed), pipeline_id=1, created=4, source=str(REVIEWS)
+    )
 
 
 def test_the_tasks_hold_what_the_file_says(installation: Installation, completed: FlowRun) -> None:
-    tasks = queries.list_tasks(installation.workspace.store, PATH)
+    tasks = queries.list_tasks(installation.workspace.store, PATH, group_id=group_of(completed))
     assert [(task.status, task.origin[:3], orjson.loads(task.fields)) for task in tasks] == [
         ("pending", ("csv", str(REVIEWS), row), dict(zip(NAMES, values, strict=True)))
         for row, values in enumerate(VALUES, 1)
@@ -97,7 +109,7 @@ def test_the_runs_page_holds_a_summary(installation: Installation, completed: Fl
     assert [*lines[:10], lines[10].split()[1], *lines[11:]] == [
         "## Seeded",
         "",
-        "'reviews.csv' created 4 tasks in group 1.",
+        f"'reviews.csv' created 4 tasks in group {group_of(completed)}.",
         "",
         "| | |",
         "| --- | --- |",
@@ -106,7 +118,7 @@ def test_the_runs_page_holds_a_summary(installation: Installation, completed: Fl
         "| Rows read | 4 |",
         "| Created | 4 |",
         "Rejected",
-        "| Group | 1 |",
+        f"| Group | {group_of(completed)} |",
         lines[12],
     ]
 
@@ -119,7 +131,7 @@ def test_the_server_hears_of_the_group(installation: Installation, completed: Fl
         "prefect.resource.name": PATH,
     }
     assert event["payload"] == {
-        "group_id": 1,
+        "group_id": group_of(completed),
         "pipeline_id": 1,
         "created": 4,
         "rejected": 0,
