@@ -23,7 +23,7 @@ $(VENV)/installed: pyproject.toml requirements/dev.lock
 demo: $(VENV)/installed  ## Seed a CSV through a real Prefect deployment, show what came of it, and stop
 	$(BIN)/python -m deployments.demo
 
-up: $(VENV)/installed  ## Start the local stack (Prefect server and UI, worker) and stay; Ctrl-C stops it
+up: $(VENV)/installed  ## Start the local stack (Prefect server and UI, worker, External API) and stay; Ctrl-C stops it
 	$(BIN)/python -m deployments.up
 
 $(VENV)/browser/installed: $(VENV)/installed requirements/browser/package-lock.json

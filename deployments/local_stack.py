@@ -1,4 +1,7 @@
-"""Prefect on this machine for as long as a block lasts: server and UI, deployments, a worker."""
+"""All of it on this machine for as long as a block lasts.
+
+Prefect's server and UI, the deployments, a worker, and the External API.
+"""
 
 import fcntl
 import os
@@ -24,17 +27,20 @@ from tasks_lib.errors import PrefectUnavailableError
 
 _HOST: Final = "127.0.0.1"
 _PREFERRED_PORT: Final = 4200
+_PREFERRED_API_PORT: Final = 8000
 _STEP_SECONDS: Final = 120
 _WORKER: Final = "local"
 
 
 @dataclass(frozen=True)
 class LocalStack:
-    """A running stack: its port, and the processes that have to live for it."""
+    """A running stack: its ports, and the processes that have to live for it."""
 
     port: int
     server: ChildProcess
     worker: ChildProcess
+    external_api_port: int
+    external_api: ChildProcess
 
     @property
     def ui_url(self) -> str:
@@ -46,6 +52,11 @@ class LocalStack:
         """What PREFECT_API_URL has to be for programs that use it."""
         return _api_url(self.port)
 
+    @property
+    def external_api_url(self) -> str:
+        """Where other programs reach the External API."""
+        return _external_api_url(self.external_api_port)
+
     def flow_run_url(self, flow_run_id: UUID) -> str:
         """Return the page of a flow run."""
         return f"{self.ui_url}/runs/flow-run/{flow_run_id}"
@@ -55,9 +66,9 @@ class LocalStack:
         return SyncPrefectClient(self.api_url)
 
     def check(self) -> None:
-        """Raise PrefectUnavailableError if the server or the worker has ended."""
-        self.server.check()
-        self.worker.check()
+        """Raise PrefectUnavailableError if one of its processes has ended."""
+        for process in (self.server, self.worker, self.external_api):
+            process.check()
 
 
 @contextmanager
@@ -81,37 +92,46 @@ def local_stack(
     with ExitStack() as running:
         lock = running.enter_context(_lock(folder / "stack.lock"))
         port = _free_port(preferred_port)
-        prefect = _Prefect(_environment(environment, folder, port), folder / "logs", lock.fileno())
+        programs = _Programs(
+            _environment(environment, folder, port), folder / "logs", lock.fileno()
+        )
         tell(f"the Prefect server and its UI, at {_ui_url(port)}")
         serve = ("server", "start", "--host", _HOST, "--port", str(port))
-        server = running.enter_context(prefect.process("server", *serve))
-        server.wait_until(lambda: _is_healthy(port), "ready", _STEP_SECONDS)
+        server = running.enter_context(programs.start("server", "prefect", *serve))
+        server.wait_until(lambda: _is_healthy(_api_url(port)), "ready", _STEP_SECONDS)
         client = running.enter_context(SyncPrefectClient(_api_url(port)))
         tell(f"the work pool {WORK_POOL} and the deployments of prefect.yaml")
         _create_work_pool(client)
-        _deploy(prefect, client, manifest)
+        _deploy(programs, client, manifest)
         tell("a worker")
         work = ("worker", "start", "--pool", WORK_POOL, "--name", _WORKER)
-        worker = running.enter_context(prefect.process("worker", *work))
+        worker = running.enter_context(programs.start("worker", "prefect", *work))
         started_at = datetime.now(UTC)
         worker.wait_until(lambda: _works(client, started_at), "at work", _STEP_SECONDS)
-        lock.write(f"{_ui_url(port)}, processes {os.getpid()} {server.pid} {worker.pid}")
+        api_port = _free_port(_PREFERRED_API_PORT)
+        tell(f"the External API, at {_external_api_url(api_port)}")
+        api = running.enter_context(programs.start("api", "tasks_lib", *_serving(api_port)))
+        api.wait_until(lambda: _is_healthy(_external_api_url(api_port)), "ready", _STEP_SECONDS)
+        numbers = (os.getpid(), server.pid, worker.pid, api.pid)
+        lock.write(f"{_ui_url(port)}, processes {' '.join(map(str, numbers))}")
         lock.flush()
-        yield LocalStack(port, server, worker)
+        yield LocalStack(port, server, worker, api_port, api)
 
 
 @dataclass(frozen=True)
-class _Prefect:
-    """The command ``prefect`` with what all its processes share; they hold the lock, too."""
+class _Programs:
+    """Python modules to run as commands, with what all of them share; they hold the lock, too."""
 
     environment: Mapping[str, str]
     logs: Path
     lock: int
 
-    def process(self, name: str, *arguments: str) -> AbstractContextManager[ChildProcess]:
+    def start(
+        self, name: str, module: str, *arguments: str
+    ) -> AbstractContextManager[ChildProcess]:
         return child_process(
             name,
-            [sys.executable, "-m", "prefect", *arguments],
+            [sys.executable, "-m", module, *arguments],
             environment=self.environment,
             log_folder=self.logs,
             cwd=ROOT,
@@ -160,9 +180,9 @@ def _free_port(preferred: int) -> int:
     raise PrefectUnavailableError(f"no port of {_HOST} is free")
 
 
-def _is_healthy(port: int) -> bool:
+def _is_healthy(url: str) -> bool:
     with suppress(httpx.TransportError):
-        return httpx.get(f"{_api_url(port)}/health", timeout=5).is_success
+        return httpx.get(f"{url}/health", timeout=5).is_success
     return False
 
 
@@ -177,10 +197,10 @@ def _create_work_pool(client: SyncPrefectClient) -> None:
         client.create_work_pool(pool)
 
 
-def _deploy(prefect: _Prefect, client: SyncPrefectClient, manifest: Manifest) -> None:
+def _deploy(programs: _Programs, client: SyncPrefectClient, manifest: Manifest) -> None:
     """Deploy, and look what came of it: the command has ended well without having deployed."""
     started_at = datetime.now(UTC)
-    with prefect.process("deploy", "--no-prompt", "deploy", "--all") as deploy:
+    with programs.start("deploy", "prefect", "--no-prompt", "deploy", "--all") as deploy:
         deploy.wait(_STEP_SECONDS)
         names = [deployment.full_name for deployment in manifest.deployments]
         missing = [name for name in names if not _is_deployed(client, name, started_at)]
@@ -193,6 +213,10 @@ def _is_deployed(client: SyncPrefectClient, name: str, since: datetime) -> bool:
         updated = client.read_deployment_by_name(name).updated
         return updated is not None and updated >= since
     return False
+
+
+def _serving(port: int) -> tuple[str, ...]:
+    return ("api", "--host", _HOST, "--port", str(port))
 
 
 def _works(client: SyncPrefectClient, since: datetime) -> bool:
@@ -211,3 +235,7 @@ def _ui_url(port: int) -> str:
 
 def _api_url(port: int) -> str:
     return f"{_ui_url(port)}/api"
+
+
+def _external_api_url(port: int) -> str:
+    return f"http://{_HOST}:{port}/api/v1"

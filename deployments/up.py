@@ -1,4 +1,4 @@
-"""``make up``: Prefect, the deployments and a worker on this machine, until Ctrl-C."""
+"""``make up``: Prefect, the deployments, a worker and the External API, until Ctrl-C."""
 
 import os
 import sys
@@ -62,12 +62,14 @@ def _print_addresses(stack: LocalStack, settings: Settings) -> None:
     lines = [
         "",
         f"Ready. Prefect's UI: {stack.ui_url}",
+        f"The External API: {stack.external_api_url}",
         f"Data and logs: {settings.home}",
         "",
         "In another terminal:",
         f"  export PREFECT_API_URL={stack.api_url}",
         f"  export SEEDING_HOME={quote(str(settings.home))}",
         "  .venv/bin/seeding seed csv acme/reviews/label-reviews examples/reviews.csv --deployed",
+        "  .venv/bin/seeding key create acme",
         "",
         "Ctrl-C stops everything.",
     ]

@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "tasks_lib.domain": ("tasks_lib.errors",),
     "tasks_lib.errors": (),
     "tasks_lib.__init__": (),
+    "tasks_lib.__main__": ("tasks_lib.cli",),
 }  # fmt: skip
 """What a layer may import of the product besides itself; the longest name that fits counts."""
 

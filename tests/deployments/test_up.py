@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from deployments.manifest import ROOT
 from servers import wait_until
 
@@ -52,7 +54,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def processes_of(home: Path) -> list[int]:
-    """Return the numbers that the lock names: of ``up`` itself, the server and the worker."""
+    """Return the numbers that the lock names: of ``up``, the server, the worker and the API."""
     named = (home / "stack.lock").read_text(encoding="utf-8").split("processes ")[1]
     return [int(number) for number in named.split()]
 
@@ -79,15 +81,17 @@ def test_it_stays_until_it_is_interrupted_and_can_come_again(tmp_path: Path) -> 
             f"{' '.join(map(str, processes))}); stop that one first\n",
         )
         assert f"  export SEEDING_HOME='{home}'\n" in first.said()
+        (external_api,) = re.findall(r"^The External API: (\S+)$", first.said(), re.MULTILINE)
+        assert httpx.get(f"{external_api}/health").json()["status"] == "ok"
         first.process.send_signal(signal.SIGINT)
         assert first.process.wait(60) == 0
-        assert [is_there(number) for number in processes] == [False, False, False]
+        assert [is_there(number) for number in processes] == [False] * 4
     with up(home, tmp_path / "again.txt") as again:
         assert again.said().startswith(
             "examples/catalogue.yaml: unchanged acme/reviews/label-reviews\n"
         )
-        _, server, worker = processes_of(home)
+        _, server, worker, api = processes_of(home)
         os.kill(worker, signal.SIGKILL)
         assert again.process.wait(60) == 3
         assert "error: the worker ended with status -9; it wrote last:\n" in again.said()
-        assert is_there(server) is False
+        assert [is_there(number) for number in (server, api)] == [False, False]
