@@ -20,7 +20,7 @@ $(VENV)/installed: pyproject.toml requirements/dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(VENV)/installed  ## Seed a CSV through a real Prefect deployment, show what came of it, and stop
+demo: $(VENV)/installed  ## Show every way of creating tasks on a real Prefect server, and stop
 	$(BIN)/python -m deployments.demo
 
 up: $(VENV)/installed  ## Start the local stack (Prefect server and UI, worker, External API) and stay; Ctrl-C stops it

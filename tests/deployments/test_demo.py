@@ -13,7 +13,14 @@ PAGE = (
 )
 
 
-def test_the_demo_shows_the_tasks_and_that_nothing_doubles(tmp_path: Path) -> None:
+def table_of(lines: list[str]) -> list[list[str]]:
+    """Return the first four words of each line of the table that the demo ends with."""
+    start = lines.index("What was made, and by which way") + 2
+    (end,) = [number for number, line in enumerate(lines) if line.startswith("done in")]
+    return [line.split()[:4] for line in lines[start:end]]
+
+
+def test_the_demo_shows_each_way_of_creating_tasks_and_that_nothing_doubles(tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     elsewhere = {
@@ -36,27 +43,34 @@ def test_the_demo_shows_the_tasks_and_that_nothing_doubles(tmp_path: Path) -> No
     lines = [" ".join(line.split()) for line in demo.stdout.splitlines()]
     assert (demo.returncode, demo.stderr) == (0, "")
     assert [line for line in lines if re.match(r"\d\. ", line)] == [
-        "1. Start Prefect",
+        "1. Start Prefect and the External API",
         "2. Apply examples/catalogue.yaml: the pipelines and their fields",
-        "3. Seed examples/reviews.csv through the deployment seed-from-csv",
-        "4. The tasks, ready for contributors; every value is as it was written",
-        "5. Seed the same file again: nothing doubles",
-        "6. Seed examples/photos.zip: a CSV and the images that its rows name",
-        "7. One of its tasks, whose image opens",
-        "8. Chain acme/qa/check-labels to acme/reviews/label-reviews, and finish a task",
-        "9. Stop everything",
+        "3. A CSV file: each row becomes a task",
+        "4. A ZIP: a CSV and the images that its rows name",
+        "5. A dataset: nested rows, and a mapping of columns to fields",
+        "6. The External API: another program creates tasks",
+        "7. Another pipeline: what is finished there becomes tasks here",
+        "8. A chain: the same, by itself, soon after a task is finished",
+    ]
+    assert table_of(lines) == [
+        ["csv", "4", "acme/reviews/label-reviews", "examples/reviews.csv"],
+        ["zip", "4", "acme/photos/describe-photos", "examples/photos.zip"],
+        ["dataset", "3", "acme/reviews/label-reviews", "web-reviews"],
+        ["api", "1", "acme/reviews/label-reviews", "key"],
+        ["pipeline", "1", "acme/qa/check-descriptions", "acme/photos/describe-photos"],
+        ["chain", "1", "acme/qa/check-labels", "acme/reviews/label-reviews"],
     ]
     assert [line for line in lines if line.startswith("'reviews.csv'")] == [
         "'reviews.csv' created 4 tasks in group 1.",
         "'reviews.csv' was seeded before: group 1 holds its 4 tasks, so nothing was created.",
     ]
     assert [line.split()[1] for line in lines if line.startswith("already_seeded")] == [
-        "0", "4", "0",
+        "0", "4", "0", "0", "0",
     ]  # fmt: skip
     assert "from chain 1, task 1 of acme/reviews/label-reviews" in lines
     assert "opened: 1,201 bytes of image/png, as they were in the ZIP" in lines
     assert [line for line in lines if line.startswith("4 ")] == [
         '4 pending 4 "12345678901234567890" " padded on both sides " null'
     ]
-    assert len(re.findall(PAGE, demo.stdout)) == 3
+    assert len(re.findall(PAGE, demo.stdout)) == 5
     assert list(temporary.iterdir()) == []
