@@ -1,7 +1,7 @@
-"""The servers that the benchmarks bring along: PostgreSQL, Prefect's, S3; measures nothing itself.
+"""The servers that the benchmarks bring along: PostgreSQL, Prefect's, S3, ours.
 
-Each listens on this machine only, keeps its files in a given folder, and is stopped with the
-context that started it.
+Measures nothing itself. Each listens on this machine only, keeps its files in a given folder, and
+is stopped with the context that started it.
 """
 
 import socket
@@ -11,13 +11,17 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import httpx
 from sqlalchemy import make_url
 
+from benchmarks.generate import PIPELINE
 from benchmarks.load_once import own_environment
+from tasks_lib.operations.api_keys import create_key
+from tasks_lib.store.engine import Store
 
 _REPOSITORY: Final = Path(__file__).parents[1]
 _POSTGRESQL_VERSION: Final = 18
@@ -91,6 +95,39 @@ def s3_stub(folder: Path, *, latency_ms: float) -> Iterator[str]:
         is_up=lambda: httpx.get(endpoint).status_code > 0,
     ):
         yield endpoint
+
+
+class ExternalApi(NamedTuple):
+    """A running External API: its address, and a key of the generated catalogue's organization."""
+
+    address: str
+    key: str
+
+
+@contextmanager
+def external_api(folder: Path, database_url: str) -> Iterator[ExternalApi]:
+    """Run one process of ``seeding api`` on a store; no limit of its rates holds anybody up."""
+    store = Store.open(database_url)
+    key, _ = create_key(
+        store, PIPELINE.split("/")[0], name="benchmark", lifetime=None, at=datetime.now(UTC)
+    )
+    store.close()
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}"
+    settings = {
+        "SEEDING_HOME": str(folder / "seeding"),
+        "SEEDING_DATABASE_URL": database_url,
+        "SEEDING_API_REQUESTS_PER_SECOND": "1000000",
+        "SEEDING_API_BURST": "1000000",
+        "PREFECT_HOME": str(folder / "prefect"),
+    }
+    with _running(
+        ["tasks_lib", "api", "--port", str(port)],
+        environment=own_environment() | settings,
+        log=folder / "api.log",
+        is_up=lambda: httpx.get(f"{address}/api/v1/health").is_success,
+    ):
+        yield ExternalApi(address, key)
 
 
 @contextmanager

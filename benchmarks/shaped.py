@@ -27,7 +27,7 @@ def write_shaped(source: Path, target: Path) -> None:
     with TemporaryDirectory() as folder, target.open("wb") as file:
         found = fetch(str(source), Path(folder), Limits())
         with CsvIntake(found, dataset_fields(), Limits()) as intake:
-            for rows, values in intake.batches():
-                row_texts = pc.cast(rows, pa.string())
-                lines = pc.binary_join_element_wise(_BEFORE, row_texts, _BETWEEN, values, "\n", "")
+            for batch in intake.batches():
+                rows = pc.cast(batch.rows, pa.string())
+                lines = pc.binary_join_element_wise(_BEFORE, rows, _BETWEEN, batch.values, "\n", "")
                 file.write(memoryview(lines.buffers()[2]))
