@@ -55,6 +55,12 @@ class Settings(BaseSettings):
         gt=0,
         description="How many times its packed size a ZIP's member may unpack to, beyond 1 MiB.",
     )
+    max_bulk_count: int = Field(
+        default=Limits().max_bulk_count,
+        gt=0,
+        le=2**31 - 1,
+        description="Most blank tasks that may be created at once.",
+    )
     retry_seconds: float = Field(
         default=Limits().retry_seconds,
         ge=0,
@@ -138,6 +144,7 @@ class Settings(BaseSettings):
             max_errors=self.max_errors,
             max_archive_entries=self.max_archive_entries,
             max_archive_ratio=self.max_archive_ratio,
+            max_bulk_count=self.max_bulk_count,
             retry_seconds=self.retry_seconds,
         )
 

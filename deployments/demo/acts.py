@@ -21,6 +21,7 @@ REVIEWS: Final = "acme/reviews/label-reviews"
 PHOTOS: Final = "acme/photos/describe-photos"
 LABELS: Final = "acme/qa/check-labels"
 DESCRIPTIONS: Final = "acme/qa/check-descriptions"
+IDEAS: Final = "acme/ideas/collect-ideas"
 ANN: Final = "ann@example.org"
 
 
@@ -108,11 +109,17 @@ def _finish(stage: Stage, pipeline: str, fields: dict[str, str]) -> int:
     return task_id
 
 
+def bulk_create(stage: Stage) -> None:
+    """Create blank tasks."""
+    stage.seed("bulk-create", {"pipeline": IDEAS, "count": 250})
+
+
 ACTS: Final[tuple[tuple[str, Callable[[Stage], None]], ...]] = (
     ("A CSV file: each row becomes a task", seed_csv),
     ("A ZIP: a CSV and the images that its rows name", seed_zip),
     ("A dataset: nested rows, and a mapping of columns to fields", seed_dataset),
     ("The External API: another program creates tasks", post_tasks),
+    ("Blank tasks in bulk, where nothing is predefined", bulk_create),
     ("Another pipeline: what is finished there becomes tasks here", seed_pipeline),
     ("A chain: the same, by itself, soon after a task is finished", chain),
 )

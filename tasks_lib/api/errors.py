@@ -43,6 +43,8 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "no_tasks": (422, "The list of tasks is empty."),
     "too_many_tasks": (422, "The list holds more than 5,000 tasks."),
     "tasks_rejected": (422, "Tasks do not fit the workflow's fields; `errors` says which and why."),
+    "count_out_of_range": (422, "The count is not from 1 to SEEDING_MAX_BULK_COUNT."),
+    "has_dataset_fields": (422, "The workflow has dataset fields, which blank tasks leave empty."),
     "has_file_fields": (422, "The workflow has file fields, which only an upload can fill."),
     "no_dataset_fields": (422, "The workflow has no dataset fields, so a file cannot fill them."),
     "submission_rejected": (422, "Values do not fit the input fields; `errors` says why."),

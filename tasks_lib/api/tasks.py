@@ -8,9 +8,12 @@ from starlette.responses import Response
 from tasks_lib.api import openapi, wire
 from tasks_lib.api.access import WORKFLOW_PATH, TaskId, Workflow, number
 from tasks_lib.api.files import links_of
+from tasks_lib.domain.json_rows import Digits
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.operations import workflows
+from tasks_lib.operations.bulk_create import create_blank_tasks
 from tasks_lib.operations.create_tasks import create_tasks
+from tasks_lib.operations.request_bodies import read_members, whole_number
 
 router = APIRouter(prefix=f"{WORKFLOW_PATH}/tasks", tags=["tasks"])
 
@@ -48,6 +51,7 @@ _TASKS_EXAMPLE: Final = {
         {"fields": {"review_id": "002", "body": "Does what it says."}},
     ]
 }
+_COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 1}
 _PAGE: Final = {
     "items": [wire.TASK_EXAMPLE],
     "total": 1,
@@ -75,6 +79,31 @@ def post_tasks(call: Workflow) -> Response:
         call.body,
         source=f"key {call.caller.prefix}",
         answer=wire.created_answer,
+        once=call.once,
+        at=call.at,
+    )
+    return wire.as_response(answer)
+
+
+@router.post(
+    "/bulk",
+    status_code=201,
+    responses=openapi.responses(
+        201, wire.CreatedBlank, {"created": 250, "group_id": 1}, "pipeline_closed",
+        "idempotency_key_reused", "count_out_of_range", "has_dataset_fields", "invalid_request",
+        has_body=True,
+    ),
+    openapi_extra=openapi.object_body({"count": _COUNT}, {"count": 250}),
+)  # fmt: skip
+def post_blank_tasks(call: Workflow) -> Response:
+    """Create blank tasks, as many as are asked for, in a workflow without dataset fields."""
+    given = read_members(call.body, {"count": Digits})
+    answer = create_blank_tasks(
+        call.workspace,
+        call.workflow_id,
+        whole_number(given["count"], "count"),
+        source=f"key {call.caller.prefix}",
+        answer=lambda created: wire.json_kept(created._asdict(), 201),
         once=call.once,
         at=call.at,
     )

@@ -1,6 +1,5 @@
 """Upload a ZIP or a CSV: where to put it, that it has come, and what became of it."""
 
-import re
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
@@ -15,7 +14,7 @@ from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import UsageError
 from tasks_lib.operations import uploads
 from tasks_lib.operations.idempotency import Answer
-from tasks_lib.operations.request_bodies import read_members
+from tasks_lib.operations.request_bodies import read_members, whole_number
 from tasks_lib.operations.uploads import Promise, Receiver, Upload, UploadRequest
 
 router = APIRouter(tags=["uploads"])
@@ -25,7 +24,6 @@ PATH: Final = f"{WORKFLOW_PATH}/tasks/upload"
 UploadId = Annotated[str, Path(description="As the answer to the first call told it.")]
 
 _PART_BYTES: Final = 2**20
-_WHOLE: Final = re.compile(r"([0-9]{1,18})(?:\.0+)?")
 _MEMBERS: Final[dict[str, type]] = {"file_name": str, "size": Digits, "on_error": str}
 _ID: Final = "0f8fad5bd9cb469fa16570867728950e"
 _PROMISE: Final = {
@@ -201,12 +199,7 @@ def _document(upload: Upload) -> dict[str, Any]:
 
 
 def _size(digits: str | None) -> int | None:
-    if digits is None:
-        return None
-    whole = _WHOLE.fullmatch(digits)
-    if whole is None:
-        raise UsageError(f"the size {digits[:40]} must be a whole number of bytes")
-    return int(whole[1])
+    return None if digits is None else whole_number(digits, "size")
 
 
 def _mode(name: str) -> OnError:

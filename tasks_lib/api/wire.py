@@ -85,7 +85,7 @@ class WorkflowSchema(BaseModel):
     workflow_id: int
     creation_mode: Literal["fields", "files", "bulk"] = Field(
         description="fields: POST …/tasks with values. files: a ZIP, by POST …/tasks/upload. "
-        "bulk: POST …/tasks with empty fields"
+        "bulk: POST …/tasks/bulk with a count"
     )
     fields: list[FieldSchema]
     input_fields: list[FieldSchema] = Field(description="What contributors fill in")
@@ -97,6 +97,13 @@ class CreatedTasks(BaseModel):
     created: int
     group_id: int
     task_ids: list[int] = Field(description="In the order of the request")
+
+
+class CreatedBlank(BaseModel):
+    """How many blank tasks were created."""
+
+    created: int
+    group_id: int
 
 
 class Origin(BaseModel):

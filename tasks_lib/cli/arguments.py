@@ -1,8 +1,15 @@
 """Arguments and options that several commands share."""
 
-from typing import Annotated, Final
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
+
+
+def _whole_number(_: Any, tokens: Sequence[Token]) -> int:
+    """Read a whole number; Cyclopts would round 1.5 to 2."""
+    return int(tokens[0].value)
+
 
 PipelineArgument = Annotated[
     str, Parameter(help="The pipeline's number, or organization/project/pipeline.")
@@ -11,3 +18,4 @@ Json = Annotated[
     bool, Parameter(name="--json", negative=(), help="Print one JSON document on stdout.")
 ]
 Flag: Final = Parameter(negative=())
+WholeNumber = Annotated[int, Parameter(converter=_whole_number)]

@@ -8,7 +8,7 @@ from typing import Annotated, Final, NamedTuple
 from cyclopts import App, Parameter
 from fsspec.utils import get_protocol
 
-from tasks_lib.cli.arguments import Flag, Json, PipelineArgument
+from tasks_lib.cli.arguments import Flag, Json, PipelineArgument, WholeNumber
 from tasks_lib.cli.seeding import Act, finish, read_secret, seed_by
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.mapping import Plan
@@ -16,6 +16,7 @@ from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import UsageError
 from tasks_lib.intake.progress import OnProgress
 from tasks_lib.operations import queries, seed_from_dataset, seed_from_pipeline
+from tasks_lib.operations.bulk_create import BulkRequest, bulk_create, check_count
 from tasks_lib.operations.file_sources import CsvRequest
 from tasks_lib.operations.loading import Seeded
 from tasks_lib.operations.mapped_seeding import MappedRequest, MappedSource
@@ -221,6 +222,43 @@ def seed_pipeline(
     )
     act = _mapped_act("pipeline", "source_pipeline", request, seed_from_pipeline.seed_from_pipeline)
     _seed_mapped(act, request, _OF_PIPELINES, deployed=deployed, as_json=json)
+
+
+@seed.command(name="bulk")
+def seed_bulk(
+    pipeline: PipelineArgument,
+    count: WholeNumber,
+    /,
+    *,
+    key: str = "",
+    dry_run: Annotated[bool, Flag] = False,
+    deployed: Annotated[bool, Flag] = False,
+    json: Json = False,
+) -> None:
+    """Create blank tasks for a pipeline in which nothing is predefined.
+
+    Parameters
+    ----------
+    count
+        How many, at most SEEDING_MAX_BULK_COUNT.
+    key
+        Create them once for this key, however often it comes.
+    dry_run
+        Check everything and create nothing.
+    deployed
+        Start the deployment bulk-create and wait for it, instead of running here.
+    """
+    request = BulkRequest(pipeline, count, key, dry_run)
+
+    def run(workspace: Workspace, run_id: str, _: OnProgress) -> Seeded:
+        return bulk_create(workspace, request, run_id=run_id)
+
+    with open_workspace(read_settings()) as workspace:
+        check_count(workspace, count)
+        found = queries.find_pipeline(workspace.store, pipeline)
+        act = Act("bulk-create", asdict(request), run, request.source)
+        report, _ = seed_by(workspace, act, deployed=deployed)
+    finish(report, found, as_json=json)
 
 
 def _seed_file(

@@ -25,6 +25,7 @@ FILE_CODES: Final[dict[str, str]] = {
     "invalid_column_name": "A dataset's column has a name that is too long or cannot be stored.",
     "empty_column_name": "The header has a column without a name.",
     "no_dataset_fields": "The pipeline has no dataset fields, so a file cannot fill them.",
+    "has_dataset_fields": "The pipeline has dataset fields, which blank tasks would leave empty.",
     "has_file_fields": "The pipeline has file fields, which only a ZIP can fill.",
     "pipeline_closed": "The pipeline is a draft or archived and takes no tasks.",
     "pipeline_changed": "The pipeline was given other fields while the archive was read.",

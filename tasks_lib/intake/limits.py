@@ -13,4 +13,5 @@ class Limits(NamedTuple):
     max_errors: int = 10_000
     max_archive_entries: int = 100_000
     max_archive_ratio: int = 200
+    max_bulk_count: int = 1_000_000
     retry_seconds: float = 30

@@ -143,10 +143,24 @@ def write_tasks(
         status=status,
         stream_id=claim.stream_id,
     )
-    add_counts(session, pipeline.id, {status: created})
+    count_created(session, pipeline, created)
+    return created
+
+
+def count_created(session: Session, pipeline: Pipeline, created: int) -> None:
+    """Count new tasks of a pipeline, which is active again if it was completed."""
+    add_counts(session, pipeline.id, {initial_status(pipeline): created})
     if created and pipeline.status is PipelineStatus.COMPLETED:
         catalogue.reopen(session, pipeline.id)
-    return created
+
+
+def seen_before(session: Session, known: Report, run_id: str, at: datetime) -> Report:
+    """Return the report of a run whose group is there: the run that made it gets its own again."""
+    earlier = seeding_runs.find_report(session, run_id)
+    if earlier is not None and earlier.created and earlier.group_id == known.group_id:
+        return earlier
+    seeding_runs.save_report(session, run_id, known, at=at)
+    return known
 
 
 def record_report(workspace: Workspace, run_id: str, report: Report) -> None:
@@ -235,7 +249,8 @@ class _Load:
         pipeline = catalogue.lock_pipeline(session, self.pipeline.id)
         claim = rows.claim(session, pipeline, self.run_id, at)
         if not claim.is_new:
-            return self._seen_before(session, claim, at)
+            known = self._report(group_id=claim.group_id, already_seeded=claim.task_count)
+            return seen_before(session, known, self.run_id, at)
         rows.check(pipeline)
         intake = self._open(rows, pipeline)
         created = write_tasks(session, pipeline, claim, self._accepted(intake))
@@ -267,15 +282,6 @@ class _Load:
             raise _RejectedRowsError
         if not intake.good:
             raise _NothingNewError
-
-    def _seen_before(self, session: Session, claim: GroupClaim, at: datetime) -> Report:
-        """Report the group that holds the content; the run that made it gets its own report."""
-        earlier = seeding_runs.find_report(session, self.run_id)
-        if earlier is not None and earlier.created and earlier.group_id == claim.group_id:
-            return earlier
-        report = self._report(group_id=claim.group_id, already_seeded=claim.task_count)
-        seeding_runs.save_report(session, self.run_id, report, at=at)
-        return report
 
     @property
     def _opened(self) -> RowIntake:

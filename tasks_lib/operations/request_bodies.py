@@ -1,13 +1,16 @@
 """Read the bodies of requests that are small objects: which members, of which kinds."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from tasks_lib.domain.json_rows import kind_of
 from tasks_lib.domain.names import did_you_mean, visible
-from tasks_lib.errors import MalformedBodyError
+from tasks_lib.errors import MalformedBodyError, UsageError
 from tasks_lib.intake.json_bodies import read_body
+
+_WHOLE: Final = re.compile(r"([0-9]{1,18})(?:\.0+)?")
 
 
 def read_members(
@@ -33,3 +36,11 @@ def read_members(
     if lacking:
         raise MalformedBodyError(f"the body lacks the member {visible(lacking[0])}")
     return dict.fromkeys(known) | document
+
+
+def whole_number(digits: str, name: str) -> int:
+    """Return a member that is a whole number, not below zero; raise UsageError."""
+    whole = _WHOLE.fullmatch(digits)
+    if whole is None:
+        raise UsageError(f"the {name} {digits[:40]} must be a whole number from 0")
+    return int(whole[1])

@@ -47,6 +47,19 @@ def why_no_csv(pipeline: Pipeline) -> Problem | None:
     return None
 
 
+def why_no_blank_tasks(pipeline: Pipeline) -> Problem | None:
+    """Return the reason why the pipeline takes no blank tasks, or None."""
+    closed = why_closed(pipeline)
+    if closed is not None or not pipeline.dataset_fields:
+        return closed
+    names = ", ".join(field.name for field in pipeline.dataset_fields)
+    message = (
+        f"pipeline {pipeline.path} has dataset fields ({names}), which blank tasks would leave "
+        f"empty; get a file to fill with: seeding template {pipeline.path} -o tasks.csv"
+    )
+    return Problem("has_dataset_fields", message)
+
+
 def initial_status(pipeline: Pipeline) -> TaskStatus:
     """Return the status with which new tasks of the pipeline start."""
     if pipeline.status is PipelineStatus.PAUSED:

@@ -43,6 +43,27 @@ ZipUri = Annotated[
         }
     ),
 ]
+BulkCount = Annotated[
+    int,
+    WithJsonSchema(
+        {
+            "type": "integer",
+            "minimum": 1,
+            "description": "How many blank tasks to create, at most SEEDING_MAX_BULK_COUNT.",
+        }
+    ),
+]
+OnceKey = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 255,
+            "description": "Tasks are created once for a key, however often it comes. Empty: once "
+            "for the run.",
+        }
+    ),
+]
 CsvName = Annotated[
     str,
     WithJsonSchema(

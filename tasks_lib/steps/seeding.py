@@ -23,11 +23,13 @@ from tasks_lib.intake.progress import OnProgress, Progress
 from tasks_lib.intake.sources import SourceFile
 from tasks_lib.operations import (
     announcing,
+    bulk_create,
     loading,
     queries,
     seed_from_csv,
     seed_from_zip,
 )
+from tasks_lib.operations.bulk_create import BulkRequest
 from tasks_lib.operations.file_sources import CsvRequest
 from tasks_lib.operations.loading import Seeded
 from tasks_lib.operations.seed_from_zip import Survey, ZipRequest
@@ -164,6 +166,12 @@ def load_zip(
     return seed_from_zip.load_zip(
         run.workspace, run.pipeline, request, survey.value, files.value, run_id=run.id
     )
+
+
+@task(task_run_name="create blank tasks", **TRIED_AGAIN)
+def create_blank_tasks(run: SeedingRun, request: BulkRequest) -> Seeded:
+    """Make the tasks in one statement."""
+    return bulk_create.bulk_create(run.workspace, request, run_id=run.id)
 
 
 def publish(run: SeedingRun, seeded: Seeded) -> State[Any]:

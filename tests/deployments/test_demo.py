@@ -49,14 +49,16 @@ def test_the_demo_shows_each_way_of_creating_tasks_and_that_nothing_doubles(tmp_
         "4. A ZIP: a CSV and the images that its rows name",
         "5. A dataset: nested rows, and a mapping of columns to fields",
         "6. The External API: another program creates tasks",
-        "7. Another pipeline: what is finished there becomes tasks here",
-        "8. A chain: the same, by itself, soon after a task is finished",
+        "7. Blank tasks in bulk, where nothing is predefined",
+        "8. Another pipeline: what is finished there becomes tasks here",
+        "9. A chain: the same, by itself, soon after a task is finished",
     ]
     assert table_of(lines) == [
         ["csv", "4", "acme/reviews/label-reviews", "examples/reviews.csv"],
         ["zip", "4", "acme/photos/describe-photos", "examples/photos.zip"],
         ["dataset", "3", "acme/reviews/label-reviews", "web-reviews"],
         ["api", "1", "acme/reviews/label-reviews", "key"],
+        ["bulk", "250", "acme/ideas/collect-ideas", "bulk"],
         ["pipeline", "1", "acme/qa/check-descriptions", "acme/photos/describe-photos"],
         ["chain", "1", "acme/qa/check-labels", "acme/reviews/label-reviews"],
     ]
@@ -65,12 +67,12 @@ def test_the_demo_shows_each_way_of_creating_tasks_and_that_nothing_doubles(tmp_
         "'reviews.csv' was seeded before: group 1 holds its 4 tasks, so nothing was created.",
     ]
     assert [line.split()[1] for line in lines if line.startswith("already_seeded")] == [
-        "0", "4", "0", "0", "0",
+        "0", "4", "0", "0", "0", "0",
     ]  # fmt: skip
     assert "from chain 1, task 1 of acme/reviews/label-reviews" in lines
     assert "opened: 1,201 bytes of image/png, as they were in the ZIP" in lines
     assert [line for line in lines if line.startswith("4 ")] == [
         '4 pending 4 "12345678901234567890" " padded on both sides " null'
     ]
-    assert len(re.findall(PAGE, demo.stdout)) == 5
+    assert len(re.findall(PAGE, demo.stdout)) == 6
     assert list(temporary.iterdir()) == []

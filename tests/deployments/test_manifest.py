@@ -76,6 +76,14 @@ def test_every_definition_is_as_reviewed() -> None:
             "work_pool": {"name": "seeding"},
         },
         {
+            "name": "bulk-create",
+            "entrypoint": "flows.bulk_create.bulk_create",
+            "description": "A pipeline without dataset fields gets blank tasks, as many as are "
+            "asked for.",
+            "tags": ["seeding"],
+            "work_pool": {"name": "seeding"},
+        },
+        {
             "name": "seed-chain",
             "entrypoint": "flows.seed_chain.seed_chain",
             "description": "Finished tasks become tasks of the pipelines chained to theirs, each "
@@ -111,6 +119,7 @@ NAMES = (
     "seed-from-zip",
     "seed-from-dataset",
     "seed-from-pipeline",
+    "bulk-create",
     "seed-chain",
     "reconcile",
 )

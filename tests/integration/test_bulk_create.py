@@ -1,0 +1,194 @@
+"""Blank tasks: all at once, once for a key or a run, on both databases."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+from sqlalchemy import event
+
+from children import CHILDREN
+from people import counts, recounted
+from tasks_lib.domain.report import Report, ReportError
+from tasks_lib.errors import ConflictError, NotFoundError, UsageError
+from tasks_lib.intake.limits import Limits
+from tasks_lib.operations import queries
+from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.operations.bulk_create import BulkRequest, bulk_create
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.storage.files import Storage
+from tasks_lib.store.engine import Store
+
+PATH = "acme/ideas/collect"
+CATALOGUE = """
+organizations:
+  - name: acme
+    projects:
+      - name: ideas
+        pipelines:
+          - {{name: collect, status: {status}, fields: [{{name: idea, type: text, source: input}}]}}
+"""
+
+
+@pytest.fixture
+def workspace(workspace: Workspace, tmp_path: Path) -> Workspace:
+    """The workspace of all tests with a pipeline, number 2, that has no dataset fields."""
+    set_status(workspace, "active", tmp_path)
+    return workspace
+
+
+def set_status(workspace: Workspace, status: str, folder: Path) -> None:
+    path = folder / "ideas.yaml"
+    path.write_text(CATALOGUE.format(status=status), encoding="utf-8")
+    apply_catalogue(workspace.store, path)
+
+
+def create(workspace: Workspace, count: int, *, run_id: str = "run-1", **options: object) -> Report:
+    request = BulkRequest(PATH, count, **options)  # type: ignore[arg-type]
+    return bulk_create(workspace, request, run_id=run_id).report
+
+
+def tasks_of(workspace: Workspace) -> list[tuple[int, int, str, str]]:
+    """Return group, row, status and fields of every task."""
+    found = queries.list_tasks(workspace.store, PATH, limit=10_000)
+    return [(task.group_id, task.origin.row, task.status, task.fields) for task in found]
+
+
+def test_as_many_tasks_as_asked_for_are_there_at_once_and_counted(workspace: Workspace) -> None:
+    assert create(workspace, 3) == Report(group_id=1, pipeline_id=2, created=3, source="bulk")
+    assert tasks_of(workspace) == [(1, row, "pending", "{}") for row in (1, 2, 3)]
+    assert counts(workspace.store, PATH) == recounted(workspace.store, PATH)
+    (group,) = queries.list_groups(workspace.store, PATH)
+    assert (group.kind, group.source, group.tasks) == ("bulk", "bulk", 3)
+
+
+def test_a_hundred_thousand_take_one_statement(workspace: Workspace) -> None:
+    seen: list[str] = []
+    engine = workspace.store.engine
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(*arguments: object) -> None:
+        seen.append(str(arguments[2]))
+
+    create(workspace, 100_000)
+    assert sum("INSERT INTO tasks " in statement for statement in seen) == 1
+    assert counts(workspace.store, PATH) == recounted(workspace.store, PATH)
+
+
+def test_each_call_makes_a_group_of_its_own(workspace: Workspace) -> None:
+    made = [create(workspace, 2, run_id=f"run-{n}") for n in (1, 2)]
+    assert [(report.group_id, report.created) for report in made] == [(1, 2), (2, 2)]
+
+
+def test_a_run_that_comes_again_gets_the_report_of_what_it_has_made(workspace: Workspace) -> None:
+    assert create(workspace, 2) == create(workspace, 2)
+    assert len(tasks_of(workspace)) == 2
+
+
+def test_a_key_makes_its_tasks_once(workspace: Workspace) -> None:
+    first = create(workspace, 2, key="december")
+    again = create(workspace, 2, run_id="run-2", key="december")
+    assert (first.created, first.source) == (2, "bulk december")
+    assert again == Report(group_id=1, pipeline_id=2, already_seeded=2, source="bulk december")
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_key_that_comes_with_another_count_is_refused(
+    workspace: Workspace, dry_run: bool
+) -> None:
+    create(workspace, 2, key="december")
+    with pytest.raises(ConflictError) as caught:
+        create(workspace, 3, run_id="run-2", key="december", dry_run=dry_run)
+    assert (caught.value.code, str(caught.value)) == (
+        "key_reused",
+        "the key 'december' came with another count before: group 1 holds its 2 tasks; "
+        "take a new key for new tasks",
+    )
+
+
+def test_of_many_who_bring_a_key_at_the_same_moment_one_makes_the_tasks(
+    workspace: Workspace,
+) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        reports = list(
+            threads.map(lambda n: create(workspace, 5, run_id=f"run-{n}", key="k"), range(16))
+        )
+    assert sorted(report.created for report in reports) == [0] * 15 + [5]
+    assert {report.group_id for report in reports} == {1}
+    assert len(tasks_of(workspace)) == 5
+
+
+def test_a_rehearsal_creates_nothing(workspace: Workspace) -> None:
+    report = create(workspace, 7, dry_run=True)
+    assert report == Report(pipeline_id=2, created=7, dry_run=True, source="bulk")
+    assert tasks_of(workspace) == []
+
+
+@pytest.mark.parametrize("count", [0, -3, 1_001])
+def test_a_count_beyond_the_bounds_says_what_they_are(workspace: Workspace, count: int) -> None:
+    workspace = replace(workspace, limits=Limits(max_bulk_count=1_000))
+    with pytest.raises(UsageError) as caught:
+        create(workspace, count)
+    assert (caught.value.code, str(caught.value)) == (
+        "count_out_of_range",
+        f"the count is {count:,}; it must be from 1 to 1,000 (SEEDING_MAX_BULK_COUNT)",
+    )
+
+
+def test_a_pipeline_with_dataset_fields_is_refused_with_the_way_to_go(
+    workspace: Workspace,
+) -> None:
+    report = bulk_create(workspace, BulkRequest("1", 5), run_id="run-1").report
+    message = (
+        "pipeline acme/reviews/label-reviews has dataset fields (review_id, body, stars), which "
+        "blank tasks would leave empty; get a file to fill with: "
+        "seeding template acme/reviews/label-reviews -o tasks.csv"
+    )
+    error = ReportError(row=None, field=None, code="has_dataset_fields", message=message)
+    assert report == Report(pipeline_id=1, source="bulk", errors=(error,))
+    assert queries.find_report(workspace.store, "run-1") == report
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [("paused", "paused"), ("completed", "pending"), ("active", "pending")]
+)
+def test_the_tasks_start_as_their_pipeline_says(
+    workspace: Workspace, tmp_path: Path, status: str, expected: str
+) -> None:
+    set_status(workspace, status, tmp_path)
+    create(workspace, 1)
+    assert tasks_of(workspace) == [(1, 1, expected, "{}")]
+
+
+def test_a_draft_takes_none(workspace: Workspace, tmp_path: Path) -> None:
+    set_status(workspace, "draft", tmp_path)
+    assert [error.code for error in create(workspace, 1).errors] == ["pipeline_closed"]
+
+
+def test_a_pipeline_that_is_not_there_is_named(workspace: Workspace) -> None:
+    with pytest.raises(NotFoundError, match="acme/ideas/none"):
+        bulk_create(workspace, BulkRequest("acme/ideas/none", 1), run_id="run-1")
+
+
+def _create_many(url: str, files: str, started: Event) -> None:
+    workspace = Workspace(Store.open(url), Storage(files), Limits())
+    started.set()
+    bulk_create(workspace, BulkRequest(PATH, 50_000, "k"), run_id="run-1")
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.15, 0.4])
+def test_killed_at_any_moment_and_run_again_the_tasks_are_there_once(
+    workspace: Workspace, delay: float
+) -> None:
+    url = workspace.store.engine.url.render_as_string(hide_password=False)
+    started = CHILDREN.Event()
+    child = CHILDREN.Process(target=_create_many, args=(url, workspace.storage.root, started))
+    child.start()
+    started.wait(30)
+    child.join(delay)
+    child.kill()
+    child.join()
+    report = create(workspace, 50_000, key="k")
+    assert (report.group_id is not None, report.created + report.already_seeded) == (True, 50_000)
+    assert counts(workspace.store, PATH) == recounted(workspace.store, PATH)
