@@ -8,7 +8,10 @@ from cyclopts import Parameter, Token
 
 def _whole_number(_: Any, tokens: Sequence[Token]) -> int:
     """Read a whole number; Cyclopts would round 1.5 to 2."""
-    return int(tokens[0].value)
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is not a whole number") from None
 
 
 PipelineArgument = Annotated[
