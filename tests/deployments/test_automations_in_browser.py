@@ -1,0 +1,169 @@
+"""Automations in the Prefect UI, as a person switches and makes them: in a Chromium."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from installation import PATH, QA, Installation
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from browsers import picture
+from deployments.manifest import WORK_POOL
+from people import make_tasks
+from servers import wait_until
+from tasks_lib.operations.chains import Chain, find_chain
+from tasks_lib.operations.draining import Fired, drain_chain
+from tasks_lib.steps import automations
+
+OWN_FLOW = """
+from prefect import flow
+
+
+@flow(name="tell-the-team")
+def tell_the_team() -> str:
+    return "told"
+"""
+
+
+def page_of(browser: BrowserContext, installation: Installation, path: str) -> Page:
+    page = browser.new_page()
+    page.set_default_timeout(15_000)
+    page.goto(f"{installation.stack.ui_url}{path}")
+    return page
+
+
+def switch_of(page: Page, name: str) -> Locator:
+    return page.locator(".automation-card", has_text=name).get_by_role("switch")
+
+
+def is_paused(installation: Installation, chain: Chain) -> bool:
+    """Look at the switches as each run does first, and tell what the chain is then."""
+    automations.mirror_switches(installation.workspace.store)
+    return find_chain(installation.workspace.store, chain.id).is_paused
+
+
+def test_a_chain_switched_off_in_the_ui_is_paused_for_the_sweep_and_switched_on_catches_up(
+    browser: BrowserContext, installation: Installation, chain: Chain, tmp_path: Path
+) -> None:
+    workspace = installation.workspace
+    page = page_of(browser, installation, "/automations")
+    switch = switch_of(page, chain.name)
+    expect(switch).to_have_attribute("aria-checked", "true")
+    picture(page, "chain-automation")
+    switch.click()
+    expect(switch).to_have_attribute("aria-checked", "false")
+    wait_until(lambda: is_paused(installation, chain), seconds=10)
+    make_tasks(workspace, tmp_path, 2, "paused.csv")
+    done = set(installation.finish_all())
+    assert drain_chain(workspace, chain.id, at=datetime.now(UTC)) == Fired()
+    assert not done & set(installation.origins())
+    switch.click()
+    expect(switch).to_have_attribute("aria-checked", "true")
+    wait_until(lambda: not is_paused(installation, chain), seconds=10)
+    drain_chain(workspace, chain.id, at=datetime.now(UTC))
+    assert done <= set(installation.origins())
+
+
+def choose(page: Page, select: str, option: str) -> None:
+    page.locator(f"{select} .p-select-button__control").press("ArrowDown")
+    page.locator(".p-select-option", has_text=option).click()
+
+
+def make_automation(
+    browser: BrowserContext,
+    installation: Installation,
+    *,
+    name: str,
+    trigger: dict[str, Any],
+    deployment: str,
+) -> None:
+    """Make an automation as docs/chains.md says, with a picture of its two steps."""
+    page = page_of(browser, installation, "/automations/create")
+    choose(page, ".automation-trigger-template-select", "Custom")
+    page.get_by_role("button", name="JSON").click()
+    page.locator(".p-code-input__textarea").fill(json.dumps(trigger, indent=2))
+    picture(page, f"{deployment}-trigger")
+    page.get_by_role("button", name="Next").click()
+    choose(page, ".automation-action-type-select", "Run a deployment")
+    choose(page, ".automation-deployment-combobox", deployment)
+    expect(page.locator(".automation-action-run-deployment")).to_contain_text("Job Variables")
+    picture(page, f"{deployment}-action")
+    page.get_by_role("button", name="Next").click()
+    page.locator(".automation-wizard-step-details input").first.fill(name)
+    page.get_by_role("button", name="Save").click()
+    expect(switch_of(page, name)).to_have_attribute("aria-checked", "true")
+    picture(page, f"{deployment}-automation")
+
+
+def event_trigger(name: str, pipeline: str) -> dict[str, Any]:
+    return {
+        "type": "event",
+        "posture": "Reactive",
+        "expect": [name],
+        "match": {"prefect.resource.name": pipeline},
+        "threshold": 1,
+        "within": 0,
+    }
+
+
+@pytest.fixture
+def own_deployments(installation: Installation, selected: None, tmp_path: Path) -> Iterator[None]:
+    """Two deployments without required parameters; all automations are gone afterwards."""
+    client = installation.client
+    model = client.read_deployment_by_name("seed-from-pipeline/seed-from-pipeline")
+    client.create_deployment(
+        flow_id=model.flow_id,
+        name="check-finished-labels",
+        entrypoint=model.entrypoint,
+        work_pool_name=model.work_pool_name,
+        pull_steps=model.pull_steps,
+        parameter_openapi_schema=model.parameter_openapi_schema,
+        parameters={"pipeline": QA, "source_pipeline": PATH},
+    )
+    (tmp_path / "own_flow.py").write_text(OWN_FLOW, encoding="utf-8")
+    client.create_deployment(
+        flow_id=client.create_flow_from_name("tell-the-team"),
+        name="tell-the-team",
+        entrypoint="own_flow.py:tell_the_team",
+        path=str(tmp_path),
+        work_pool_name=WORK_POOL,
+    )
+    yield
+    for made in client.request("POST", "/automations/filter", json={}).json():
+        client.delete_automation(UUID(made["id"]))
+
+
+@pytest.mark.usefixtures("own_deployments")
+def test_automations_that_a_person_makes_seed_a_pipeline_and_start_a_deployment_of_theirs(
+    browser: BrowserContext, installation: Installation, tmp_path: Path
+) -> None:
+    make_automation(
+        browser,
+        installation,
+        name="Check the labels when all are there",
+        trigger=event_trigger("seeding.pipeline.finished", PATH),
+        deployment="check-finished-labels",
+    )
+    make_automation(
+        browser,
+        installation,
+        name="Tell the team of new tasks",
+        trigger=event_trigger("seeding.group.created", QA),
+        deployment="tell-the-team",
+    )
+    make_tasks(installation.workspace, tmp_path, 2, "own.csv")
+    done = set(installation.finish_all())
+    wait_until(lambda: done <= set(installation.origins()), seconds=90)
+
+    def told() -> list[str]:
+        runs = installation.runs("tell-the-team")
+        return [run.state.name or "" for run in runs if run.state is not None]
+
+    wait_until(lambda: told() == ["Completed"], seconds=90)
+    assert [run.state.name for run in installation.runs("check-finished-labels") if run.state] == [
+        "Completed"
+    ]
