@@ -20,8 +20,10 @@ from tasks_lib.intake.progress import OnProgress, Progress
 from tasks_lib.operations.api_keys import Key
 from tasks_lib.operations.chains import Chain, Explained
 from tasks_lib.operations.data_vault import VaultEntry
+from tasks_lib.operations.infinite_seeding import BLANK, InfiniteSeeding
 from tasks_lib.operations.queries import Group, Task
 from tasks_lib.store.saved_mappings import SavedMapping
+from tasks_lib.store.tasks import INFINITE
 
 _ERRORS_SHOWN: Final = 10
 out: Final = Console(highlight=False, soft_wrap=True)
@@ -217,6 +219,25 @@ def print_tasks(tasks: Sequence[Task]) -> None:
     out.print(table, soft_wrap=False, width=out.width if out.is_terminal else 160)
 
 
+def print_infinite(found: Sequence[InfiniteSeeding]) -> None:
+    """Print how infinite seedings stand."""
+    table = Table("pipeline", "state", "available", "total", "target", "made", "copies", box=None)
+    for one in found:
+        table.add_row(
+            Text(one.pipeline),
+            one.state.replace("_", " "),
+            f"{one.available:,} of {one.keep_available:,}",
+            f"{one.total:,}",
+            f"{one.target:,}" if one.target is not None else "none",
+            f"{one.made:,}",
+            ", ".join(map(str, one.copy_groups)) or "nothing",
+        )
+    out.print(table)
+    for one in found:
+        if one.message is not None:
+            out.print(Text(f"{one.pipeline}: {one.message}"))
+
+
 def print_task(task: Task, links: Mapping[str, str]) -> None:
     """Print one task with all its values, and what opens its files."""
     table = Table(box=None, show_header=False)
@@ -234,6 +255,8 @@ def print_task(task: Task, links: Mapping[str, str]) -> None:
     if task.origin.chain_id is not None:
         made_of = f"task {task.origin.row} of {task.origin.source}"
         where = f"chain {task.origin.chain_id}, {made_of}"
+    if task.origin.kind == INFINITE and task.origin.source != BLANK:
+        where = f"infinite, a copy of task {task.origin.row}"
     table.add_row("from", Text(where))
     out.print(table)
     for name, value in json.loads(task.fields).items():

@@ -15,13 +15,16 @@ from tasks_lib.domain.chains import Trigger
 from tasks_lib.operations import queries
 from tasks_lib.operations.chains import ChainRequest, create_chain
 from tasks_lib.operations.import_dataset import ImportRequest, import_dataset
+from tasks_lib.operations.infinite_sensor import is_watched
 from tasks_lib.steps.automations import ensure_automation
+from tasks_lib.steps.server import start_deployment
 
 REVIEWS: Final = "acme/reviews/label-reviews"
 PHOTOS: Final = "acme/photos/describe-photos"
 LABELS: Final = "acme/qa/check-labels"
 DESCRIPTIONS: Final = "acme/qa/check-descriptions"
 IDEAS: Final = "acme/ideas/collect-ideas"
+STORIES: Final = "acme/ideas/tell-stories"
 ANN: Final = "ann@example.org"
 
 
@@ -114,6 +117,19 @@ def bulk_create(stage: Stage) -> None:
     stage.seed("bulk-create", {"pipeline": IDEAS, "count": 250})
 
 
+def infinite_seeding(stage: Stage) -> None:
+    """Keep a pipeline topped up, start the sensor, claim a task, and wait for the next one."""
+    store = stage.workspace.store
+    workflow = _workflow(stage, STORIES)
+    stage.post(f"{workflow}/infinite", {"target": 100, "keep_available": 1})
+    start_deployment("infinite-seeding", {}, idempotency_key="demo")
+    wait(lambda: is_watched(store, at=datetime.now(UTC)), "the sensor did not start")
+    line("The sensor watches. A contributor claims the only task:")
+    task_id = int(stage.post(f"{workflow}/tasks/claim", {"contributor": ANN})["id"])
+    seconds = wait(lambda: len(queries.list_tasks(store, STORIES)) > 1, "no task was made")
+    line(f"{seconds:4.2f} s after task {task_id} was claimed there is the next one.")
+
+
 ACTS: Final[tuple[tuple[str, Callable[[Stage], None]], ...]] = (
     ("A CSV file: each row becomes a task", seed_csv),
     ("A ZIP: a CSV and the images that its rows name", seed_zip),
@@ -122,5 +138,6 @@ ACTS: Final[tuple[tuple[str, Callable[[Stage], None]], ...]] = (
     ("Blank tasks in bulk, where nothing is predefined", bulk_create),
     ("Another pipeline: what is finished there becomes tasks here", seed_pipeline),
     ("A chain: the same, by itself, soon after a task is finished", chain),
+    ("Infinite seeding: a sensor watches claims and makes new tasks", infinite_seeding),
 )
 """What an act shows, and the act."""

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from tasks_lib.api import files, health, moves, openapi, tasks, uploads, workflows
+from tasks_lib.api import files, health, infinite, moves, openapi, tasks, uploads, workflows
 from tasks_lib.api.access import BASE_PATH, Service
 from tasks_lib.api.errors import (
     answer_to_http_error,
@@ -68,7 +68,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, answer_to_invalid_request)
     app.add_middleware(BodyGuard, limits=limits, max_upload_bytes=workspace.limits.max_source_bytes)
     app.add_middleware(AccessLog)  # the last one added is the outermost
-    for part in (health, workflows, uploads, tasks, files, moves):
+    for part in (health, workflows, uploads, tasks, files, moves, infinite):
         app.router.routes.extend(part.router.routes)
     openapi.describe(app, uploads.PATH, workspace.limits.max_source_bytes)
     return app

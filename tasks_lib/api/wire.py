@@ -106,6 +106,21 @@ class CreatedBlank(BaseModel):
     group_id: int
 
 
+class InfiniteSeeding(BaseModel):
+    """How a workflow's infinite seeding stands."""
+
+    state: Literal["disabled", "running", "at_target", "left_alone", "stopped"]
+    target: int | None
+    keep_available: int
+    copy_groups: list[int]
+    available: int = Field(description="Tasks that can be claimed")
+    total: int = Field(description="All tasks that the workflow holds")
+    made: int = Field(description="By infinite seeding, into the group")
+    group_id: int | None
+    message: str | None = Field(description="Why it has stopped, is at target, or left alone")
+    warnings: list[str] = Field(description="What new tasks will lack")
+
+
 class Origin(BaseModel):
     """Where a task came from."""
 

@@ -11,6 +11,7 @@ from tasks_lib.cli.api import api, key
 from tasks_lib.cli.catalogue import apply_file, template
 from tasks_lib.cli.chains import chain
 from tasks_lib.cli.datasets import dataset
+from tasks_lib.cli.infinite import infinite
 from tasks_lib.cli.mappings import mapping
 from tasks_lib.cli.seed import seed
 from tasks_lib.cli.tasks import groups, tasks
@@ -35,6 +36,7 @@ app.command(catch_up, name="reconcile")
 app.command(dataset)
 app.command(mapping)
 app.command(chain)
+app.command(infinite)
 app.command(key)
 app.command(api)
 app.command(db)

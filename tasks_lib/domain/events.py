@@ -11,6 +11,7 @@ GROUP_REJECTED: Final = "seeding.group.rejected"
 TASKS_CLAIMED: Final = "seeding.tasks.claimed"
 TASKS_FINISHED: Final = "seeding.tasks.finished"
 PIPELINE_FINISHED: Final = "seeding.pipeline.finished"
+INFINITE_TARGET_REACHED: Final = "seeding.infinite.target_reached"
 
 _NAMESPACE: Final = UUID("7a8a1da3-c061-4699-976b-56fc03889109")
 
@@ -53,6 +54,12 @@ def pipeline_finished_event(pipeline: Pipeline, finished: int, act: str) -> Even
     """Tell that all of the pipeline's tasks are finished, ``finished`` of them."""
     payload = {"pipeline_id": pipeline.id, "finished": finished}
     return _event(pipeline, PIPELINE_FINISHED, f"{pipeline.id}/{act}", payload)
+
+
+def target_reached_event(pipeline: Pipeline, target: int, act: str) -> Event:
+    """Tell that infinite seeding has made as many tasks as the pipeline shall ever hold."""
+    payload = {"pipeline_id": pipeline.id, "target": target}
+    return _event(pipeline, INFINITE_TARGET_REACHED, f"{pipeline.id}/{act}", payload)
 
 
 def _event(pipeline: Pipeline, name: str, act: str, payload: dict[str, Any]) -> Event:

@@ -15,12 +15,13 @@ from tasks_lib.domain.events import (
     Event,
     group_event,
     pipeline_finished_event,
+    target_reached_event,
     tasks_claimed_event,
     tasks_finished_event,
 )
 from tasks_lib.domain.report import Report
 from tasks_lib.operations.background import Background
-from tasks_lib.store import announcements, catalogue
+from tasks_lib.store import announcements, catalogue, infinite_seedings
 from tasks_lib.store.announcements import Backlog
 from tasks_lib.store.engine import Store
 from tasks_lib.store.tables import TaskGroupRow
@@ -58,7 +59,8 @@ def announce_due(store: Store, tell: Tell, *, at: datetime) -> int:
     same time; one that is cut off has told, and the next one tells again. Raises what ``tell``
     raises; what it did not take is still due then.
     """
-    return _announce_moves(store, tell, at) + _announce_groups(store, tell, at)
+    moves = _announce_moves(store, tell, at)
+    return moves + _announce_groups(store, tell, at) + _announce_targets(store, tell)
 
 
 def created_event(store: Store, pipeline: Pipeline, report: Report) -> Event:
@@ -149,6 +151,25 @@ def _event_of(pipeline: Pipeline, group: TaskGroupRow) -> Event:
         source=group.source,
     )
     return group_event(pipeline, report, group.created_at.isoformat())
+
+
+def _announce_targets(store: Store, tell: Tell) -> int:
+    """Tell of pipelines that infinite seeding has filled up."""
+    with store.read() as session:
+        reached = infinite_seedings.reached_untold(session)
+        events = [
+            target_reached_event(
+                catalogue.find_pipeline(session, str(pipeline_id)), target, at.isoformat()
+            )
+            for pipeline_id, at, target in reached
+        ]
+    if not events:
+        return 0
+    _tell_all(tell, events)
+    with store.write() as session:
+        for pipeline_id, at, _ in reached:
+            infinite_seedings.mark_reached(session, pipeline_id, at)
+    return len(events)
 
 
 def _tell_all(tell: Tell, events: Sequence[Event]) -> None:

@@ -14,7 +14,7 @@ from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, moves, seeding_runs, task_groups, tasks
 from tasks_lib.store.engine import Store
 from tasks_lib.store.tables import TaskGroupRow
-from tasks_lib.store.tasks import StoredTask
+from tasks_lib.store.tasks import INFINITE, StoredTask
 
 
 class Group(NamedTuple):
@@ -32,8 +32,9 @@ class Group(NamedTuple):
 class Origin(NamedTuple):
     """Where a task came from: the kind of seeding, its source, and the 1-based row in it.
 
-    Of another pipeline's task ``row`` is the task's id; of a dataset's row, ``version`` is the
-    import that brought it. ``chain_id`` is the chain that made it, if one did.
+    Of another pipeline's task, and of a task that was copied, ``row`` is the task's id; of a
+    dataset's row, ``version`` is the import that brought it. ``chain_id`` is the chain that made
+    it, if one did.
     """
 
     kind: str
@@ -177,8 +178,13 @@ def as_task(task: StoredTask) -> Task:
         claimed_at=task.claimed_at,
         claim_expires_at=task.claim_expires_at,
         finished_at=task.finished_at,
-        origin=Origin(task.kind, task.source, task.row, task.version, task.chain_id),
+        origin=Origin(task.kind, task.source, _place(task), task.version, task.chain_id),
     )
+
+
+def _place(task: StoredTask) -> int:
+    is_copy = task.kind == INFINITE and task.origin_id is not None
+    return task.origin_id if is_copy and task.origin_id is not None else task.row
 
 
 def _joined(predefined: str, filled_in: str | None) -> str:

@@ -8,6 +8,7 @@ from tasks_lib.domain.names import counted
 from tasks_lib.operations.announcing import Tell, announce_due
 from tasks_lib.operations.draining import drain_due
 from tasks_lib.operations.idempotency import remove_old_answers
+from tasks_lib.operations.infinite_seeding import top_up_all
 from tasks_lib.operations.lifecycle import release_expired_claims
 from tasks_lib.operations.unused_files import GRACE, Removed, remove_unreferenced_files
 from tasks_lib.operations.upload_processing import (
@@ -30,12 +31,14 @@ class Reconciled(NamedTuple):
     resumed_uploads: int = 0
     removed_uploads: int = 0
     removed_answers: int = 0
+    topped_up_tasks: int = 0
 
     @property
     def sentence(self) -> str:
         """What was done, for a person."""
         done = [
             f"made {counted(self.chained_tasks, 'chained task')}",
+            f"made {counted(self.topped_up_tasks, 'task')} by infinite seeding",
             f"released {counted(self.released_claims, 'expired claim')}",
             f"removed {counted(self.removed_files, 'file')} that no task has",
             f"removed {counted(self.removed_leftovers, 'unfinished write')}",
@@ -57,7 +60,7 @@ def reconcile(
     cleans_up: bool = True,
     grace: timedelta = GRACE,
 ) -> Reconciled:
-    """Release expired claims, clean up, fire chains, have uploads worked on, tell Prefect the news.
+    """Release expired claims, clean up, top up, fire chains, have uploads worked on, tell Prefect.
 
     May run at any time, beside everything and beside itself; interrupted, the next one goes on.
     Raises UnavailableError when the store, the storage or Prefect is lost, which comes last.
@@ -68,6 +71,7 @@ def reconcile(
         removed = remove_unreferenced_files(workspace, now=now, grace=grace)
         uploads = remove_uploads(workspace, now=now, grace=grace)
         answers = remove_old_answers(workspace.store, now=now)
+    topped_up = top_up_all(workspace.store, at=now)
     chained = drain_due(workspace, at=now)
     resumed = take_up_uploads(workspace.store, partial(process, workspace), at=now)
     announced = announce_due(workspace.store, tell, at=now) if tell is not None else None
@@ -80,4 +84,5 @@ def reconcile(
         resumed_uploads=resumed,
         removed_uploads=uploads,
         removed_answers=answers,
+        topped_up_tasks=topped_up,
     )

@@ -43,6 +43,36 @@ ZipUri = Annotated[
         }
     ),
 ]
+Once = Annotated[
+    bool,
+    WithJsonSchema(
+        {
+            "type": "boolean",
+            "description": "Make what is missing now and end, for a schedule or an automation of "
+            "your own.",
+        }
+    ),
+]
+SensorMinutes = Annotated[
+    int,
+    WithJsonSchema(
+        {
+            "type": "integer",
+            "minimum": 1,
+            "description": "How long to watch before another run takes the place.",
+        }
+    ),
+]
+TakesOver = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "The flow run whose place this one takes; runs start each other with "
+            "it.",
+        }
+    ),
+]
 BulkCount = Annotated[
     int,
     WithJsonSchema(

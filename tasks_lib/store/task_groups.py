@@ -84,6 +84,15 @@ def complete_group(
     )
 
 
+def grow_group(session: Session, group_id: int, added: int) -> None:
+    """Record that more tasks went into the group; nobody is told of that."""
+    session.execute(
+        update(TaskGroupRow)
+        .where(TaskGroupRow.id == group_id)
+        .values(task_count=TaskGroupRow.task_count + added)
+    )
+
+
 def delete_group(session: Session, group_id: int) -> None:
     """Take back a group into which nothing went."""
     session.execute(delete(TaskGroupRow).where(TaskGroupRow.id == group_id))

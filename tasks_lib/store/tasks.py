@@ -18,11 +18,14 @@ from tasks_lib.store.tables import MAX_ID, DatasetItemRow, TaskGroupRow, TaskRow
 DATASET: Final = "dataset"
 """The kind of groups whose tasks come from a dataset."""
 
+INFINITE: Final = "infinite"
+"""The kind of groups whose tasks infinite seeding makes."""
+
 
 class NewTasks(NamedTuple):
     """Tasks to be made: each one's row in the source (int64) and its JSON object (string).
 
-    ``origins`` are the ids of the dataset rows or source tasks, where tasks flow in by a stream.
+    ``origins`` are the ids of the dataset rows, source tasks or copied tasks, if they have any.
     """
 
     rows: pa.Array
@@ -38,21 +41,23 @@ def insert_tasks(
     group_id: int,
     status: TaskStatus,
     stream_id: int | None = None,
+    have_origins: bool = False,
 ) -> int:
     """Write the batches as tasks of the group, in the caller's transaction; return their number.
 
-    With ``stream_id`` each batch has ``origins``. ``batches`` may raise: what was written until
-    then is the caller's to roll back.
+    With ``stream_id`` each batch has ``origins``; without one it may have them, all or none do.
+    ``batches`` may raise: what was written until then is the caller's to roll back.
     """
     constants: dict[str, int | str] = {
         "pipeline_id": pipeline_id,
         "group_id": group_id,
         "status": status.value,
     }
-    if stream_id is None:
+    if stream_id is not None:
+        constants["stream_id"] = stream_id
+    elif not have_origins:
         pairs = ((batch.rows, batch.predefined) for batch in batches)
         return insert_rows(session, "tasks", constants, ("row", "predefined"), pairs)
-    constants["stream_id"] = stream_id
     columns = ("row", "predefined", "origin_id")
     return insert_rows(session, "tasks", constants, columns, batches)
 

@@ -43,6 +43,13 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "409",
 """
 """Workflow 1 has dataset fields, so that no blank tasks fit it."""
 
+INFINITE = """
+[[operations]]
+include-tag = "infinite"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "409", "422"]
+"""
+"""Which groups there are to copy, no schema can say."""
+
 UPLOADS = """
 [[operations]]
 include-tag = "uploads"
@@ -55,7 +62,7 @@ def test_the_service_keeps_to_its_openapi_in_every_check_of_schemathesis(
     embedded: Workspace, embedded_key: str, tmp_path: Path
 ) -> None:
     (tmp_path / "schemathesis.toml").write_text(
-        f'[auth.openapi.bearer]\nbearer = "{embedded_key}"\n{MOVES}{BLANK}{UPLOADS}',
+        f'[auth.openapi.bearer]\nbearer = "{embedded_key}"\n{MOVES}{BLANK}{INFINITE}{UPLOADS}',
         encoding="utf-8",
     )
     with fork(embedded) as server:

@@ -42,7 +42,7 @@ def test_the_demo_shows_each_way_of_creating_tasks_and_that_nothing_doubles(tmp_
     )
     lines = [" ".join(line.split()) for line in demo.stdout.splitlines()]
     assert (demo.returncode, demo.stderr) == (0, "")
-    assert [line for line in lines if re.match(r"\d\. ", line)] == [
+    assert [line for line in lines if re.match(r"\d+\. ", line)] == [
         "1. Start Prefect and the External API",
         "2. Apply examples/catalogue.yaml: the pipelines and their fields",
         "3. A CSV file: each row becomes a task",
@@ -52,6 +52,7 @@ def test_the_demo_shows_each_way_of_creating_tasks_and_that_nothing_doubles(tmp_
         "7. Blank tasks in bulk, where nothing is predefined",
         "8. Another pipeline: what is finished there becomes tasks here",
         "9. A chain: the same, by itself, soon after a task is finished",
+        "10. Infinite seeding: a sensor watches claims and makes new tasks",
     ]
     assert table_of(lines) == [
         ["csv", "4", "acme/reviews/label-reviews", "examples/reviews.csv"],
@@ -61,6 +62,7 @@ def test_the_demo_shows_each_way_of_creating_tasks_and_that_nothing_doubles(tmp_
         ["bulk", "250", "acme/ideas/collect-ideas", "bulk"],
         ["pipeline", "1", "acme/qa/check-descriptions", "acme/photos/describe-photos"],
         ["chain", "1", "acme/qa/check-labels", "acme/reviews/label-reviews"],
+        ["infinite", "2", "acme/ideas/tell-stories", "blank"],
     ]
     assert [line for line in lines if line.startswith("'reviews.csv'")] == [
         "'reviews.csv' created 4 tasks in group 1.",

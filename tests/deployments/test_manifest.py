@@ -84,6 +84,14 @@ def test_every_definition_is_as_reviewed() -> None:
             "work_pool": {"name": "seeding"},
         },
         {
+            "name": "infinite-seeding",
+            "entrypoint": "flows.infinite_seeding.infinite_seeding",
+            "description": "As contributors claim tasks, new ones are made, so that some are "
+            "available.",
+            "tags": ["seeding"],
+            "work_pool": {"name": "seeding"},
+        },
+        {
             "name": "seed-chain",
             "entrypoint": "flows.seed_chain.seed_chain",
             "description": "Finished tasks become tasks of the pipelines chained to theirs, each "
@@ -120,6 +128,7 @@ NAMES = (
     "seed-from-dataset",
     "seed-from-pipeline",
     "bulk-create",
+    "infinite-seeding",
     "seed-chain",
     "reconcile",
 )

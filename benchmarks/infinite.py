@@ -1,0 +1,205 @@
+"""Infinite seeding: how soon the next task is there, who claims in vain, what watching costs.
+
+The sensor is ``seeding infinite run`` in a process of its own, on a fresh database. One contributor
+claims the only task and then asks until there is another one: the time between is the latency. Then
+many contributors claim as fast as they can until the target is reached, with one task and with as
+many as contributors kept available. At last the sensor watches a hundred pipelines in which nothing
+happens, and its processor time is taken.
+"""
+
+import argparse
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+import yaml
+
+from benchmarks.databases import Databases, open_databases
+from benchmarks.load_once import own_environment
+from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.operations.infinite_seeding import Wish, enable, status
+from tasks_lib.operations.infinite_sensor import is_watched
+from tasks_lib.operations.lifecycle import claim_by_number
+from tasks_lib.store.engine import Store
+
+_PROCESSES: Final = 8
+_CLAIMERS: Final = 200
+_TARGET: Final = 10_000
+_PIPELINES: Final = 100
+_IDLE_SECONDS: Final = 20.0
+_START_SECONDS: Final = 60.0
+_CONTEXT: Final = multiprocessing.get_context("spawn")
+
+
+class Claims(NamedTuple):
+    """What claimers got: tasks, and how often nothing, in all and after the first second."""
+
+    tasks: list[int]
+    late: int
+    late_in_vain: int
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--claims", type=int, default=100, help="whose latency is taken")
+    parser.add_argument("--database", choices=["postgresql", "sqlite"], action="append")
+    options = parser.parse_args()
+    print(f"Python {platform.python_version()}\n")
+    with TemporaryDirectory(prefix="infinite-") as folder:
+        for kind in options.database or ["postgresql", "sqlite"]:
+            with open_databases(kind, Path(folder)) as databases:
+                print(f"## {databases.title}\n")
+                _latency(databases, Path(folder), options.claims)
+                for kept in (1, _CLAIMERS):
+                    _race(databases, Path(folder), kept)
+                _idle(databases, Path(folder))
+                print()
+
+
+def _latency(databases: Databases, folder: Path, claims: int) -> None:
+    with databases.fresh() as url, _seeding(url, Wish()) as store, _sensor(url, folder):
+        taken = [_time_to_next(store) for _ in range(claims)]
+    middle, p95 = median(taken) * 1e3, quantiles(taken, n=100)[94] * 1e3
+    print(f"- claim to next task ({claims}): median {middle:.0f} ms, p95 {p95:.0f} ms")
+
+
+def _time_to_next(store: Store) -> float:
+    while claim_by_number(store, 1, "ann", at=datetime.now(UTC)) is None:
+        time.sleep(0.001)
+    began = time.monotonic()
+    while not status(store, "1").available:
+        time.sleep(0.001)
+    return time.monotonic() - began
+
+
+def _race(databases: Databases, folder: Path, kept: int) -> None:
+    with (
+        databases.fresh() as url,
+        _seeding(url, Wish(target=_TARGET, keep_available=kept)) as store,
+        _sensor(url, folder),
+        _CONTEXT.Pool(_PROCESSES) as pool,
+    ):
+        began = time.monotonic()
+        found = pool.map(partial(_claim_all, url), range(_PROCESSES), chunksize=1)
+        seconds = time.monotonic() - began
+        held = status(store, "1")
+    tasks = [task for claims in found for task in claims.tasks]
+    if len(set(tasks)) != len(tasks) or len(tasks) != _TARGET or held.total != _TARGET:
+        raise RuntimeError(
+            f"{held.total:,} tasks, {len(tasks):,} claims, {len(set(tasks)):,} taken"
+        )
+    late = sum(claims.late for claims in found)
+    in_vain = sum(claims.late_in_vain for claims in found) / max(late, 1)
+    print(
+        f"- {_CLAIMERS} claimers, {kept} kept available: {len(tasks):,} tasks, each claimed once, "
+        f"in {seconds:.1f} s; {in_vain:.1%} of claims after the first second were in vain"
+    )
+
+
+def _claim_all(url: str, process: int) -> Claims:
+    store = Store.open(url)
+    with ThreadPoolExecutor(_CLAIMERS // _PROCESSES) as threads:
+        names = [f"{process}-{number}" for number in range(_CLAIMERS // _PROCESSES)]
+        found = list(threads.map(partial(_claim_until_full, store), names))
+    store.close()
+    return Claims(
+        [task for claims in found for task in claims.tasks],
+        sum(claims.late for claims in found),
+        sum(claims.late_in_vain for claims in found),
+    )
+
+
+def _claim_until_full(store: Store, name: str) -> Claims:
+    tasks, late, late_in_vain = [], 0, 0
+    began = time.monotonic()
+    while True:
+        claimed = claim_by_number(store, 1, name, at=datetime.now(UTC))
+        if claimed is None:
+            stock = status(store, "1")
+            if stock.total >= _TARGET and not stock.available:
+                return Claims(tasks, late, late_in_vain)
+        else:
+            tasks.append(claimed.id)
+        if time.monotonic() > began + 1:
+            late += 1
+            late_in_vain += claimed is None
+
+
+def _idle(databases: Databases, folder: Path) -> None:
+    with (
+        databases.fresh() as url,
+        _seeding(url, Wish(), pipelines=_PIPELINES),
+        _sensor(url, folder) as sensor,
+    ):
+        before = _processor_seconds(sensor)
+        time.sleep(_IDLE_SECONDS)
+        used = _processor_seconds(sensor) - before
+    print(f"- idle, {_PIPELINES} pipelines: {used / _IDLE_SECONDS:.2%} of a core")
+
+
+@contextmanager
+def _seeding(url: str, wish: Wish, pipelines: int = 1) -> Iterator[Store]:
+    """Make a store whose pipelines are kept topped up."""
+    store = Store.open(url)
+    fields = [{"name": "idea", "type": "text", "source": "input"}]
+    made = [
+        {"name": f"ideas-{number}", "status": "active", "fields": fields}
+        for number in range(pipelines)
+    ]
+    project = {"name": "ideas", "pipelines": made}
+    catalogue = {"organizations": [{"name": "acme", "projects": [project]}]}
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "catalogue.yaml")
+        path.write_text(yaml.safe_dump(catalogue), "utf-8")
+        apply_catalogue(store, path)
+    for number in range(pipelines):
+        enable(store, str(number + 1), wish, at=datetime.now(UTC))
+    yield store
+    store.close()
+
+
+@contextmanager
+def _sensor(url: str, folder: Path) -> Iterator[int]:
+    """Run the sensor until the block ends; yield its process's number."""
+    settings = {"SEEDING_HOME": str(folder / "home"), "SEEDING_DATABASE_URL": url}
+    with (folder / "sensor.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tasks_lib", "infinite", "run"],
+            env=own_environment() | settings | {"PREFECT_HOME": str(folder / "prefect")},
+            stdout=log,
+            stderr=log,
+        )
+    store = Store.open(url)
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not is_watched(store, at=datetime.now(UTC)):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((folder / "sensor.log").read_text("utf-8"))
+            time.sleep(0.1)
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+        store.close()
+
+
+def _processor_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    main()

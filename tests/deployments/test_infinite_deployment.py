@@ -1,0 +1,72 @@
+"""Infinite seeding through the real thing: the sensor as a flow run, and the run that follows."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from installation import Installation
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from people import claim
+from servers import wait_until
+from tasks_lib.operations import queries
+from tasks_lib.operations.infinite_seeding import Wish, disable, enable
+from tasks_lib.operations.infinite_sensor import is_watched
+from tasks_lib.steps.infinite import ensure_sensor
+
+STORIES = "acme/ideas/tell-stories"
+NAME = "infinite-seeding/infinite-seeding"
+
+
+@pytest.fixture(autouse=True)
+def _enabled(installation: Installation) -> Iterator[None]:
+    """Lead this process to the stack, and have a pipeline kept topped up."""
+    store = installation.workspace.store
+    with temporary_settings({PREFECT_API_URL: installation.stack.api_url}):
+        enable(store, STORIES, Wish(), at=datetime.now(UTC))
+        yield
+        disable(store, STORIES)
+
+
+def runs(installation: Installation) -> list[FlowRun]:
+    """Return the sensor's runs, newest first."""
+    deployment = installation.client.read_deployment_by_name(NAME).id
+    found = installation.client.read_flow_runs(limit=200)
+    return [run for run in found if run.deployment_id == deployment]
+
+
+def ended(installation: Installation, run_id: UUID) -> bool:
+    state = installation.client.read_flow_run(run_id).state
+    return state is not None and state.is_final()
+
+
+def test_a_sensor_is_started_answers_claims_and_gives_way_to_the_next(
+    installation: Installation,
+) -> None:
+    store = installation.workspace.store
+    ensure_sensor(store)  # as reconcile does every minute
+    wait_until(lambda: is_watched(store, at=datetime.now(UTC)), seconds=90)
+    first = next(run for run in runs(installation) if run.state and run.state.is_running())
+    for _ in range(3):
+        before = len(queries.list_tasks(store, STORIES))
+        claim(store, path=STORIES, at=datetime.now(UTC))
+        wait_until(lambda n=before: len(queries.list_tasks(store, STORIES)) > n, seconds=10)  # type: ignore[misc]
+    wait_until(lambda: "tasks made | 3 |" in told(installation, first), seconds=60)
+    deployment = installation.client.read_deployment_by_name(NAME)
+    following = installation.client.create_flow_run_from_deployment(
+        deployment.id, parameters={"takes_over": str(first.id), "minutes": 1}
+    )
+    wait_until(lambda: ended(installation, first.id), seconds=60)
+    state = installation.client.read_flow_run(first.id).state
+    assert state is not None
+    assert state.message == "Made 3 tasks; the next sensor is at work."
+    assert is_watched(store, at=datetime.now(UTC))
+    assert "tasks made | 3 |" in told(installation, following)
+    installation.client.delete_flow_run(following.id)
+
+
+def told(installation: Installation, run: FlowRun) -> str:
+    """Return what the run's artifact says, "" while it has none."""
+    return installation.artifacts(run).get("markdown", "")
