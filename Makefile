@@ -45,6 +45,8 @@ bench: $(VENV)/installed  ## Measure, and print the tables of docs/performance.m
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/benchmarks.lock
 	$(BIN)/python -m benchmarks.csv_load
 	$(BIN)/python -m benchmarks.zip_load
+	$(BIN)/python -m benchmarks.chain_drain
+	$(BIN)/python -m benchmarks.chain_latency
 
 lock: $(VENV)/installed  ## Resolve the dependencies of pyproject.toml anew into requirements/*.lock
 	$(COMPILE) pyproject.toml --output-file requirements/runtime.lock

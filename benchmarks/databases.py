@@ -122,22 +122,45 @@ def make_store(
         store.close()
 
 
+def copy_database(filled: str, url: str) -> None:
+    """Replace an empty database by a copy of another one, and let the copying come to an end."""
+    name, template = make_url(url).database, make_url(filled).database
+    administrative = make_url(url).set(database="postgres").render_as_string(hide_password=False)
+    administer(
+        administrative,
+        f"DROP DATABASE {name}",
+        f"CREATE DATABASE {name} TEMPLATE {template}",
+        "CHECKPOINT",
+    )
+    os.sync()
+
+
+def administer(url: str, *statements: str) -> None:
+    """Run statements that stand in no transaction."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
 def count_rows(url: str, table: str) -> int:
     """Return how many rows ``table`` holds."""
-    return _query(url, f"SELECT count(*) FROM {table}")[0]
+    return query(url, f"SELECT count(*) FROM {table}")[0]
 
 
 def tasks_fingerprint(url: str) -> tuple[int, ...]:
     """Return numbers that are the same for stores that hold the same tasks."""
     length = "length(CAST(predefined AS text))"
-    return _query(
+    return query(
         url,
         f"SELECT count(*), sum(row), sum({length}), sum(row % 1009 * {length}), "
         "min(pipeline_id), max(group_id) FROM tasks WHERE status = 'pending'",
     )
 
 
-def _query(url: str, statement: str) -> tuple[int, ...]:
+def query(url: str, statement: str) -> tuple[int, ...]:
+    """Return the numbers of the one row that a statement finds."""
     engine = create_engine(url)
     try:
         with engine.connect() as connection:

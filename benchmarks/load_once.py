@@ -20,7 +20,14 @@ from typing import Final, NamedTuple, Protocol
 _FOREIGN: Final = ("AWS_", "DLT_", "PREFECT_", "SEEDING_")
 _REPOSITORY: Final = Path(__file__).parents[1]
 _OURS: Final = frozenset(
-    {"dataset_operation", "operation", "prefect_flow", "zip_operation", "zip_prefect_flow"}
+    {
+        "chain_drain",
+        "dataset_operation",
+        "operation",
+        "prefect_flow",
+        "zip_operation",
+        "zip_prefect_flow",
+    }
 )
 
 

@@ -20,9 +20,14 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-from sqlalchemy import create_engine, make_url, text
-
-from benchmarks.databases import Databases, make_store, open_databases
+from benchmarks.databases import (
+    Databases,
+    administer,
+    copy_database,
+    make_store,
+    open_databases,
+    query,
+)
 from benchmarks.load_once import load_once, loading_environment
 from benchmarks.mapped_inputs import SHAPES, Shape, write_catalogue, write_rows
 from tasks_lib.operations.import_dataset import ImportRequest, import_dataset
@@ -78,17 +83,17 @@ class Bench:
             make_store(url, write_catalogue=partial(write_catalogue, shape=shape))
             with open_workspace(Settings(database_url=url)) as workspace:
                 import_dataset(workspace, ImportRequest("acme", shape.name, str(source)))
-            _administer(url, "VACUUM ANALYZE")
+            administer(url, "VACUUM ANALYZE")
             yield url
 
-    def _timed(self, filled: str, shape: Shape, timing: Timing) -> tuple[int, int]:
+    def _timed(self, filled: str, shape: Shape, timing: Timing) -> tuple[int, ...]:
         """Load into a copy, and return what tells its tasks from others."""
         source = self.folder / f"{shape.name}.jsonl"
         environment = loading_environment(self.folder, programs=None, prefect_api_url="")
         with self.databases.fresh() as url:
-            _copy_database(filled, url)
+            copy_database(filled, url)
             load = load_once(timing.loader, url, source, environment=environment)
-            made = _made(url)
+            made = query(url, _VALUES)
         timing.seconds.append(load.seconds)
         print(f"{timing.name}: {self.rows:,} rows, {load.seconds:.2f} s", file=sys.stderr)
         return made
@@ -115,35 +120,6 @@ def _read_options() -> Options:
     if given.rows < 1 or given.repeats < 1:
         parser.error("there must be one row and one repeat at least")
     return Options(given.rows, given.repeats)
-
-
-def _copy_database(filled: str, url: str) -> None:
-    """Replace an empty database by a copy of another one, and let the copying come to an end."""
-    name, template = make_url(url).database, make_url(filled).database
-    administrative = make_url(url).set(database="postgres").render_as_string(hide_password=False)
-    _administer(
-        administrative,
-        f"DROP DATABASE {name}",
-        f"CREATE DATABASE {name} TEMPLATE {template}",
-        "CHECKPOINT",
-    )
-    os.sync()
-
-
-def _administer(url: str, *statements: str) -> None:
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-    engine.dispose()
-
-
-def _made(url: str) -> tuple[int, int]:
-    engine = create_engine(url)
-    with engine.connect() as connection:
-        count, checksum = connection.execute(text(_VALUES)).one()
-    engine.dispose()
-    return int(count), int(checksum)
 
 
 def _table(shape: Shape, rows: int, timings: list[Timing]) -> Iterator[str]:

@@ -30,6 +30,12 @@ _PREFERRED_PORT: Final = 4200
 _PREFERRED_API_PORT: Final = 8000
 _STEP_SECONDS: Final = 120
 _WORKER: Final = "local"
+_PROGRAMS: Final = str(Path(sys.executable).parent)
+_COMMAND: Final = "python -m prefect.engine"
+"""What a run is started by; said, because else a process comes before it that imports Prefect too.
+
+Prefect prepares a folder of the run's own there, which no deployment of ours needs.
+"""
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,7 @@ def _environment(inherited: Mapping[str, str], folder: Path, port: int) -> dict[
     """Return the environment of all processes: no other Prefect's settings, and short waits."""
     kept = {name: value for name, value in inherited.items() if not name.startswith("PREFECT_")}
     return kept | {
+        "PATH": os.pathsep.join((_PROGRAMS, inherited.get("PATH", os.defpath))),
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": _api_url(port),
         "PREFECT_SERVER_UI_API_URL": _api_url(port),
@@ -188,11 +195,9 @@ def _is_healthy(url: str) -> bool:
 
 def _create_work_pool(client: SyncPrefectClient) -> None:
     """Create the work pool; one that is there keeps what a person has changed in the UI."""
-    pool = WorkPoolCreate(
-        name=WORK_POOL,
-        type=ProcessWorker.type,
-        base_job_template=ProcessWorker.get_default_base_job_template(),
-    )
+    template = ProcessWorker.get_default_base_job_template()
+    template["variables"]["properties"]["command"]["default"] = _COMMAND
+    pool = WorkPoolCreate(name=WORK_POOL, type=ProcessWorker.type, base_job_template=template)
     with suppress(ObjectAlreadyExists):
         client.create_work_pool(pool)
 

@@ -11,12 +11,12 @@ from sqlalchemy import create_engine, text
 
 from benchmarks.mapped_inputs import SHAPES
 
-_GROUP = (
+GROUP = (
     "INSERT INTO task_groups"
     " (pipeline_id, kind, seed_key, source, created_at, task_count, rejected_count)"
     " VALUES (:pipeline, 'dataset', 'by hand', 'by hand', now(), 0, 0) RETURNING id"
 )
-_STREAM = (
+STREAM = (
     "INSERT INTO streams (pipeline_id, source, generation)"
     " VALUES (:pipeline, 'by hand', 1) RETURNING id"
 )
@@ -36,8 +36,8 @@ def _insert(database_url: str, members: str) -> None:
     engine = create_engine(database_url)
     with engine.begin() as connection:
         pipeline = {"pipeline": 1}
-        group = connection.scalar(text(_GROUP), pipeline)
-        stream = connection.scalar(text(_STREAM), pipeline)
+        group = connection.scalar(text(GROUP), pipeline)
+        stream = connection.scalar(text(STREAM), pipeline)
         statement = text(_TASKS.format(members=members))
         connection.execute(statement, pipeline | {"group": group, "stream": stream})
     engine.dispose()

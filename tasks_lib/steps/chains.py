@@ -6,8 +6,9 @@ tasks take a handful of runs. It stays for longer than the events that wake no r
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, Final
 
 from prefect import task
@@ -19,17 +20,18 @@ from tasks_lib.domain.chains import mermaid
 from tasks_lib.domain.names import counted
 from tasks_lib.errors import PrefectUnavailableError
 from tasks_lib.operations.announcing import announce_due
-from tasks_lib.operations.chains import Explained, explain_chain, list_chains
+from tasks_lib.operations.chains import Chain, Explained, explain_chain, list_chains
 from tasks_lib.operations.draining import Fired, drain_due
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.steps.automations import mirror_switches
 from tasks_lib.steps.outcomes import TRIED_AGAIN
-from tasks_lib.steps.server import post_events
+from tasks_lib.steps.server import keep_artifact, post_events
 
 logger = logging.getLogger(__name__)
 QUIET_SECONDS: Final = 5.0
 LONGEST_SECONDS: Final = 50.0
+GRAPH: Final = "seeding-chains"
 _PAUSE_SECONDS: Final = 0.5
 
 
@@ -84,8 +86,25 @@ def publish(workspace: Workspace, chain_id: int | None) -> None:
         told = markdown(explain_chain(workspace.store, mine[0].id))
         create_markdown_artifact(told, key=f"seeding-chain-{chain_id}", description=mine[0].name)
     if found:
-        graph = f"```mermaid\n{mermaid([chain.link for chain in found])}\n```"
-        create_markdown_artifact(graph, key="seeding-chains", description="Chains")
+        create_markdown_artifact(graph(found), description="Chains")
+
+
+def draw(workspace: Workspace) -> None:
+    """Keep an artifact with each organization's chains up to date; without an answer, later."""
+    found = sorted(list_chains(workspace.store), key=lambda chain: chain.organization)
+    parts = [
+        f"## {organization}\n\n{graph(list(chains))}"
+        for organization, chains in groupby(found, key=lambda chain: chain.organization)
+    ]
+    try:
+        keep_artifact(GRAPH, "\n\n".join(parts) or "There is no chain.", "Chains")
+    except PrefectUnavailableError as error:
+        logger.warning("%s; the graph of the chains stays as it is", error)
+
+
+def graph(found: Sequence[Chain]) -> str:
+    """Return chains as Markdown that Prefect's UI draws."""
+    return f"```mermaid\n{mermaid([chain.link for chain in found])}\n```"
 
 
 def markdown(told: Explained) -> str:

@@ -1,4 +1,4 @@
-"""Talk to the Prefect server from outside a flow: is there one, and run a deployment on it."""
+"""Talk to the Prefect server: is there one, run a deployment on it, keep something on a page."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +9,8 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import (
@@ -87,6 +89,23 @@ def start_deployment(name: str, parameters: dict[str, Any], *, idempotency_key: 
     check_server()
     with get_client(sync_client=True) as client, _answering():
         return _start(client, name, parameters, idempotency_key)
+
+
+def keep_artifact(key: str, markdown: str, description: str) -> None:
+    """Bring the artifact of this key up to date, in place; make it if there is none.
+
+    Raises PrefectUnavailableError.
+    """
+    check_server()
+    named = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[key]))
+    with get_client(sync_client=True) as client, _answering():
+        kept = client.read_latest_artifacts(artifact_filter=named)
+        if not kept:
+            client.create_artifact(
+                ArtifactCreate(key=key, type="markdown", data=markdown, description=description)
+            )
+        elif kept[0].data != markdown:
+            client.update_artifact(kept[0].latest_id, ArtifactUpdate(data=markdown))
 
 
 def is_waiting(flow_run_id: UUID) -> bool:

@@ -11,7 +11,7 @@ from tasks_lib.operations.reconcile import Reconciled, reconcile
 from tasks_lib.operations.upload_processing import process_upload
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
-from tasks_lib.steps.chains import follow_switches
+from tasks_lib.steps.chains import draw, follow_switches
 from tasks_lib.steps.infinite import ensure_sensor
 from tasks_lib.steps.outcomes import TRIED_AGAIN
 from tasks_lib.steps.server import post_events
@@ -24,6 +24,7 @@ def catch_up(*, cleans_up: bool) -> Reconciled:
     settings = read_settings()
     with open_workspace(settings) as workspace:
         follow_switches(workspace)
+        draw(workspace)
         ensure_sensor(workspace.store)
         return reconcile(
             workspace,

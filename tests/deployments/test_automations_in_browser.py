@@ -53,6 +53,7 @@ def test_a_chain_switched_off_in_the_ui_is_paused_for_the_sweep_and_switched_on_
     page = page_of(browser, installation, "/automations")
     switch = switch_of(page, chain.name)
     expect(switch).to_have_attribute("aria-checked", "true")
+    expect(page.locator(".automation-card", has_text=chain.name)).to_contain_text("seed-chain")
     picture(page, "chain-automation")
     switch.click()
     expect(switch).to_have_attribute("aria-checked", "false")

@@ -1,9 +1,5 @@
 """A real Prefect server, started once for the flow tests, and the settings that lead to it."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,37 +8,20 @@ import pytest
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect_server import prefect_server
 
-from servers import answers, free_port, wait_until
+from servers import free_port
 
 
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The API of a Prefect server of this session's own."""
-    home = tmp_path_factory.mktemp("prefect")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    settings = {
-        "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_UI_API_URL": url,  # else the UI looks for it on port 4200
-    }
-    with (home / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
-            env=os.environ | settings,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    wait_until(lambda: answers(f"{url}/health"), seconds=60)
-    yield url
-    # What Prefect still has to tell would keep this process waiting for the server at its end.
-    with temporary_settings({PREFECT_API_URL: url}):
-        APILogWorker.instance().drain()
-        EventsWorker.drain_all()
-    os.killpg(server.pid, signal.SIGKILL)  # nothing of it is kept, and it takes its time to stop
-    server.wait()
+    with prefect_server(tmp_path_factory.mktemp("prefect"), free_port()) as url:
+        yield url
+        # What Prefect still has to tell would keep this process waiting for the server at its end.
+        with temporary_settings({PREFECT_API_URL: url}):
+            APILogWorker.instance().drain()
+            EventsWorker.drain_all()
 
 
 @pytest.fixture

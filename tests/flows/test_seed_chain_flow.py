@@ -1,16 +1,26 @@
 """The flow that fires chains, and the sweep, on a real Prefect server."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect_server import prefect_server
 
 from chained import apply_pipelines, chain, finish_tasks, origins
-from flow_runs import artifacts_of, run_of
+from flow_runs import artifacts_of, events_about, run_of
 from flows.reconcile import reconcile
 from flows.seed_chain import seed_chain
-from tasks_lib.operations.workspace import open_workspace
+from servers import free_port
+from tasks_lib.errors import PrefectUnavailableError
+from tasks_lib.operations.chains import delete_chain
+from tasks_lib.operations.reconcile import Reconciled, reconcile as sweep_once
+from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
+from tasks_lib.steps.chains import GRAPH
+from tasks_lib.steps.server import post_events
 from vault import AUDIT
 
 pytestmark = pytest.mark.usefixtures("flow_workspace")
@@ -44,6 +54,63 @@ def test_without_any_event_the_sweep_fires(prefect: httpx.Client, tmp_path: Path
         assert origins(workspace) == [1, 2, 3]
     message = run_of(prefect, state)["state"]["message"]
     assert message.startswith("Made 3 chained tasks, ")
+
+
+def test_a_thousand_tasks_finished_while_the_server_is_down_are_there_after_one_sweep(
+    tmp_path: Path,
+) -> None:
+    home, port, started = tmp_path / "prefect", free_port(), datetime.now(UTC)
+
+    def sweep(workspace: Workspace) -> Reconciled:
+        with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}):
+            return sweep_once(workspace, post_events, now=datetime.now(UTC), cleans_up=False)
+
+    with open_workspace(read_settings()) as workspace:
+        apply_pipelines(workspace, tmp_path, 1_000)
+        with prefect_server(home, port):
+            chain(workspace)
+            assert sweep(workspace).chained_tasks == 0
+        finish_tasks(workspace, 999)
+        with pytest.raises(PrefectUnavailableError, match="did not take events"):
+            sweep(workspace)
+        assert origins(workspace) == list(range(1, 1_000)), "chains need no Prefect"
+        finish_tasks(workspace, 1)
+        with prefect_server(home, port) as url, httpx.Client(base_url=url) as client:
+            assert sweep(workspace).chained_tasks == 1
+            told = events_about(client, "seeding.pipeline.1", since=started)
+        assert origins(workspace) == list(range(1, 1_001))
+    assert told["seeding.tasks.finished"] == {"pipeline_id": 1, "count": 1_000, "finished": 1_000}
+
+
+def test_the_sweep_keeps_one_artifact_of_the_chains_up_to_date(
+    prefect: httpx.Client, tmp_path: Path
+) -> None:
+    with open_workspace(read_settings()) as workspace:
+        apply_pipelines(workspace, tmp_path)
+        made = chain(workspace)
+        reconcile(clean_up=False)
+        (drawn,) = graphs(prefect)
+        delete_chain(workspace.store, made.id)
+        reconcile(clean_up=False)
+    assert drawn["data"].splitlines() == [
+        "## acme",
+        "",
+        "```mermaid",
+        "flowchart LR",
+        '    p1["acme/reviews/check-reviews"]',
+        '    p2["acme/reviews/label-reviews"]',
+        '    p2 -->|"task-completion"| p1',
+        "```",
+    ]
+    (after,) = graphs(prefect)
+    assert (after["id"], after["data"]) == (drawn["id"], "There is no chain.")
+
+
+def graphs(prefect: httpx.Client) -> list[dict[str, Any]]:
+    """Return all versions of the artifact."""
+    chosen = {"artifacts": {"key": {"any_": [GRAPH]}}}
+    found: list[dict[str, Any]] = prefect.post("/artifacts/filter", json=chosen).json()
+    return found
 
 
 def test_a_store_that_is_away_fails_the_run_in_a_sentence(

@@ -328,22 +328,22 @@ def test_five_pipelines_pass_a_task_through_to_the_letter(
     ]
 
 
-def test_a_thousand_tasks_finished_while_prefect_is_away_are_there_after_one_sweep(
+def test_tasks_finished_while_prefect_is_away_are_there_after_one_sweep(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    apply_pipelines(workspace, tmp_path, 1_000)
+    apply_pipelines(workspace, tmp_path, 100)
     chain(workspace)
-    finish_tasks(workspace, 1_000)
+    finish_tasks(workspace, 100)
 
     def away(_: object) -> None:
         raise PrefectUnavailableError("the Prefect server is away")
 
     with pytest.raises(PrefectUnavailableError):
         reconcile(workspace, away, now=LATER, cleans_up=False)
-    assert origins(workspace) == list(range(1, 1_001)), "chains need no Prefect"
+    assert origins(workspace) == list(range(1, 101)), "chains need no Prefect"
     told: list[str] = []
     swept = reconcile(
         workspace, lambda events: told.extend(e.event for e in events), now=LATER, cleans_up=False
     )
-    assert (swept.chained_tasks, origins(workspace)) == (0, list(range(1, 1_001)))
+    assert (swept.chained_tasks, origins(workspace)) == (0, list(range(1, 101)))
     assert "seeding.tasks.finished" in told

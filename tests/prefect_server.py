@@ -1,0 +1,37 @@
+"""A Prefect server that tests start and stop."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from servers import answers, wait_until
+
+
+@contextmanager
+def prefect_server(home: Path, port: int) -> Iterator[str]:
+    """Start a server, yield its API, and kill it; its database is kept in ``home``."""
+    url = f"http://127.0.0.1:{port}/api"
+    home.mkdir(exist_ok=True)
+    settings = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_API_URL": url,  # else the UI looks for it on port 4200
+    }
+    with (home / "server.log").open("a") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
+            env=os.environ | settings,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: answers(f"{url}/health"), seconds=60)
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)  # it takes its time to stop
+        server.wait()
