@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 from installation import PATH, QA, Installation
@@ -19,6 +18,8 @@ from tasks_lib.operations.chains import Chain, find_chain
 from tasks_lib.operations.draining import Fired, drain_chain
 from tasks_lib.steps import automations
 
+SEEDS = "Check the labels when all are there"
+TELLS = "Tell the team of new tasks"
 OWN_FLOW = """
 from prefect import flow
 
@@ -113,7 +114,7 @@ def event_trigger(name: str, pipeline: str) -> dict[str, Any]:
 
 @pytest.fixture
 def own_deployments(installation: Installation, selected: None, tmp_path: Path) -> Iterator[None]:
-    """Two deployments without required parameters; all automations are gone afterwards."""
+    """Two deployments without required parameters; what starts them is gone afterwards."""
     client = installation.client
     model = client.read_deployment_by_name("seed-from-pipeline/seed-from-pipeline")
     client.create_deployment(
@@ -134,8 +135,9 @@ def own_deployments(installation: Installation, selected: None, tmp_path: Path) 
         work_pool_name=WORK_POOL,
     )
     yield
-    for made in client.request("POST", "/automations/filter", json={}).json():
-        client.delete_automation(UUID(made["id"]))
+    for name in (SEEDS, TELLS):
+        for made in client.read_automations_by_name(name):
+            client.delete_automation(made.id)
 
 
 @pytest.mark.usefixtures("own_deployments")
@@ -145,14 +147,14 @@ def test_automations_that_a_person_makes_seed_a_pipeline_and_start_a_deployment_
     make_automation(
         browser,
         installation,
-        name="Check the labels when all are there",
+        name=SEEDS,
         trigger=event_trigger("seeding.pipeline.finished", PATH),
         deployment="check-finished-labels",
     )
     make_automation(
         browser,
         installation,
-        name="Tell the team of new tasks",
+        name=TELLS,
         trigger=event_trigger("seeding.group.created", QA),
         deployment="tell-the-team",
     )
