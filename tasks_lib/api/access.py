@@ -16,6 +16,7 @@ from tasks_lib.api.errors import InvalidHeaderError, RequestRefusedError
 from tasks_lib.api.limits import ApiLimits
 from tasks_lib.errors import NotFoundError
 from tasks_lib.operations.api_keys import Caller, KeyUses, authenticate, no_key
+from tasks_lib.operations.chains import Automations
 from tasks_lib.operations.idempotency import OnceKey
 from tasks_lib.operations.upload_processing import Process, UploadQueue
 from tasks_lib.operations.workspace import Workspace
@@ -47,10 +48,12 @@ class Service:
         limits: ApiLimits,
         clock: Callable[[], datetime],
         process: Process,
+        automations: Automations,
     ) -> None:
         self.workspace = workspace
         self.limits = limits
         self.clock = clock
+        self.automations = automations
         self.uploads = UploadQueue(partial(process, workspace))
         self.key_uses = KeyUses()
         self._rates = RateLimits(limits.requests_per_second, limits.burst)
@@ -62,14 +65,16 @@ class Service:
             return self._rates.take(key_id, time.monotonic())
 
 
-class Call:
-    """One request on a workflow. What it may touch is to be had once its key has been accepted.
+class OrganizationCall:
+    """One request. What it may touch is to be had once its key has been accepted.
 
     That asks the store, so it is done where the request is worked on: one change of threads less.
     It raises KeyRefusedError, RequestRefusedError (429) and NotFoundError.
     """
 
-    def __init__(self, request: Request, service: Service, workflow: str, body: bytes) -> None:
+    def __init__(
+        self, request: Request, service: Service, body: bytes, workflow: str | None = None
+    ) -> None:
         self.service = service
         self.at = service.clock()
         self._request = request
@@ -80,11 +85,6 @@ class Call:
     def caller(self) -> Caller:
         """Who calls."""
         return self._access[0]
-
-    @property
-    def workflow_id(self) -> int:
-        """The workflow, which the caller's organization has."""
-        return self._access[1]
 
     @property
     def workspace(self) -> Workspace:
@@ -114,8 +114,8 @@ class Call:
         return thing
 
     @cached_property
-    def _access(self) -> tuple[Caller, int]:
-        service, workflow_id = self.service, number(self._workflow)
+    def _access(self) -> tuple[Caller, int | None]:
+        service, workflow_id = self.service, number(self._workflow or "")
         key = _key_in(self._request)
         caller, found = authenticate(service.workspace.store, key, workflow_id, at=self.at)
         self._request.state.caller = caller
@@ -124,21 +124,42 @@ class Call:
         if wait:
             message = "the key has made too many requests; wait as Retry-After says"
             raise RequestRefusedError("rate_limited", message, retry_seconds=wait)
-        if found is None:
+        if found is None and self._workflow is not None:
             raise NotFoundError(f"there is no workflow {self._workflow[:20]}")
         return caller, found
 
 
+class Call(OrganizationCall):
+    """One request on a workflow, which the caller's organization has."""
+
+    @property
+    def workflow_id(self) -> int:
+        """The workflow."""
+        found = self._access[1]
+        assert found is not None  # noqa: S101 - the access has raised otherwise
+        return found
+
+
 async def _call(request: Request, workflow_id: WorkflowId) -> Call:
-    """Return the call, with its body, which nobody sends us without a key."""
+    return Call(request, request.app.state.service, await _body(request), workflow_id)
+
+
+async def _organization_call(request: Request) -> OrganizationCall:
+    return OrganizationCall(request, request.app.state.service, await _body(request))
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body, which nobody sends us without a key."""
     if _key_in(request) is None:
         raise no_key()
-    body = await request.body() if request.method == "POST" else b""
-    return Call(request, request.app.state.service, workflow_id, body)
+    return await request.body() if request.method == "POST" else b""
 
 
 Workflow = Annotated[Call, Depends(_call)]
-"""The call of a route."""
+"""The call of a route on a workflow."""
+
+Organization = Annotated[OrganizationCall, Depends(_organization_call)]
+"""The call of a route on the key's organization."""
 
 
 def _key_in(request: Request) -> str | None:

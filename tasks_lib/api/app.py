@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from tasks_lib.api import files, health, infinite, moves, openapi, tasks, uploads, workflows
+from tasks_lib.api import chains, files, health, infinite, moves, openapi, tasks, uploads, workflows
 from tasks_lib.api.access import BASE_PATH, Service
 from tasks_lib.api.errors import (
     answer_to_http_error,
@@ -22,6 +22,7 @@ from tasks_lib.api.limits import ApiLimits
 from tasks_lib.errors import SeedingError
 from tasks_lib.operations.announcing import Relay, Tell
 from tasks_lib.operations.background import Background
+from tasks_lib.operations.chains import NO_AUTOMATIONS, Automations
 from tasks_lib.operations.upload_processing import Process, process_upload, take_up_uploads
 from tasks_lib.operations.workspace import Workspace
 
@@ -44,14 +45,16 @@ def create_app(
     limits: ApiLimits = ApiLimits(),  # noqa: B008 - immutable
     tell: Tell | None = None,
     process: Process = process_upload,
+    automations: Automations = NO_AUTOMATIONS,
     clock: Callable[[], datetime] = _now,
 ) -> FastAPI:
     """Return the External API on a workspace.
 
     ``tell`` hands events to Prefect, while the application runs; without it nobody is told.
     ``process`` has uploads worked on: by threads of this process, or by whom it hands them to.
+    ``automations`` keep those of Prefect in line with chains.
     """
-    service = Service(workspace, limits, clock, process)
+    service = Service(workspace, limits, clock, process, automations)
     app = FastAPI(
         title="task-seeding",
         version="1",
@@ -68,7 +71,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, answer_to_invalid_request)
     app.add_middleware(BodyGuard, limits=limits, max_upload_bytes=workspace.limits.max_source_bytes)
     app.add_middleware(AccessLog)  # the last one added is the outermost
-    for part in (health, workflows, uploads, tasks, files, moves, infinite):
+    for part in (health, workflows, uploads, tasks, files, moves, infinite, chains):
         app.router.routes.extend(part.router.routes)
     openapi.describe(app, uploads.PATH, workspace.limits.max_source_bytes)
     return app

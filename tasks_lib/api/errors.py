@@ -47,6 +47,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "has_dataset_fields": (422, "The workflow has dataset fields, which blank tasks leave empty."),
     "has_file_fields": (422, "The workflow has file fields, which only an upload can fill."),
     "no_dataset_fields": (422, "The workflow has no dataset fields, so a file cannot fill them."),
+    "chain_rejected": (422, "The chain would be a cycle or is there already, or does not map."),
     "submission_rejected": (422, "Values do not fit the input fields; `errors` says why."),
     "rate_limited": (429, "The key has made too many requests; wait as `Retry-After` says."),
     "internal_error": (500, "The server has a defect; its log tells under the request's id."),

@@ -28,6 +28,9 @@ _ONCE: Final = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "description": "The same key and body get the first answer again, for 24 hours.",
 }
+NOT_ONCE: Final[dict[str, Any]] = {"parameters": []}
+"""Of a call that takes no idempotency key: what it makes there is once anyway."""
+
 _SCHEMES: Final[dict[str, dict[str, str]]] = {
     "bearer": {
         "type": "http",
@@ -119,7 +122,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     document["components"]["securitySchemes"] = _SCHEMES
     for name, path in document["paths"].items():
         for operation in path.values():
-            if "{workflow_id}" in name:
+            if "{workflow_id}" in name or "/chains" in name:
                 operation["security"] = [{scheme: []} for scheme in _SCHEMES]
             if "HTTPValidationError" in str(operation["responses"].get("422")):
                 del operation["responses"]["422"]

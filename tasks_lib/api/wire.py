@@ -121,6 +121,49 @@ class InfiniteSeeding(BaseModel):
     warnings: list[str] = Field(description="What new tasks will lack")
 
 
+class Chain(BaseModel):
+    """A chain: what finishes in the source becomes tasks of the target."""
+
+    id: int
+    name: str
+    target: int = Field(description="The workflow whose tasks are made")
+    source: int = Field(description="The workflow whose tasks are finished")
+    on: Literal["task-completion", "pipeline-completion"]
+    mapping: dict[str, str]
+    skip: list[str]
+    is_paused: bool
+    waiting: int = Field(description="Finished tasks that are not seeded yet")
+    misfits: int = Field(description="Those among them that do not fit the target")
+    oldest_waiting_at: datetime | None
+    created_at: datetime
+    looked_at: datetime | None
+    fired_at: datetime | None
+    error_code: str | None
+    error_message: str | None
+    automation_id: str | None = Field(description="Of Prefect; null while it has none")
+
+
+class UnfitTask(BaseModel):
+    """A finished task that does not fit the target."""
+
+    task_id: int
+    code: str
+    message: str
+
+
+class ExplainedChain(Chain):
+    """A chain, and why it has not fired."""
+
+    reasons: list[str]
+    unfit_tasks: list[UnfitTask] = Field(description="At most 100")
+
+
+class Chains(BaseModel):
+    """Chains, oldest first."""
+
+    items: list[Chain]
+
+
 class Origin(BaseModel):
     """Where a task came from."""
 

@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 
 from tasks_lib import console
 from tasks_lib.cli.arguments import Json
-from tasks_lib.cli.prefect_server import processor, teller
+from tasks_lib.cli.prefect_server import automations, processor, teller
 from tasks_lib.domain.catalogue import duration_seconds
 from tasks_lib.errors import UsageError
 from tasks_lib.operations import api_keys
@@ -43,6 +43,7 @@ def api(*, port: int = 8000, host: str = "127.0.0.1", json: Json = False) -> Non
             limits=settings.api_limits,
             tell=teller(),
             process=processor(settings.api_executor),
+            automations=automations(),
         )
         serve(app, host, port, on_ready)
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from tasks_lib.errors import UnavailableError
 from tasks_lib.operations.announcing import Tell, announce_due
+from tasks_lib.operations.chains import NO_AUTOMATIONS, Automations, Chain
 from tasks_lib.operations.upload_processing import Process, process_upload
 from tasks_lib.store.engine import Store
 
@@ -60,3 +61,27 @@ def announce(store: Store) -> None:
         announce_due(store, tell, at=datetime.now(UTC))
     except UnavailableError as error:
         logger.warning("%s; reconcile will announce what was done", error)
+
+
+def automations() -> Automations:
+    """Return what keeps the configured server's automations in line with chains.
+
+    What fails is told in the log: reconcile fires the chain meanwhile, and its doctor repairs it.
+    """
+    if not is_configured():
+        return NO_AUTOMATIONS
+    from tasks_lib.steps import automations as steps  # noqa: PLC0415 - loads Prefect
+
+    def ensure(store: Store, chain: Chain) -> None:
+        try:
+            steps.ensure_automation(store, chain)
+        except UnavailableError as error:
+            logger.warning("%s; later, run: seeding chain doctor --repair", error)
+
+    def remove(chain: Chain) -> None:
+        try:
+            steps.remove_automation(chain)
+        except UnavailableError as error:
+            logger.warning("%s; later, delete %r in its UI", error, chain.name)
+
+    return Automations(ensure, remove)

@@ -1,9 +1,9 @@
 """Make chains, change and delete them, and tell why one has not fired."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -43,12 +43,23 @@ class ChainRequest:
     include_existing: bool = False
 
 
+class Automations(NamedTuple):
+    """What keeps Prefect's automations in line with chains; neither of them ever fails a caller.
+
+    ``ensure`` makes or changes a chain's automation, ``remove`` deletes that of one that is gone.
+    """
+
+    ensure: Callable[[Store, "Chain"], None]
+    remove: Callable[["Chain"], None]
+
+
 class Chain(NamedTuple):
     """A chain, what waits for it, and when it last did what."""
 
     id: int
     name: str
     organization: str
+    organization_id: int
     source: str
     source_pipeline_id: int
     target: str
@@ -91,6 +102,10 @@ class Explained(NamedTuple):
     source_tasks: dict[str, int]
     reasons: list[str]
     misfits: list[Misfit]
+
+
+NO_AUTOMATIONS: Final = Automations(lambda _store, _chain: None, lambda _chain: None)
+"""Where there is no Prefect: chains fire whenever reconcile runs."""
 
 
 def create_chain(workspace: Workspace, request: ChainRequest, *, at: datetime) -> Chain:

@@ -40,6 +40,16 @@ def find_workflow(store: Store, pipeline_id: int) -> Workflow:
         return Workflow(pipeline, counts_of(session, pipeline_id).by_status)
 
 
+def is_of(store: Store, pipeline_id: int, organization_id: int) -> bool:
+    """Tell whether there is such a pipeline in the organization."""
+    with store.read() as session:
+        try:
+            found = catalogue.find_pipeline(session, str(pipeline_id))
+        except NotFoundError:
+            return False
+        return found.organization_id == organization_id
+
+
 def template_of(store: Store, pipeline_id: int) -> str:
     """Return the header that a CSV needs to seed a pipeline, as one line of CSV."""
     with store.read() as session:

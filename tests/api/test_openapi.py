@@ -50,6 +50,9 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "409",
 """
 """Which groups there are to copy, no schema can say."""
 
+CHAINS = INFINITE.replace("infinite", "chains")
+"""Nor which workflows fit each other."""
+
 UPLOADS = """
 [[operations]]
 include-tag = "uploads"
@@ -62,7 +65,7 @@ def test_the_service_keeps_to_its_openapi_in_every_check_of_schemathesis(
     embedded: Workspace, embedded_key: str, tmp_path: Path
 ) -> None:
     (tmp_path / "schemathesis.toml").write_text(
-        f'[auth.openapi.bearer]\nbearer = "{embedded_key}"\n{MOVES}{BLANK}{INFINITE}{UPLOADS}',
+        f'[auth.openapi.bearer]\nbearer = "{embedded_key}"\n{MOVES}{BLANK}{INFINITE}{CHAINS}{UPLOADS}',
         encoding="utf-8",
     )
     with fork(embedded) as server:
