@@ -64,9 +64,9 @@ checks.negative_data_rejection.expected-statuses = ["4xx"]
 def test_the_service_keeps_to_its_openapi_in_every_check_of_schemathesis(
     embedded: Workspace, embedded_key: str, tmp_path: Path
 ) -> None:
+    exceptions = "".join((MOVES, BLANK, INFINITE, CHAINS, UPLOADS))
     (tmp_path / "schemathesis.toml").write_text(
-        f'[auth.openapi.bearer]\nbearer = "{embedded_key}"\n{MOVES}{BLANK}{INFINITE}{CHAINS}{UPLOADS}',
-        encoding="utf-8",
+        f'[auth.openapi.bearer]\nbearer = "{embedded_key}"\n{exceptions}', encoding="utf-8"
     )
     with fork(embedded) as server:
         with client_of(server, embedded_key) as client:

@@ -85,7 +85,7 @@ def test_the_run_form_describes_the_parameters() -> None:
     properties = seed_from_zip.parameters.model_dump()["properties"]
     assert list(properties) == [
         "pipeline", "source", "on_error", "dry_run", "allow_duplicate", "encoding", "delimiter",
-        "csv_name",
+        "csv_name", "upload",
     ]  # fmt: skip
     assert [name for name, schema in properties.items() if "description" not in schema] == []
 

@@ -132,8 +132,8 @@ class RecordingPlace:
         self.now = self.most = 0
         self._lock = threading.Lock()
 
-    def has(self, *_: object) -> bool:
-        return False
+    def size_of(self, _: str) -> int | None:
+        return None
 
     def write(self, uri: str, *_: object, **__: object) -> None:
         with self._lock:
