@@ -30,7 +30,7 @@ $(VENV)/browser/installed: $(VENV)/installed requirements/browser/package-lock.j
 	@$(BIN)/python tests/browsers.py
 
 test: $(VENV)/installed $(VENV)/browser/installed  ## Run all tests; they bring their own PostgreSQL, S3 and Prefect servers, and a browser
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup
 
 check: $(VENV)/installed  ## Format, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """Child processes that tests can kill, each a fork of a server that has everything imported."""
 
 import multiprocessing
+import random
 from typing import Final
 
 CHILDREN: Final = multiprocessing.get_context("forkserver")
@@ -25,3 +26,24 @@ CHILDREN.set_forkserver_preload(
         "tasks_lib.operations.seed_from_zip",
     ]
 )
+
+
+class Moments:
+    """Random moments within what a child takes that is left alone, in seconds from its beginning.
+
+    A busy machine was perhaps busier when that was measured: each kill that comes too late brings
+    the next ones forward.
+    """
+
+    def __init__(self, duration: float, *, seed: int) -> None:
+        self._duration = duration
+        self._dice = random.Random(seed)
+
+    def next(self) -> float:
+        return self._dice.uniform(0, self._duration)
+
+    def note(self, *, in_time: bool) -> bool:
+        """Hear whether the last moment was before the child was through; return it."""
+        if not in_time:
+            self._duration *= 0.8
+        return in_time

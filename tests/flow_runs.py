@@ -20,17 +20,23 @@ def artifacts_of(prefect: httpx.Client, run: Any) -> list[tuple[str, str]]:
     return [(artifact["type"], artifact["data"]) for artifact in found]
 
 
-def events_of(prefect: httpx.Client, name: str, source: str) -> list[Any]:
-    """Return the events of this name that tell of this source, once there is any."""
+def events_of(prefect: httpx.Client, name: str, run: Any) -> list[Any]:
+    """Return the events of this name that the run has emitted, once there is any."""
     EventsWorker.instance().wait_until_empty()
     deadline = time.monotonic() + 20
     while True:
-        chosen = {"filter": {"event": {"name": [name]}}, "limit": 50}
-        events = prefect.post("/events/filter", json=chosen).json()["events"]
-        found = [event for event in events if event["payload"]["source"] == source]
+        found = arrived_events(prefect, name, run)
         if found or time.monotonic() > deadline:
             return found
         time.sleep(0.2)
+
+
+def arrived_events(prefect: httpx.Client, name: str, run: Any) -> list[Any]:
+    """Return the events of this name that have come from the run by now."""
+    related = {"id": [f"prefect.flow-run.{run['id']}"]}
+    chosen = {"filter": {"event": {"name": [name]}, "related": related}, "limit": 50}
+    found: list[Any] = prefect.post("/events/filter", json=chosen).json()["events"]
+    return found
 
 
 def steps_of(prefect: httpx.Client, run: Any) -> list[tuple[str, str]]:

@@ -159,12 +159,12 @@ def test_a_path_that_is_not_there_is_404(unchanged: TestClient, path: str) -> No
 def test_a_key_that_asks_too_often_is_told_when_to_come_again(
     workspace: Workspace, key: str
 ) -> None:
-    limits = ApiLimits(requests_per_second=0.1, burst=2)
+    limits = ApiLimits(requests_per_second=0.01, burst=2)
     client = TestClient(create_app(workspace, limits=limits), headers={"X-API-Key": key})
     answers = [client.get(WORKFLOW) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert error_of(answers[2]) == (429, "rate_limited")
-    assert answers[2].headers["retry-after"] == "10"
+    assert 70 < int(answers[2].headers["retry-after"]) <= 100
 
 
 @pytest.mark.parametrize("given", ["abc-123", "a" * 128, "550e8400-e29b-41d4-a716-446655440000"])

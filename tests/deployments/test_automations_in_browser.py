@@ -63,6 +63,7 @@ def test_a_chain_switched_off_in_the_ui_is_paused_for_the_sweep_and_switched_on_
     done = set(installation.finish_all())
     assert drain_chain(workspace, chain.id, at=datetime.now(UTC)) == Fired()
     assert not done & set(installation.origins())
+    page.reload()
     switch.click()
     expect(switch).to_have_attribute("aria-checked", "true")
     wait_until(lambda: not is_paused(installation, chain), seconds=10)

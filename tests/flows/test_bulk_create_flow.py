@@ -33,8 +33,9 @@ def run_flow(*arguments: Any, **options: Any) -> Any:
 def test_a_run_tells_in_its_name_state_and_event_what_it_made(prefect: httpx.Client) -> None:
     state = run_flow(PATH, 3)
     assert (state.name, state.message) == ("Completed", "'bulk' created 3 tasks in group 1.")
-    assert run_of(prefect, state)["name"] == f"bulk 3 -> {PATH}"
-    (event,) = events_of(prefect, "seeding.group.created", "bulk")
+    run = run_of(prefect, state)
+    assert run["name"] == f"bulk 3 -> {PATH}"
+    (event,) = events_of(prefect, "seeding.group.created", run)
     assert event["payload"]["created"] == 3
 
 

@@ -1,10 +1,12 @@
 """The flow: its run's name and end, its artifacts and events, and what a retry does."""
 
 import json
+import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,7 @@ def test_a_good_file_completes_with_its_report_artifacts_and_event(
         f"| Pipeline | {PATH} (1) |\n| Source | `{source}` |\n| Rows read | 2 |\n| Created | 2 |\n"
         "| Rejected | 0 |\n| Group | 1 |\n| Time | "
     )
-    (event,) = events_of(prefect, "seeding.group.created", source)
+    (event,) = events_of(prefect, "seeding.group.created", run)
     assert event["resource"] == {
         "prefect.resource.id": "seeding.pipeline.1",
         "prefect.resource.name": PATH,
@@ -106,7 +108,7 @@ def test_a_rejected_file_fails_in_one_sentence_with_the_rows_as_a_table(
     logs = {"logs": {"flow_run_id": {"any_": [run["id"]]}}}
     messages = [log["message"] for log in prefect.post("/logs/filter", json=logs).json()]
     assert "Traceback" not in "".join(messages)
-    (event,) = events_of(prefect, "seeding.group.rejected", source)
+    (event,) = events_of(prefect, "seeding.group.rejected", run)
     assert event["payload"]["rejected"] == 1
 
 
@@ -200,6 +202,21 @@ def test_with_a_server_configured_the_command_records_a_flow_run_and_prints_only
     assert [run["state_name"] for run in runs] == ["Completed"]
 
 
+@contextmanager
+def told_of_retries(tell: Callable[[], None]) -> Iterator[None]:
+    """Call ``tell`` whenever a step has failed and will be tried again."""
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "Retry" in record.getMessage():
+                tell()
+
+    listener, logger = Listener(), logging.getLogger("prefect.task_runs")
+    logger.addHandler(listener)
+    yield
+    logger.removeHandler(listener)
+
+
 def test_a_store_that_is_locked_for_a_while_is_tried_again(
     prefect: httpx.Client, csv_file: CsvFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,8 +231,8 @@ def test_a_store_that_is_locked_for_a_while_is_tried_again(
     holder = threading.Thread(target=hold_the_write_lock)
     holder.start()
     held.wait(timeout=30)
-    threading.Timer(0.7, enough.set).start()
-    state = run_flow(PATH, csv_file(GOOD))
+    with told_of_retries(enough.set):
+        state = run_flow(PATH, csv_file(GOOD))
     holder.join()
     chosen = {"task_runs": {"flow_run_id": {"any_": [str(state.state_details.flow_run_id)]}}}
     steps = prefect.post("/task_runs/filter", json=chosen).json()

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flow_runs import artifacts_of, events_of, run_of, steps_of
+from flow_runs import arrived_events, artifacts_of, events_of, run_of, steps_of
 from flows.seed_from_dataset import seed_from_dataset
 from tasks_lib.errors import NotFoundError
 from tasks_lib.operations import queries
@@ -54,7 +54,7 @@ def test_a_good_dataset_completes_with_its_plan_report_artifacts_and_event(
         "| `sentiment` | single_select |  | unmatched | no column matches |  |  |",
     )
     assert "| Rows read | 3 |\n| Created | 3 |\n| Rejected | 0 |\n| Group | 1 |" in summary
-    (event,) = events_of(prefect, "seeding.group.created", NAME)
+    (event,) = events_of(prefect, "seeding.group.created", run)
     assert event["payload"] == {
         "group_id": 1, "pipeline_id": 1, "created": 3, "rejected": 0, "source": NAME,
     }  # fmt: skip
@@ -65,7 +65,7 @@ def test_run_again_it_tells_that_nothing_is_new_and_emits_no_event(
     prefect: httpx.Client, vault: Workspace, tmp_path: Path
 ) -> None:
     put(vault, write(tmp_path, ROWS), name="seeded-twice")
-    seed_from_dataset(LABEL, "seeded-twice")
+    first = seed_from_dataset(LABEL, "seeded-twice", return_state=True)
     state = seed_from_dataset("1", "seeded-twice", return_state=True)
     assert (state.name, state.message) == (
         "Completed", "'seeded-twice' created 0 tasks, 3 were there already.",
@@ -74,7 +74,8 @@ def test_run_again_it_tells_that_nothing_is_new_and_emits_no_event(
     assert run["name"] == f"dataset seeded-twice -> {LABEL}"
     _, (_, summary) = artifacts_of(prefect, run)
     assert "| Created | 0 |\n| Rejected | 0 |\n| Already seeded | 3 |" in summary
-    assert len(events_of(prefect, "seeding.group.created", "seeded-twice")) == 1
+    assert len(events_of(prefect, "seeding.group.created", run_of(prefect, first))) == 1
+    assert arrived_events(prefect, "seeding.group.created", run) == []
 
 
 def test_a_mapping_that_cannot_work_fails_in_one_sentence_with_the_problem_as_a_table(
@@ -86,14 +87,15 @@ def test_a_mapping_that_cannot_work_fails_in_one_sentence_with_the_problem_as_a_
     assert (state.name, state.message) == (
         "Failed", f"'turned-away' was rejected, nothing was created: {why}",
     )  # fmt: skip
-    (_, mapping), (_, summary), (kind, table) = artifacts_of(prefect, run_of(prefect, state))
+    run = run_of(prefect, state)
+    (_, mapping), (_, summary), (kind, table) = artifacts_of(prefect, run)
     assert mapping.startswith(f"## Mapping\n\n- **unknown_source_column**: {why}\n\n{HEAD}")
     assert summary.splitlines()[0] == "## Rejected"
     assert (kind, json.loads(table)) == (
         "table",
         [{"row": None, "field": "body", "code": "unknown_source_column", "why": why}],
     )
-    (event,) = events_of(prefect, "seeding.group.rejected", "turned-away")
+    (event,) = events_of(prefect, "seeding.group.rejected", run)
     assert (event["payload"]["created"], event["payload"]["group_id"]) == (0, None)
     assert queries.list_groups(vault.store, LABEL) == []
 

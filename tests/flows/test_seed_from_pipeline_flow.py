@@ -56,7 +56,7 @@ def test_finished_tasks_are_seeded_with_plan_report_artifacts_and_event(
         '| `opinion` | text, optional | `sentiment` | mapped | mapped by hand | `"good"` | 0 of 1 |'
     ) in mapping.splitlines()
     assert f"| Source | `{LABEL}` |\n| Rows read | 1 |\n| Created | 1 |" in summary
-    (event,) = events_of(prefect, "seeding.group.created", LABEL)
+    (event,) = events_of(prefect, "seeding.group.created", run)
     assert event["payload"] == {
         "group_id": 2, "pipeline_id": 3, "created": 1, "rejected": 0, "source": LABEL,
     }  # fmt: skip

@@ -54,7 +54,7 @@ def test_a_good_archive_completes_with_its_report_artifacts_and_event(
     assert summary.endswith(
         "\n\n**Warning**: 1 file of the archive is named by no row: 'more|names.txt'"
     )
-    (event,) = events_of(prefect, "seeding.group.created", source)
+    (event,) = events_of(prefect, "seeding.group.created", run)
     assert event["payload"] == {
         "group_id": 1, "pipeline_id": 1, "created": 2, "rejected": 0, "source": source,
     }  # fmt: skip

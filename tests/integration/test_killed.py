@@ -1,6 +1,5 @@
 """A load that is killed at any moment leaves all of its tasks or none, and resumes exactly once."""
 
-import random
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -8,7 +7,7 @@ from multiprocessing.context import ForkServerProcess
 
 from sqlalchemy import text
 
-from children import CHILDREN
+from children import CHILDREN, Moments
 from tasks_lib.intake.limits import Limits
 from tasks_lib.operations.file_sources import CsvRequest
 from tasks_lib.operations.seed_from_csv import seed_from_csv
@@ -55,16 +54,16 @@ def test_killed_at_twenty_random_moments_and_resumed_every_task_is_there_once(
     assert pipe.recv() == "through"
     duration = time.monotonic() - began
     child.join()
-    dice = random.Random(4117)
+    moments = Moments(duration, seed=4117)
     cut_short = 0
     for k in range(KILLS):
         child, _ = start(workspace, sources[k], f"run-{k}")
-        time.sleep(dice.uniform(0, duration))
+        time.sleep(moments.next())
         child.kill()
         child.join()
         left = tasks_by_group(workspace)
         assert set(left.values()) == {(ROWS, 1, ROWS)}, "a part of a group is visible"
-        cut_short += len(left) == k + 1
+        cut_short += moments.note(in_time=len(left) == k + 1)
         resumed = seed_from_csv(workspace, CsvRequest(PATH, sources[k]), run_id=f"run-{k}").report
         assert (resumed.created, resumed.already_seeded) == (ROWS, 0)
         assert len(tasks_by_group(workspace)) == k + 2

@@ -1,6 +1,5 @@
 """A drain that is killed at any moment loses no task and makes none twice."""
 
-import random
 import time
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -10,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from chained import apply_pipelines, chain
-from children import CHILDREN
+from children import CHILDREN, Moments
 from tasks_lib.intake.limits import Limits
 from tasks_lib.operations.draining import drain_due
 from tasks_lib.operations.workspace import Workspace
@@ -80,17 +79,17 @@ def test_killed_at_twenty_random_moments_every_task_is_made_once(
     assert pipe.recv() == "through"
     duration = time.monotonic() - began
     child.join()
-    dice = random.Random(6)
+    moments = Moments(duration, seed=6)
     cut_short = 0
     for _ in range(KILLS):
         put_back(workspace)
         child, _ = start(workspace)
-        time.sleep(dice.uniform(0, duration))
+        time.sleep(moments.next())
         child.kill()
         child.join()
         found = left(workspace)
         assert found in (nothing, everything)
-        cut_short += found == nothing
+        cut_short += moments.note(in_time=found == nothing)
         drain_due(workspace, at=datetime.now(UTC))
         assert left(workspace) == everything
     assert cut_short >= KILLS // 4, "the kills came too late to prove anything"

@@ -1,6 +1,5 @@
 """A seeding from a dataset that is killed at any moment makes all or nothing, and resumes once."""
 
-import random
 import time
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from children import CHILDREN
+from children import CHILDREN, Moments
 from tasks_lib.intake.limits import Limits
 from tasks_lib.operations.mapped_seeding import MappedRequest
 from tasks_lib.operations.seed_from_dataset import seed_from_dataset
@@ -49,16 +48,16 @@ def test_killed_at_ten_random_moments_and_resumed_every_task_is_there_once(
     assert pipe.recv() == "through"
     duration = time.monotonic() - began
     child.join()
-    dice = random.Random(4117)
+    moments = Moments(duration, seed=4117)
     cut_short = 0
     for k in range(KILLS):
         child, _ = start(workspace, f"run-{k}")
-        time.sleep(dice.uniform(0, duration))
+        time.sleep(moments.next())
         child.kill()
         child.join()
         left = tasks_by_generation(workspace)
         assert left in (whole(k + 1), whole(k + 2)), "a part of a generation is visible"
-        cut_short += len(left) == k + 1
+        cut_short += moments.note(in_time=len(left) == k + 1)
         request = MappedRequest(LABEL, "reviews", reseed=True)
         resumed = seed_from_dataset(workspace, request, run_id=f"run-{k}").report
         assert (resumed.created, resumed.already_seeded) == (ROWS, 0)

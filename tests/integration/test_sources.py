@@ -38,7 +38,9 @@ def problem_with(uri: str, folder: Path, limits: Limits = Limits()) -> Problem: 
     return problem
 
 
-@pytest.mark.parametrize("spelling", [str, Path.as_uri, "local://{}".format], ids=str)
+@pytest.mark.parametrize(
+    "spelling", [str, Path.as_uri, "local://{}".format], ids=["path", "file", "local"]
+)
 def test_a_local_file_is_read_where_it_lies(
     spelling: Callable[[Path], str], folder: Path, csv_file: Callable[..., str]
 ) -> None:
