@@ -30,7 +30,8 @@ $(VENV)/browser/installed: $(VENV)/installed requirements/browser/package-lock.j
 	@$(BIN)/python tests/browsers.py
 
 test: $(VENV)/installed $(VENV)/browser/installed  ## Run all tests; they bring their own PostgreSQL, S3 and Prefect servers, and a browser
-	$(BIN)/pytest --numprocesses 3 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --ignore tests/deployments
+	$(BIN)/pytest tests/deployments
 
 check: $(VENV)/installed  ## Format, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -97,7 +97,7 @@ def local_stack(
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     with ExitStack() as running:
         lock = running.enter_context(_lock(folder / "stack.lock"))
-        port = _free_port(preferred_port)
+        port = running.enter_context(_reserved_port(preferred_port))
         programs = _Programs(
             _environment(environment, folder, port), folder / "logs", lock.fileno()
         )
@@ -114,7 +114,7 @@ def local_stack(
         worker = running.enter_context(programs.start("worker", "prefect", *work))
         started_at = datetime.now(UTC)
         worker.wait_until(lambda: _works(client, started_at), "at work", _STEP_SECONDS)
-        api_port = _free_port(_PREFERRED_API_PORT)
+        api_port = running.enter_context(_reserved_port(_PREFERRED_API_PORT))
         tell(f"the External API, at {_external_api_url(api_port)}")
         api = running.enter_context(programs.start("api", "tasks_lib", *_serving(api_port)))
         api.wait_until(lambda: _is_healthy(_external_api_url(api_port)), "ready", _STEP_SECONDS)
@@ -177,14 +177,34 @@ def _lock(path: Path) -> Iterator[TextIO]:
         yield file
 
 
-def _free_port(preferred: int) -> int:
-    """Return the preferred port, or another one if somebody listens there."""
-    for port in (preferred, 0):
-        with socket.socket() as probe, suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((_HOST, port))
-            return int(probe.getsockname()[1])
-    raise PrefectUnavailableError(f"no port of {_HOST} is free")
+@contextmanager
+def _reserved_port(preferred: int) -> Iterator[int]:
+    """Reserve the preferred port for this stack, or another one if somebody has that.
+
+    A server listens only seconds after its start. Until then the UDP port of the same number, which
+    nothing here uses, keeps other stacks from choosing it too: the second would take the first's
+    server for its own.
+    """
+    reservation = _reservation(preferred) or _reservation(0)
+    if reservation is None:
+        raise PrefectUnavailableError(f"no port of {_HOST} is free")
+    with reservation:
+        yield int(reservation.getsockname()[1])
+
+
+def _reservation(port: int) -> socket.socket | None:
+    """Return what reserves the port as long as it is open; None if the port is taken."""
+    with ExitStack() as held:
+        try:
+            reservation = held.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+            reservation.bind((_HOST, port))
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(reservation.getsockname())
+        except OSError:
+            return None
+        held.pop_all()
+        return reservation
 
 
 def _is_healthy(url: str) -> bool:

@@ -51,15 +51,6 @@ organizations:
 """
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of whole local stacks in one process: they share one, and each is heavy."""
-    stacks = Path(__file__).parent / "deployments"
-    for item in items:
-        if item.path.is_relative_to(stacks):
-            item.add_marker(pytest.mark.xdist_group("local stack"))
-
-
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep what the person who runs the tests has configured out of them."""

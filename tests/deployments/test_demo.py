@@ -37,7 +37,7 @@ def test_the_demo_shows_each_way_of_creating_tasks_and_that_nothing_doubles(tmp_
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     lines = [" ".join(line.split()) for line in demo.stdout.splitlines()]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.local_stack import _free_port, local_stack
+from deployments.local_stack import _reserved_port, local_stack
 from servers import free_port
 from tasks_lib.errors import PrefectUnavailableError
 
@@ -22,8 +22,24 @@ def test_a_server_that_does_not_start_is_told_of_with_its_last_words(tmp_path: P
     assert "unable to open database file" in str(caught.value)
 
 
-def test_the_preferred_port_is_taken_unless_somebody_listens_there() -> None:
-    port = free_port()
-    assert _free_port(port) == port
-    with socket.create_server(("127.0.0.1", port)):
-        assert _free_port(port) != port
+def test_a_stack_gets_the_port_it_prefers() -> None:
+    preferred = free_port()
+    with _reserved_port(preferred) as port:
+        assert port == preferred
+
+
+def test_a_stack_gets_another_port_when_somebody_listens_on_the_one_it_prefers() -> None:
+    preferred = free_port()
+    with (
+        socket.create_server(("127.0.0.1", preferred)),
+        _reserved_port(preferred) as port,
+    ):
+        assert port != preferred
+
+
+def test_a_port_is_one_stacks_before_its_server_listens_and_free_once_it_has_ended() -> None:
+    preferred = free_port()
+    with _reserved_port(preferred), _reserved_port(preferred) as port_of_the_second:
+        assert port_of_the_second != preferred
+    with _reserved_port(preferred) as port_of_the_third:
+        assert port_of_the_third == preferred
