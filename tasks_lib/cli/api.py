@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from tasks_lib import console
-from tasks_lib.cli.arguments import Json
+from tasks_lib.cli.arguments import Json, WholeNumber
 from tasks_lib.cli.prefect_server import automations, processor, teller
 from tasks_lib.domain.catalogue import duration_seconds
 from tasks_lib.errors import UsageError
@@ -17,7 +17,7 @@ from tasks_lib.settings import read_settings
 key = App(name="key", help="Look after the keys of the External API.")
 
 
-def api(*, port: int = 8000, host: str = "127.0.0.1", json: Json = False) -> None:
+def api(*, port: WholeNumber = 8000, host: str = "127.0.0.1", json: Json = False) -> None:
     """Serve the External API until Ctrl-C or SIGTERM.
 
     Parameters

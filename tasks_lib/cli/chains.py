@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from tasks_lib import console
-from tasks_lib.cli.arguments import Flag, Json, PipelineArgument
+from tasks_lib.cli.arguments import Flag, Json, PipelineArgument, WholeNumber
 from tasks_lib.cli.prefect_server import is_configured
 from tasks_lib.cli.seed import Mapping, Skipped, read_mapping
 from tasks_lib.domain.chains import Trigger, mermaid
@@ -63,7 +63,7 @@ def list_chains(organization: str, /, *, json: Json = False) -> None:
 
 
 @chain.command
-def show(chain_id: int, /, *, json: Json = False) -> None:
+def show(chain_id: WholeNumber, /, *, json: Json = False) -> None:
     """Show a chain, what waits for it, and why it has not fired.
 
     Parameters
@@ -83,7 +83,7 @@ def show(chain_id: int, /, *, json: Json = False) -> None:
 
 @chain.command
 def edit(
-    chain_id: int,
+    chain_id: WholeNumber,
     /,
     *,
     on: Annotated[Trigger | None, Parameter(name="--on", help="When it fires.")] = None,
@@ -109,7 +109,7 @@ def edit(
 
 
 @chain.command
-def pause(chain_id: int, /, *, json: Json = False) -> None:
+def pause(chain_id: WholeNumber, /, *, json: Json = False) -> None:
     """Pause a chain: what is finished waits for it.
 
     Parameters
@@ -121,7 +121,7 @@ def pause(chain_id: int, /, *, json: Json = False) -> None:
 
 
 @chain.command
-def resume(chain_id: int, /, *, json: Json = False) -> None:
+def resume(chain_id: WholeNumber, /, *, json: Json = False) -> None:
     """Let a paused chain go on; it catches up.
 
     Parameters
@@ -133,7 +133,7 @@ def resume(chain_id: int, /, *, json: Json = False) -> None:
 
 
 @chain.command
-def delete(chain_id: int, /, *, json: Json = False) -> None:
+def delete(chain_id: WholeNumber, /, *, json: Json = False) -> None:
     """Delete a chain and its automation; the tasks that it made stay.
 
     Parameters

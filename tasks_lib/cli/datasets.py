@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from tasks_lib import console
-from tasks_lib.cli.arguments import Flag, Json
+from tasks_lib.cli.arguments import Flag, Json, WholeNumber
 from tasks_lib.cli.seeding import read_secret
 from tasks_lib.errors import UsageError
 from tasks_lib.intake.dataset_intake import DatasetFormat
@@ -160,7 +160,7 @@ def list_datasets(organization: str, /, *, json: Json = False) -> None:
 
 
 @dataset.command
-def show(organization: str, name: str, /, *, rows: int = 5, json: Json = False) -> None:
+def show(organization: str, name: str, /, *, rows: WholeNumber = 5, json: Json = False) -> None:
     """Show a dataset: its columns, the imports that it comes from, and its first rows.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from tasks_lib import console
-from tasks_lib.cli.arguments import Json, PipelineArgument
+from tasks_lib.cli.arguments import Json, PipelineArgument, WholeNumber
 from tasks_lib.cli.prefect_server import announce
 from tasks_lib.domain.json_rows import parse_row
 from tasks_lib.domain.report import ReportError
@@ -45,9 +45,9 @@ def list_tasks(
     pipeline: PipelineArgument,
     /,
     *,
-    group: int | None = None,
+    group: WholeNumber | None = None,
     status: TaskStatus | None = None,
-    limit: int = 20,
+    limit: WholeNumber = 20,
     json: Json = False,
 ) -> None:
     """List a pipeline's tasks, oldest first.
@@ -72,7 +72,7 @@ def list_tasks(
 
 
 @tasks.command(name="show")
-def show_task(task: int, /, *, json: Json = False) -> None:
+def show_task(task: WholeNumber, /, *, json: Json = False) -> None:
     """Show one task with all its values, links that open its files, and where it came from.
 
     Parameters
@@ -106,7 +106,7 @@ def claim(pipeline: PipelineArgument, /, *, contributor: Contributor, json: Json
 
 @tasks.command
 def submit(
-    task: int,
+    task: WholeNumber,
     /,
     *,
     contributor: Contributor,
@@ -138,7 +138,9 @@ def submit(
 
 
 @tasks.command
-def release(task: int, /, *, contributor: Contributor | None = None, json: Json = False) -> None:
+def release(
+    task: WholeNumber, /, *, contributor: Contributor | None = None, json: Json = False
+) -> None:
     """Put a claimed task back.
 
     Parameters
@@ -155,7 +157,7 @@ def release(task: int, /, *, contributor: Contributor | None = None, json: Json 
 
 @tasks.command(name="set-status")
 def set_status(
-    task: int,
+    task: WholeNumber,
     status: TaskStatus,
     /,
     *,

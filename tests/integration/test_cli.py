@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -262,8 +262,16 @@ def test_the_installed_command_is_this_one(applied: Seeding) -> None:
     )
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let children hear SIGINT: those of a shell's background job inherit that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupted_load_says_so_makes_nothing_and_can_be_run_again(
-    applied: Seeding, csv_file: Callable[..., str], tmp_path: Path
+    applied: Seeding, csv_file: Callable[..., str], tmp_path: Path, interruptible: None
 ) -> None:
     source = csv_file("review_id,body,stars\n" + "1,body,1\n" * 2_000_000)
     command = [Path(sys.executable).with_name("seeding"), "seed", "csv", PATH, source]
@@ -285,3 +293,29 @@ def is_writing(database: Path) -> bool:
     """Tell whether a load has begun: its rows fill the write-ahead log."""
     log = database.with_name(database.name + "-wal")
     return log.exists() and log.stat().st_size > 5_000_000
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "tasks show 1.5",
+        "tasks submit 1.5",
+        "tasks release 1.5",
+        "tasks set-status 1.5 failed",
+        "tasks list acme/reviews/label-reviews --limit 1.5",
+        "tasks list acme/reviews/label-reviews --group 1.5",
+        "chain show 1.5",
+        "chain edit 1.5 --on task-completion",
+        "chain pause 1.5",
+        "chain resume 1.5",
+        "chain delete 1.5",
+        "dataset show acme reviews --rows 1.5",
+        "api --port 1.5",
+    ],
+)
+def test_a_number_that_is_not_whole_is_refused_instead_of_rounded(
+    applied: Seeding, command: str
+) -> None:
+    status, out, err = applied(*command.split())
+    assert (status, out) == (2, "")
+    assert "'1.5' is not a whole number" in err
