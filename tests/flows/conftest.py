@@ -8,9 +8,12 @@ import pytest
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect_server import prefect_server
 
+from prefect_server import prefect_server
 from servers import free_port
+
+UNSHARED = httpx.Limits(max_keepalive_connections=0)
+"""A connection for each request: the server closes one that was idle for seconds."""
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +32,7 @@ def prefect(prefect_api: str) -> Iterator[httpx.Client]:
     """A client of the server's API, while flows in this process are recorded on that server."""
     with (
         temporary_settings({PREFECT_API_URL: prefect_api}),
-        httpx.Client(base_url=prefect_api) as client,
+        httpx.Client(base_url=prefect_api, limits=UNSHARED) as client,
     ):
         yield client
 
