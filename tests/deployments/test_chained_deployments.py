@@ -8,9 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from installation import Installation
 
 from chained import ON_PIPELINE, ON_TASKS, chain as chained
+from installation import Installation
 from people import claim, make_tasks
 from servers import wait_until
 from tasks_lib.domain.events import Event

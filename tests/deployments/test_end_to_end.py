@@ -9,7 +9,6 @@ from uuid import UUID
 import httpx
 import orjson
 import pytest
-from installation import DEPLOYMENT, PATH, Installation
 from prefect.blocks.system import Secret
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -22,6 +21,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from starlette.testclient import TestClient
 
 from deployments.manifest import ROOT
+from installation import DEPLOYMENT, PATH, Installation
 from servers import wait_until
 from tasks_lib.api.app import create_app
 from tasks_lib.domain.report import Report, ReportError

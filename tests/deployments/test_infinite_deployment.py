@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from installation import Installation
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from installation import Installation
 from people import claim
 from servers import wait_until
 from tasks_lib.operations import queries

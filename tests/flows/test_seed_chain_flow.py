@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect_server import prefect_server
 
 from chained import apply_pipelines, chain, finish_tasks, origins
 from flow_runs import artifacts_of, events_about, run_of
 from flows.reconcile import reconcile
 from flows.seed_chain import seed_chain
+from prefect_server import prefect_server
 from servers import free_port
 from tasks_lib.errors import PrefectUnavailableError
 from tasks_lib.operations.chains import delete_chain

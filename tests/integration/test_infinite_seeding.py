@@ -6,9 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from infinite import copies, enable_copying, statuses
 from sqlalchemy import text
 
+from infinite import copies, enable_copying, statuses
 from people import AT, PATH, claim, counts, make_tasks, recounted
 from tasks_lib.domain.events import Event
 from tasks_lib.errors import NotFoundError, UsageError

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from infinite import copies, enable_copying
 from sqlalchemy import text
 
 from children import CHILDREN
+from infinite import copies, enable_copying
 from people import AT, PATH, counts, recounted
 from servers import wait_until
 from tasks_lib.errors import StoreUnavailableError

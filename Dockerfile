@@ -1,0 +1,13 @@
+# One image for all of it: Prefect's server, workers, the External API, and commands.
+FROM python:3.13-slim
+
+WORKDIR /app
+COPY requirements/runtime.lock requirements/
+RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements/runtime.lock
+COPY . .
+RUN pip install --no-cache-dir --no-deps .
+
+RUN useradd --create-home seeding && install --directory --owner seeding /data
+USER seeding
+VOLUME /data
+CMD ["seeding", "--help"]
