@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
-from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
@@ -62,10 +61,6 @@ class LocalStack:
     def external_api_url(self) -> str:
         """Where other programs reach the External API."""
         return _external_api_url(self.external_api_port)
-
-    def flow_run_url(self, flow_run_id: UUID) -> str:
-        """Return the page of a flow run."""
-        return f"{self.ui_url}/runs/flow-run/{flow_run_id}"
 
     def client(self) -> SyncPrefectClient:
         """Return a client of this stack, whatever server Prefect's settings name."""

@@ -40,12 +40,11 @@ class Stage:
     api: httpx.Client
 
     def seed(self, deployment: str, parameters: dict[str, Any]) -> Report:
-        """Run a deployment, tell of its states, and return the report that the run has left."""
-        run_id, report = run_seeding(deployment, parameters, self.workspace.store, _clock())
+        """Run a deployment, tell of its run's page and states, and return the report."""
+        report = run_seeding(deployment, parameters, self.workspace.store, _clock())
         if report.is_rejection:
             raise SourceRejectedError(report)
         _print_report(report)
-        line(f"its page in Prefect's UI, while the demo runs: {self.stack.flow_run_url(run_id)}")
         return report
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:

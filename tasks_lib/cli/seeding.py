@@ -81,7 +81,7 @@ def _run_deployed(name: str, parameters: dict[str, Any], store: Store) -> Report
     """Run the deployment and return the report that its run left in the store."""
     from tasks_lib.steps import server  # noqa: PLC0415 - loads Prefect
 
-    def tell(state: str) -> None:
-        console.err.print(f"{name}: {state}", markup=False)
+    def tell(what: str) -> None:
+        console.err.print(f"{name}: {what}", markup=False)
 
-    return server.run_seeding(name, parameters, store, tell)[1]
+    return server.run_seeding(name, parameters, store, tell)

@@ -18,6 +18,7 @@ from prefect.settings import (
     get_current_settings,
     temporary_settings,
 )
+from prefect.utilities.urls import url_for
 
 from tasks_lib.domain.events import Event
 from tasks_lib.domain.report import Report
@@ -65,20 +66,6 @@ def post_events(events: Sequence[Event]) -> None:
             raise PrefectUnavailableError(
                 f"the Prefect server {api_url()} did not take events: {error}"
             ) from None
-
-
-def run_deployment(
-    name: str, parameters: dict[str, Any], on_state: Callable[[str], None] = lambda _: None
-) -> tuple[UUID, State[Any]]:
-    """Start the deployment ``name/name``, wait for the end; return the run's id and last state.
-
-    ``on_state`` is told each new state's name. Raises PrefectUnavailableError when the server does
-    not answer or the deployment is missing.
-    """
-    check_server()
-    with get_client(sync_client=True) as client:
-        run_id = _start(client, name, parameters)
-        return run_id, _wait(client, run_id, on_state)
 
 
 def start_deployment(name: str, parameters: dict[str, Any], *, idempotency_key: str) -> UUID:
@@ -152,29 +139,35 @@ def run_seeding(
     name: str,
     parameters: dict[str, Any],
     store: Store,
-    on_state: Callable[[str], None] = lambda _: None,
-) -> tuple[UUID, Report]:
-    """Run a seeding's deployment; return the run's id and the report that it left in the store.
+    tell: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Run the deployment ``name/name``; return the report that its run has left in the store.
 
-    Raises PrefectUnavailableError, with the run's last message, when it left none there.
+    ``tell`` hears where the run's page is, and the name of each state that the run comes to. Raises
+    PrefectUnavailableError when the server does not answer, when it has no such deployment, and,
+    with the run's last message, when there is no report.
     """
-    run_id, state = run_deployment(name, parameters, on_state)
+    check_server()
+    with get_client(sync_client=True) as client:
+        run_id = _start(client, name, parameters)
+        tell(url_for("flow-run", run_id) or str(run_id))
+        state = _wait(client, run_id, tell)
     report = queries.find_report(store, str(run_id))
     if report is None:
         raise PrefectUnavailableError(
             f"the flow run {run_id} ended as {state.name} and left no report in this store: "
             f"{state.message or 'no message'}"
         )
-    return run_id, report
+    return report
 
 
-def _wait(client: SyncPrefectClient, run_id: UUID, on_state: Callable[[str], None]) -> State[Any]:
+def _wait(client: SyncPrefectClient, run_id: UUID, tell: Callable[[str], None]) -> State[Any]:
     told = None
     while True:
         state = client.read_flow_run(run_id).state
         if state is not None and state.name != told:
             told = state.name
-            on_state(state.name or state.type.value)
+            tell(state.name or state.type.value)
         if state is not None and state.is_final():
             return state
         time.sleep(_POLL_SECONDS)

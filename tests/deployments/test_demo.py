@@ -8,9 +8,7 @@ from pathlib import Path
 
 from deployments.manifest import ROOT
 
-PAGE = (
-    r"its page in Prefect's UI, while the demo runs: http://127\.0\.0\.1:\d+/runs/flow-run/[\w-]+"
-)
+PAGE = r"\d+\.\d s  http://127\.0\.0\.1:\d+/runs/flow-run/[\w-]+"
 
 
 def table_of(lines: list[str]) -> list[list[str]]:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from playwright.sync_api import BrowserContext, expect
 
+from browsers import picture
 from deployments.manifest import ROOT
 from staying import Up, up
 
@@ -73,7 +75,10 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         yield Terminal(first)
 
 
-def test_the_reader_sees_what_the_tutorial_shows(terminal: Terminal) -> None:
+def test_the_reader_sees_what_the_tutorial_shows(
+    terminal: Terminal, browser: BrowserContext
+) -> None:
+    output = ""
     for command, shown in typed_lines():
         deadline = time.monotonic() + PATIENCE_SECONDS
         said = terminal.type(command)
@@ -81,3 +86,13 @@ def test_the_reader_sees_what_the_tutorial_shows(terminal: Terminal) -> None:
         while looks and not is_as_shown(said, shown) and time.monotonic() < deadline:
             said = terminal.type(command)
         assert is_as_shown(said, shown), f"{command}\n{said}"
+        output += said
+
+    first, *_ = re.findall(r"http://\S+/runs/flow-run/\S+", output)
+    page = browser.new_page()
+    page.goto(first)
+    expect(page.get_by_text("row 2, stars: 'six' is not a whole number").first).to_be_visible()
+    expect(page.get_by_text("Failed").first).to_be_visible()
+    page.locator("#artifacts").click()
+    expect(page.get_by_text("All rejected rows").first).to_be_visible()
+    picture(page, "tutorial-rejected")
