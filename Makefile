@@ -48,6 +48,9 @@ bench: $(VENV)/installed  ## Measure, and print the tables of docs/performance.m
 	$(BIN)/python -m benchmarks.zip_load
 	$(BIN)/python -m benchmarks.chain_drain
 	$(BIN)/python -m benchmarks.chain_latency
+	$(BIN)/python -m benchmarks.infinite
+	$(BIN)/python -m benchmarks.claims
+	$(BIN)/python -m benchmarks.api_load
 
 lock: $(VENV)/installed  ## Resolve the dependencies of pyproject.toml anew into requirements/*.lock
 	$(COMPILE) pyproject.toml --extra servers --output-file requirements/runtime.lock

@@ -84,17 +84,18 @@ class InfiniteSeeding(NamedTuple):
 class Shortage(NamedTuple):
     """What was seen of all pipelines that are watched, at one moment.
 
-    ``short`` are those that lack tasks, ``claims`` all claims that there have ever been by
-    pipeline, ``at_target`` how many have reached their target.
+    ``short`` are those that lack tasks. By pipeline, ``claims`` are all claims that there have ever
+    been, and ``made`` all tasks that were made. ``at_target`` pipelines have reached their target.
     """
 
     watched: int
     short: tuple[int, ...]
     claims: dict[int, int]
+    made: dict[int, int]
     at_target: int
 
 
-NOTHING_SEEN: Final = Shortage(0, (), {}, 0)
+NOTHING_SEEN: Final = Shortage(0, (), {}, {}, 0)
 
 
 class _StopError(Exception):
@@ -177,6 +178,18 @@ def top_up(store: Store, pipeline_id: int, *, at: datetime) -> int:
             return made
 
 
+def make_up(store: Store, pipeline_id: int, *, at: datetime) -> bool:
+    """Top up a pipeline in which nothing could be claimed, without waiting for who watches it.
+
+    Return whether tasks are made there at all as it runs out of them.
+    """
+    with store.query() as session:
+        if not infinite_seedings.is_running(session, pipeline_id):
+            return False
+    top_up(store, pipeline_id, at=at)
+    return True
+
+
 def look(store: Store) -> Shortage:
     """Look at all pipelines that are watched, by their counts."""
     with store.query() as session:
@@ -184,6 +197,7 @@ def look(store: Store) -> Shortage:
         if not rows:
             return NOTHING_SEEN
         counts = counts_of_all(session, *(row.pipeline_id for row, _ in rows))
+        made = infinite_seedings.made(session)
         stocks = {
             row.pipeline_id: _stock(row, PipelineStatus(found), counts.get(row.pipeline_id))
             for row, found in rows
@@ -192,6 +206,7 @@ def look(store: Store) -> Shortage:
         len(rows),
         tuple(pipeline_id for pipeline_id, stock in stocks.items() if missing(stock)),
         {pipeline_id: found.claims for pipeline_id, found in counts.items()},
+        made,
         sum(is_reached(stock) for stock in stocks.values()),
     )
 

@@ -6,7 +6,7 @@ else tops up, so that at a hand-over the next one watches before this one ends.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 LIFE: Final = timedelta(hours=1)
 """How long a sensor watches before the next one takes its place."""
 
-_BEAT_SECONDS: Final = 2.0
+_BEAT_SECONDS: Final = 3.0
 _LOOK_SECONDS: Final = 5.0
 _LOST_SECONDS: Final = 1.0
 _HAND_OVER_SECONDS: Final = 120.0
@@ -32,7 +32,7 @@ _MINUTES_KEPT: Final = 60
 
 
 class LastHour(NamedTuple):
-    """What sensors have done in the last sixty minutes, and how many pipelines are at target."""
+    """What has happened in the last sixty minutes, and how many pipelines are at target."""
 
     claims: int
     made: int
@@ -42,25 +42,27 @@ class LastHour(NamedTuple):
 
 @dataclass
 class Activity:
-    """Claims seen and tasks made, minute by minute, so that the next sensor can go on counting."""
+    """Claims and tasks made, minute by minute, so that the next sensor can go on counting."""
 
     minutes: dict[int, list[int]] = field(default_factory=dict)
     seen: Shortage = NOTHING_SEEN
 
-    def note(self, *, claims: int = 0, made: int = 0, at: datetime) -> None:
-        """Add to the minute's numbers, and forget what is older than an hour."""
+    def saw(self, seen: Shortage, topped_up: Mapping[int, int], at: datetime) -> None:
+        """Count what is new since the last look; of a pipeline that is new, what comes from now on.
+
+        Tasks count whoever has made them; ``topped_up`` are those that were made since ``seen``.
+        What is older than an hour is forgotten.
+        """
         minute = int(at.timestamp()) // 60
-        before = self.minutes.setdefault(minute, [0, 0])
-        self.minutes[minute] = [before[0] + claims, before[1] + made]
+        claims, made = self.minutes.setdefault(minute, [0, 0])
+        self.minutes[minute] = [
+            claims + _more(seen.claims, self.seen.claims),
+            made + _more(seen.made, self.seen.made) + sum(topped_up.values()),
+        ]
         for old in [known for known in self.minutes if known <= minute - _MINUTES_KEPT]:
             del self.minutes[old]
-
-    def saw(self, seen: Shortage, at: datetime) -> None:
-        """Count the claims since the last look; of a pipeline that is new, those from now on."""
-        before = self.seen.claims
-        new = sum(max(claims - before.get(it, claims), 0) for it, claims in seen.claims.items())
-        self.note(claims=new, at=at)
-        self.seen = seen
+        held = {it: count + topped_up.get(it, 0) for it, count in seen.made.items()}
+        self.seen = seen._replace(made=held)
 
     @property
     def last_hour(self) -> LastHour:
@@ -72,6 +74,10 @@ class Activity:
     def history(self) -> sensors.History:
         """What is kept for the next sensor."""
         return [[minute, *numbers] for minute, numbers in sorted(self.minutes.items())]
+
+
+def _more(now: Mapping[int, int], before: Mapping[int, int]) -> int:
+    return sum(max(count - before.get(it, count), 0) for it, count in now.items())
 
 
 @dataclass(frozen=True)
@@ -151,12 +157,10 @@ class Sensor:
                 next_look = time.monotonic() + _LOOK_SECONDS
 
     def _look(self) -> None:
-        seen = look(self.store)
-        at = self.clock()
-        self._activity.saw(seen, at)
-        made = sum(top_up(self.store, pipeline_id, at=at) for pipeline_id in seen.short)
-        self._activity.note(made=made, at=at)
-        self.made += made
+        seen, at = look(self.store), self.clock()
+        topped_up = {it: top_up(self.store, it, at=at) for it in seen.short}
+        self._activity.saw(seen, topped_up, at)
+        self.made += sum(topped_up.values())
 
     def _beat(self) -> str | None:
         """Renew the lease; return why this sensor is to end, if it is."""

@@ -18,6 +18,7 @@ from tasks_lib.domain.problems import Problem
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.domain.submission import read_submission
 from tasks_lib.errors import MoveNotAllowedError, NotFoundError, RejectedError, UsageError
+from tasks_lib.operations.infinite_seeding import make_up
 from tasks_lib.operations.queries import Task, as_task, find_task_in
 from tasks_lib.policy.lifecycle import BY_STATUS, Move, why_not
 from tasks_lib.store import catalogue, tasks
@@ -54,11 +55,20 @@ def claim_task(store: Store, pipeline: Pipeline, contributor: str, *, at: dateti
 def claim_by_number(
     store: Store, pipeline_id: int, contributor: str, *, at: datetime
 ) -> Task | None:
-    """Do the same in a pipeline of which no more is known than its number."""
+    """Do the same in a pipeline of which no more is known than its number.
+
+    Where infinite seeding has not kept up with the claims, its tasks are made here and now.
+    """
     note = Note(_checked(contributor), at)
-    with store.statement() as session:
-        claimed = tasks.claim_oldest(session, pipeline_id, note)
+    claimed = _claim(store, pipeline_id, note)
+    if claimed is None and make_up(store, pipeline_id, at=at):
+        claimed = _claim(store, pipeline_id, note)
     return as_task(claimed) if claimed is not None else None
+
+
+def _claim(store: Store, pipeline_id: int, note: Note) -> StoredTask | None:
+    with store.statement() as session:
+        return tasks.claim_oldest(session, pipeline_id, note)
 
 
 def submit_task(

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from tasks_lib.errors import StoreUnavailableError
 from tasks_lib.store.engine import Store
 
-_POLL_SECONDS: Final = 0.02
+_POLL_SECONDS: Final = 0.05
 
 
 class Watch(Protocol):

@@ -5,10 +5,11 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.store.tables import (
     InfiniteSeedingRow,
     InfiniteSourceRow,
@@ -64,6 +65,35 @@ def watched(session: Session) -> list[tuple[InfiniteSeedingRow, str]]:
         .order_by(InfiniteSeedingRow.pipeline_id)
     )
     return [(row, status) for row, status in session.execute(statement)]
+
+
+def is_running(session: Session, pipeline_id: int) -> bool:
+    """Tell whether the pipeline is one for which tasks are made, and not yet at its target."""
+    statement = (
+        select(InfiniteSeedingRow.pipeline_id)
+        .join(PipelineRow, PipelineRow.id == InfiniteSeedingRow.pipeline_id)
+        .where(
+            InfiniteSeedingRow.pipeline_id == pipeline_id,
+            InfiniteSeedingRow.is_enabled,
+            InfiniteSeedingRow.error_code.is_(None),
+            InfiniteSeedingRow.reached_at.is_(None),
+            PipelineRow.status == PipelineStatus.ACTIVE.value,
+        )
+    )
+    return session.scalar(statement) is not None
+
+
+def made(session: Session) -> dict[int, int]:
+    """Return how many tasks the group of each enabled seeding has, by pipeline."""
+    statement = (
+        select(
+            InfiniteSeedingRow.pipeline_id,
+            func.coalesce(TaskGroupRow.task_count, 0).label("tasks"),
+        )
+        .join(TaskGroupRow, TaskGroupRow.id == InfiniteSeedingRow.group_id, isouter=True)
+        .where(InfiniteSeedingRow.is_enabled)
+    )
+    return {row.pipeline_id: row.tasks for row in session.execute(statement)}
 
 
 def all_seedings(session: Session) -> list[InfiniteSeedingRow]:

@@ -227,6 +227,52 @@ def test_one_that_was_never_enabled_is_disabled_and_not_listed(workspace: Worksp
     assert list_seedings(workspace.store) == [status(workspace.store, PATH)]
 
 
+def test_who_finds_nothing_makes_the_next_task_up_to_the_target(workspace: Workspace) -> None:
+    store = workspace.store
+    enable(store, PATH, Wish(target=3), at=AT)
+    claimed = [claim_by_number(store, 1, name, at=AT) for name in ("ann", "ben", "cy", "dee")]
+    assert [task and task.id for task in claimed] == [1, 2, 3, None]
+    assert status(store, PATH).state == "at_target"
+
+
+@pytest.mark.parametrize("found", ["paused", "disabled", "stopped"])
+def test_who_finds_nothing_gets_nothing_where_no_tasks_are_made(
+    workspace: Workspace, tmp_path: Path, found: str
+) -> None:
+    store = workspace.store
+    enable_copying(workspace, tmp_path, 2, Wish())
+    if found == "paused":
+        set_pipeline(workspace, status="paused")
+    elif found == "disabled":
+        disable(store, PATH)
+    else:
+        change_fields(workspace)
+    claim_by_number(store, 1, "ann", at=AT)  # the one that was there, unless it is paused
+    assert claim_by_number(store, 1, "ben", at=AT) is None
+    assert counts(store).total == 3
+    assert status(store, PATH).state == {"paused": "left_alone"}.get(found, found)
+
+
+def test_fifty_who_claim_what_nobody_watches_make_and_take_each_task_once(
+    workspace: Workspace,
+) -> None:
+    target = 300
+    store = workspace.store
+    enable(store, PATH, Wish(target, keep_available=10), at=AT)
+
+    def take(person: int) -> list[int]:
+        taken = []
+        while counts(store).total < target or counts(store).by_status["pending"]:  # type: ignore[index]
+            found = claim_by_number(store, 1, f"person-{person}", at=AT)
+            taken += [found.id] if found is not None else []
+        return taken
+
+    with ThreadPoolExecutor(50) as threads:
+        taken = [task for tasks in threads.map(take, range(50)) for task in tasks]
+    assert sorted(taken) == list(range(1, target + 1))
+    assert counts(store) == recounted(store)
+
+
 def test_ten_who_top_up_and_fifty_who_claim_make_and_take_each_task_once(
     workspace: Workspace, tmp_path: Path
 ) -> None:
