@@ -1,10 +1,11 @@
 """Infinite seeding: how soon the next task is there, who claims in vain, what watching costs.
 
-The sensor is ``seeding infinite run`` in a process of its own, on a fresh database. One contributor
-claims the only task and then asks until there is another one: the time between is the latency. Then
-many contributors claim as fast as they can until the target is reached, while as many tasks as
-contributors are kept available. At last the sensor watches a hundred pipelines in which nothing
-happens, and its processor time is taken.
+First a local stack is started on a fresh database, whose worker runs the sensor. One contributor
+claims the only task and then asks until there is another one: the time between is the latency. From
+then on the sensor is ``seeding infinite run`` in a process of its own. Many contributors claim as
+fast as they can until the target is reached, while as many tasks as contributors are kept
+available. At last the sensor watches a hundred pipelines in which nothing happens, and its
+processor time is taken.
 """
 
 import argparse
@@ -29,6 +30,7 @@ import yaml
 
 from benchmarks.databases import Databases, open_databases
 from benchmarks.load_once import own_environment
+from deployments.local_stack import local_stack
 from tasks_lib.operations.apply_catalogue import apply_catalogue
 from tasks_lib.operations.infinite_seeding import Wish, enable, status
 from tasks_lib.operations.infinite_sensor import is_watched
@@ -44,7 +46,7 @@ _PIPELINES: Final = 100
 _LOOK_SECONDS: Final = 0.5
 """How often who claims in vain looks whether the target is reached."""
 _IDLE_SECONDS: Final = 20.0
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 180.0
 _CONTEXT: Final = multiprocessing.get_context("spawn")
 
 
@@ -74,10 +76,10 @@ def main() -> None:
 
 
 def _latency(databases: Databases, folder: Path, claims: int) -> None:
-    with databases.fresh() as url, _seeding(url, Wish()) as store, _sensor(url, folder):
+    with databases.fresh() as url, _seeding(url, Wish()) as store, _stack(url, folder):
         taken = [_time_to_next(store) for _ in range(claims)]
     middle, p95 = median(taken) * 1e3, quantiles(taken, n=100)[94] * 1e3
-    print(f"- claim to next task ({claims}): median {middle:.0f} ms, p95 {p95:.0f} ms")
+    print(f"- claim to next task, {claims} times: median {middle:.0f} ms, p95 {p95:.0f} ms")
 
 
 def _time_to_next(store: Store) -> float:
@@ -183,26 +185,42 @@ def _seeding(url: str, wish: Wish, pipelines: int = 1) -> Iterator[Store]:
 @contextmanager
 def _sensor(url: str, folder: Path) -> Iterator[int]:
     """Run the sensor until the block ends; yield its process's number."""
-    settings = {"SEEDING_HOME": str(folder / "home"), "SEEDING_DATABASE_URL": url}
     with (folder / "sensor.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tasks_lib", "infinite", "run"],
-            env=own_environment() | settings | {"PREFECT_HOME": str(folder / "prefect")},
+            env=_environment(url, folder) | {"PREFECT_HOME": str(folder / "prefect")},
             stdout=log,
             stderr=log,
         )
-    store = Store.open(url)
     try:
-        deadline = time.monotonic() + _START_SECONDS
-        while not is_watched(store, at=datetime.now(UTC)):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "sensor.log").read_text("utf-8"))
-            time.sleep(0.1)
+        _wait_until_watched(url)
         yield process.pid
     finally:
         process.kill()
         process.wait()
-        store.close()
+
+
+@contextmanager
+def _stack(url: str, folder: Path) -> Iterator[None]:
+    """Run a local stack until the block ends; ``reconcile`` starts the sensor in it."""
+    with TemporaryDirectory(dir=folder) as own, local_stack(Path(own), _environment(url, folder)):
+        _wait_until_watched(url)
+        yield
+
+
+def _environment(url: str, folder: Path) -> dict[str, str]:
+    settings = {"SEEDING_HOME": str(folder / "home"), "SEEDING_DATABASE_URL": url}
+    return own_environment() | settings
+
+
+def _wait_until_watched(url: str) -> None:
+    store = Store.open(url)
+    deadline = time.monotonic() + _START_SECONDS
+    while not is_watched(store, at=datetime.now(UTC)):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"no sensor came within {_START_SECONDS:g} seconds")
+        time.sleep(0.1)
+    store.close()
 
 
 def _processor_seconds(process: int) -> float:
