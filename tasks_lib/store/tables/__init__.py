@@ -1,0 +1,62 @@
+"""The tables. What must never happen is forbidden here, by the constraints.
+
+``predefined`` is ``json``, not ``jsonb``: it keeps a number's digits and a document's text as they
+were written, and loads faster (docs/performance.md); values are read whole and never searched.
+"""
+
+from tasks_lib.store.tables.access import ApiKeyRow, IdempotentAnswerRow, UploadRow
+from tasks_lib.store.tables.base import MAX_ID, BigId, JsonText, Table, UtcDateTime
+from tasks_lib.store.tables.catalogue import FieldRow, OrganizationRow, PipelineRow, ProjectRow
+from tasks_lib.store.tables.chains import ChainInboxRow, ChainRow
+from tasks_lib.store.tables.datasets import (
+    DatasetItemRow,
+    DatasetQueryRow,
+    DatasetRow,
+    DatasetVersionRow,
+    SavedMappingRow,
+    StreamRow,
+)
+from tasks_lib.store.tables.files import GroupFileRow, StoredFileRow
+from tasks_lib.store.tables.infinite import InfiniteSeedingRow, InfiniteSourceRow, SensorRow
+from tasks_lib.store.tables.tasks import (
+    AnnouncementRow,
+    SeedingRunRow,
+    TaskCountRow,
+    TaskGroupRow,
+    TaskMoveRow,
+    TaskRow,
+)
+
+__all__ = [
+    "MAX_ID",
+    "AnnouncementRow",
+    "ApiKeyRow",
+    "BigId",
+    "ChainInboxRow",
+    "ChainRow",
+    "DatasetItemRow",
+    "DatasetQueryRow",
+    "DatasetRow",
+    "DatasetVersionRow",
+    "FieldRow",
+    "GroupFileRow",
+    "IdempotentAnswerRow",
+    "InfiniteSeedingRow",
+    "InfiniteSourceRow",
+    "JsonText",
+    "OrganizationRow",
+    "PipelineRow",
+    "ProjectRow",
+    "SavedMappingRow",
+    "SeedingRunRow",
+    "SensorRow",
+    "StoredFileRow",
+    "StreamRow",
+    "Table",
+    "TaskCountRow",
+    "TaskGroupRow",
+    "TaskMoveRow",
+    "TaskRow",
+    "UploadRow",
+    "UtcDateTime",
+]

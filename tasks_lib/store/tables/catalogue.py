@@ -1,0 +1,68 @@
+"""Organizations, projects, pipelines and their fields."""
+
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Identity, Integer, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tasks_lib.domain.statuses import PipelineStatus
+from tasks_lib.store.tables.base import BigId, Table
+
+
+class OrganizationRow(Table):
+    """An organization; nothing crosses it."""
+
+    __tablename__ = "organizations"
+    __table_args__ = (UniqueConstraint("name"),)
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+
+
+class ProjectRow(Table):
+    """A project of an organization."""
+
+    __tablename__ = "projects"
+    __table_args__ = (UniqueConstraint("organization_id", "name"),)
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey("organizations.id"))
+    name: Mapped[str] = mapped_column(Text)
+
+
+class PipelineRow(Table):
+    """A pipeline; its row is locked for sharing while tasks are made for its fields."""
+
+    __tablename__ = "pipelines"
+    __table_args__ = (
+        UniqueConstraint("project_id", "name"),
+        CheckConstraint(
+            f"status IN ({', '.join(repr(status.value) for status in PipelineStatus)})",
+            name="status",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    project_id: Mapped[int] = mapped_column(BigId, ForeignKey("projects.id"))
+    name: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    claim_timeout_seconds: Mapped[int | None] = mapped_column(Integer)
+
+
+class FieldRow(Table):
+    """A field of a pipeline; ``constraints`` holds what the catalogue sets beyond the columns."""
+
+    __tablename__ = "fields"
+    __table_args__ = (
+        UniqueConstraint("pipeline_id", "name"),
+        UniqueConstraint("pipeline_id", "position"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    position: Mapped[int] = mapped_column(Integer)
+    name: Mapped[str] = mapped_column(Text)
+    type: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    required: Mapped[bool]
+    constraints: Mapped[dict[str, Any]] = mapped_column(JSON)

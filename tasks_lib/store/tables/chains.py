@@ -1,0 +1,67 @@
+"""Chains, and what waits for them."""
+
+from datetime import datetime
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Identity, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tasks_lib.domain.chains import Trigger
+from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
+
+
+class ChainRow(Table):
+    """A chain: what finishes in the source is seeded into the target, on ``trigger``.
+
+    ``plan_sha256`` is what the tasks that wait were last tried with: where it has become another,
+    those that did not fit are tried again. ``automation_enabled`` is how the automation was last
+    seen, so that a change of it in Prefect's UI is told from one that was made here.
+    """
+
+    __tablename__ = "chains"
+    __table_args__ = (
+        UniqueConstraint("source_pipeline_id", "target_pipeline_id", "trigger"),
+        CheckConstraint("source_pipeline_id <> target_pipeline_id", name="two_pipelines"),
+        CheckConstraint(
+            f'"trigger" IN ({", ".join(repr(trigger.value) for trigger in Trigger)})',
+            name="trigger",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey("organizations.id"), index=True)
+    source_pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    target_pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    trigger: Mapped[str] = mapped_column("trigger", Text, quote=True)
+    mapping: Mapped[dict[str, str]] = mapped_column(JSON)
+    skip: Mapped[list[str]] = mapped_column(JSON)
+    columns: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    plan_sha256: Mapped[str | None] = mapped_column(Text)
+    is_paused: Mapped[bool] = mapped_column(default=False)
+    automation_id: Mapped[str | None] = mapped_column(Text)
+    automation_enabled: Mapped[bool | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    looked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    fired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error_code: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[str | None] = mapped_column(Text)
+
+
+class ChainInboxRow(Table):
+    """A finished task that waits for a chain; with an error, it did not fit when last tried.
+
+    It is put here by the statement that finishes the task, and taken away by the transaction that
+    makes the target's task. It has no key to the chain: that would lock the chain's row for each
+    task; who deletes a chain keeps tasks from being finished meanwhile instead.
+    """
+
+    __tablename__ = "chain_inbox"
+
+    chain_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    task_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("tasks.id"), primary_key=True, autoincrement=False
+    )
+    finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error_code: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[str | None] = mapped_column(Text)

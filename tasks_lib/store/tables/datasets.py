@@ -1,0 +1,124 @@
+"""The Data Vault: datasets, their versions and rows, mappings, and what flowed from where."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tasks_lib.store.tables.base import BigId, JsonText, Table, UtcDateTime
+
+
+class StreamRow(Table):
+    """What flows from one source into one pipeline: each row or task of the source once.
+
+    ``source`` is ``dataset:<id>`` or ``pipeline:<id>``. A new ``generation`` starts all over.
+    """
+
+    __tablename__ = "streams"
+    __table_args__ = (UniqueConstraint("pipeline_id", "source", "generation"),)
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    source: Mapped[str] = mapped_column(Text)
+    generation: Mapped[int] = mapped_column(Integer)
+
+
+class DatasetRow(Table):
+    """A dataset of the Data Vault; its rows are those of the versions from ``base_version`` on."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (UniqueConstraint("organization_id", "name"),)
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey("organizations.id"))
+    name: Mapped[str] = mapped_column(Text)
+    columns: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    version: Mapped[int] = mapped_column(Integer)
+    base_version: Mapped[int] = mapped_column(Integer)
+    row_count: Mapped[int] = mapped_column(BigInteger)
+
+
+class DatasetQueryRow(Table):
+    """Where a dataset's rows are read from, when that is another database.
+
+    ``connection`` is a database URL without a password, or ``secret:<block>``. ``key_columns``
+    tell rows apart; without any, their whole content does.
+    """
+
+    __tablename__ = "dataset_queries"
+
+    dataset_id: Mapped[int] = mapped_column(BigId, ForeignKey("datasets.id"), primary_key=True)
+    connection: Mapped[str] = mapped_column(Text)
+    query: Mapped[str] = mapped_column(Text)
+    key_columns: Mapped[list[str]] = mapped_column(JSON)
+
+
+class SavedMappingRow(Table):
+    """A version of a mapping into a pipeline, with the columns of the source it was made for."""
+
+    __tablename__ = "saved_mappings"
+    __table_args__ = (UniqueConstraint("pipeline_id", "name", "version"),)
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    name: Mapped[str] = mapped_column(Text)
+    version: Mapped[int] = mapped_column(Integer)
+    source: Mapped[str] = mapped_column(Text)
+    columns: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    mapping: Mapped[dict[str, str]] = mapped_column(JSON)
+    skip: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class DatasetVersionRow(Table):
+    """One import into a dataset."""
+
+    __tablename__ = "dataset_versions"
+
+    dataset_id: Mapped[int] = mapped_column(BigId, ForeignKey("datasets.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(Text)
+    imported_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    row_count: Mapped[int] = mapped_column(BigInteger)
+
+
+class DatasetItemRow(Table):
+    """A row of a dataset, as a JSON object; ``row`` is its place in the import's file.
+
+    What is read from another database has a ``key`` too, once in the dataset.
+    """
+
+    __tablename__ = "dataset_rows"
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "version", "row"),
+        Index(
+            "uq_dataset_rows_dataset_id_key",
+            "dataset_id",
+            "key",
+            unique=True,
+            postgresql_where=text("key IS NOT NULL"),
+            sqlite_where=text("key IS NOT NULL"),
+        ),
+        ForeignKeyConstraint(
+            ["dataset_id", "version"], ["dataset_versions.dataset_id", "dataset_versions.version"]
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(BigId)
+    version: Mapped[int] = mapped_column(Integer)
+    row: Mapped[int] = mapped_column(BigInteger)
+    value: Mapped[str] = mapped_column(JsonText)
+    key: Mapped[str | None] = mapped_column(Text)

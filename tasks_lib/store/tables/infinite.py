@@ -1,0 +1,63 @@
+"""Infinite seedings, what they copy, and who watches."""
+
+from datetime import datetime
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
+
+
+class InfiniteSeedingRow(Table):
+    """What infinite seeding keeps a pipeline at; its row is locked while tasks are made.
+
+    ``copied_groups`` are ``[id, tasks]`` of the groups whose values are copied, ``source_count``
+    all their tasks, and ``fields_sha256`` the dataset fields that these values are for. The tasks
+    go into the group, row by row. With ``error_code`` no more are made.
+    """
+
+    __tablename__ = "infinite_seedings"
+    __table_args__ = (CheckConstraint("keep_available > 0", name="keep_available"),)
+
+    pipeline_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("pipelines.id"), primary_key=True, autoincrement=False
+    )
+    is_enabled: Mapped[bool]
+    keep_available: Mapped[int] = mapped_column(BigInteger)
+    target: Mapped[int | None] = mapped_column(BigInteger)
+    group_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("task_groups.id"))
+    copied_groups: Mapped[list[list[int]]] = mapped_column(JSON)
+    source_count: Mapped[int] = mapped_column(BigInteger)
+    fields_sha256: Mapped[str] = mapped_column(Text)
+    enabled_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    reached_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reached_told: Mapped[bool]
+    error_code: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[str | None] = mapped_column(Text)
+
+
+class InfiniteSourceRow(Table):
+    """A task whose values are copied, its place in the round, and the hash of the values then."""
+
+    __tablename__ = "infinite_sources"
+
+    pipeline_id: Mapped[int] = mapped_column(
+        BigId,
+        ForeignKey("infinite_seedings.pipeline_id"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    position: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    task_id: Mapped[int] = mapped_column(BigId)
+    sha256: Mapped[str] = mapped_column(Text)
+
+
+class SensorRow(Table):
+    """Who watches for all others, when it was last seen, and what it has done in the last hour."""
+
+    __tablename__ = "sensors"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    holder: Mapped[str] = mapped_column(Text)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    history: Mapped[list[list[int]]] = mapped_column(JSON)

@@ -1,0 +1,173 @@
+"""Tasks and their groups, moves and counts, and what was said of them."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.store.tables.base import BigId, JsonText, Table, UtcDateTime
+
+
+class TaskGroupRow(Table):
+    """One act of seeding. ``seed_key`` says what was seeded: the database lets it in only once.
+
+    ``announce_at`` is when a relay shall tell Prefect of it, unless somebody has done so by then.
+    ``chain_id`` is the chain that made it, also when that is gone.
+    """
+
+    __tablename__ = "task_groups"
+    __table_args__ = (
+        UniqueConstraint("pipeline_id", "seed_key"),
+        UniqueConstraint("id", "pipeline_id"),  # what a task refers to
+        Index(
+            "ix_task_groups_announce_at",
+            "announce_at",
+            postgresql_where=text("announce_at IS NOT NULL"),
+            sqlite_where=text("announce_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    kind: Mapped[str] = mapped_column(Text)
+    seed_key: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    stream_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("streams.id"))
+    chain_id: Mapped[int | None] = mapped_column(BigId)
+    task_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    rejected_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    announce_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class TaskRow(Table):
+    """A task. ``row`` is its place in the group's source; a row makes one task, never two.
+
+    ``predefined`` came with the seeding, ``filled_in`` from the contributor. What flows in by a
+    stream has the id of its dataset row or source task as ``origin_id``, once in a stream.
+    ``claimed_by`` stays when the task is finished; without a claim it is None.
+
+    One foreign key, over both columns, holds it to its group and the group's pipeline: PostgreSQL
+    checks each row of a COPY against each key, so a second key would cost a third of a load's time.
+    """
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        UniqueConstraint("group_id", "row"),
+        ForeignKeyConstraint(
+            ["group_id", "pipeline_id"], ["task_groups.id", "task_groups.pipeline_id"]
+        ),
+        Index(None, "pipeline_id", "status", "id"),
+        Index(
+            "uq_tasks_stream_id_origin_id",
+            "stream_id",
+            "origin_id",
+            unique=True,
+            postgresql_where=text("stream_id IS NOT NULL"),
+            sqlite_where=text("stream_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_tasks_claim_expires_at",
+            "claim_expires_at",
+            postgresql_where=text("claim_expires_at IS NOT NULL"),
+            sqlite_where=text("claim_expires_at IS NOT NULL"),
+        ),
+        CheckConstraint(
+            f"status IN ({', '.join(repr(status.value) for status in TaskStatus)})", name="status"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId)
+    group_id: Mapped[int] = mapped_column(BigId)
+    row: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(Text)
+    predefined: Mapped[str] = mapped_column(JsonText)
+    filled_in: Mapped[str | None] = mapped_column(JsonText)
+    stream_id: Mapped[int | None] = mapped_column(BigId)
+    origin_id: Mapped[int | None] = mapped_column(BigId)
+    claimed_by: Mapped[str | None] = mapped_column(Text)
+    claimed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    claim_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class TaskMoveRow(Table):
+    """A move of a task from one status to another: who made it, when, and why."""
+
+    __tablename__ = "task_moves"
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    task_id: Mapped[int] = mapped_column(BigId, ForeignKey("tasks.id"), index=True)
+    move: Mapped[str] = mapped_column(Text)
+    from_status: Mapped[str] = mapped_column(Text)
+    to_status: Mapped[str] = mapped_column(Text)
+    by: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class TaskCountRow(Table):
+    """How many tasks of a pipeline have each status, and how many claims there have ever been.
+
+    Every transaction that makes or moves tasks changes the counts with them. A pipeline's numbers
+    are the sums over its slots, of which each connection changes one, so that few wait for another;
+    in one slot a number may be negative.
+    """
+
+    __tablename__ = "task_counts"
+
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"), primary_key=True)
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    pending: Mapped[int] = mapped_column(BigInteger, default=0)
+    in_progress: Mapped[int] = mapped_column(BigInteger, default=0)
+    paused: Mapped[int] = mapped_column(BigInteger, default=0)
+    finished: Mapped[int] = mapped_column(BigInteger, default=0)
+    escalated: Mapped[int] = mapped_column(BigInteger, default=0)
+    quarantined: Mapped[int] = mapped_column(BigInteger, default=0)
+    failed: Mapped[int] = mapped_column(BigInteger, default=0)
+    claims: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class AnnouncementRow(Table):
+    """What Prefect has been told of a pipeline: how many claims, and how many finished tasks.
+
+    What the counts say beyond that is still to be announced, so that the counts are the outbox.
+    ``completed`` is the number of finished tasks when the pipeline was last said to be finished.
+    ``leased_until`` keeps two relays from telling the same at the same time.
+    """
+
+    __tablename__ = "announcements"
+
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"), primary_key=True)
+    claims: Mapped[int] = mapped_column(BigInteger, default=0)
+    finished: Mapped[int] = mapped_column(BigInteger, default=0)
+    completed: Mapped[int] = mapped_column(BigInteger, default=0)
+    announced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SeedingRunRow(Table):
+    """The report of a run, committed with the tasks it made, so that a retry finds it."""
+
+    __tablename__ = "seeding_runs"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    group_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("task_groups.id"))
+    finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    report: Mapped[dict[str, Any]] = mapped_column(JSON)
