@@ -20,8 +20,9 @@ from tasks_lib.intake.progress import OnProgress, Progress
 from tasks_lib.operations.api_keys import Key
 from tasks_lib.operations.chains import Chain, Explained
 from tasks_lib.operations.data_vault import VaultEntry
-from tasks_lib.operations.infinite_seeding import BLANK, InfiniteSeeding
+from tasks_lib.operations.infinite_seeding import InfiniteSeeding
 from tasks_lib.operations.queries import Group, Task
+from tasks_lib.operations.topping_up import BLANK
 from tasks_lib.store.saved_mappings import SavedMapping
 from tasks_lib.store.tasks import INFINITE
 

@@ -13,6 +13,7 @@ from tasks_lib.cli.prefect_server import announce, is_configured
 from tasks_lib.operations import infinite_seeding
 from tasks_lib.operations.infinite_seeding import InfiniteSeeding, Wish
 from tasks_lib.operations.infinite_sensor import Ended, Sensor
+from tasks_lib.operations.topping_up import top_up_all
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.store.engine import Store
@@ -80,7 +81,7 @@ def run_sensor(*, once: Annotated[bool, Flag] = False, json: Json = False) -> No
     """
     with open_workspace(read_settings()) as workspace:
         if once:
-            made = infinite_seeding.top_up_all(workspace.store, at=_now())
+            made = top_up_all(workspace.store, at=_now())
             ended = Ended(made, "looked once")
         else:
             console.err.print("Watching claims; Ctrl-C stops it.")

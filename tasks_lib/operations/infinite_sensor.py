@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from tasks_lib.domain.names import counted
 from tasks_lib.errors import StoreUnavailableError
-from tasks_lib.operations.infinite_seeding import NOTHING_SEEN, Shortage, look, top_up
+from tasks_lib.operations.topping_up import NOTHING_SEEN, Shortage, look, top_up
 from tasks_lib.store import sensors
 from tasks_lib.store.claim_watch import Watch, watch_claims
 from tasks_lib.store.engine import Store

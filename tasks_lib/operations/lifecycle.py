@@ -18,8 +18,8 @@ from tasks_lib.domain.problems import Problem
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.domain.submission import read_submission
 from tasks_lib.errors import MoveNotAllowedError, NotFoundError, RejectedError, UsageError
-from tasks_lib.operations.infinite_seeding import make_up
 from tasks_lib.operations.queries import Task, as_task, find_task_in
+from tasks_lib.operations.topping_up import make_up
 from tasks_lib.policy.lifecycle import BY_STATUS, Move, why_not
 from tasks_lib.store import catalogue, tasks
 from tasks_lib.store.engine import Store

@@ -8,8 +8,8 @@ from tasks_lib.domain.names import counted
 from tasks_lib.operations.announcing import Tell, announce_due
 from tasks_lib.operations.draining import drain_due
 from tasks_lib.operations.idempotency import remove_old_answers
-from tasks_lib.operations.infinite_seeding import top_up_all
 from tasks_lib.operations.lifecycle import release_expired_claims
+from tasks_lib.operations.topping_up import top_up_all
 from tasks_lib.operations.unused_files import GRACE, Removed, remove_unreferenced_files
 from tasks_lib.operations.upload_processing import (
     Process,

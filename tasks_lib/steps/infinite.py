@@ -14,8 +14,8 @@ from prefect.states import Completed
 
 from tasks_lib.errors import PrefectUnavailableError
 from tasks_lib.operations.announcing import announce_due
-from tasks_lib.operations.infinite_seeding import top_up_all
 from tasks_lib.operations.infinite_sensor import Ended, LastHour, Sensor, is_wanted
+from tasks_lib.operations.topping_up import top_up_all
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.steps.outcomes import TRIED_AGAIN

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,11 @@ from tasks_lib.operations.infinite_seeding import (
     enable,
     list_seedings,
     status,
-    top_up,
-    top_up_all,
 )
 from tasks_lib.operations.lifecycle import claim_by_number, release_expired_claims
+from tasks_lib.operations.topping_up import top_up, top_up_all
 from tasks_lib.operations.workspace import Workspace
+from tasks_lib.store.engine import Store
 
 NAMES = "review_id, body, stars"
 
@@ -253,6 +254,15 @@ def test_who_finds_nothing_gets_nothing_where_no_tasks_are_made(
     assert status(store, PATH).state == {"paused": "left_alone"}.get(found, found)
 
 
+def take_all(store: Store, target: int, person: int) -> list[int]:
+    """Claim until the target is reached and nothing is left; return the tasks."""
+    taken = []
+    while counts(store).total < target or counts(store).by_status["pending"]:  # type: ignore[index]
+        found = claim_by_number(store, 1, f"person-{person}", at=AT)
+        taken += [found.id] if found is not None else []
+    return taken
+
+
 def test_fifty_who_claim_what_nobody_watches_make_and_take_each_task_once(
     workspace: Workspace,
 ) -> None:
@@ -260,15 +270,9 @@ def test_fifty_who_claim_what_nobody_watches_make_and_take_each_task_once(
     store = workspace.store
     enable(store, PATH, Wish(target, keep_available=10), at=AT)
 
-    def take(person: int) -> list[int]:
-        taken = []
-        while counts(store).total < target or counts(store).by_status["pending"]:  # type: ignore[index]
-            found = claim_by_number(store, 1, f"person-{person}", at=AT)
-            taken += [found.id] if found is not None else []
-        return taken
-
     with ThreadPoolExecutor(50) as threads:
-        taken = [task for tasks in threads.map(take, range(50)) for task in tasks]
+        found = threads.map(partial(take_all, store, target), range(50))
+        taken = [task for tasks in found for task in tasks]
     assert sorted(taken) == list(range(1, target + 1))
     assert counts(store) == recounted(store)
 
@@ -286,16 +290,9 @@ def test_ten_who_top_up_and_fifty_who_claim_make_and_take_each_task_once(
             top_up(store, 1, at=AT)
             assert counts(store).by_status["pending"] <= 20  # type: ignore[index]
 
-    def take(person: int) -> list[int]:
-        taken = []
-        while counts(store).total < target or counts(store).by_status["pending"]:  # type: ignore[index]
-            found = claim_by_number(store, 1, f"person-{person}", at=AT)
-            taken += [found.id] if found is not None else []
-        return taken
-
     with ThreadPoolExecutor(60) as threads:
         toppers = [threads.submit(keep_up, number) for number in range(10)]
-        takers = [threads.submit(take, number) for number in range(50)]
+        takers = [threads.submit(take_all, store, target, number) for number in range(50)]
         taken = [task for taker in takers for task in taker.result()]
         is_over = True
         for topper in toppers:
