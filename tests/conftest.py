@@ -6,7 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from databases import database_on
 from proxies import Proxy
 from servers import answers, free_port, wait_until
 from tasks_lib.domain.catalogue import Pipeline
@@ -132,18 +133,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     path.parent.mkdir()
     shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
     return f"sqlite:///{path}"
-
-
-@contextmanager
-def database_on(server: str, *, template: str = "template1") -> Iterator[str]:
-    """Make a database for as long as a block lasts; yield its URL."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    url = make_url(server).set(drivername="postgresql+psycopg", database=name)
-    yield url.render_as_string(hide_password=False)
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

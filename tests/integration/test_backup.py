@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import database_on
 from sqlalchemy import make_url
 
+from databases import database_on
 from people import PATH, claim, counts, finish, make_tasks, recounted
 from tasks_lib.operations import queries
 from tasks_lib.operations.workspace import Workspace
