@@ -20,6 +20,9 @@ import yaml
 from deployments.child_process import ChildProcess, child_process
 from deployments.manifest import ROOT
 
+OF_THE_MACHINE = ("HOME", "LANG", "PIP_", "SSL_", "http", "HTTP", "no_proxy", "NO_PROXY")
+"""How the names begin of what programs need that load packages: where from, and by which proxy."""
+
 
 @dataclass(frozen=True)
 class Image:
@@ -33,8 +36,9 @@ class Image:
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Return what a program sees: nothing but its settings and what a machine needs."""
-        passed = ("HOME", "LANG", "PIP_CERT", "PIP_FIND_LINKS", "PIP_INDEX_URL", "SSL_CERT_FILE")
-        kept = {name: os.environ[name] for name in passed if name in os.environ}
+        kept = {
+            name: value for name, value in os.environ.items() if name.startswith(OF_THE_MACHINE)
+        }
         return kept | {"PATH": f"{self.programs}:{os.defpath}"} | dict(settings)
 
     def run(self, command: str, settings: Mapping[str, str] = {}) -> str:

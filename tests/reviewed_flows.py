@@ -10,6 +10,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.seed_from_dataset import seed_from_dataset
 
 PATH = "acme/reviews/label-reviews"
+PATIENCE_SECONDS = 180
+"""How long the flow may take to come to its form, or to its end, on a busy machine."""
 
 
 class Reviewed(threading.Thread):
@@ -30,7 +32,7 @@ class Reviewed(threading.Thread):
 def paused_run(prefect: httpx.Client, dataset: str, *, unlike: str = "") -> Any:
     """Return the run once it waits with a form, and another one than ``unlike``."""
     name = f"dataset {dataset} -> {PATH}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         chosen = {"flow_runs": {"name": {"any_": [name]}}}
         runs = prefect.post("/flow_runs/filter", json=chosen).json()

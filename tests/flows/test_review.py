@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from flows.seed_from_dataset import seed_from_dataset
-from reviewed_flows import PATH, Reviewed, paused_run
+from reviewed_flows import PATH, PATIENCE_SECONDS, Reviewed, paused_run
 from tasks_lib.operations import queries
 from tasks_lib.operations.import_dataset import ImportRequest, import_dataset
 from tasks_lib.operations.mapped_seeding import MappedRequest
@@ -58,7 +58,7 @@ def test_the_form_is_answered_and_the_tasks_are_as_chosen(
     run = paused_run(prefect, dataset)
     assert "the required field 'body' gets no value" in run["description"]
     assert resume(prefect, run, ANSWER)["status"] == "ACCEPT"
-    flow.join(timeout=60)
+    flow.join(timeout=PATIENCE_SECONDS)
     assert (flow.state.name, flow.state.message) == (
         "Completed", f"'{dataset}' created 2 tasks in group 1.",
     )  # fmt: skip
@@ -79,8 +79,8 @@ def test_a_wrong_answer_explains_itself_and_asks_again(
     again = paused_run(prefect, dataset, unlike=first)
     assert "column 'text' is of type text, and a JSONPath needs json" in again["description"]
     assert tasks() == []
-    resume(prefect, again, ANSWER)
-    flow.join(timeout=60)
+    assert resume(prefect, again, ANSWER)["status"] == "ACCEPT"
+    flow.join(timeout=PATIENCE_SECONDS)
     assert flow.state.name == "Completed"
     assert len(tasks()) == 2
 
@@ -94,8 +94,8 @@ def test_a_choice_that_is_none_is_refused_by_the_server(
     refused = resume(prefect, run, ANSWER | {"body": "nothing"})
     assert refused["status"] == "REJECT"
     assert "'nothing' is not one of ['ID', 'text', 'payload', '(skip)']" in str(refused)
-    resume(prefect, run, ANSWER)
-    flow.join(timeout=60)
+    assert resume(prefect, run, ANSWER)["status"] == "ACCEPT"
+    flow.join(timeout=PATIENCE_SECONDS)
     assert flow.state.name == "Completed"
 
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from browsers import picture
-from reviewed_flows import PATH, Reviewed, paused_run
+from reviewed_flows import PATH, PATIENCE_SECONDS, Reviewed, paused_run
 from tasks_lib.operations import queries
 from tasks_lib.operations.import_dataset import ImportRequest, import_dataset
 from tasks_lib.operations.workspace import open_workspace
@@ -74,7 +74,7 @@ def test_a_person_changes_the_mapping_and_the_tasks_are_as_chosen(
     dialog.get_by_role("button", name="Submit").click()
 
     expect(dialog).to_have_count(0)
-    flow.join(timeout=60)
+    flow.join(timeout=PATIENCE_SECONDS)
     assert (flow.state.name, flow.state.message) == (
         "Completed", f"'{dataset}' created 2 tasks in group 1.",
     )  # fmt: skip
