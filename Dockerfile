@@ -9,5 +9,4 @@ RUN pip install --no-cache-dir --no-deps .
 
 RUN useradd --create-home seeding && install --directory --owner seeding /data
 USER seeding
-VOLUME /data
 CMD ["seeding", "--help"]

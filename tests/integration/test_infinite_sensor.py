@@ -19,8 +19,16 @@ from servers import wait_until
 from tasks_lib.errors import StoreUnavailableError
 from tasks_lib.operations.apply_catalogue import apply_catalogue
 from tasks_lib.operations.infinite_seeding import Wish, enable
-from tasks_lib.operations.infinite_sensor import Ended, LastHour, Sensor, is_wanted, is_watched
+from tasks_lib.operations.infinite_sensor import (
+    Activity,
+    Ended,
+    LastHour,
+    Sensor,
+    is_wanted,
+    is_watched,
+)
 from tasks_lib.operations.lifecycle import claim_by_number
+from tasks_lib.operations.topping_up import Shortage
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.engine import Store
 
@@ -121,6 +129,16 @@ def test_whoever_ends_gives_the_place_to_the_next(workspace: Workspace) -> None:
     assert Sensor(store, "first", life=timedelta(0)).run() == Ended(0, "its time is over")
     assert is_wanted(store, at=datetime.now(UTC))
     assert Sensor(store, "second", life=timedelta(0)).run() == Ended(0, "its time is over")
+
+
+def test_the_last_hour_counts_each_task_once_whoever_has_made_it() -> None:
+    activity = Activity()
+    activity.saw(Shortage(1, (1,), {1: 5}, {1: 7}, 0), {1: 2}, AT)  # seven were there before
+    assert activity.last_hour == LastHour(0, 2, 1, 0)
+    activity.saw(Shortage(1, (), {1: 8}, {1: 12}, 1), {}, AT + timedelta(minutes=1))
+    assert activity.last_hour == LastHour(3, 5, 1, 1)  # three of them by claims that found nothing
+    activity.saw(Shortage(1, (), {1: 8}, {1: 12}, 1), {}, AT + timedelta(minutes=60))
+    assert activity.last_hour == LastHour(3, 3, 1, 1)
 
 
 def test_the_last_hour_is_counted_across_sensors(workspace: Workspace) -> None:
