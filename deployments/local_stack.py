@@ -27,6 +27,7 @@ from tasks_lib.errors import PrefectUnavailableError
 _HOST: Final = "127.0.0.1"
 _PREFERRED_PORT: Final = 4200
 _PREFERRED_API_PORT: Final = 8000
+_PORTS_TRIED: Final = 100
 _STEP_SECONDS: Final = 120
 _WORKER: Final = "local"
 _PROGRAMS: Final = str(Path(sys.executable).parent)
@@ -141,7 +142,12 @@ class _Programs:
 
 
 def _environment(inherited: Mapping[str, str], folder: Path, port: int) -> dict[str, str]:
-    """Return the environment of all processes: no other Prefect's settings, and short waits."""
+    """Return the environment of all processes: no other Prefect's settings, and short waits.
+
+    The server asks for a token with each change, so no page that a person looks at meanwhile can
+    make one. It also has automations start their runs two seconds sooner: to fetch the token takes
+    the server just past the commit of the trigger, which on SQLite would get into the run's way.
+    """
     kept = {name: value for name, value in inherited.items() if not name.startswith("PREFECT_")}
     return kept | {
         "PATH": os.pathsep.join((_PROGRAMS, inherited.get("PATH", os.defpath))),
@@ -149,6 +155,7 @@ def _environment(inherited: Mapping[str, str], folder: Path, port: int) -> dict[
         "PREFECT_API_URL": _api_url(port),
         "PREFECT_SERVER_UI_API_URL": _api_url(port),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks_lib",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
@@ -174,17 +181,22 @@ def _lock(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def _reserved_port(preferred: int) -> Iterator[int]:
-    """Reserve the preferred port for this stack, or another one if somebody has that.
+    """Reserve the preferred port for this stack, or the next one that is free.
 
     A server listens only seconds after its start. Until then the UDP port of the same number, which
     nothing here uses, keeps other stacks from choosing it too: the second would take the first's
-    server for its own.
+    server for its own. A port of the system's choice would not do: those it gives to connections,
+    too.
     """
-    reservation = _reservation(preferred) or _reservation(0)
-    if reservation is None:
-        raise PrefectUnavailableError(f"no port of {_HOST} is free")
-    with reservation:
-        yield int(reservation.getsockname()[1])
+    ports = range(preferred, preferred + _PORTS_TRIED)
+    with ExitStack() as held:
+        for port in ports:
+            reservation = _reservation(port)
+            if reservation is not None:
+                held.enter_context(reservation)
+                yield port
+                return
+    raise PrefectUnavailableError(f"the ports {ports[0]} to {ports[-1]} of {_HOST} are all taken")
 
 
 def _reservation(port: int) -> socket.socket | None:

@@ -36,14 +36,18 @@ def api_url() -> str | None:
 
 
 def check_server() -> None:
-    """Raise PrefectUnavailableError unless the configured server answers."""
+    """Raise PrefectUnavailableError unless the configured server answers.
+
+    One that is busy is waited for as long as Prefect's own client would wait.
+    """
     url = api_url()
     if url is None:
         raise PrefectUnavailableError(
             "no Prefect server is configured; set PREFECT_API_URL, or start one with: make up"
         )
     try:
-        httpx.get(f"{url}/health", timeout=10).raise_for_status()
+        patience = get_current_settings().api.request_timeout
+        httpx.get(f"{url}/health", timeout=patience).raise_for_status()
     except httpx.HTTPError as error:
         raise PrefectUnavailableError(
             f"the Prefect server {url} does not answer: {error}"

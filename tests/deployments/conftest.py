@@ -53,9 +53,11 @@ def chain(
     made = create_chain(
         installation.workspace, ChainRequest(QA, PATH, trigger), at=datetime.now(UTC)
     )
-    automations.ensure_automation(store, made)
-    yield find_chain(store, made.id)
-    automations.remove_automation(delete_chain(store, made.id))
+    try:
+        automations.ensure_automation(store, made)
+        yield find_chain(store, made.id)
+    finally:
+        automations.remove_automation(delete_chain(store, made.id))
 
 
 def _settings_and_environment(home: Path) -> tuple[Settings, dict[str, str]]:

@@ -1,5 +1,6 @@
 """A local stack with the workspace that its flow runs work on, and what tests ask of both."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from prefect.client.schemas.objects import FlowRun
 from deployments.local_stack import LocalStack
 from people import finish
 from servers import wait_until
+from tasks_lib.errors import PrefectUnavailableError
 from tasks_lib.operations import queries
 from tasks_lib.operations.announcing import Tell, announce_due
 from tasks_lib.operations.workspace import Workspace
@@ -52,8 +54,12 @@ class Installation:
         store = self.workspace.store
         found = queries.list_tasks(store, PATH, limit=10_000)
         finished = [finish(store).id for task in found if task.status == "pending"]
-        announce_due(store, tell, at=datetime.now(UTC))
+        self.announce(tell)
         return finished
+
+    def announce(self, tell: Tell = post_events) -> None:
+        """Tell Prefect of what is due, again if it was too busy, as a relay does."""
+        wait_until(lambda: self._has_announced(tell), seconds=120)
 
     def origins(self, path: str = QA) -> list[int]:
         """Return which source tasks the pipeline's tasks came from."""
@@ -89,6 +95,12 @@ class Installation:
         wait_until(lambda: self._filter("events", filter=chosen)["events"] != [], seconds=30)
         (event,) = self._filter("events", filter=chosen)["events"]
         return dict(event)
+
+    def _has_announced(self, tell: Tell) -> bool:
+        with suppress(PrefectUnavailableError):
+            announce_due(self.workspace.store, tell, at=datetime.now(UTC))
+            return True
+        return False
 
     def _filter(self, objects: str, **filters: Any) -> Any:
         return self.client.request("POST", f"/{objects}/filter", json=filters).json()

@@ -1,6 +1,6 @@
 """Chains through the real thing: automations on a server, a worker, and runs that they start."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,6 @@ from people import claim, make_tasks
 from servers import wait_until
 from tasks_lib.domain.events import Event
 from tasks_lib.operations import chains
-from tasks_lib.operations.announcing import announce_due
 from tasks_lib.operations.chains import Chain, find_chain
 from tasks_lib.operations.file_sources import CsvRequest
 from tasks_lib.operations.lifecycle import submit_task
@@ -128,17 +127,27 @@ STATION = """
 """
 
 
-@pytest.mark.usefixtures("selected")
-def test_five_pipelines_pass_a_task_through_by_themselves(
-    installation: Installation, tmp_path: Path
-) -> None:
+@pytest.fixture
+def way(installation: Installation, selected: None, tmp_path: Path) -> Iterator[list[str]]:
+    """Five pipelines, each chained to the one before it."""
     workspace = installation.workspace
     names = [f"station-{number}" for number in range(1, 6)]
     apply_vault(workspace, tmp_path, WAY.format("".join(map(STATION.format, range(1, 6)))))
     paths = [f"acme/way/{name}" for name in names]
-    for source, target in pairwise(paths):
-        made = chained(workspace, target, source, skip=("sentiment",))
-        automations.ensure_automation(workspace.store, made)
+    try:
+        for source, target in pairwise(paths):
+            made = chained(workspace, target, source, skip=("sentiment",))
+            automations.ensure_automation(workspace.store, made)
+        yield paths
+    finally:
+        for made in chains.list_chains(workspace.store, "acme"):
+            automations.remove_automation(chains.delete_chain(workspace.store, made.id))
+
+
+def test_five_pipelines_pass_a_task_through_by_themselves(
+    installation: Installation, way: list[str], tmp_path: Path
+) -> None:
+    workspace, paths = installation.workspace, way
     source = tmp_path / "way.csv"
     source.write_text("review_id\n7\n", encoding="utf-8")
     seed_from_csv(workspace, CsvRequest(paths[0], str(source)), run_id="way")
@@ -147,7 +156,5 @@ def test_five_pipelines_pass_a_task_through_by_themselves(
         task = claim(workspace.store, at=datetime.now(UTC), path=path)
         assert task.fields == '{"review_id":"7"}'
         submit_task(workspace.store, task.id, "ann", {"sentiment": "good"}, at=datetime.now(UTC))
-        announce_due(workspace.store, post_events, at=datetime.now(UTC))
-    for made in chains.list_chains(workspace.store, "acme"):
-        automations.remove_automation(chains.delete_chain(workspace.store, made.id))
+        installation.announce()
     assert [len(installation.origins(path)) for path in paths] == [1] * 5

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import deployments.local_stack as local_stack_module
 from deployments.local_stack import _reserved_port, local_stack
 from servers import free_port
 from tasks_lib.errors import PrefectUnavailableError
@@ -34,7 +35,19 @@ def test_a_stack_gets_another_port_when_somebody_listens_on_the_one_it_prefers()
         socket.create_server(("127.0.0.1", preferred)),
         _reserved_port(preferred) as port,
     ):
-        assert port != preferred
+        assert preferred < port < preferred + 100
+
+
+def test_a_stack_says_which_ports_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_stack_module, "_PORTS_TRIED", 1)
+    preferred = free_port()
+    message = f"the ports {preferred} to {preferred} of 127.0.0.1 are all taken"
+    with (
+        socket.create_server(("127.0.0.1", preferred)),
+        pytest.raises(PrefectUnavailableError, match=f"^{message}$"),
+        _reserved_port(preferred),
+    ):
+        pytest.fail("there is no port")
 
 
 def test_a_port_is_one_stacks_before_its_server_listens_and_free_once_it_has_ended() -> None:
