@@ -2,13 +2,15 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from psycopg import Connection as PostgresConnection
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
+
+if TYPE_CHECKING:  # loading it takes time, of which SQLite has no use
+    from psycopg import Connection as PostgresConnection
 
 _SQLITE_PARAMETERS: Final = 1_000
 """To one INSERT: every SQLite allows 32,766 of them, but more is no faster."""
@@ -127,10 +129,8 @@ def _batched(found: Iterable[tuple[int, int, str]]) -> Generator[list[tuple[int,
         yield rows
 
 
-def postgres_connection(session: Session) -> PostgresConnection[Any]:
+def postgres_connection(session: Session) -> "PostgresConnection[Any]":
     """Return the session's own connection to PostgreSQL, past SQLAlchemy."""
     bind = session.get_bind()
     assert isinstance(bind, Connection)  # noqa: S101
-    connection = bind.connection.driver_connection
-    assert isinstance(connection, PostgresConnection)  # noqa: S101
-    return connection
+    return cast("PostgresConnection[Any]", bind.connection.driver_connection)

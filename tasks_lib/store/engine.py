@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
-import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import (
     ArgumentError,
@@ -139,7 +138,7 @@ class Store:
         with _explained(self.engine), self._autocommit.connect() as connection:
             try:
                 yield Session(connection)
-            except psycopg.OperationalError:
+            except _driver_error(self.engine):
                 connection.invalidate()
                 raise
 
@@ -286,12 +285,9 @@ def _explained(engine: Engine) -> Iterator[None]:
     """Turn a lost, refused or locked database into one sentence."""
     try:
         yield
-    except psycopg.OperationalError as error:  # of a statement that goes past SQLAlchemy
-        raise StoreUnavailableError(
-            f"the store {_place(engine)} cannot be used: {str(error).strip().splitlines()[0]}"
-        ) from error
-    except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
+    except (OperationalError, _driver_error(engine)) as error:
+        driver_error = error.orig if isinstance(error, OperationalError) else error
+        reason = str(driver_error).strip().splitlines()[0]
         if reason == "database is locked":
             reason += "; another process writes for longer than SEEDING_BUSY_TIMEOUT_SECONDS"
         raise StoreUnavailableError(
@@ -303,6 +299,12 @@ def _explained(engine: Engine) -> Iterator[None]:
         raise StoreUnavailableError(
             f"the connection to the store {_place(engine)} was lost"
         ) from error
+
+
+def _driver_error(engine: Engine) -> type[Exception]:
+    """Return what the driver raises where a statement has gone past SQLAlchemy."""
+    error: type[Exception] = engine.dialect.loaded_dbapi.OperationalError
+    return error
 
 
 def _place(engine: Engine) -> str:
