@@ -1,7 +1,7 @@
 """How soon a finished task is its target's task, and how a burst goes through, on a local stack.
 
 A stack of its own is started, as ``make up`` does: server, deployments, a worker, on SQLite. First
-tasks are finished one at a time, with a pause so that no run is there yet; then many in a burst, a
+tasks are finished one at a time, each when no run is there; then many in a burst, a
 hundred in a transaction, by the statement that every submission takes. A relay tells Prefect every
 second, as the External API's does. What the target has is counted, and must be of different tasks.
 """
@@ -20,7 +20,14 @@ from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from sqlalchemy import text
 
@@ -44,9 +51,10 @@ from tasks_lib.store.moves import Note, Picks, move_tasks
 SOURCE: Final = "acme/reviews/label-reviews"
 TARGET: Final = "acme/qa/check-labels"
 _LONGEST_SECONDS: Final = 180
-_QUIET_SECONDS: Final = 12
+_QUIET_SECONDS: Final = 6
 _CONTRIBUTOR: Final = "ann"
 _AT_ONCE: Final = 100
+_BEGUN: Final = [StateType.PENDING, StateType.RUNNING]
 
 
 class Made(NamedTuple):
@@ -78,8 +86,8 @@ def main() -> int:
                 post_events(events)
 
         with Relay(workspace.store, tell):
-            print(_singles(workspace, options.singles), flush=True)
-            time.sleep(_QUIET_SECONDS)
+            print(_singles(stack, workspace, options.singles), flush=True)
+            _wait_for_quiet(stack)
             print(_burst(stack, workspace, options.burst), flush=True)
     return 0
 
@@ -114,11 +122,11 @@ def _finish(workspace: Workspace, count: int) -> None:
         move_tasks(session, pipeline.id, Move.SUBMIT, mine, note, filled_in=filled_in)
 
 
-def _singles(workspace: Workspace, count: int) -> str:
+def _singles(stack: LocalStack, workspace: Workspace, count: int) -> str:
     """Finish one after the other, each when all is quiet, and return a line of the table."""
     seconds = []
     for number in range(1, count + 1):
-        time.sleep(_QUIET_SECONDS)
+        _wait_for_quiet(stack)
         started = time.monotonic()
         _finish(workspace, 1)
         _wait_for(workspace, Made(number, number))
@@ -137,9 +145,20 @@ def _burst(stack: LocalStack, workspace: Workspace, count: int) -> str:
     finished = time.monotonic() - started
     _wait_for(workspace, Made(made.tasks + count, made.origins + count))
     taken = time.monotonic() - started
-    time.sleep(_QUIET_SECONDS)  # for runs that events of the burst's end start
+    _wait_for_quiet(stack)  # events of the burst's end start runs, too
     runs = _runs(stack) - before
     return f"| {count:,} tasks, finished in {finished:.1f} s | {taken:.1f} s | {runs} flow runs |"
+
+
+def _wait_for_quiet(stack: LocalStack) -> None:
+    """Return when for a while there has been no run that could make tasks."""
+    begun = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_BEGUN)))
+    quiet_since = time.monotonic()
+    with stack.client() as client:
+        while time.monotonic() < quiet_since + _QUIET_SECONDS:
+            time.sleep(0.5)
+            if client.read_flow_runs(flow_run_filter=begun, limit=1):
+                quiet_since = time.monotonic()
 
 
 def _made(workspace: Workspace) -> Made:
