@@ -105,9 +105,9 @@ class OrganizationCall:
         if not _ONCE_KEY.fullmatch(key):
             message = "must have 1 to 255 printable ASCII characters, none of them a space"
             raise InvalidHeaderError(IDEMPOTENCY_KEY, message)
-        place = f"{self._request.method} {self._request.url.path}\n"
-        sha256 = hashlib.sha256(place.encode() + self._body).hexdigest()
-        return OnceKey(self.caller.organization_id, key, sha256)
+        sha256 = hashlib.sha256(f"{self._request.method} {self._request.url.path}\n".encode())
+        sha256.update(self._body)
+        return OnceKey(self.caller.organization_id, key, sha256.hexdigest())
 
     def _opened(self, thing: Thing) -> Thing:
         assert self._access  # noqa: S101 - raises, unless the key opens it

@@ -23,7 +23,10 @@ _AS_STRING: Final = frozenset(
 )
 """Types whose values are stored as the JSON string of the cell's text."""
 
-_DAY: Final = r"[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+_DAY: Final = (
+    r"[1-9][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+)
 _TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
 _OFFSET: Final = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?"
 _CERTAIN_PATTERNS: Final = {
@@ -196,8 +199,11 @@ def _escape(column: pa.Array) -> pa.Array:
     if length == 0 or data is None:
         return column
     text = np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]]
-    if not ((text < ord(" ")) | (text == ord('"')) | (text == ord("\\"))).any():
+    places = np.flatnonzero((text < ord(" ")) | (text == ord('"')) | (text == ord("\\")))
+    if not len(places):
         return column
-    needs_escape = pc.match_substring_regex(column, r'[\x00-\x1f"\\]')
+    has_one = np.zeros(length, np.bool_)
+    has_one[np.searchsorted(bounds, places + bounds[0], side="right") - 1] = True
+    needs_escape = pa.array(has_one)
     escaped = [encode_basestring(value)[1:-1] for value in column.filter(needs_escape).to_pylist()]
     return pc.replace_with_mask(column, needs_escape, pa.array(escaped, pa.string()))

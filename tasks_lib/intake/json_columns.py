@@ -27,35 +27,34 @@ def task_columns(body: bytes, fields: Sequence[Field], max_tasks: int) -> list[p
     """Return the cells of each field; None where anything is wrong, odd or in doubt."""
     if not fields or not _OTHER_LANES.isdisjoint(field.type for field in fields):
         return None
-    if not _is_plain(body):
+    text = _plain_text(body)
+    if text is None:
         return None
-    quoted = body
     for field in fields:
         if field.type is FieldType.NUMBER:
-            quoted = _with_quoted_numbers(quoted, field.name)
+            text = _with_quoted_numbers(text, field.name)
     for types in (_TYPES, {}):
-        rows = _parsed(quoted, fields, types, max_tasks)
+        rows = _parsed(text.as_buffer(), fields, types, max_tasks)
         if rows is not None:
             columns = [_cells(rows.field(field.name), field, body) for field in fields]
             return None if any(column is None for column in columns) else columns
     return None
 
 
-def _is_plain(body: bytes) -> bool:
-    """Tell whether the body is one line of UTF-8 without what Arrow is less strict about."""
+def _plain_text(body: bytes) -> pa.StringScalar | None:
+    """Return the body if it is one line of UTF-8 without what Arrow is less strict about."""
     if len(body) > _MAX_BYTES or not body.startswith(b"{"):
-        return False
+        return None
     if b"\n" in body or b"\r" in body or b"\\u0000" in body:
-        return False
+        return None
     try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+        return pc.cast(pa.scalar(body, pa.binary()), pa.string())
+    except pa.ArrowInvalid:  # it is no UTF-8
+        return None
 
 
-def _with_quoted_numbers(body: bytes, name: str) -> bytes:
-    """Return the body with the numbers of a member as strings, which keep their digits.
+def _with_quoted_numbers(text: pa.StringScalar, name: str) -> pa.StringScalar:
+    """Return the text with the numbers of a member as strings, which keep their digits.
 
     The member's name in its quotes can stand nowhere else in JSON than as that name: a quote within
     a string has a backslash before it, and the end of one string, a name, the beginning of another
@@ -63,24 +62,21 @@ def _with_quoted_numbers(body: bytes, name: str) -> bytes:
     whatever JSON would.
     """
     if name[0] in _AFTER_STRINGS:
-        return body
-    key = re.escape(encode_basestring(name).encode())
-    parts = re.split(rb"(%b[ \t]*:[ \t]*)(-?[0-9][0-9.eE+-]*)" % key, body)
-    # In turns: what stands between, the member's name, its number.
-    parts[2::3] = [b'"%b"' % number for number in parts[2::3]]
-    return b"".join(parts)
+        return text
+    number = rf"({re.escape(encode_basestring(name))}[ \t]*:[ \t]*)(-?[0-9][0-9.eE+-]*)"
+    return pc.replace_substring_regex(text, number, r'\1"\2"')
 
 
 def _parsed(
-    body: bytes, fields: Sequence[Field], types: dict[FieldType, pa.DataType], max_tasks: int
+    text: pa.Buffer, fields: Sequence[Field], types: dict[FieldType, pa.DataType], max_tasks: int
 ) -> pa.StructArray | None:
     """Return the fields of all tasks, if each task has nothing else and none is null."""
     members = pa.struct([(field.name, types.get(field.type, pa.string())) for field in fields])
     schema = pa.schema([("tasks", pa.list_(pa.struct([("fields", members)])))])
     try:
         table = pa.json.read_json(
-            pa.BufferReader(body),
-            pa.json.ReadOptions(use_threads=False, block_size=len(body) + 1),
+            pa.BufferReader(text),
+            pa.json.ReadOptions(use_threads=False, block_size=text.size + 1),
             pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
         )
     except pa.ArrowInvalid:

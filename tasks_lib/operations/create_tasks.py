@@ -74,19 +74,20 @@ def create_tasks(
     Raises MalformedBodyError, TasksRejectedError, ConflictError for a pipeline that takes no tasks
     or a key that came with another request, and UsageError for one with file fields.
     """
-    kept = kept_answer(workspace.store, once, at=at)
-    while kept is None:
+    while True:
         with workspace.store.query() as session:
+            kept = kept_answer(session, once, at=at)
+            if kept is not None:
+                return kept
             pipeline = catalogue.find_pipeline(session, str(pipeline_id))
         values = _read(workspace, pipeline, body)
         create = partial(
             _create, pipeline=pipeline, values=values, source=source, answer=answer, at=at
         )
         try:
-            kept = answer_once(workspace.store, once, create, at=at)
+            return answer_once(workspace.store, once, create, at=at)
         except _FieldsChangedError:
             continue
-    return kept
 
 
 def _read(workspace: Workspace, pipeline: Pipeline, body: bytes) -> pa.Array:
@@ -124,12 +125,11 @@ def _create(
         seed_key=f"{KIND}:{uuid4()}",
         source=source,
         at=at,
+        task_count=len(values),
+        announce_at=at,
     )
     rows = pa.array(np.arange(1, len(values) + 1))
     created = write_tasks(session, locked, claim, [NewTasks(rows, values)])
-    task_groups.complete_group(
-        session, claim.group_id, task_count=created, rejected=0, announce_at=at
-    )
     return answer(Created(created, claim.group_id, ids_as_json(session, claim.group_id)))
 
 

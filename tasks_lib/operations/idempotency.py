@@ -38,12 +38,9 @@ class OnceKey(NamedTuple):
     request_sha256: str
 
 
-def kept_answer(store: Store, once: OnceKey | None, *, at: datetime) -> Answer | None:
+def kept_answer(session: Session, once: OnceKey | None, *, at: datetime) -> Answer | None:
     """Return the answer that the request got before; raise ConflictError if another one did."""
-    if once is None:
-        return None
-    with store.query() as session:
-        return _kept(session, once, at)
+    return _kept(session, once, at) if once is not None else None
 
 
 def answer_once(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, exists, select, update
+from sqlalchemy import Row, bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline, PipelineEntry
@@ -26,18 +26,15 @@ def find_pipeline(session: Session, reference: str) -> Pipeline:
 
     Raises NotFoundError with the nearest path when there is none.
     """
-    statement = _PIPELINES
+    given: dict[str, Any]
     if reference.isdecimal():
-        statement = statement.where(PipelineRow.id == min(int(reference[:20]), MAX_ID))
+        statement, given = _BY_ID, {"id": min(int(reference[:20]), MAX_ID)}
     else:
         organization, project, name = [*reference.split("/"), "", ""][:3]
-        statement = statement.where(
-            OrganizationRow.name == organization,
-            ProjectRow.name == project,
-            PipelineRow.name == name,
-        )
+        statement = _BY_PATH
+        given = {"organization": organization, "project": project, "pipeline": name}
     may_exist = reference.count("/") in {0, 2} and is_storable(reference)
-    found = session.execute(statement).one_or_none() if may_exist else None
+    found = session.execute(statement, given).one_or_none() if may_exist else None
     if found is None:
         paths = pipeline_paths(session)
         hint = did_you_mean(reference, paths) or (
@@ -54,11 +51,10 @@ def lock_pipeline(session: Session, pipeline_id: int) -> Pipeline:
 
     Several may hold this lock at once, but not on a completed pipeline: each of them may reopen it.
     """
-    pipeline = _PIPELINES.where(PipelineRow.id == pipeline_id)
-    shared = pipeline.where(PipelineRow.status != PipelineStatus.COMPLETED.value)
-    found = session.execute(shared.with_for_update(read=True, of=PipelineRow)).one_or_none()
+    given = {"id": pipeline_id}
+    found = session.execute(_SHARED_UNLESS_COMPLETED, given).one_or_none()
     if found is None:  # of two that held a shared lock, none would get more
-        found = session.execute(pipeline.with_for_update(of=PipelineRow)).one()
+        found = session.execute(_LOCKED, given).one()
     return _pipeline(session, found)
 
 
@@ -162,7 +158,7 @@ def _replace_fields(session: Session, pipeline_id: int, fields: Sequence[Field])
 
 
 def _pipeline(session: Session, row: Row[Any]) -> Pipeline:
-    fields = session.execute(_FIELDS.where(FieldRow.pipeline_id == row.id))
+    fields = session.execute(_FIELDS, {"pipeline_id": row.id})
     return Pipeline(
         **row._asdict(),
         fields=tuple(
@@ -192,6 +188,18 @@ _PIPELINES: Final = (
     .join(ProjectRow, ProjectRow.id == PipelineRow.project_id)
     .join(OrganizationRow, OrganizationRow.id == ProjectRow.organization_id)
 )
-_FIELDS: Final = select(
-    FieldRow.name, FieldRow.type, FieldRow.source, FieldRow.required, FieldRow.constraints
-).order_by(FieldRow.position)
+_BY_ID: Final = _PIPELINES.where(PipelineRow.id == bindparam("id"))
+_LOCKED: Final = _BY_ID.with_for_update(of=PipelineRow)
+_SHARED_UNLESS_COMPLETED: Final = _BY_ID.where(
+    PipelineRow.status != PipelineStatus.COMPLETED.value
+).with_for_update(read=True, of=PipelineRow)
+_BY_PATH: Final = _PIPELINES.where(
+    OrganizationRow.name == bindparam("organization"),
+    ProjectRow.name == bindparam("project"),
+    PipelineRow.name == bindparam("pipeline"),
+)
+_FIELDS: Final = (
+    select(FieldRow.name, FieldRow.type, FieldRow.source, FieldRow.required, FieldRow.constraints)
+    .where(FieldRow.pipeline_id == bindparam("pipeline_id"))
+    .order_by(FieldRow.position)
+)

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Executable, bindparam, func, literal_column, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import TextClause, func, select, text
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import TaskStatus
@@ -18,7 +17,8 @@ POSTGRES_SLOT: Final = f"mod(pg_backend_pid(), {SLOTS})"
 STATUS_COLUMNS: Final = tuple(status.value for status in TaskStatus)
 COUNTED: Final = (*STATUS_COLUMNS, "claims")
 
-_COUNTS: Final = TaskCountRow.metadata.tables[TaskCountRow.__tablename__]
+SUMS: Final = ", ".join(f"{name} = task_counts.{name} + excluded.{name}" for name in COUNTED)
+"""What an insert of changes sets where there are counts already."""
 
 
 class Counts(NamedTuple):
@@ -45,17 +45,19 @@ def add_counts(
 
 
 @cache
-def _addition(*, is_postgresql: bool) -> Executable:
-    """Return the statement that adds to a pipeline's counts; to build it costs more than to run."""
-    insert = postgresql.insert if is_postgresql else sqlite.insert
-    slot: ColumnElement[int] = literal_column(POSTGRES_SLOT if is_postgresql else "0")
-    columns = _COUNTS.c
-    statement = insert(_COUNTS).values(
-        {name: bindparam(name) for name in ("pipeline_id", *COUNTED)} | {"slot": slot}
-    )
-    return statement.on_conflict_do_update(
-        index_elements=["pipeline_id", "slot"],
-        set_={name: columns[name] + statement.excluded[name] for name in COUNTED},
+def _addition(*, is_postgresql: bool) -> TextClause:
+    """Return the statement that adds to a pipeline's counts.
+
+    A text, since an insert with a conflict clause is compiled anew each time that it is executed.
+    """
+    slot = POSTGRES_SLOT if is_postgresql else "0"
+    values = ", ".join(f":{name}" for name in COUNTED)
+    return text(
+        f"""
+        INSERT INTO task_counts (pipeline_id, slot, {", ".join(COUNTED)})
+        VALUES (:pipeline_id, {slot}, {values})
+        ON CONFLICT (pipeline_id, slot) DO UPDATE SET {SUMS}
+        """  # noqa: S608 - names of ours
     )
 
 

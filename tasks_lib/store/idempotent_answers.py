@@ -1,13 +1,39 @@
 """Answers to calls that named an idempotency key: one for each key of an organization."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import CursorResult, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import CursorResult, LargeBinary, bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
-from tasks_lib.store.tables import IdempotentAnswerRow
+from tasks_lib.store.tables import IdempotentAnswerRow, UtcDateTime
+
+_ANSWERS: Final = IdempotentAnswerRow.metadata.tables[IdempotentAnswerRow.__tablename__]
+_TAKE: Final = text(
+    """
+    INSERT INTO idempotent_answers (organization_id, key, request_sha256, status, body, created_at)
+    VALUES (:organization_id, :key, :request_sha256, 0, :nothing, :at)
+    ON CONFLICT (organization_id, key) DO UPDATE
+    SET request_sha256 = excluded.request_sha256, created_at = excluded.created_at
+    WHERE idempotent_answers.created_at < :since
+    RETURNING key
+    """
+).bindparams(
+    bindparam("nothing", b"", LargeBinary), bindparam("at", type_=UtcDateTime),
+    bindparam("since", type_=UtcDateTime),
+)  # fmt: skip
+"""A text, since an insert with a conflict clause is compiled anew each time that it is executed."""
+
+_IS_OURS: Final = (
+    _ANSWERS.c.organization_id == bindparam("of_organization"),
+    _ANSWERS.c.key == bindparam("of_key"),
+)
+_KEEP: Final = (
+    update(_ANSWERS).where(*_IS_OURS).values(status=bindparam("status"), body=bindparam("body"))
+)
+_FIND: Final = select(_ANSWERS.c.request_sha256, _ANSWERS.c.status, _ANSWERS.c.body).where(
+    *_IS_OURS, _ANSWERS.c.created_at >= bindparam("since")
+)
 
 
 class KeptAnswer(NamedTuple):
@@ -22,17 +48,8 @@ def find_answer(
     session: Session, organization_id: int, key: str, *, since: datetime
 ) -> KeptAnswer | None:
     """Return the answer that was kept for the key since then, or None."""
-    found = session.execute(
-        select(
-            IdempotentAnswerRow.request_sha256,
-            IdempotentAnswerRow.status,
-            IdempotentAnswerRow.body,
-        ).where(
-            IdempotentAnswerRow.organization_id == organization_id,
-            IdempotentAnswerRow.key == key,
-            IdempotentAnswerRow.created_at >= since,
-        )
-    ).one_or_none()
+    given = {"of_organization": organization_id, "of_key": key, "since": since}
+    found = session.execute(_FIND, given).one_or_none()
     return KeptAnswer(*found) if found is not None else None
 
 
@@ -49,37 +66,22 @@ def take_key(
 
     While another transaction has taken the key, this waits for its end.
     """
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(IdempotentAnswerRow).values(
-        organization_id=organization_id,
-        key=key,
-        request_sha256=request_sha256,
-        status=0,
-        body=b"",
-        created_at=at,
-    )
-    new = statement.excluded
-    taken = session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["organization_id", "key"],
-            set_={"request_sha256": new.request_sha256, "created_at": new.created_at},
-            where=IdempotentAnswerRow.created_at < since,
-        ).returning(IdempotentAnswerRow.key)
-    )
-    return taken.one_or_none() is not None
+    given = {
+        "organization_id": organization_id,
+        "key": key,
+        "request_sha256": request_sha256,
+        "at": at,
+        "since": since,
+    }
+    return session.execute(_TAKE, given).one_or_none() is not None
 
 
 def keep_answer(
     session: Session, organization_id: int, key: str, *, status: int, body: bytes
 ) -> None:
     """Keep the answer under a key that this transaction has taken."""
-    session.execute(
-        update(IdempotentAnswerRow)
-        .where(
-            IdempotentAnswerRow.organization_id == organization_id, IdempotentAnswerRow.key == key
-        )
-        .values(status=status, body=body)
-    )
+    given = {"of_organization": organization_id, "of_key": key, "status": status, "body": body}
+    session.execute(_KEEP, given)
 
 
 def remove_answers(session: Session, *, before: datetime) -> int:

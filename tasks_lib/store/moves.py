@@ -17,7 +17,7 @@ from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.policy.lifecycle import MOVES, Move, Rule
 from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.chain_inbox import put_into_inboxes, share_chains
-from tasks_lib.store.counts import COUNTED, POSTGRES_SLOT, STATUS_COLUMNS, add_counts
+from tasks_lib.store.counts import COUNTED, POSTGRES_SLOT, STATUS_COLUMNS, SUMS, add_counts
 from tasks_lib.store.tables import PipelineRow, TaskMoveRow, TaskRow
 
 _TASKS_AT_ONCE: Final = 10_000
@@ -160,7 +160,6 @@ def postgres_statement(
         for status in STATUS_COLUMNS
     )
     claims = "count(*)" if is_claim else "0"
-    sums = ", ".join(f"{name} = task_counts.{name} + excluded.{name}" for name in COUNTED)
     return f"""
         WITH home AS (
             SELECT status, claim_timeout_seconds FROM pipelines WHERE id = %(pipeline_id)s
@@ -180,7 +179,7 @@ def postgres_statement(
             INSERT INTO task_counts (pipeline_id, slot, {", ".join(COUNTED)})
             SELECT %(pipeline_id)s, {POSTGRES_SLOT}, {differences}, {claims}
             FROM moved HAVING count(*) > 0
-            ON CONFLICT (pipeline_id, slot) DO UPDATE SET {sums}
+            ON CONFLICT (pipeline_id, slot) DO UPDATE SET {SUMS}
         ){_INTO_INBOXES if move is Move.SUBMIT else ""}
         {answer}
         """.encode()  # noqa: S608 - names of ours

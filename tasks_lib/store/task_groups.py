@@ -3,13 +3,33 @@
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
-from tasks_lib.store.tables import TaskGroupRow
+from tasks_lib.store.tables import TaskGroupRow, UtcDateTime
 
 _GROUPS: Final = TaskGroupRow.metadata.tables[TaskGroupRow.__tablename__]
+_CLAIM: Final = text(
+    """
+    INSERT INTO task_groups (pipeline_id, kind, seed_key, source, created_at, stream_id, chain_id,
+        task_count, rejected_count, announce_at)
+    VALUES (:pipeline_id, :kind, :seed_key, :source, :at, :stream_id, :chain_id, :task_count, 0,
+        :announce_at)
+    ON CONFLICT (pipeline_id, seed_key) DO NOTHING
+    RETURNING id
+    """
+).bindparams(bindparam("at", type_=UtcDateTime), bindparam("announce_at", type_=UtcDateTime))
+"""A text, since an insert with a conflict clause is compiled anew each time that it is executed."""
+
+_COMPLETE: Final = (
+    update(_GROUPS)
+    .where(_GROUPS.c.id == bindparam("group_id"))
+    .values(
+        task_count=bindparam("task_count"),
+        rejected_count=bindparam("rejected"),
+        announce_at=bindparam("announce_at"),
+    )
+)
 
 
 class GroupClaim(NamedTuple):
@@ -31,29 +51,27 @@ def claim_group(
     at: datetime,
     stream_id: int | None = None,
     chain_id: int | None = None,
+    task_count: int = 0,
+    announce_at: datetime | None = None,
 ) -> GroupClaim:
     """Make the group for ``seed_key``, or return the one that holds it.
 
     While another transaction makes a group of the same key, this waits for its end; so of two that
-    seed the same at the same moment, one does.
+    seed the same at the same moment, one does. Who knows already what goes into it says so here and
+    need not complete it.
     """
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    made = session.scalar(
-        insert(_GROUPS)
-        .values(
-            pipeline_id=pipeline_id,
-            kind=kind,
-            seed_key=seed_key,
-            source=source,
-            created_at=at,
-            stream_id=stream_id,
-            chain_id=chain_id,
-            task_count=0,
-            rejected_count=0,
-        )
-        .on_conflict_do_nothing(index_elements=["pipeline_id", "seed_key"])
-        .returning(_GROUPS.c.id)
-    )
+    group = {
+        "pipeline_id": pipeline_id,
+        "kind": kind,
+        "seed_key": seed_key,
+        "source": source,
+        "at": at,
+        "stream_id": stream_id,
+        "chain_id": chain_id,
+        "task_count": task_count,
+        "announce_at": announce_at,
+    }
+    made: int | None = session.scalar(_CLAIM, group)
     if made is not None:
         return GroupClaim(made, is_new=True, task_count=0, stream_id=stream_id)
     held = find_group(session, pipeline_id, seed_key)
@@ -77,11 +95,8 @@ def complete_group(
 
     Who makes it tells Prefect, and says so before ``announce_at``; otherwise a relay tells.
     """
-    session.execute(
-        update(TaskGroupRow)
-        .where(TaskGroupRow.id == group_id)
-        .values(task_count=task_count, rejected_count=rejected, announce_at=announce_at)
-    )
+    given = {"task_count": task_count, "rejected": rejected, "announce_at": announce_at}
+    session.execute(_COMPLETE, {"group_id": group_id, **given})
 
 
 def grow_group(session: Session, group_id: int, added: int) -> None:

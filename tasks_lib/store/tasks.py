@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import pyarrow as pa
-from sqlalchemy import Text, and_, cast, func, literal, select, union_all
+from sqlalchemy import Text, and_, bindparam, cast, func, literal, select, union_all
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
@@ -89,14 +89,10 @@ class StoredTask(NamedTuple):
 
 def ids_as_json(session: Session, group_id: int) -> str:
     """Return the ids of a group's tasks in the order of their rows, as a JSON array."""
-    is_ours = TaskRow.group_id == group_id
+    given = {"group_id": group_id}
     if session.get_bind().dialect.name != "postgresql":
-        ids = session.scalars(select(TaskRow.id).where(is_ours).order_by(TaskRow.row))
-        return f"[{','.join(map(str, ids))}]"
-    # Thousands of numbers would take the client longer to fetch than the server to write.
-    in_order = aggregate_order_by(literal(","), TaskRow.row)
-    joined = func.string_agg(cast(TaskRow.id, Text), in_order)
-    return f"[{session.scalar(select(joined).where(is_ours)) or ''}]"
+        return f"[{','.join(map(str, session.scalars(_IDS, given)))}]"
+    return f"[{session.scalar(_JOINED_IDS, given) or ''}]"
 
 
 def list_tasks(
@@ -194,6 +190,13 @@ def pipeline_of(session: Session, task_id: int) -> int | None:
 def _bounded(number: int) -> int:
     return max(-MAX_ID, min(number, MAX_ID))
 
+
+_OF_GROUP: Final = TaskRow.group_id == bindparam("group_id")
+_IDS: Final = select(TaskRow.id).where(_OF_GROUP).order_by(TaskRow.row)
+_JOINED_IDS: Final = select(
+    func.string_agg(cast(TaskRow.id, Text), aggregate_order_by(literal(","), TaskRow.row))
+).where(_OF_GROUP)
+"""Thousands of numbers would take the client longer to fetch than PostgreSQL to write."""
 
 _TASKS: Final = (
     select(
