@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Final, NamedTuple
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Integer, Select, Update, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
-from tasks_lib.policy.lifecycle import MOVES, Move, Rule
+from tasks_lib.policy.lifecycle import MOVES, Move
 from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.chain_inbox import put_into_inboxes, share_chains
 from tasks_lib.store.counts import COUNTED, POSTGRES_SLOT, STATUS_COLUMNS, SUMS, add_counts
@@ -96,23 +96,22 @@ class _Change(NamedTuple):
     filled_in: str | None
 
     @property
-    def rule(self) -> Rule:
-        return MOVES[self.move]
+    def narrowed(self) -> frozenset[str]:
+        """Which of the picks are set."""
+        return frozenset(name for name in _CONDITIONS if getattr(self.picks, name) is not None)
+
+    @property
+    def picked(self) -> dict[str, object]:
+        """What the picks are called in statements."""
+        given = {name: getattr(self.picks, name) for name in self.narrowed}
+        return given | {"pipeline_id": self.pipeline_id, "limit": self.picks.limit}
 
 
 def _move_at_once(change: _Change) -> list[Moved]:
     """Pick, move, record and count in one statement of PostgreSQL."""
-    picks, note = change.picks, change.note
-    given = {
-        "task_id": picks.task_id,
-        "claimed_by": picks.claimed_by,
-        "expired_at": picks.expired_at,
-    }
-    narrowed = frozenset(name for name, value in given.items() if value is not None)
+    note = change.note
     parameters = {
-        **{name: given[name] for name in narrowed},
-        "pipeline_id": change.pipeline_id,
-        "limit": picks.limit,
+        **change.picked,
         "by": note.by,
         "at": note.at,
         "reason": note.reason,
@@ -121,7 +120,7 @@ def _move_at_once(change: _Change) -> list[Moved]:
         parameters["filled_in"] = change.filled_in
         share_chains(change.session, change.pipeline_id)
     change.session.flush()  # the statement goes past SQLAlchemy, which would take longer than it
-    statement = postgres_statement(change.move, narrowed)
+    statement = postgres_statement(change.move, change.narrowed)
     moved = postgres_connection(change.session).execute(statement, parameters)
     return [
         Moved(task_id, TaskStatus(before), TaskStatus(after)) for task_id, before, after in moved
@@ -212,49 +211,63 @@ def _quoted(statuses: Iterable[TaskStatus]) -> str:
 
 
 def _move_step_by_step(change: _Change) -> list[Moved]:
-    """Do the same on SQLite, whose write lock the caller's transaction holds."""
-    session, note = change.session, change.note
-    home = session.execute(
-        select(PipelineRow.status, PipelineRow.claim_timeout_seconds).where(
-            PipelineRow.id == change.pipeline_id
-        )
-    ).one()
+    """Do the same on SQLite, whose write lock the caller's transaction holds.
+
+    The statements are prepared once and go past the ORM: to build them would take longer than all
+    that SQLite does.
+    """
+    change.session.flush()
+    connection, note = change.session.connection(), change.note
+    home = connection.execute(_HOME, {"pipeline_id": change.pipeline_id}).one()
     if change.move is Move.CLAIM and home.status != PipelineStatus.ACTIVE.value:
         return []
-    end = change.rule.end
+    end = MOVES[change.move].end
     if end is TaskStatus.PENDING and home.status == PipelineStatus.PAUSED.value:
         end = TaskStatus.PAUSED
-    picked = session.execute(_picked(change)).all()
+    picked = connection.execute(_picking(change.move, change.narrowed), change.picked).all()
     moved = [Moved(task_id, TaskStatus(before), end) for task_id, before in picked]
     values = _values(change, home.claim_timeout_seconds) | {"status": end.value}
     for first in range(0, len(moved), _SQLITE_IDS):
         ids = [task.task_id for task in moved[first : first + _SQLITE_IDS]]
-        session.execute(
-            update(TaskRow)
-            .where(TaskRow.id.in_(ids))
-            .values(values)
-            .execution_options(synchronize_session=False)
-        )
+        connection.execute(_setting(*values), {**values, "ids": ids})
     if moved:
-        session.execute(insert(TaskMoveRow), [_noted(task, change.move, note) for task in moved])
+        connection.execute(_NOTING, [_noted(task, change.move, note) for task in moved])
         _count(change, moved)
     if moved and change.move is Move.SUBMIT:
-        put_into_inboxes(session, change.pipeline_id, [task.task_id for task in moved], note.at)
+        task_ids = [task.task_id for task in moved]
+        put_into_inboxes(change.session, change.pipeline_id, task_ids, note.at)
     return moved
 
 
-def _picked(change: _Change) -> Select[tuple[int, str]]:
-    picks = change.picks
-    statement = select(TaskRow.id, TaskRow.status).where(
-        TaskRow.pipeline_id == change.pipeline_id, TaskRow.status.in_(sorted(change.rule.starts))
+_TASKS: Final = TaskRow.metadata.tables[TaskRow.__tablename__]
+_NOTING: Final = insert(TaskRow.metadata.tables[TaskMoveRow.__tablename__])
+_HOME: Final = select(PipelineRow.status, PipelineRow.claim_timeout_seconds).where(
+    PipelineRow.id == bindparam("pipeline_id")
+)
+
+
+@cache
+def _picking(move: Move, narrowed: frozenset[str]) -> Select[tuple[int, str]]:
+    task = _TASKS.c
+    conditions = {
+        "task_id": task.id == bindparam("task_id"),
+        "claimed_by": task.claimed_by == bindparam("claimed_by"),
+        "expired_at": task.claim_expires_at <= bindparam("expired_at"),
+    }
+    return (
+        select(task.id, task.status)
+        .where(task.pipeline_id == bindparam("pipeline_id"))
+        .where(task.status.in_(sorted(MOVES[move].starts)))
+        .where(*(conditions[name] for name in sorted(narrowed)))
+        .order_by(task.id)
+        .limit(bindparam("limit", type_=Integer))
     )
-    if picks.task_id is not None:
-        statement = statement.where(TaskRow.id == picks.task_id)
-    if picks.claimed_by is not None:
-        statement = statement.where(TaskRow.claimed_by == picks.claimed_by)
-    if picks.expired_at is not None:
-        statement = statement.where(TaskRow.claim_expires_at <= picks.expired_at)
-    return statement.order_by(TaskRow.id).limit(picks.limit)
+
+
+@cache
+def _setting(*columns: str) -> Update:
+    is_picked = _TASKS.c.id.in_(bindparam("ids", expanding=True))
+    return update(_TASKS).where(is_picked).values({name: bindparam(name) for name in columns})
 
 
 def _values(change: _Change, timeout_seconds: int | None) -> dict[str, object]:

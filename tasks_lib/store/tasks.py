@@ -165,7 +165,7 @@ def count_in_group(
 
 def find_task(session: Session, task_id: int) -> StoredTask | None:
     """Return the task, or None."""
-    row = session.execute(_TASKS.where(TaskRow.id == _bounded(task_id))).one_or_none()
+    row = session.execute(_TASK, {"id": _bounded(task_id)}).one_or_none()
     return StoredTask(*row) if row is not None else None
 
 
@@ -213,6 +213,7 @@ _TASKS: Final = (
         and_(TaskGroupRow.kind == DATASET, DatasetItemRow.id == TaskRow.origin_id),
     )
 )
+_TASK: Final = _TASKS.where(TaskRow.id == bindparam("id"))
 _WHOLE: Final = f"""
     SELECT m.id, m.pipeline_id, m.group_id, m.row, m.status, CAST(m.predefined AS text),
         CAST(m.filled_in AS text), m.origin_id, m.claimed_by, m.claimed_at, m.claim_expires_at,
