@@ -1,6 +1,6 @@
 """How fast batches of 5,000 tasks come in over HTTP: one API process against raw COPY.
 
-Four clients, each a process, send the same rows of eight mixed columns batch by batch. The baseline
+Four clients, each a process, send the same rows of mixed columns batch by batch. The baseline
 copies them into the tasks' table over psycopg, ready-made, one group and transaction a batch. Ours
 sends them as JSON to ``seeding api``, which parses, checks and shapes them, keeps counts, and
 answers with the ids. They take turns on fresh databases; the figures are medians.
@@ -28,7 +28,7 @@ import psycopg
 from sqlalchemy import make_url
 
 from benchmarks.databases import Databases, count_rows, make_store, open_databases
-from benchmarks.generate import write_csv
+from benchmarks.generate import ALL_COLUMNS, write_catalogue, write_csv
 from benchmarks.servers import external_api
 from benchmarks.shaped import COLUMNS, COPY_OPTIONS, SEPARATOR, write_shaped
 
@@ -42,6 +42,14 @@ _GROUP: Final = (
 
 Send = Callable[[int], None]
 """Sends one batch, which has a number."""
+
+
+class Work(NamedTuple):
+    """The folder with the rows, how many columns they have, and how often a client sends them."""
+
+    folder: Path
+    columns: int
+    batches: int
 
 
 class Load(NamedTuple):
@@ -58,28 +66,32 @@ class Load(NamedTuple):
 def main() -> None:
     """Measure and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batches", type=int, default=10, help="of each client")
+    parser.add_argument("--batches", type=int, default=40, help="of each client")
+    parser.add_argument("--columns", type=int, choices=range(1, ALL_COLUMNS + 1), action="append")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--database", choices=["postgresql", "sqlite"], action="append")
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, uvicorn {version('uvicorn')}, {_CLIENTS} clients\n")
     with TemporaryDirectory(prefix="api-load-") as name:
         folder = Path(name)
-        write_csv(folder / "rows.csv", rows=_TASKS)
-        write_shaped(folder / "rows.csv", folder / "rows.shaped")
-        for kind in options.database or ["postgresql", "sqlite"]:
-            with open_databases(kind, folder) as databases:
-                _measure(databases, folder, options.batches, options.repeats)
+        for columns in options.columns or [3, ALL_COLUMNS]:
+            write_csv(folder / "rows.csv", rows=_TASKS, columns=columns)
+            write_shaped(folder / "rows.csv", folder / "rows.shaped", columns=columns)
+            for kind in options.database or ["postgresql", "sqlite"]:
+                with open_databases(kind, folder) as databases:
+                    work = Work(folder, columns, options.batches)
+                    _measure(databases, work, options.repeats)
 
 
-def _measure(databases: Databases, folder: Path, batches: int, repeats: int) -> None:
+def _measure(databases: Databases, work: Work, repeats: int) -> None:
     senders = ["copy", "http"] if databases.title.startswith("PostgreSQL") else ["http"]
     rates: dict[str, list[float]] = {sender: [] for sender in senders}
     for _ in range(repeats):
         for sender in senders:
-            rates[sender].append(_run(databases, folder, sender, batches))
+            rates[sender].append(_run(databases, work, sender))
             print(f"{sender}: {rates[sender][-1]:,.0f} tasks a second", file=sys.stderr)
-    print(f"## {databases.title}\n\n| batches | tasks a second | of the baseline |")
+    print(f"## {databases.title}, {work.columns} columns\n")
+    print("| batches | tasks a second | of the baseline |")
     print("| --- | ---: | ---: |")
     for sender in senders:
         rate = median(rates[sender])
@@ -88,10 +100,11 @@ def _measure(databases: Databases, folder: Path, batches: int, repeats: int) -> 
     print()
 
 
-def _run(databases: Databases, folder: Path, sender: str, batches: int) -> float:
+def _run(databases: Databases, work: Work, sender: str) -> float:
     """Return how many tasks a second all clients together have made."""
+    folder, columns, batches = work
     with databases.fresh() as url:
-        make_store(url)
+        make_store(url, write_catalogue=partial(write_catalogue, columns=columns))
         with external_api(folder, url) as api:
             load = Load(sender, url, api.address, api.key, batches, folder / "rows.shaped")
             start = _CONTEXT.Barrier(_CLIENTS)

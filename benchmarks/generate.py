@@ -27,6 +27,7 @@ _FIELDS: Final[list[dict[str, Any]]] = [
     {"name": "category", "type": "single_select", "options": list(_CATEGORIES)},
     {"name": "page", "type": "url"},
 ]
+ALL_COLUMNS: Final = len(_FIELDS)
 _PHRASES: Final = (
     "Arrived two days early and works as the description says.",
     "The box was damaged but what was in it was not.",
@@ -44,28 +45,29 @@ _ROWS_AT_ONCE: Final = 10_000
 _FIRST_DAY: Final = date(2020, 1, 1)
 
 
-def write_csv(path: Path, *, rows: int, seed: int = 1) -> None:
-    """Write a header and ``rows`` rows of eight columns, streaming."""
+def write_csv(path: Path, *, rows: int, seed: int = 1, columns: int = ALL_COLUMNS) -> None:
+    """Write a header and ``rows`` rows of the first columns, by default eight, streaming."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(field["name"] for field in _FIELDS)
+        writer.writerow(field["name"] for field in _FIELDS[:columns])
         for first in range(0, rows, _ROWS_AT_ONCE):
             last = min(first + _ROWS_AT_ONCE, rows)
-            writer.writerows(_some_rows(first, last, random.Random(f"{seed}/{first}")))
+            some_rows = _some_rows(first, last, random.Random(f"{seed}/{first}"))
+            writer.writerows(row[:columns] for row in some_rows)
 
 
-def write_catalogue(path: Path) -> None:
+def write_catalogue(path: Path, *, columns: int = ALL_COLUMNS) -> None:
     """Write the catalogue whose only pipeline, ``PIPELINE``, takes the CSV."""
     organization, project, pipeline = PIPELINE.split("/")
-    fields = [{**field, "source": "dataset"} for field in _FIELDS]
+    fields = [{**field, "source": "dataset"} for field in _FIELDS[:columns]]
     entry = {"name": project, "pipelines": [{"name": pipeline, "fields": fields}]}
     catalogue = {"organizations": [{"name": organization, "projects": [entry]}]}
     path.write_text(yaml.safe_dump(catalogue, sort_keys=False, allow_unicode=True), "utf-8")
 
 
-def dataset_fields() -> list[Field]:
+def dataset_fields(columns: int = ALL_COLUMNS) -> list[Field]:
     """Return the pipeline's fields, as the intake takes them."""
-    return [Field(**field, source=FieldSource.DATASET) for field in _FIELDS]
+    return [Field(**field, source=FieldSource.DATASET) for field in _FIELDS[:columns]]
 
 
 def _some_rows(first: int, last: int, chance: random.Random) -> Iterator[Sequence[object]]:

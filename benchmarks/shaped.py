@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.generate import dataset_fields
+from benchmarks.generate import ALL_COLUMNS, dataset_fields
 from tasks_lib.intake.csv_intake import CsvIntake
 from tasks_lib.intake.limits import Limits
 from tasks_lib.intake.sources import fetch
@@ -22,11 +22,11 @@ _BEFORE: Final = f"1{SEPARATOR}1{SEPARATOR}"
 _BETWEEN: Final = f"{SEPARATOR}pending{SEPARATOR}"
 
 
-def write_shaped(source: Path, target: Path) -> None:
+def write_shaped(source: Path, target: Path, *, columns: int = ALL_COLUMNS) -> None:
     """Write the rows of ``source`` to ``target`` as the first group's tasks."""
     with TemporaryDirectory() as folder, target.open("wb") as file:
         found = fetch(str(source), Path(folder), Limits())
-        with CsvIntake(found, dataset_fields(), Limits()) as intake:
+        with CsvIntake(found, dataset_fields(columns), Limits()) as intake:
             for batch in intake.batches():
                 rows = pc.cast(batch.rows, pa.string())
                 lines = pc.binary_join_element_wise(_BEFORE, rows, _BETWEEN, batch.values, "\n", "")
