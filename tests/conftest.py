@@ -145,7 +145,7 @@ def s3_server() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     endpoint = f"http://127.0.0.1:{port}"
-    wait_until(lambda: answers(endpoint), seconds=30)
+    wait_until(lambda: answers(endpoint))
     yield endpoint
     server.terminate()
     server.wait()

@@ -30,7 +30,7 @@ def prefect_server(home: Path, port: int) -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        wait_until(lambda: answers(f"{url}/health"), seconds=60)
+        wait_until(lambda: answers(f"{url}/health"))
         yield url
     finally:
         os.killpg(server.pid, signal.SIGKILL)  # it takes its time to stop

@@ -32,8 +32,8 @@ def answers(url: str) -> bool:
     return True
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float) -> None:
-    """Return once ``condition`` holds; fail after ``seconds``."""
+def wait_until(condition: Callable[[], bool], *, seconds: float = 120) -> None:
+    """Return once ``condition`` holds; fail after ``seconds``, which a busy machine may need."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} seconds in vain"

@@ -155,7 +155,7 @@ def test_fields_that_change_meanwhile_are_read_anew(
             entry = PipelineEntry(name=pipeline.name, fields=(*pipeline.fields, more))
             catalogue.update_pipeline(session, pipeline.id, entry)
             posted = pool.submit(client.post, TASKS, json=tasks(GOOD))
-            wait_until(lambda: has_read(workspace, session), seconds=10)
+            wait_until(lambda: has_read(workspace, session))
         assert posted.result().status_code == 201
     assert stored(workspace) == [(1, 1, '{"review_id":"001","body":"one","stars":5,"more":null}')]
 

@@ -152,7 +152,7 @@ def test_killed_between_insert_and_answer_nothing_is_left_and_the_retry_makes_it
             session.execute(text("SELECT pg_advisory_xact_lock(7)"))
             posted: Future[None] = pool.submit(post_in_vain, server, key, HEADERS)
             waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            wait_until(lambda: session.scalar(waits) == 1, seconds=20)
+            wait_until(lambda: session.scalar(waits) == 1)
             server.kill()
         posted.result()
     assert task_count(workspace) == 0
@@ -205,7 +205,7 @@ def test_killed_after_the_commit_the_retry_gets_the_answer_that_was_lost(
 ) -> None:
     with ThreadPoolExecutor(1) as pool, fork(workspace) as server:
         posted = pool.submit(post_in_vain, server, key, HEADERS)
-        wait_until(lambda: task_count(workspace) == 200, seconds=20)
+        wait_until(lambda: task_count(workspace) == 200)
         server.kill()
         posted.result()
     client = TestClient(create_app(workspace), headers={"X-API-Key": key})

@@ -49,7 +49,7 @@ def test_a_signal_ends_the_server_once_what_is_in_flight_is_answered(
         with begin_post(running.url, embedded_key) as connection:
             connection.sendall(BODY[:20])
             running.signal(number)
-            wait_until(lambda: refuses(running.url), seconds=20)
+            wait_until(lambda: refuses(running.url))
             connection.sendall(BODY[20:])
             answer = b"".join(iter(lambda: connection.recv(10_000), b""))
         assert running.process.wait(30) == 0
@@ -66,7 +66,7 @@ def test_a_client_that_breaks_off_leaves_nothing_but_a_line_in_the_log(
     with command(embedded, tmp_path) as running:
         with begin_post(running.url, embedded_key) as connection:
             connection.sendall(BODY[:20])
-        wait_until(lambda: bool(running.log.read_text()), seconds=20)
+        wait_until(lambda: bool(running.log.read_text()))
         with client_of(running, embedded_key) as client:
             assert client.get(WORKFLOW).json()["task_total"] == 0
         running.signal(signal.SIGTERM)

@@ -88,7 +88,7 @@ def ended(client: TestClient, upload_id: str) -> dict[str, Any]:
         found: dict[str, Any] = client.get(f"{UPLOAD}/{upload_id}").json()
         return found
 
-    wait_until(lambda: status()["status"] in {"completed", "failed"}, seconds=30)
+    wait_until(lambda: status()["status"] in {"completed", "failed"})
     return status()
 
 
@@ -507,7 +507,7 @@ def test_a_file_whose_sending_breaks_off_is_not_there(
             head = f"PUT {address.path}?{address.query} HTTP/1.1\r\nHost: x\r\n"
             connection.sendall(f"{head}Content-Length: 5000000\r\n\r\n".encode())
             connection.sendall(b"x" * 2_000_000)
-            wait_until(lambda: any(stored(embedded.storage).values()), seconds=20)
-        wait_until(lambda: stored(embedded.storage) == {}, seconds=20)
+            wait_until(lambda: any(stored(embedded.storage).values()))
+        wait_until(lambda: stored(embedded.storage) == {})
         response = client.post(f"{UPLOAD}/{promise['upload_id']}/confirm")
         assert error_of(response) == (409, "upload_missing")

@@ -46,7 +46,7 @@ class Installation:
             parameters={"pipeline": PATH, "source": str(source)},
             job_variables=job_variables,
         )
-        wait_until(lambda: self._has_ended(run.id), seconds=120)
+        wait_until(lambda: self._has_ended(run.id))
         return self.client.read_flow_run(run.id)
 
     def finish_all(self, tell: Tell = post_events) -> list[int]:
@@ -59,7 +59,7 @@ class Installation:
 
     def announce(self, tell: Tell = post_events) -> None:
         """Tell Prefect of what is due, again if it was too busy, as a relay does."""
-        wait_until(lambda: self._has_announced(tell), seconds=120)
+        wait_until(lambda: self._has_announced(tell))
 
     def origins(self, path: str = QA) -> list[int]:
         """Return which source tasks the pipeline's tasks came from."""
@@ -83,7 +83,7 @@ class Installation:
             found = self._filter("logs", logs={"flow_run_id": {"any_": [str(run.id)]}})
             return [log["message"] for log in found]
 
-        wait_until(lambda: f"Finished in state {run.state}" in messages(), seconds=30)
+        wait_until(lambda: f"Finished in state {run.state}" in messages())
         return messages()
 
     def event(self, run: FlowRun) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Installation:
             "event": {"prefix": ["seeding."]},
             "related": {"id": [f"prefect.flow-run.{run.id}"]},
         }
-        wait_until(lambda: self._filter("events", filter=chosen)["events"] != [], seconds=30)
+        wait_until(lambda: self._filter("events", filter=chosen)["events"] != [])
         (event,) = self._filter("events", filter=chosen)["events"]
         return dict(event)
 

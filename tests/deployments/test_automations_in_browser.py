@@ -32,7 +32,6 @@ def tell_the_team() -> str:
 
 def page_of(browser: BrowserContext, installation: Installation, path: str) -> Page:
     page = browser.new_page()
-    page.set_default_timeout(15_000)
     page.goto(f"{installation.stack.ui_url}{path}")
     return page
 
@@ -58,7 +57,7 @@ def test_a_chain_switched_off_in_the_ui_is_paused_for_the_sweep_and_switched_on_
     picture(page, "chain-automation")
     switch.click()
     expect(switch).to_have_attribute("aria-checked", "false")
-    wait_until(lambda: is_paused(installation, chain), seconds=10)
+    wait_until(lambda: is_paused(installation, chain))
     make_tasks(workspace, tmp_path, 2, "paused.csv")
     done = set(installation.finish_all())
     assert drain_chain(workspace, chain.id, at=datetime.now(UTC)) == Fired()
@@ -66,7 +65,7 @@ def test_a_chain_switched_off_in_the_ui_is_paused_for_the_sweep_and_switched_on_
     page.reload()
     switch.click()
     expect(switch).to_have_attribute("aria-checked", "true")
-    wait_until(lambda: not is_paused(installation, chain), seconds=10)
+    wait_until(lambda: not is_paused(installation, chain))
     drain_chain(workspace, chain.id, at=datetime.now(UTC))
     assert done <= set(installation.origins())
 
@@ -161,13 +160,13 @@ def test_automations_that_a_person_makes_seed_a_pipeline_and_start_a_deployment_
     )
     make_tasks(installation.workspace, tmp_path, 2, "own.csv")
     done = set(installation.finish_all())
-    wait_until(lambda: done <= set(installation.origins()), seconds=90)
+    wait_until(lambda: done <= set(installation.origins()))
 
     def told() -> list[str]:
         runs = installation.runs("tell-the-team")
         return [run.state.name or "" for run in runs if run.state is not None]
 
-    wait_until(lambda: told() == ["Completed"], seconds=90)
+    wait_until(lambda: told() == ["Completed"])
     assert [run.state.name for run in installation.runs("check-finished-labels") if run.state] == [
         "Completed"
     ]

@@ -44,13 +44,13 @@ def test_what_is_finished_appears_in_the_target_by_itself_and_once_though_told_f
 ) -> None:
     make_tasks(installation.workspace, tmp_path, 2, f"{chain.trigger}.csv")
     done = set(installation.finish_all(five_times))
-    wait_until(lambda: done <= set(installation.origins()), seconds=90)
+    wait_until(lambda: done <= set(installation.origins()))
 
     def own_runs() -> list[bool]:
         found = [run for run in installation.runs("seed-chain") if run.name == f"chain {chain.id}"]
         return [run.state is not None and run.state.is_final() for run in found]
 
-    wait_until(lambda: own_runs() != [] and all(own_runs()), seconds=60)
+    wait_until(lambda: own_runs() != [] and all(own_runs()))
     assert len(installation.origins()) == len(set(installation.origins()))
 
 
@@ -152,7 +152,7 @@ def test_five_pipelines_pass_a_task_through_by_themselves(
     source.write_text("review_id\n7\n", encoding="utf-8")
     seed_from_csv(workspace, CsvRequest(paths[0], str(source)), run_id="way")
     for path in paths:
-        wait_until(lambda path=path: installation.origins(path) != [], seconds=60)  # type: ignore[misc]
+        wait_until(lambda path=path: installation.origins(path) != [])  # type: ignore[misc]
         task = claim(workspace.store, at=datetime.now(UTC), path=path)
         assert task.fields == '{"review_id":"7"}'
         submit_task(workspace.store, task.id, "ann", {"sentiment": "good"}, at=datetime.now(UTC))

@@ -43,7 +43,7 @@ def test_one_that_will_not_end_is_killed_with_its_children(tmp_path: Path) -> No
     ) as child:
         child.wait_until(started.exists, "started", 30)
         assert is_group_there(child.pid)
-    wait_until(lambda: not is_group_there(child.pid), seconds=10)
+    wait_until(lambda: not is_group_there(child.pid))
     assert child.process.returncode == -9
 
 

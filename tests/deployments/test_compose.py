@@ -132,7 +132,7 @@ def test_everything_comes_up_in_the_order_of_the_file_and_a_chain_fires_between_
             "seeding tasks submit 1 --as ann@example.org --field sentiment=good",
         ):
             second.execute("api", command)
-        wait_until(lambda: runs_of_automations(composition) == {"COMPLETED"}, seconds=120)
+        wait_until(lambda: runs_of_automations(composition) == {"COMPLETED"})
         listed = composition.execute("api", "seeding tasks list acme/qa/check-labels --json")
         (task,) = json.loads(listed)
         assert (task["fields"]["review_id"], task["fields"]["sentiment"]) == ("001", "good")

@@ -228,7 +228,7 @@ def test_the_server_plans_the_runs_of_active_schedules(installation: Installatio
     deployment = installation.client.read_deployment_by_name("reconcile/reconcile")
     hourly: dict[str, Any] = {}
     minutely = {"clean_up": False}
-    wait_until(lambda: planned_minutes(installation, deployment.id, hourly) == {17}, seconds=60)
+    wait_until(lambda: planned_minutes(installation, deployment.id, hourly) == {17})
     assert len(planned_minutes(installation, deployment.id, minutely)) > 1
 
 
@@ -266,7 +266,7 @@ def test_an_upload_of_the_api_is_worked_on_by_one_run(installation: Installation
         here = f"{path}/{promise['upload_id']}"
         for _ in range(3):
             assert client.post(f"{here}/confirm").status_code == 202
-        wait_until(lambda: client.get(here).json()["status"] != "processing", seconds=120)
+        wait_until(lambda: client.get(here).json()["status"] != "processing")
         done = client.get(here).json()
     assert (done["status"], done["report"]["created"]) == ("completed", 1)
     runs = installation.client.read_flow_runs(

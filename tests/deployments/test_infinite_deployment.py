@@ -47,18 +47,18 @@ def test_a_sensor_is_started_answers_claims_and_gives_way_to_the_next(
 ) -> None:
     store = installation.workspace.store
     ensure_sensor(store)  # as reconcile does every minute
-    wait_until(lambda: is_watched(store, at=datetime.now(UTC)), seconds=90)
+    wait_until(lambda: is_watched(store, at=datetime.now(UTC)))
     first = next(run for run in runs(installation) if run.state and run.state.is_running())
     for _ in range(3):
         before = len(queries.list_tasks(store, STORIES))
         claim(store, path=STORIES, at=datetime.now(UTC))
-        wait_until(lambda n=before: len(queries.list_tasks(store, STORIES)) > n, seconds=10)  # type: ignore[misc]
-    wait_until(lambda: "tasks made | 3 |" in told(installation, first), seconds=60)
+        wait_until(lambda n=before: len(queries.list_tasks(store, STORIES)) > n)  # type: ignore[misc]
+    wait_until(lambda: "tasks made | 3 |" in told(installation, first))
     deployment = installation.client.read_deployment_by_name(NAME)
     following = installation.client.create_flow_run_from_deployment(
         deployment.id, parameters={"takes_over": str(first.id), "minutes": 1}
     )
-    wait_until(lambda: ended(installation, first.id), seconds=60)
+    wait_until(lambda: ended(installation, first.id))
     state = installation.client.read_flow_run(first.id).state
     assert state is not None
     assert state.message == "Made 3 tasks; the next sensor is at work."

@@ -56,7 +56,6 @@ def test_a_person_changes_the_mapping_and_the_tasks_are_as_chosen(
     flow.start()
     run = paused_run(prefect, dataset)
     page = browser.new_page()
-    page.set_default_timeout(15_000)
     page.goto(f"{prefect_api.removesuffix('/api')}/runs/flow-run/{run['id']}")
     page.get_by_role("button", name="Resume").first.click()
 

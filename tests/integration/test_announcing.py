@@ -212,5 +212,5 @@ def test_the_relays_thread_goes_on_when_prefect_comes_back(store: Store, prefect
         assert asked.wait(30)
         assert claim(store).status == "in_progress", "nobody waits for Prefect"
         prefect.is_away = False
-        wait_until(lambda: waiting(store)[:2] == (0, 0), seconds=30)
+        wait_until(lambda: waiting(store)[:2] == (0, 0))
     assert sum(payload["count"] for name, payload in prefect.told if "claimed" in name) == 2

@@ -278,7 +278,7 @@ def test_an_interrupted_load_says_so_makes_nothing_and_can_be_run_again(
     child = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    wait_until(lambda: is_writing(tmp_path / "seeding" / "seeding.db"), seconds=30)
+    wait_until(lambda: is_writing(tmp_path / "seeding" / "seeding.db"))
     child.send_signal(signal.SIGINT)
     out, err = child.communicate()
     assert (child.returncode, out, err) == (

@@ -57,7 +57,7 @@ class Running:
 def watching(store: Store, name: str = "first") -> Iterator[Running]:
     """Have a sensor watch for as long as a block lasts; another one takes its place then."""
     running = Running(Sensor(store, name, life=None))
-    wait_until(lambda: is_watched(store, at=datetime.now(UTC)), seconds=10)
+    wait_until(lambda: is_watched(store, at=datetime.now(UTC)))
     yield running
     Sensor(store, "last", takes_over=name, life=timedelta(0)).run()
     running.join()
@@ -79,7 +79,7 @@ def test_a_claim_by_another_process_is_answered_at_once(workspace: Workspace) ->
         for number in range(1, 6):
             child = CHILDREN.Process(target=_claim_once, args=(url,))
             child.start()
-            wait_until(lambda n=number: counts(store).total == n + 1, seconds=10)  # type: ignore[misc]
+            wait_until(lambda n=number: counts(store).total == n + 1)  # type: ignore[misc]
             child.join()
     assert counts(store) == recounted(store)
 
@@ -94,12 +94,12 @@ def test_a_second_sensor_ends_and_one_that_takes_over_ends_the_first(workspace: 
     store = workspace.store
     enable(store, PATH, Wish(), at=AT)
     first = Running(Sensor(store, "first", life=None))
-    wait_until(lambda: is_watched(store, at=datetime.now(UTC)), seconds=10)
+    wait_until(lambda: is_watched(store, at=datetime.now(UTC)))
     assert Sensor(store, "second").run() == Ended(0, "another sensor is at work")
     second = Running(Sensor(store, "second", takes_over="first", life=None))
     assert first.join().why == "the next sensor is at work"
     assert claim(store)
-    wait_until(lambda: available(store) == 1, seconds=10)
+    wait_until(lambda: available(store) == 1)
     Sensor(store, "third", takes_over="second", life=timedelta(0)).run()
     assert second.join() == Ended(1, "the next sensor is at work")
 
@@ -146,11 +146,11 @@ def test_the_last_hour_is_counted_across_sensors(workspace: Workspace) -> None:
     told: list[LastHour] = []
     enable(store, PATH, Wish(target=3), at=AT)
     first = Running(Sensor(store, "first", life=None, tell=told.append))
-    wait_until(lambda: is_watched(store, at=datetime.now(UTC)), seconds=10)
-    wait_until(lambda: bool(told) and told[-1].watched == 1, seconds=10)
+    wait_until(lambda: is_watched(store, at=datetime.now(UTC)))
+    wait_until(lambda: bool(told) and told[-1].watched == 1)
     for _ in range(3):
-        wait_until(lambda: claim(store), seconds=10)
-    wait_until(lambda: told[-1] == LastHour(3, 2, 1, 1), seconds=10)
+        wait_until(lambda: claim(store))
+    wait_until(lambda: told[-1] == LastHour(3, 2, 1, 1))
     Sensor(store, "second", takes_over="first", life=timedelta(0), tell=told.append).run()
     first.join()
     assert told[-1][:2] == (3, 2)
@@ -174,7 +174,7 @@ def test_killed_at_random_moments_the_next_one_goes_on_and_nothing_is_doubled(
         child.join()
         let_the_lease_expire(store)
     with watching(store):
-        wait_until(lambda: available(store) == 5, seconds=10)
+        wait_until(lambda: available(store) == 5)
     assert counts(store) == recounted(store)
     assert counts(store).total == 3 + claims + 5
     assert [copied for copied, _ in copies(store)] == [n % 3 + 1 for n in range(claims + 5)]
@@ -201,7 +201,7 @@ def test_a_database_that_is_gone_for_ten_seconds_is_waited_for(
     enable(store, PATH, Wish(), at=AT)
     name = store.engine.url.database
     sensor = Running(Sensor(store, "first", life=None))
-    wait_until(lambda: is_watched(store, at=datetime.now(UTC)), seconds=10)
+    wait_until(lambda: is_watched(store, at=datetime.now(UTC)))
     with psycopg.connect(postgresql, autocommit=True) as server:
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
         server.execute(
@@ -214,7 +214,7 @@ def test_a_database_that_is_gone_for_ten_seconds_is_waited_for(
             time.sleep(0.2)
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
     assert claim(store)
-    wait_until(lambda: available(store) == 1, seconds=10)
+    wait_until(lambda: available(store) == 1)
     Sensor(store, "last", takes_over="first", life=timedelta(0)).run()
     assert sensor.join() == Ended(1, "the next sensor is at work")
     store.close()

@@ -57,7 +57,7 @@ def test_killed_at_sixty_percent_of_the_uploads_and_run_again_all_is_there_once(
     rows = HEADER + "".join(f"{name},place {name},\n" for name in contents)
     source = zipped(tmp_path / "photos.zip", rows, contents)
     child = start(photos, source, "run-1")
-    wait_until(lambda: count_of_files(photos) >= 0.6 * FILES, seconds=60)
+    wait_until(lambda: count_of_files(photos) >= 0.6 * FILES)
     child.kill()
     child.join()
     left = count_of_files(photos)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -18,7 +19,7 @@ from tasks_lib.errors import (
     UsageError,
 )
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store.bulk import postgres_connection
+from tasks_lib.store.bulk import insert_rows, postgres_connection
 from tasks_lib.store.engine import LATEST_REVISION, Store
 from tasks_lib.store.migrations.upgrade import scripts, upgrade
 from tasks_lib.store.tables import Table, TaskGroupRow
@@ -116,6 +117,25 @@ def test_a_locked_sqlite_store_says_so_after_the_time_out(tmp_path: Path) -> Non
         pass
     holder.close()
     waiter.close()
+
+
+def test_a_full_disk_is_one_sentence_also_where_rows_go_past_sqlalchemy(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'seeding.db'}")
+    with pytest.raises(StoreUnavailableError) as caught:
+        _overfill(store)
+    assert str(caught.value) == (
+        f"the store {store.engine.url} cannot be used: database or disk is full"
+    )
+    with store.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM organizations")) == 0
+    store.close()
+
+
+def _overfill(store: Store) -> None:
+    names = pa.array([f"organization {number}" for number in range(10_000)])
+    with store.write() as session:
+        session.execute(text("PRAGMA max_page_count = 1"))  # no more than there are
+        insert_rows(session, "organizations", {}, ("name",), [[names]])
 
 
 def test_an_unreachable_server_is_one_sentence_without_the_password() -> None:

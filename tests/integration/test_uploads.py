@@ -184,7 +184,7 @@ def test_so_many_are_in_flight_and_no_more(size: int, most: int) -> None:
 
     thread = threading.Thread(target=submit)
     thread.start()
-    wait_until(lambda: (place.now, len(submitted)) == (most, most), seconds=30)
+    wait_until(lambda: (place.now, len(submitted)) == (most, most))
     time.sleep(0.1)  # for one more, which must not come
     assert (place.now, submitted) == (most, list(range(most)))
     place.gate.set()
