@@ -1,9 +1,9 @@
 """Organizations, projects, pipelines and their fields: find them, and make them as described."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, exists, select, update
+from sqlalchemy import Select, bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline, PipelineEntry
@@ -34,7 +34,7 @@ def find_pipeline(session: Session, reference: str) -> Pipeline:
         statement = _BY_PATH
         given = {"organization": organization, "project": project, "pipeline": name}
     may_exist = reference.count("/") in {0, 2} and is_storable(reference)
-    found = session.execute(statement, given).one_or_none() if may_exist else None
+    found = _described(session, statement, given) if may_exist else None
     if found is None:
         paths = pipeline_paths(session)
         hint = did_you_mean(reference, paths) or (
@@ -43,7 +43,7 @@ def find_pipeline(session: Session, reference: str) -> Pipeline:
             else "; there is none yet: run seeding apply FILE"
         )
         raise NotFoundError(f"there is no pipeline {reference!r}{hint}")
-    return _pipeline(session, found)
+    return found
 
 
 def lock_pipeline(session: Session, pipeline_id: int) -> Pipeline:
@@ -52,15 +52,14 @@ def lock_pipeline(session: Session, pipeline_id: int) -> Pipeline:
     Several may hold this lock at once, but not on a completed pipeline: each of them may reopen it.
     """
     given = {"id": pipeline_id}
-    found = session.execute(_SHARED_UNLESS_COMPLETED, given).one_or_none()
-    if found is None:  # of two that held a shared lock, none would get more
-        found = session.execute(_LOCKED, given).one()
-    return _pipeline(session, found)
+    if session.scalar(_SHARED_LOCK, given) is None:  # of two that held one, none would get more
+        session.execute(_LOCK, given)
+    return _known(session, pipeline_id)
 
 
 def pipeline_paths(session: Session) -> list[str]:
     """Return the path of every pipeline, in order."""
-    rows = session.execute(_PIPELINES.order_by(PipelineRow.id)).all()
+    rows = session.execute(_PATHS).all()
     return [f"{row.organization}/{row.project}/{row.name}" for row in rows]
 
 
@@ -99,7 +98,7 @@ def pipeline_for_update(session: Session, project_id: int, name: str) -> Pipelin
     )
     if locked is None:
         return None
-    return _pipeline(session, session.execute(_PIPELINES.where(PipelineRow.id == locked)).one())
+    return _known(session, locked)
 
 
 def has_tasks(session: Session, pipeline_id: int) -> bool:
@@ -157,49 +156,74 @@ def _replace_fields(session: Session, pipeline_id: int, fields: Sequence[Field])
     session.flush()
 
 
-def _pipeline(session: Session, row: Row[Any]) -> Pipeline:
-    fields = session.execute(_FIELDS, {"pipeline_id": row.id})
+def _known(session: Session, pipeline_id: int) -> Pipeline:
+    """Return a pipeline that is there, by a statement of its own, so as it is once it is locked."""
+    found = _described(session, _BY_ID, {"id": pipeline_id})
+    assert found is not None  # noqa: S101
+    return found
+
+
+def _described(
+    session: Session, statement: Select[Any], given: Mapping[str, Any]
+) -> Pipeline | None:
+    """Return the pipeline of which the statement yields a row for each field, or one without."""
+    rows = session.execute(statement, given).mappings().all()
+    if not rows:
+        return None
     return Pipeline(
-        **row._asdict(),
+        **{name: rows[0][name] for name in _OF_PIPELINE},
         fields=tuple(
             Field(
-                name=field.name,
-                type=field.type,
-                source=field.source,
-                required=field.required,
-                **field.constraints,
+                name=row["field"],
+                type=row["type"],
+                source=row["source"],
+                required=row["required"],
+                **row["constraints"],
             )
-            for field in fields
+            for row in rows
+            if row["field"] is not None
         ),
     )
 
 
-_PIPELINES: Final = (
-    select(
-        PipelineRow.id,
-        PipelineRow.name,
-        PipelineRow.status,
-        PipelineRow.claim_timeout_seconds.label("claim_timeout"),
-        ProjectRow.id.label("project_id"),
-        ProjectRow.name.label("project"),
-        OrganizationRow.id.label("organization_id"),
-        OrganizationRow.name.label("organization"),
+_ORGANIZATION: Final = OrganizationRow.metadata.tables[OrganizationRow.__tablename__]
+_PROJECT: Final = ProjectRow.metadata.tables[ProjectRow.__tablename__]
+_PIPELINE: Final = PipelineRow.metadata.tables[PipelineRow.__tablename__]
+_FIELD: Final = FieldRow.metadata.tables[FieldRow.__tablename__]
+_OF_PIPELINE: Final = {
+    "id": _PIPELINE.c.id,
+    "name": _PIPELINE.c.name,
+    "status": _PIPELINE.c.status,
+    "claim_timeout": _PIPELINE.c.claim_timeout_seconds,
+    "project_id": _PROJECT.c.id,
+    "project": _PROJECT.c.name,
+    "organization_id": _ORGANIZATION.c.id,
+    "organization": _ORGANIZATION.c.name,
+}
+_PATHS: Final = (
+    select(*(column.label(name) for name, column in _OF_PIPELINE.items()))
+    .join_from(_PIPELINE, _PROJECT, _PROJECT.c.id == _PIPELINE.c.project_id)
+    .join(_ORGANIZATION, _ORGANIZATION.c.id == _PROJECT.c.organization_id)
+    .order_by(_PIPELINE.c.id)
+)
+_DESCRIBED: Final = (
+    _PATHS.add_columns(
+        _FIELD.c.name.label("field"),
+        *(_FIELD.c[name] for name in ("type", "source", "required", "constraints")),
     )
-    .join(ProjectRow, ProjectRow.id == PipelineRow.project_id)
-    .join(OrganizationRow, OrganizationRow.id == ProjectRow.organization_id)
+    .outerjoin(_FIELD, _FIELD.c.pipeline_id == _PIPELINE.c.id)
+    .order_by(_FIELD.c.position)
 )
-_BY_ID: Final = _PIPELINES.where(PipelineRow.id == bindparam("id"))
-_LOCKED: Final = _BY_ID.with_for_update(of=PipelineRow)
-_SHARED_UNLESS_COMPLETED: Final = _BY_ID.where(
-    PipelineRow.status != PipelineStatus.COMPLETED.value
-).with_for_update(read=True, of=PipelineRow)
-_BY_PATH: Final = _PIPELINES.where(
-    OrganizationRow.name == bindparam("organization"),
-    ProjectRow.name == bindparam("project"),
-    PipelineRow.name == bindparam("pipeline"),
+_BY_ID: Final = _DESCRIBED.where(_PIPELINE.c.id == bindparam("id"))
+_BY_PATH: Final = _DESCRIBED.where(
+    _ORGANIZATION.c.name == bindparam("organization"),
+    _PROJECT.c.name == bindparam("project"),
+    _PIPELINE.c.name == bindparam("pipeline"),
 )
-_FIELDS: Final = (
-    select(FieldRow.name, FieldRow.type, FieldRow.source, FieldRow.required, FieldRow.constraints)
-    .where(FieldRow.pipeline_id == bindparam("pipeline_id"))
-    .order_by(FieldRow.position)
+_LOCK: Final = select(_PIPELINE.c.id).where(_PIPELINE.c.id == bindparam("id")).with_for_update()
+_SHARED_LOCK: Final = (
+    select(_PIPELINE.c.id)
+    .where(_PIPELINE.c.id == bindparam("id"))
+    .where(_PIPELINE.c.status != PipelineStatus.COMPLETED.value)
+    .with_for_update(read=True)
 )
