@@ -59,7 +59,7 @@ def lock_pipeline(session: Session, pipeline_id: int) -> Pipeline:
 
 def pipeline_paths(session: Session) -> list[str]:
     """Return the path of every pipeline, in order."""
-    rows = session.execute(_PATHS).all()
+    rows = session.execute(_PIPELINES).all()
     return [f"{row.organization}/{row.project}/{row.name}" for row in rows]
 
 
@@ -200,14 +200,14 @@ _OF_PIPELINE: Final = {
     "organization_id": _ORGANIZATION.c.id,
     "organization": _ORGANIZATION.c.name,
 }
-_PATHS: Final = (
+_PIPELINES: Final = (
     select(*(column.label(name) for name, column in _OF_PIPELINE.items()))
     .join_from(_PIPELINE, _PROJECT, _PROJECT.c.id == _PIPELINE.c.project_id)
     .join(_ORGANIZATION, _ORGANIZATION.c.id == _PROJECT.c.organization_id)
     .order_by(_PIPELINE.c.id)
 )
 _DESCRIBED: Final = (
-    _PATHS.add_columns(
+    _PIPELINES.add_columns(
         _FIELD.c.name.label("field"),
         *(_FIELD.c[name] for name in ("type", "source", "required", "constraints")),
     )
