@@ -184,3 +184,33 @@ def change(workspace: Workspace, statement: str, value: str | None, ids: Sequenc
     with workspace.store.write() as session:
         for number in ids:
             session.execute(text(statement), {"status": value, "id": number})
+
+
+def append(workspace: Workspace, folder: Path, content: str = MORE) -> None:
+    """Add rows to the dataset ``reviews``."""
+    put(workspace, write(folder, content, "more.csv"), mode=ImportMode.APPEND)
+
+
+def error_of(report: Report) -> tuple[str, str | None, str]:
+    """Return the code, the field and the message of a report's only error."""
+    (error,) = report.errors
+    return error.code, error.field, error.message
+
+
+def nothing_was_made(workspace: Workspace, pipeline: str = LABEL) -> bool:
+    """Tell whether the pipeline has no group."""
+    return queries.list_groups(workspace.store, pipeline) == []
+
+
+def origins_of(workspace: Workspace) -> list[tuple[int, int, int]]:
+    """Return each task's id, stream and the id of the row that it came from."""
+    with workspace.store.read() as session:
+        found = session.execute(text("SELECT id, stream_id, origin_id FROM tasks ORDER BY id"))
+        return [tuple(row) for row in found]
+
+
+def streams_of(workspace: Workspace) -> list[tuple[str, int]]:
+    """Return the source and the generation of each stream, oldest first."""
+    with workspace.store.read() as session:
+        found = session.execute(text("SELECT source, generation FROM streams ORDER BY id"))
+        return [tuple(row) for row in found]

@@ -20,7 +20,7 @@ from tasks_lib.operations.file_sources import CsvRequest
 from tasks_lib.operations.import_dataset import ImportMode
 from tasks_lib.operations.seed_from_csv import seed_from_csv
 from tasks_lib.operations.workspace import Workspace
-from vault import LABEL, MORE, ROWS, apply_vault, finish, put, seed_dataset, tasks_of, write
+from vault import LABEL, MORE, ROWS, finish, put, seed_dataset, tasks_of, write
 
 TEXT = FieldType.TEXT
 COLUMNS = (Column("review_id", TEXT), Column("body", TEXT), Column("stars", TEXT))
@@ -41,14 +41,6 @@ WHOLE = "\n".join(
         "",
     ]
 )
-
-
-@pytest.fixture
-def reviews(workspace: Workspace, tmp_path: Path) -> Workspace:
-    """The pipelines of ``vault``, and a dataset of three rows."""
-    apply_vault(workspace, tmp_path)
-    put(workspace, write(tmp_path, ROWS))
-    return workspace
 
 
 def exported(workspace: Workspace, name: str = "reviews", organization: str = "acme") -> str:

@@ -1,0 +1,22 @@
+"""Pipelines and a dataset that several modules seed."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks_lib.operations.workspace import Workspace
+from vault import ROWS, apply_vault, put, write
+
+
+@pytest.fixture
+def vault(workspace: Workspace, tmp_path: Path) -> Workspace:
+    """The workspace with the pipelines of ``vault``."""
+    apply_vault(workspace, tmp_path)
+    return workspace
+
+
+@pytest.fixture
+def reviews(vault: Workspace, tmp_path: Path) -> Workspace:
+    """The same with a dataset of three rows."""
+    put(vault, write(tmp_path, ROWS))
+    return vault
