@@ -67,7 +67,10 @@ def main() -> None:
     """Measure and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, default=40, help="of each client")
-    parser.add_argument("--columns", type=int, choices=range(1, ALL_COLUMNS + 1), action="append")
+    parser.add_argument(
+        "--columns", type=int, choices=range(1, ALL_COLUMNS + 1), action="append",
+        help="of the tasks; three and all of them unless said",
+    )  # fmt: skip
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--database", choices=["postgresql", "sqlite"], action="append")
     options = parser.parse_args()

@@ -1,9 +1,9 @@
 """How soon a finished task is its target's task, and how a burst goes through, on a local stack.
 
 A stack of its own is started, as ``make up`` does: server, deployments, a worker, on SQLite. First
-tasks are finished one at a time, each when no run is there; then many in a burst, a
-hundred in a transaction, by the statement that every submission takes. A relay tells Prefect every
-second, as the External API's does. What the target has is counted, and must be of different tasks.
+tasks are finished one at a time, each when no run is there; then many in a burst, a hundred in a
+transaction, by the statement that every submission takes. A relay tells Prefect every second, as
+the External API's does. What the target has is counted, and must be of different tasks.
 """
 
 import argparse

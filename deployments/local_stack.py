@@ -189,13 +189,12 @@ def _reserved_port(preferred: int) -> Iterator[int]:
     too.
     """
     ports = range(preferred, preferred + _PORTS_TRIED)
-    with ExitStack() as held:
-        for port in ports:
-            reservation = _reservation(port)
-            if reservation is not None:
-                held.enter_context(reservation)
+    for port in ports:
+        reservation = _reservation(port)
+        if reservation is not None:
+            with reservation:
                 yield port
-                return
+            return
     raise PrefectUnavailableError(f"the ports {ports[0]} to {ports[-1]} of {_HOST} are all taken")
 
 

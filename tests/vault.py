@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from tasks_lib.domain.report import Report
+from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.operations import queries
 from tasks_lib.operations.apply_catalogue import apply_catalogue
 from tasks_lib.operations.import_dataset import (
@@ -21,6 +21,19 @@ from tasks_lib.operations.mapped_seeding import MappedRequest
 from tasks_lib.operations.seed_from_dataset import seed_from_dataset
 from tasks_lib.operations.seed_from_pipeline import seed_from_pipeline
 from tasks_lib.operations.workspace import Workspace
+
+MIXED = "review_id,body,stars\n1,one,5\n2,,9\n3,three,x\n4,four,4\n"
+MIXED_ERRORS = (
+    ReportError(row=2, field="body", code="required", message="is required, but the cell is empty"),
+    ReportError(row=2, field="stars", code="above_maximum", message="'9' is above the maximum 5"),
+    ReportError(
+        row=3,
+        field="stars",
+        code="invalid_integer",
+        message="'x' is not a whole number such as 42 or -7",
+    ),
+)
+"""Rows of which two do not fit, and what is said of them."""
 
 LABEL = "acme/reviews/label-reviews"
 CHECK = "acme/reviews/check-reviews"

@@ -40,7 +40,19 @@ class OnceKey(NamedTuple):
 
 def kept_answer(session: Session, once: OnceKey | None, *, at: datetime) -> Answer | None:
     """Return the answer that the request got before; raise ConflictError if another one did."""
-    return _kept(session, once, at) if once is not None else None
+    if once is None:
+        return None
+    since = at - KEPT
+    kept = idempotent_answers.find_answer(session, once.organization_id, once.key, since=since)
+    if kept is None:
+        return None
+    if kept.request_sha256 != once.request_sha256:
+        message = (
+            f"the Idempotency-Key {once.key!r} came with another request before; "
+            "send a new key with a new request"
+        )
+        raise ConflictError(message, code="idempotency_key_reused")
+    return Answer(kept.status, kept.body, is_replayed=True)
 
 
 def answer_once(
@@ -64,7 +76,7 @@ def answer_once(
             since=at - KEPT,
         )
         if not is_new:
-            kept = _kept(session, once, at)
+            kept = kept_answer(session, once, at=at)
             assert kept is not None, "a conflict without the row that it conflicts with"  # noqa: S101
             return kept
         answer = act(session)
@@ -92,16 +104,3 @@ def remove_old_answers(store: Store, *, now: datetime) -> int:
     """Remove answers that are not replayed any more; return how many."""
     with store.write() as session:
         return idempotent_answers.remove_answers(session, before=now - KEPT)
-
-
-def _kept(session: Session, once: OnceKey, at: datetime) -> Answer | None:
-    kept = idempotent_answers.find_answer(session, once.organization_id, once.key, since=at - KEPT)
-    if kept is None:
-        return None
-    if kept.request_sha256 != once.request_sha256:
-        message = (
-            f"the Idempotency-Key {once.key!r} came with another request before; "
-            "send a new key with a new request"
-        )
-        raise ConflictError(message, code="idempotency_key_reused")
-    return Answer(kept.status, kept.body, is_replayed=True)

@@ -132,7 +132,8 @@ def write_tasks(
 ) -> int:
     """Write the tasks of a new group, counted, into a pipeline that is locked; return their number.
 
-    A completed pipeline is active again then. The caller completes the group.
+    A completed pipeline is active again then. The caller completes the group, unless its claim has
+    said what goes into it.
     """
     status = initial_status(pipeline)
     created = insert_tasks(

@@ -73,7 +73,7 @@ def claim_group(
     }
     made: int | None = session.scalar(_CLAIM, group)
     if made is not None:
-        return GroupClaim(made, is_new=True, task_count=0, stream_id=stream_id)
+        return GroupClaim(made, is_new=True, task_count=task_count, stream_id=stream_id)
     held = find_group(session, pipeline_id, seed_key)
     assert held is not None, "a conflict without the row that it conflicts with"  # noqa: S101
     return GroupClaim(held.id, is_new=False, task_count=held.task_count)

@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tasks_lib.domain.report import Report, ReportError
+from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.intake.limits import Limits
 from tasks_lib.operations import queries
 from tasks_lib.operations.workspace import Workspace
 from vault import (
+    MIXED,
+    MIXED_ERRORS,
     lines,
     nothing_was_made,
     origins_of,
@@ -23,17 +25,6 @@ from vault import (
     write,
 )
 
-MIXED = "review_id,body,stars\n1,one,5\n2,,9\n3,three,x\n4,four,4\n"
-MIXED_ERRORS = (
-    ReportError(row=2, field="body", code="required", message="is required, but the cell is empty"),
-    ReportError(row=2, field="stars", code="above_maximum", message="'9' is above the maximum 5"),
-    ReportError(
-        row=3,
-        field="stars",
-        code="invalid_integer",
-        message="'x' is not a whole number such as 42 or -7",
-    ),
-)
 MIXED_FIELDS = [
     (1, '{"review_id":"1","body":"one","stars":5}'),
     (4, '{"review_id":"4","body":"four","stars":4}'),

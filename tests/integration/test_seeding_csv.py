@@ -21,21 +21,11 @@ from tasks_lib.operations import queries
 from tasks_lib.operations.file_sources import CsvRequest
 from tasks_lib.operations.seed_from_csv import seed_from_csv
 from tasks_lib.operations.workspace import Workspace
+from vault import MIXED, MIXED_ERRORS
 
 CsvFile = Callable[..., str]
 PATH = "acme/reviews/label-reviews"
 GOOD = "review_id,body,stars\n001,one,5\nNA, two ,\n12345678901234567890,three,1\n"
-MIXED = "review_id,body,stars\n1,one,5\n2,,9\n3,three,x\n4,four,4\n"
-MIXED_ERRORS = (
-    ReportError(row=2, field="body", code="required", message="is required, but the cell is empty"),
-    ReportError(row=2, field="stars", code="above_maximum", message="'9' is above the maximum 5"),
-    ReportError(
-        row=3,
-        field="stars",
-        code="invalid_integer",
-        message="'x' is not a whole number such as 42 or -7",
-    ),
-)
 
 
 def seed(workspace: Workspace, source: str, *, run_id: str = "run-1", **options: object) -> Report:

@@ -168,18 +168,23 @@ def test_a_completed_pipeline_stays_completed_unless_there_is_something_new(
     assert queries.find_pipeline(reviews.store, LABEL).status == "active"
 
 
+def planned(workspace: Workspace) -> Callable[[], Report]:
+    """Plan a seeding of the dataset; return what carries it out."""
+    request = MappedRequest(LABEL, "reviews")
+    pipeline = queries.find_pipeline(workspace.store, LABEL)
+    source = find_source(workspace, pipeline, "reviews")
+    plan = plan_seeding(workspace, pipeline, source, request)
+    return lambda: seed_mapped(workspace, pipeline, source, request, plan, run_id="run-1").report
+
+
 def test_fields_that_change_between_plan_and_load_make_nothing(
     reviews: Workspace, catalogue_file: Path
 ) -> None:
-    request = MappedRequest(LABEL, "reviews")
-    pipeline = queries.find_pipeline(reviews.store, LABEL)
-    source = find_source(reviews, pipeline, "reviews")
-    plan = plan_seeding(reviews, pipeline, source, request)
+    carry_out = planned(reviews)
     changed = catalogue_file.read_text(encoding="utf-8").replace("max: 5", "max: 4")
     catalogue_file.write_text(changed, encoding="utf-8")
     apply_catalogue(reviews.store, catalogue_file)
-    seeded = seed_mapped(reviews, pipeline, source, request, plan, run_id="run-1")
-    assert error_of(seeded.report) == (
+    assert error_of(carry_out()) == (
         "pipeline_changed", None,
         f"pipeline {LABEL} was given other fields meanwhile; seed it again",
     )  # fmt: skip
@@ -189,12 +194,9 @@ def test_fields_that_change_between_plan_and_load_make_nothing(
 def test_rows_that_come_between_plan_and_load_are_for_the_next_run(
     reviews: Workspace, tmp_path: Path
 ) -> None:
-    request = MappedRequest(LABEL, "reviews")
-    pipeline = queries.find_pipeline(reviews.store, LABEL)
-    source = find_source(reviews, pipeline, "reviews")
-    plan = plan_seeding(reviews, pipeline, source, request)
+    carry_out = planned(reviews)
     append(reviews, tmp_path)
-    report = seed_mapped(reviews, pipeline, source, request, plan, run_id="run-1").report
+    report = carry_out()
     assert (report.created, report.already_seeded) == (3, 0)
     assert seed_dataset(reviews, run_id="run-2").created == 2
 
