@@ -24,8 +24,9 @@ _AS_STRING: Final = frozenset(
 """Types whose values are stored as the JSON string of the cell's text."""
 
 _DAY: Final = (
-    r"[1-9][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"(?:[1-9][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    r"|[1-9][0-9](?:0[48]|[2468][048]|[13579][26])-02-29)"
 )
 _TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
 _OFFSET: Final = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?"
@@ -46,6 +47,17 @@ class FieldProblem(NamedTuple):
     problem: Problem
 
 
+class CheckedColumn(NamedTuple):
+    """JSON fragments, or ``are_texts`` that become strings; and what is wrong with which."""
+
+    fragments: pa.Array
+    are_texts: bool
+    problems: list[FieldProblem]
+
+
+ColumnCheck = Callable[[pa.Array], CheckedColumn]
+
+
 class ShapedRows(NamedTuple):
     """The JSON object of each row (a string array; senseless where the row has a problem)."""
 
@@ -58,7 +70,7 @@ Shape = Callable[[Sequence[pa.Array]], ShapedRows]
 
 def shape_of(fields: Sequence[Field], reader_of: ReaderOf = reader_of) -> Shape:
     """Return the function that turns columns, in the order of ``fields``, into JSON objects."""
-    checks = [_column_check(field, reader_of(field)) for field in fields]
+    checks = [check_of(field, reader_of(field)) for field in fields]
     keys = [encode_basestring(field.name) + ":" for field in fields]
 
     def shape(columns: Sequence[pa.Array]) -> ShapedRows:
@@ -66,10 +78,11 @@ def shape_of(fields: Sequence[Field], reader_of: ReaderOf = reader_of) -> Shape:
         parts: list[pa.Array | pa.Scalar] = []
         before = "{"
         for key, check, column in zip(keys, checks, columns, strict=True):
-            fragments, is_bare_string, found = check(column)
+            fragments, are_texts, found = check(column)
             problems.extend(found)
-            quote = '"' if is_bare_string else ""
-            parts.extend((pa.scalar(before + key + quote), fragments))
+            quote = '"' if are_texts else ""
+            parts.append(pa.scalar(before + key + quote))
+            parts.append(_escape(fragments) if are_texts else fragments)
             before = quote + ","
         parts.append(pa.scalar(before.removesuffix(",") + "}"))
         return ShapedRows(pc.binary_join_element_wise(*parts, ""), problems)
@@ -77,15 +90,8 @@ def shape_of(fields: Sequence[Field], reader_of: ReaderOf = reader_of) -> Shape:
     return shape
 
 
-class _Checked(NamedTuple):
-    """JSON fragments; ``is_bare_string`` when each still needs its quotes."""
-
-    fragments: pa.Array
-    is_bare_string: bool
-    problems: list[FieldProblem]
-
-
-def _column_check(field: Field, read: Reader) -> Callable[[pa.Array], _Checked]:
+def check_of(field: Field, read: Reader) -> ColumnCheck:
+    """Return the check of a column of the field's cells, which ``read`` reads one by one."""
     is_certain = _certainty(field)
 
     def read_or_explain(text: str) -> tuple[str | None, Problem | None]:
@@ -94,12 +100,10 @@ def _column_check(field: Field, read: Reader) -> Callable[[pa.Array], _Checked]:
         except ValueProblemError as problem:
             return None, Problem(problem.code, str(problem), field=field.name)
 
-    def check(column: pa.Array) -> _Checked:
+    def check(column: pa.Array) -> CheckedColumn:
         certain = is_certain(column) if is_certain else None
         if certain is not None and pc.all(certain).as_py() is not False:
-            if field.type in _AS_STRING:
-                return _Checked(_escape(column), is_bare_string=True, problems=[])
-            return _Checked(column, is_bare_string=False, problems=[])
+            return CheckedColumn(column, are_texts=field.type in _AS_STRING, problems=[])
         doubtful = column if certain is None else column.filter(pc.invert(certain))
         distinct = pc.dictionary_encode(doubtful)
         read_texts = [read_or_explain(text) for text in distinct.dictionary.to_pylist()]
@@ -114,7 +118,7 @@ def _column_check(field: Field, read: Reader) -> Callable[[pa.Array], _Checked]:
         problems = _located([problem for _, problem in read_texts], distinct.indices, positions)
         if problems:
             fragments = pc.fill_null(fragments, "null")
-        return _Checked(fragments, is_bare_string=False, problems=problems)
+        return CheckedColumn(fragments, are_texts=False, problems=problems)
 
     return check
 

@@ -23,7 +23,7 @@ from tasks_lib.domain.values import ValueProblemError
 from tasks_lib.errors import MalformedBodyError
 from tasks_lib.intake.columns import FieldProblem, shape_of
 from tasks_lib.intake.json_bodies import Body, DoubledKeys, doubled_key
-from tasks_lib.intake.json_columns import task_columns
+from tasks_lib.intake.json_structs import task_objects
 from tasks_lib.intake.limits import Limits
 
 MAX_TASKS: Final = 5_000
@@ -63,11 +63,9 @@ def read_tasks(body: bytes, fields: Sequence[Field], limits: Limits) -> ReadTask
 
     Raises MalformedBodyError where the body as a whole is not what it should be.
     """
-    columns = task_columns(body, fields, MAX_TASKS)
-    if columns is not None:
-        values, problems = _shaped(columns, fields, len(columns[0]), limits)
-        if not problems:
-            return ReadTasks(values)
+    objects = task_objects(body, fields, max_tasks=MAX_TASKS, max_cell_bytes=limits.max_cell_bytes)
+    if objects is not None:
+        return ReadTasks(objects)
     read = Body(body)
     for reading in (read.certain, read.exact):
         document = reading()

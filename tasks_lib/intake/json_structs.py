@@ -1,0 +1,187 @@
+"""Read tasks in JSON by a type that is made of their fields, where nothing about them is odd.
+
+msgspec reads a body into objects of that type, and writes each of them as the JSON object to store.
+For most fields the type is the whole rule. Of the others it tells only what kind of JSON they are,
+and their columns are checked as those of a CSV are. What msgspec would lose or let pass is looked
+for here; whatever is in doubt is left to ``tasks_lib.intake.json_tasks``, and a test holds the two
+to the same answer.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from json.encoder import encode_basestring
+from operator import attrgetter
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Meta, Raw
+
+from tasks_lib.domain.fields import Field, FieldType
+from tasks_lib.domain.values import reader_of
+from tasks_lib.intake.columns import ColumnCheck, check_of
+
+_MAX_BYTES: Final = 2**30
+_KEPT_TYPES: Final = 256
+_LEAST, _MOST = -(2**63), 2**63 - 1
+_ENCODER: Final = msgspec.json.Encoder()
+_LEFT_OUT: Final = Raw(b"null")
+"""What an optional field holds that a task does not have: written like null, but known again."""
+
+ValueOf = Callable[[Any], Any]
+"""Takes a task's object and returns the value of a field."""
+
+
+def task_objects(
+    body: bytes, fields: Sequence[Field], *, max_tasks: int, max_cell_bytes: int
+) -> pa.Array | None:
+    """Return the JSON object of each task (a string array); None where anything is wrong or odd."""
+    known = _type_of_body(tuple(fields), max_tasks)
+    if known is None or len(body) > _MAX_BYTES:
+        return None
+    try:
+        rows = [task.fields for task in known.decode(body).tasks]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    written = _ENCODER.encode_lines(rows)
+    is_certain = (
+        _keys_stand_once(body, written, rows, known.optional)
+        and _signs_are_kept(body, rows, known.integers)
+        and all(_fits(rows, column) for column in known.columns)
+    )
+    return _lines(written, max_cell_bytes) if is_certain else None
+
+
+class _Column(NamedTuple):
+    """A field of which the type does not tell all."""
+
+    value_of: ValueOf
+    is_number: bool
+    check: ColumnCheck
+
+
+class _BodyType(NamedTuple):
+    """How to read a body with certain fields, and to get at the values that may be odd."""
+
+    decode: Callable[[bytes], Any]
+    columns: Sequence[_Column]
+    integers: Sequence[ValueOf]
+    optional: Sequence[ValueOf]
+
+
+@lru_cache(_KEPT_TYPES)
+def _type_of_body(fields: tuple[Field, ...], max_tasks: int) -> _BodyType | None:
+    """Make the type of a body; None where a field's values or its name are beyond one."""
+    if not fields or not all(map(_has_type, fields)):
+        return None
+    attributes = {f"field_{place}": field for place, field in enumerate(fields)}
+    members = [_member(attribute, field) for attribute, field in attributes.items()]
+    names = {attribute: field.name for attribute, field in attributes.items()}
+    task = _struct("Task", [("fields", _struct("Row", members, names))])
+    tasks = Annotated[list[task], Meta(min_length=1, max_length=max_tasks)]  # type: ignore[valid-type]
+    values = [(field, attrgetter(attribute)) for attribute, field in attributes.items()]
+    return _BodyType(
+        msgspec.json.Decoder(_struct("Body", [("tasks", tasks)])).decode,
+        [
+            _Column(value_of, field.type is FieldType.NUMBER, check_of(field, reader_of(field)))
+            for field, value_of in values
+            if field.type in _CHECKED_BY_COLUMN or field.pattern is not None
+        ],
+        [value_of for field, value_of in values if field.type is FieldType.INTEGER],
+        [value_of for field, value_of in values if not field.required],
+    )
+
+
+def _has_type(field: Field) -> bool:
+    return field.type in _TYPES and encode_basestring(field.name) == f'"{field.name}"'
+
+
+def _member(attribute: str, field: Field) -> tuple[Any, ...]:
+    of_field = _TYPES[field.type](field)
+    if field.required:
+        return attribute, of_field
+    return attribute, of_field if of_field is Raw else of_field | None, _LEFT_OUT
+
+
+def _struct(name: str, members: Sequence[Any], names: Mapping[str, str] | None = None) -> type:
+    return msgspec.defstruct(
+        name, members, rename=names, forbid_unknown_fields=True, kw_only=True, gc=False
+    )
+
+
+def _text_type(field: Field) -> Any:
+    return Annotated[
+        str, Meta(min_length=max(field.min_length or 0, 1), max_length=field.max_length)
+    ]
+
+
+def _integer_type(field: Field) -> Any:
+    least = int(field.min) if field.min is not None else _LEAST
+    return Annotated[int, Meta(ge=least, le=int(field.max) if field.max is not None else _MOST)]
+
+
+_TYPES: Final[dict[FieldType, Callable[[Field], Any]]] = {
+    FieldType.TEXT: _text_type,
+    FieldType.LONG_TEXT: _text_type,
+    FieldType.INTEGER: _integer_type,
+    FieldType.NUMBER: lambda _: Raw,
+    FieldType.BOOLEAN: lambda _: bool,
+    FieldType.DATE: _text_type,
+    FieldType.DATETIME: _text_type,
+    FieldType.SINGLE_SELECT: lambda field: Literal[field.options],
+    FieldType.URL: _text_type,
+}
+"""What a value must be. A string is not empty: that would mean null, and is not stored as such."""
+
+_CHECKED_BY_COLUMN: Final = frozenset(
+    {FieldType.NUMBER, FieldType.DATE, FieldType.DATETIME, FieldType.URL}
+)
+"""Fields of which the type tells too little; a number keeps its digits only if it is taken raw."""
+
+
+def _keys_stand_once(
+    body: bytes, written: bytes, rows: Sequence[Any], optional: Sequence[ValueOf]
+) -> bool:
+    """Tell whether certainly no key stands twice, by the colons that were read and written.
+
+    An escaped colon would make up for the one after a doubled key.
+    """
+    left_out = sum(value is _LEFT_OUT for value_of in optional for value in map(value_of, rows))
+    around_rows = 1 + len(rows)
+    colons = _count(":", written) - left_out + around_rows
+    return b"\\u003" not in body and _count(":", body) == colons
+
+
+def _count(character: str, text: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(character)))
+
+
+def _signs_are_kept(body: bytes, rows: Sequence[Any], integers: Sequence[ValueOf]) -> bool:
+    """Tell whether certainly no zero had a sign, which an integer loses."""
+    return not any(0 in map(value_of, rows) for value_of in integers) or b"-0" not in body
+
+
+def _fits(rows: Sequence[Any], column: _Column) -> bool:
+    values = map(column.value_of, rows)
+    if column.is_number:
+        cells = pa.array([number if number != b"null" else b"" for number in map(bytes, values)])
+    else:
+        cells = pa.array([text if type(text) is str else "" for text in values])
+    return not column.check(cells.cast(pa.string())).problems
+
+
+def _lines(written: bytes, max_bytes: int) -> pa.Array | None:
+    """Return the lines; None if one is longer or has a character that JSON escapes by its number.
+
+    NUL, which no database stores, is one of those.
+    """
+    text = np.frombuffer(written, np.uint8)
+    ends = np.flatnonzero(text == ord("\n")) + 1
+    escaped = text[np.flatnonzero(text == ord("\\")) + 1]
+    bounds = np.concatenate(([0], ends)).astype(np.int32)
+    if np.diff(bounds).max() > max_bytes or (escaped == ord("u")).any():
+        return None
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(written)]
+    return pc.ascii_rtrim(pa.Array.from_buffers(pa.string(), len(ends), buffers), "\n")
