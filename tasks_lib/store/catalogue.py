@@ -1,9 +1,11 @@
 """Organizations, projects, pipelines and their fields: find them, and make them as described."""
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, exists, select, update
+from sqlalchemy import Select, Text, bindparam, cast, exists, select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline, PipelineEntry
@@ -19,6 +21,8 @@ from tasks_lib.store.tables import (
     ProjectRow,
     TaskRow,
 )
+
+_KEPT_FIELDS: Final = 4_096
 
 
 def find_pipeline(session: Session, reference: str) -> Pipeline:
@@ -173,17 +177,15 @@ def _described(
     return Pipeline(
         **{name: rows[0][name] for name in _OF_PIPELINE},
         fields=tuple(
-            Field(
-                name=row["field"],
-                type=row["type"],
-                source=row["source"],
-                required=row["required"],
-                **row["constraints"],
-            )
-            for row in rows
-            if row["field"] is not None
+            _field(*(row[name] for name in _OF_FIELD)) for row in rows if row["field"] is not None
         ),
     )
+
+
+@lru_cache(_KEPT_FIELDS)
+def _field(name: str, kind: str, source: str, required: bool, constraints: str) -> Field:  # noqa: FBT001 - a row
+    """Return a field, which is checked once, not each time that it is read."""
+    return Field(name=name, type=kind, source=source, required=required, **json.loads(constraints))
 
 
 _ORGANIZATION: Final = OrganizationRow.metadata.tables[OrganizationRow.__tablename__]
@@ -200,6 +202,13 @@ _OF_PIPELINE: Final = {
     "organization_id": _ORGANIZATION.c.id,
     "organization": _ORGANIZATION.c.name,
 }
+_OF_FIELD: Final = {
+    "field": _FIELD.c.name,
+    "type": _FIELD.c.type,
+    "source": _FIELD.c.source,
+    "required": _FIELD.c.required,
+    "constraints": cast(_FIELD.c.constraints, Text),
+}
 _PIPELINES: Final = (
     select(*(column.label(name) for name, column in _OF_PIPELINE.items()))
     .join_from(_PIPELINE, _PROJECT, _PROJECT.c.id == _PIPELINE.c.project_id)
@@ -207,10 +216,7 @@ _PIPELINES: Final = (
     .order_by(_PIPELINE.c.id)
 )
 _DESCRIBED: Final = (
-    _PIPELINES.add_columns(
-        _FIELD.c.name.label("field"),
-        *(_FIELD.c[name] for name in ("type", "source", "required", "constraints")),
-    )
+    _PIPELINES.add_columns(*(column.label(name) for name, column in _OF_FIELD.items()))
     .outerjoin(_FIELD, _FIELD.c.pipeline_id == _PIPELINE.c.id)
     .order_by(_FIELD.c.position)
 )
