@@ -2,4 +2,5 @@
 
 from tasks_lib.cli import main
 
-main()
+if __name__ == "__main__":  # a worker of the External API loads this, too
+    main()

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
@@ -45,7 +46,7 @@ def url_of(workspace: Workspace) -> str:
 class Command:
     """The command ``seeding api``; its log goes to a file."""
 
-    def __init__(self, workspace: Workspace, folder: Path) -> None:
+    def __init__(self, workspace: Workspace, folder: Path, workers: int) -> None:
         environment = os.environ | {
             "SEEDING_DATABASE_URL": url_of(workspace),
             "SEEDING_STORAGE_URL": workspace.storage.root,
@@ -53,7 +54,7 @@ class Command:
         self.log = folder / "api.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "api", "--port", "0", "--json"],
+                [*COMMAND, "api", "--port", "0", "--workers", str(workers), "--json"],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment,
@@ -80,9 +81,9 @@ class Command:
 
 
 @contextmanager
-def command(workspace: Workspace, folder: Path) -> Iterator[Command]:
+def command(workspace: Workspace, folder: Path, *, workers: int = 1) -> Iterator[Command]:
     """Run ``seeding api`` for as long as a block lasts."""
-    server = Command(workspace, folder)
+    server = Command(workspace, folder, workers)
     try:
         yield server
     finally:
@@ -119,4 +120,4 @@ def fork(workspace: Workspace) -> Iterator[Fork]:
 def _serve(url: str, files: str, ready: Connection) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # its access log
     workspace = Workspace(Store.open(url), Storage(files), Limits())
-    serve(create_app(workspace), "127.0.0.1", 0, ready.send)
+    serve(partial(nullcontext, create_app(workspace)), "127.0.0.1", 0, ready.send)

@@ -1,21 +1,28 @@
-"""Serve the application from this process until a signal, and finish what is in flight then."""
+"""Serve the application until a signal, and finish what is in flight then.
+
+Either this process serves, or it looks after several that take their requests from one port: what
+one does in Python keeps it to one core.
+"""
 
 import gc
 import logging
+import multiprocessing
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from tasks_lib.api.guards import access_log
-from tasks_lib.errors import UsageError
+from tasks_lib.errors import SeedingError, UsageError
 
 _GRACE_SECONDS: Final = 60
 """How long requests that are in flight may take to their end, once a signal has come."""
@@ -23,17 +30,46 @@ _GRACE_SECONDS: Final = 60
 _BACKLOG: Final = 2_048
 _COLLECTED_OBJECTS: Final = 100_000
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_START_SECONDS: Final = 60
+_STALLED_SECONDS: Final = 60
+"""After so long without a sign of life a worker is replaced."""
+
+_STOPPED: Final = 1
+logger = logging.getLogger(__name__)
+
+OpenApp = Callable[[], AbstractContextManager[FastAPI]]
+"""Opens the application for as long as it is served; each worker calls it, so it can be pickled."""
 
 
-def serve(app: FastAPI, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+def serve(
+    open_app: OpenApp,
+    host: str,
+    port: int,
+    on_ready: Callable[[str], None],
+    *,
+    workers: int = 1,
+) -> None:
     """Serve until SIGINT or SIGTERM; ``on_ready`` is told the URL once requests are taken.
 
-    Port 0 means any that is free. Raises UsageError where the port cannot be had.
+    Port 0 means any that is free. With several ``workers`` as many processes serve, and one that
+    dies is replaced. Raises UsageError where the port cannot be had, and what ``open_app`` raises.
     """
-    with _listening(host, port) as listener, _signals_that_end_nothing_else():
-        _log_to_stderr()
-        _spare_the_collector()
+    if workers < 1:
+        raise UsageError(f"there must be a worker at least; {workers} were asked for")
+    if workers > 1:
+        with open_app():
+            pass  # what is wrong is told at once, and not by each worker
+        with _listening(host, port) as listener, _signals_that_end_nothing_else():
+            _Workers(_Opened(open_app), workers, listener, on_ready).run()
+        return
+    with open_app() as app, _listening(host, port) as listener, _signals_that_end_nothing_else():
+        _make_ready()
         _Server(_config(app), _url(listener), on_ready).run([listener])
+
+
+def _make_ready() -> None:
+    _log_to_stderr()
+    _spare_the_collector()
 
 
 def _log_to_stderr() -> None:
@@ -80,13 +116,61 @@ class _Server(uvicorn.Server):
         self._on_ready(self._url)
 
 
-def _config(app: FastAPI) -> uvicorn.Config:
+class _Opened:
+    """Opens the application in a worker, which ends when the process that looks after it does."""
+
+    def __init__(self, open_app: OpenApp) -> None:
+        self._open_app = open_app
+
+    def __call__(self) -> FastAPI:
+        _make_ready()
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        self._resources = ExitStack()  # for as long as the process lives
+        try:
+            return self._resources.enter_context(self._open_app())
+        except SeedingError as error:
+            logger.critical("a worker cannot start: %s", error)
+            sys.exit(_STOPPED)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101
+    parent.join()
+    signal.raise_signal(signal.SIGTERM)
+
+
+class _Workers(Multiprocess):
+    """Looks after processes that serve, and tells when all of them take requests."""
+
+    def __init__(
+        self, app: _Opened, count: int, listener: socket.socket, on_ready: Callable[[str], None]
+    ) -> None:
+        config = _config(
+            app, factory=True, workers=count, timeout_worker_healthcheck=_STALLED_SECONDS
+        )
+        super().__init__(config, [listener])
+        self._on_ready = on_ready
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(process.wait_until_ready(_START_SECONDS) for process in self.processes):
+            self._on_ready(_url(self.sockets[0]))
+
+    def terminate_all(self) -> None:
+        for listener in self.sockets:
+            listener.close()  # who comes now is refused, and does not wait for nothing
+        super().terminate_all()
+
+
+def _config(app: FastAPI | _Opened, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        **options,
     )
 
 

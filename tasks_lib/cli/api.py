@@ -1,7 +1,9 @@
 """The External API's commands: serve it, and look after its keys."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -14,10 +16,19 @@ from tasks_lib.operations import api_keys
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
 key = App(name="key", help="Look after the keys of the External API.")
 
 
-def api(*, port: WholeNumber = 8000, host: str = "127.0.0.1", json: Json = False) -> None:
+def api(
+    *,
+    port: WholeNumber = 8000,
+    host: str = "127.0.0.1",
+    workers: WholeNumber = 1,
+    json: Json = False,
+) -> None:
     """Serve the External API until Ctrl-C or SIGTERM.
 
     Parameters
@@ -26,8 +37,9 @@ def api(*, port: WholeNumber = 8000, host: str = "127.0.0.1", json: Json = False
         0 takes one that is free.
     host
         The address to listen on; 0.0.0.0 for all of this machine's.
+    workers
+        How many processes serve, for machines of several cores. One that dies is replaced.
     """
-    from tasks_lib.api.app import create_app  # noqa: PLC0415 - loads FastAPI
     from tasks_lib.api.server import serve  # noqa: PLC0415 - loads uvicorn
 
     def on_ready(url: str) -> None:
@@ -36,16 +48,23 @@ def api(*, port: WholeNumber = 8000, host: str = "127.0.0.1", json: Json = False
         else:
             console.out.print(f"The External API: {url}/api/v1 (Ctrl-C stops it)", markup=False)
 
+    serve(open_application, host, port, on_ready, workers=workers)
+
+
+@contextmanager
+def open_application() -> "Iterator[FastAPI]":
+    """Open the External API as the settings say, for as long as it is served."""
+    from tasks_lib.api.app import create_app  # noqa: PLC0415 - loads FastAPI
+
     settings = read_settings()
     with open_workspace(settings) as workspace:
-        app = create_app(
+        yield create_app(
             workspace,
             limits=settings.api_limits,
             tell=teller(),
             process=processor(settings.api_executor),
             automations=automations(),
         )
-        serve(app, host, port, on_ready)
 
 
 @key.command
