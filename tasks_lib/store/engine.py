@@ -32,7 +32,7 @@ from tasks_lib.errors import (
     UsageError,
 )
 
-LATEST_REVISION: Final = "0008"
+LATEST_REVISION: Final = "0009"
 """The revision that this release works with; revisions are numbers and only ever grow."""
 
 _CREATION_LOCK: Final = 5_104_219_833
