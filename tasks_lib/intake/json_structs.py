@@ -30,6 +30,8 @@ _ENCODER: Final = msgspec.json.Encoder()
 _LEFT_OUT: Final = Raw(b"null")
 """What an optional field holds that a task does not have: written like null, but known again."""
 
+_NOTHING: Final = (None, _LEFT_OUT, b"null")
+
 ValueOf = Callable[[Any], Any]
 """Takes a task's object and returns the value of a field."""
 
@@ -48,7 +50,7 @@ def task_objects(
     written = _ENCODER.encode_lines(rows)
     is_certain = (
         _keys_stand_once(body, written, rows, known.optional)
-        and _signs_are_kept(body, rows, known.integers)
+        and _signs_are_kept(body, rows, known.zeros)
         and all(_fits(rows, column) for column in known.columns)
     )
     return _lines(written, max_cell_bytes) if is_certain else None
@@ -59,6 +61,7 @@ class _Column(NamedTuple):
 
     value_of: ValueOf
     is_number: bool
+    is_optional: bool
     check: ColumnCheck
 
 
@@ -67,7 +70,7 @@ class _BodyType(NamedTuple):
 
     decode: Callable[[bytes], Any]
     columns: Sequence[_Column]
-    integers: Sequence[ValueOf]
+    zeros: Sequence[ValueOf]
     optional: Sequence[ValueOf]
 
 
@@ -85,17 +88,26 @@ def _type_of_body(fields: tuple[Field, ...], max_tasks: int) -> _BodyType | None
     return _BodyType(
         msgspec.json.Decoder(_struct("Body", [("tasks", tasks)])).decode,
         [
-            _Column(value_of, field.type is FieldType.NUMBER, check_of(field, reader_of(field)))
+            _Column(
+                value_of,
+                field.type is FieldType.NUMBER,
+                not field.required,
+                check_of(field, reader_of(field)),
+            )
             for field, value_of in values
             if field.type in _CHECKED_BY_COLUMN or field.pattern is not None
         ],
-        [value_of for field, value_of in values if field.type is FieldType.INTEGER],
+        [value_of for field, value_of in values if _may_be_zero(field)],
         [value_of for field, value_of in values if not field.required],
     )
 
 
 def _has_type(field: Field) -> bool:
     return field.type in _TYPES and encode_basestring(field.name) == f'"{field.name}"'
+
+
+def _may_be_zero(field: Field) -> bool:
+    return field.type is FieldType.INTEGER and int(field.min or 0) <= 0 <= int(field.max or 0)
 
 
 def _member(attribute: str, field: Field) -> tuple[Any, ...]:
@@ -158,18 +170,18 @@ def _count(character: str, text: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(character)))
 
 
-def _signs_are_kept(body: bytes, rows: Sequence[Any], integers: Sequence[ValueOf]) -> bool:
+def _signs_are_kept(body: bytes, rows: Sequence[Any], zeros: Sequence[ValueOf]) -> bool:
     """Tell whether certainly no zero had a sign, which an integer loses."""
-    return not any(0 in map(value_of, rows) for value_of in integers) or b"-0" not in body
+    return not any(0 in map(value_of, rows) for value_of in zeros) or b"-0" not in body
 
 
 def _fits(rows: Sequence[Any], column: _Column) -> bool:
-    values = map(column.value_of, rows)
+    cells: list[Any] = list(map(column.value_of, rows))
     if column.is_number:
-        cells = pa.array([number if number != b"null" else b"" for number in map(bytes, values)])
-    else:
-        cells = pa.array([text if type(text) is str else "" for text in values])
-    return not column.check(cells.cast(pa.string())).problems
+        cells = list(map(bytes, cells))
+    if column.is_optional:
+        cells = ["" if cell in _NOTHING else cell for cell in cells]
+    return not column.check(pa.array(cells, pa.string())).problems
 
 
 def _lines(written: bytes, max_bytes: int) -> pa.Array | None:
