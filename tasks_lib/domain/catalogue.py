@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SkipValidation, model_validator
 
 from tasks_lib.domain.fields import Field, FieldSource, FieldType, check_name
 from tasks_lib.domain.statuses import PipelineStatus
@@ -99,7 +99,7 @@ class Pipeline(BaseModel):
     organization: str
     status: PipelineStatus
     claim_timeout: int | None = None
-    fields: tuple[Field, ...] = ()
+    fields: SkipValidation[tuple[Field, ...]] = ()
 
     @property
     def path(self) -> str:

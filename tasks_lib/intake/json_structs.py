@@ -7,6 +7,7 @@ for here; whatever is in doubt is left to ``tasks_lib.intake.json_tasks``, and a
 to the same answer.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from json.encoder import encode_basestring
@@ -30,6 +31,7 @@ _ENCODER: Final = msgspec.json.Encoder()
 _LEFT_OUT: Final = Raw(b"null")
 """What an optional field holds that a task does not have: written like null, but known again."""
 
+_ESCAPED_COLON: Final = re.compile(rb"\\u003[aA]")
 _NOTHING: Final = (None, _LEFT_OUT, b"null")
 
 ValueOf = Callable[[Any], Any]
@@ -163,7 +165,7 @@ def _keys_stand_once(
     left_out = sum(value is _LEFT_OUT for value_of in optional for value in map(value_of, rows))
     around_rows = 1 + len(rows)
     colons = _count(":", written) - left_out + around_rows
-    return b"\\u003" not in body and _count(":", body) == colons
+    return not _ESCAPED_COLON.search(body) and _count(":", body) == colons
 
 
 def _count(character: str, text: bytes) -> int:
