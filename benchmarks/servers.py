@@ -105,8 +105,8 @@ class ExternalApi(NamedTuple):
 
 
 @contextmanager
-def external_api(folder: Path, database_url: str) -> Iterator[ExternalApi]:
-    """Run one process of ``seeding api`` on a store; no limit of its rates holds anybody up."""
+def external_api(folder: Path, database_url: str, workers: int) -> Iterator[ExternalApi]:
+    """Run ``seeding api`` on a store; no limit of its rates holds anybody up."""
     store = Store.open(database_url)
     key, _ = create_key(
         store, PIPELINE.split("/")[0], name="benchmark", lifetime=None, at=datetime.now(UTC)
@@ -122,7 +122,7 @@ def external_api(folder: Path, database_url: str) -> Iterator[ExternalApi]:
         "PREFECT_HOME": str(folder / "prefect"),
     }
     with _running(
-        ["tasks_lib", "api", "--port", str(port)],
+        ["tasks_lib", "api", "--port", str(port), "--workers", str(workers)],
         environment=own_environment() | settings,
         log=folder / "api.log",
         is_up=lambda: httpx.get(f"{address}/api/v1/health").is_success,
