@@ -128,9 +128,9 @@ def _struct(name: str, members: Sequence[Any], names: Mapping[str, str] | None =
 
 
 def _text_type(field: Field) -> Any:
-    return Annotated[
-        str, Meta(min_length=max(field.min_length or 0, 1), max_length=field.max_length)
-    ]
+    least = max(field.min_length or 0, 1)
+    most = field.max_length if field.max_length is not None else _MOST
+    return Annotated[str, Meta(min_length=min(least, _MOST), max_length=min(most, _MOST))]
 
 
 def _integer_type(field: Field) -> Any:

@@ -368,6 +368,19 @@ def test_a_colon_in_a_name_does_not_hide_a_doubled_key() -> None:
     assert problems_of(read_tasks(body, fields, LIMITS)) == [(0, "a", "duplicate_field")]
 
 
+@pytest.mark.parametrize(
+    ("constraints", "stored"),
+    [
+        ({"min_length": 10**30}, None),
+        ({"max_length": 10**30}, ['{"f":"x"}', '{"f":"x"}']),
+    ],
+)
+def test_no_length_is_too_large_to_be_asked_for(
+    constraints: dict[str, int], stored: list[str] | None
+) -> None:
+    assert objects_of('{"f": "x"}', [field("text", **constraints)]) == stored
+
+
 @pytest.mark.parametrize("kind", ["json", "multi_select", "file"])
 def test_what_has_no_simple_type_is_left_to_a_closer_look(kind: str) -> None:
     assert objects_of('{"a": "x"}', fields_of(a="text", b=f"{kind}?")) is None
