@@ -2,7 +2,7 @@
 
 Four clients, each a process, send the same rows of mixed columns batch by batch. The baseline
 copies them into the tasks' table over psycopg, ready-made, one group and transaction a batch. Ours
-sends them as JSON to ``seeding api``, whose workers check and shape them, keep counts, and answer
+sends them as JSON to ``seeding api``, whose processes check and shape them, keep counts, and answer
 with the ids. They take turns on fresh databases; the figures are medians.
 """
 
@@ -51,7 +51,7 @@ class Work(NamedTuple):
     folder: Path
     columns: int
     batches: int
-    workers: int
+    processes: int
 
 
 class Load(NamedTuple):
@@ -73,13 +73,13 @@ def main() -> None:
         "--columns", type=int, choices=range(1, ALL_COLUMNS + 1), action="append",
         help="of the tasks; three and all of them unless said",
     )  # fmt: skip
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="of the API")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="of the API")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--database", choices=["postgresql", "sqlite"], action="append")
     options = parser.parse_args()
     print(
         f"Python {platform.python_version()}, uvicorn {version('uvicorn')}, "
-        f"{options.workers} workers, {_CLIENTS} clients\n"
+        f"{options.processes} processes, {_CLIENTS} clients\n"
     )
     with TemporaryDirectory(prefix="api-load-") as name:
         folder = Path(name)
@@ -88,7 +88,7 @@ def main() -> None:
             write_shaped(folder / "rows.csv", folder / "rows.shaped", columns=columns)
             for kind in options.database or ["postgresql", "sqlite"]:
                 with open_databases(kind, folder) as databases:
-                    work = Work(folder, columns, options.batches, options.workers)
+                    work = Work(folder, columns, options.batches, options.processes)
                     _measure(databases, work, options.repeats)
 
 
@@ -111,10 +111,10 @@ def _measure(databases: Databases, work: Work, repeats: int) -> None:
 
 def _run(databases: Databases, work: Work, sender: str) -> float:
     """Return how many tasks a second all clients together have made."""
-    folder, columns, batches, workers = work
+    folder, columns, batches, processes = work
     with databases.fresh() as url:
         make_store(url, write_catalogue=partial(write_catalogue, columns=columns))
-        with external_api(folder, url, workers) as api:
+        with external_api(folder, url, processes) as api:
             load = Load(sender, url, api.address, api.key, batches, folder / "rows.shaped")
             start = _CONTEXT.Barrier(_CLIENTS)
             with _CONTEXT.Pool(_CLIENTS, initializer=_remember, initargs=(start,)) as pool:

@@ -105,7 +105,7 @@ class ExternalApi(NamedTuple):
 
 
 @contextmanager
-def external_api(folder: Path, database_url: str, workers: int) -> Iterator[ExternalApi]:
+def external_api(folder: Path, database_url: str, processes: int) -> Iterator[ExternalApi]:
     """Run ``seeding api`` on a store; no limit of its rates holds anybody up."""
     store = Store.open(database_url)
     key, _ = create_key(
@@ -122,7 +122,7 @@ def external_api(folder: Path, database_url: str, workers: int) -> Iterator[Exte
         "PREFECT_HOME": str(folder / "prefect"),
     }
     with _running(
-        ["tasks_lib", "api", "--port", str(port), "--workers", str(workers)],
+        ["tasks_lib", "api", "--port", str(port), "--processes", str(processes)],
         environment=own_environment() | settings,
         log=folder / "api.log",
         is_up=lambda: httpx.get(f"{address}/api/v1/health").is_success,

@@ -46,7 +46,7 @@ def url_of(workspace: Workspace) -> str:
 class Command:
     """The command ``seeding api``; its log goes to a file."""
 
-    def __init__(self, workspace: Workspace, folder: Path, workers: int) -> None:
+    def __init__(self, workspace: Workspace, folder: Path, processes: int) -> None:
         environment = os.environ | {
             "SEEDING_DATABASE_URL": url_of(workspace),
             "SEEDING_STORAGE_URL": workspace.storage.root,
@@ -54,7 +54,7 @@ class Command:
         self.log = folder / "api.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "api", "--port", "0", "--workers", str(workers), "--json"],
+                [*COMMAND, "api", "--port", "0", "--processes", str(processes), "--json"],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment,
@@ -81,9 +81,9 @@ class Command:
 
 
 @contextmanager
-def command(workspace: Workspace, folder: Path, *, workers: int = 1) -> Iterator[Command]:
+def command(workspace: Workspace, folder: Path, *, processes: int = 1) -> Iterator[Command]:
     """Run ``seeding api`` for as long as a block lasts."""
-    server = Command(workspace, folder, workers)
+    server = Command(workspace, folder, processes)
     try:
         yield server
     finally:

@@ -32,13 +32,13 @@ _COLLECTED_OBJECTS: Final = 100_000
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _START_SECONDS: Final = 60
 _STALLED_SECONDS: Final = 60
-"""After so long without a sign of life a worker is replaced."""
+"""After so long without a sign of life a process is replaced."""
 
 _STOPPED: Final = 1
 logger = logging.getLogger(__name__)
 
 OpenApp = Callable[[], AbstractContextManager[FastAPI]]
-"""Opens the application for as long as it is served; each worker calls it, so it can be pickled."""
+"""Opens the application while it is served; each process calls it, so it can be pickled."""
 
 
 def serve(
@@ -47,20 +47,20 @@ def serve(
     port: int,
     on_ready: Callable[[str], None],
     *,
-    workers: int = 1,
+    processes: int = 1,
 ) -> None:
     """Serve until SIGINT or SIGTERM; ``on_ready`` is told the URL once requests are taken.
 
-    Port 0 means any that is free. With several ``workers`` as many processes serve, and one that
-    dies is replaced. Raises UsageError where the port cannot be had, and what ``open_app`` raises.
+    Port 0 means any that is free. With several ``processes`` all of them serve, and one that dies
+    is replaced. Raises UsageError where the port cannot be had, and what ``open_app`` raises.
     """
-    if workers < 1:
-        raise UsageError(f"there must be a worker at least; {workers} were asked for")
-    if workers > 1:
+    if processes < 1:
+        raise UsageError(f"there must be a process at least; {processes} were asked for")
+    if processes > 1:
         with open_app():
-            pass  # what is wrong is told at once, and not by each worker
+            pass  # what is wrong is told at once, and not by each process
         with _listening(host, port) as listener, _signals_that_end_nothing_else():
-            _Workers(_Opened(open_app), workers, listener, on_ready).run()
+            _Processes(_Opened(open_app), processes, listener, on_ready).run()
         return
     with open_app() as app, _listening(host, port) as listener, _signals_that_end_nothing_else():
         _make_ready()
@@ -117,7 +117,7 @@ class _Server(uvicorn.Server):
 
 
 class _Opened:
-    """Opens the application in a worker, which ends when the process that looks after it does."""
+    """Opens the application in a process, which ends when the process that looks after it does."""
 
     def __init__(self, open_app: OpenApp) -> None:
         self._open_app = open_app
@@ -129,7 +129,7 @@ class _Opened:
         try:
             return self._resources.enter_context(self._open_app())
         except SeedingError as error:
-            logger.critical("a worker cannot start: %s", error)
+            logger.critical("a process of the API cannot start: %s", error)
             sys.exit(_STOPPED)
 
 
@@ -140,7 +140,7 @@ def _end_with_parent() -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-class _Workers(Multiprocess):
+class _Processes(Multiprocess):
     """Looks after processes that serve, and tells when all of them take requests."""
 
     def __init__(

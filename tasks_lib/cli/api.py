@@ -26,7 +26,7 @@ def api(
     *,
     port: WholeNumber = 8000,
     host: str = "127.0.0.1",
-    workers: WholeNumber = 1,
+    processes: WholeNumber = 1,
     json: Json = False,
 ) -> None:
     """Serve the External API until Ctrl-C or SIGTERM.
@@ -37,8 +37,8 @@ def api(
         0 takes one that is free.
     host
         The address to listen on; 0.0.0.0 for all of this machine's.
-    workers
-        How many processes serve, for machines of several cores. One that dies is replaced.
+    processes
+        How many serve, for machines of several cores. One that dies is replaced.
     """
     from tasks_lib.api.server import serve  # noqa: PLC0415 - loads uvicorn
 
@@ -48,7 +48,7 @@ def api(
         else:
             console.out.print(f"The External API: {url}/api/v1 (Ctrl-C stops it)", markup=False)
 
-    serve(open_application, host, port, on_ready, workers=workers)
+    serve(open_application, host, port, on_ready, processes=processes)
 
 
 @contextmanager

@@ -61,9 +61,8 @@ def task_objects(
 class _Column(NamedTuple):
     """A field of which the type does not tell all."""
 
+    field: Field
     value_of: ValueOf
-    is_number: bool
-    is_optional: bool
     check: ColumnCheck
 
 
@@ -90,12 +89,7 @@ def _type_of_body(fields: tuple[Field, ...], max_tasks: int) -> _BodyType | None
     return _BodyType(
         msgspec.json.Decoder(_struct("Body", [("tasks", tasks)])).decode,
         [
-            _Column(
-                value_of,
-                field.type is FieldType.NUMBER,
-                not field.required,
-                check_of(field, reader_of(field)),
-            )
+            _Column(field, value_of, check_of(field, reader_of(field)))
             for field, value_of in values
             if field.type in _CHECKED_BY_COLUMN or field.pattern is not None
         ],
@@ -162,7 +156,8 @@ def _keys_stand_once(
 ) -> bool:
     """Tell whether certainly no key stands twice, by the colons that were read and written.
 
-    An escaped colon would make up for the one after a doubled key.
+    An escaped colon would make up for the one after a doubled key; ``keys_stand_once`` of documents
+    that were read without a type rests on the same.
     """
     left_out = sum(value is _LEFT_OUT for value_of in optional for value in map(value_of, rows))
     around_rows = 1 + len(rows)
@@ -181,9 +176,9 @@ def _signs_are_kept(body: bytes, rows: Sequence[Any], zeros: Sequence[ValueOf]) 
 
 def _fits(rows: Sequence[Any], column: _Column) -> bool:
     cells: list[Any] = list(map(column.value_of, rows))
-    if column.is_number:
+    if column.field.type is FieldType.NUMBER:
         cells = list(map(bytes, cells))
-    if column.is_optional:
+    if not column.field.required:
         cells = ["" if cell in _NOTHING else cell for cell in cells]
     return not column.check(pa.array(cells, pa.string())).problems
 

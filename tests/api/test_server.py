@@ -41,12 +41,12 @@ def refuses(url: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_signal_ends_the_server_once_what_is_in_flight_is_answered(
-    embedded: Workspace, embedded_key: str, tmp_path: Path, number: signal.Signals, workers: int
+    embedded: Workspace, embedded_key: str, tmp_path: Path, number: signal.Signals, processes: int
 ) -> None:
-    with command(embedded, tmp_path, workers=workers) as running:
+    with command(embedded, tmp_path, processes=processes) as running:
         with begin_post(running.url, embedded_key) as connection:
             connection.sendall(BODY[:20])
             running.signal(number)
