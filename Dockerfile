@@ -1,4 +1,4 @@
-# One image for all of it: Prefect's server, workers, the External API, and commands.
+# One image for Prefect's server, workers, the HTTP API, and commands.
 FROM python:3.13-slim
 
 WORKDIR /app

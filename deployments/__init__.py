@@ -1,1 +1,4 @@
-"""What runs the flows: the check of prefect.yaml, and a Prefect of one's own on one machine."""
+"""The local stack, the demo, and the strict check of ``prefect.yaml``.
+
+A module belongs here if it starts or describes processes; it holds no flow code.
+"""

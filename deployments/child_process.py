@@ -1,24 +1,29 @@
-"""A child process that writes its output to a log file and ends with its block."""
+"""Run a child process that logs to a file and stops at the end of its block."""
 
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from os import killpg
+from os import killpg, truncate
 from pathlib import Path
+from shutil import copyfile
 from signal import SIGKILL
 from typing import Final
 
 from tasks_lib.errors import PrefectUnavailableError
 
+MAX_LOG_BYTES: Final = 10 * 2**20
+"""Largest log of a process; one older log of each is kept."""
+
 _POLL_SECONDS: Final = 0.1
+_REPORT_SECONDS: Final = 15
 _LINES_SHOWN: Final = 15
 
 
 @dataclass(frozen=True)
 class ChildProcess:
-    """A running child, the name that a person knows it by, and its log."""
+    """A running child process, its name in messages, and its log."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -26,7 +31,7 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """The number of the process, and of its process group."""
+        """The id of the process and of its process group."""
         return self.process.pid
 
     def check(self) -> None:
@@ -36,7 +41,7 @@ class ChildProcess:
             raise self.failure(f"ended with status {status}")
 
     def wait(self, timeout_seconds: float) -> None:
-        """Wait until the child has done its work; raise PrefectUnavailableError if it failed."""
+        """Wait until the child has exited; raise PrefectUnavailableError if it failed."""
         try:
             status = self.process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
@@ -45,22 +50,48 @@ class ChildProcess:
             raise self.failure(f"ended with status {status}")
 
     def wait_until(
-        self, condition: Callable[[], bool], expected: str, timeout_seconds: float
+        self,
+        condition: Callable[[], bool],
+        expected: str,
+        timeout_seconds: float,
+        *,
+        on_wait: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Wait until ``condition`` holds, while the child lives; ``expected`` says what it is."""
-        deadline = time.monotonic() + timeout_seconds
+        """Wait until ``condition`` is true; messages call that state ``expected``.
+
+        Calls ``on_wait`` with a message every fifteen seconds. Raises PrefectUnavailableError after
+        the timeout, and at once when the child has ended.
+        """
+        started = time.monotonic()
+        due = _REPORT_SECONDS
         while not condition():
             self.check()
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - started
+            if waited > timeout_seconds:
                 raise self.failure(f"was not {expected} after {timeout_seconds:g} seconds")
+            if waited >= due:
+                on_wait(f"the {self.name}: not {expected} after {due} seconds, still waiting")
+                due += _REPORT_SECONDS
             time.sleep(_POLL_SECONDS)
 
-    def failure(self, what: str) -> PrefectUnavailableError:
-        """Return the error that says what went wrong with the child, with the log's end."""
+    def rotate_log(self, max_bytes: int = MAX_LOG_BYTES) -> None:
+        """Move a log that is larger than this to ``NAME.log.1``, and let the child go on.
+
+        The child keeps its file open, so the content is copied; a line that is written in that
+        moment is lost.
+        """
+        if self.log.stat().st_size > max_bytes:
+            copyfile(self.log, self.log.with_suffix(".log.1"))
+            truncate(self.log, 0)
+
+    def failure(self, reason: str) -> PrefectUnavailableError:
+        """Return the error for a failure of the child, with the end of its log."""
         written = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         lines = [f"\n  {line}" for line in written if line.strip()]
-        told = f"it wrote last:{''.join(lines[-_LINES_SHOWN:])}" if lines else "it wrote nothing"
-        return PrefectUnavailableError(f"the {self.name} {what}; {told}")
+        output = (
+            f"its last output was:{''.join(lines[-_LINES_SHOWN:])}" if lines else "it had no output"
+        )
+        return PrefectUnavailableError(f"the {self.name} {reason}; {output}")
 
 
 @contextmanager
@@ -76,11 +107,12 @@ def child_process(
 ) -> Iterator[ChildProcess]:
     """Run ``command`` in a session of its own, and stop it at the end of the block.
 
-    A signal of the terminal does not reach it; it ends when the block does. It is asked to end,
-    and its process group is killed if it has not done so in time, or if the wait is interrupted.
+    Signals from the terminal do not reach it. At the end of the block it gets SIGTERM, and its
+    process group is killed after ``grace_seconds``, or if the wait is interrupted.
     """
     log = log_folder / f"{name}.log"
-    with log.open("wb") as output:
+    log.write_bytes(b"")
+    with log.open("ab") as output:  # writes go to the end, also after ``rotate_log``
         process = subprocess.Popen(  # noqa: S603 - the command is our own
             command,
             env=environment,
@@ -104,6 +136,6 @@ def _stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     except subprocess.TimeoutExpired:
         pass  # killed below
     finally:
-        if process.poll() is None:  # not reaped yet, so the group's number is still its own
+        if process.poll() is None:  # not reaped yet, so the id is still that of its group
             killpg(process.pid, SIGKILL)
             process.wait()

@@ -1,4 +1,4 @@
-"""What the commands of this package share: their output, and how they end."""
+"""Consoles, signals and exit statuses for the commands of this package."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -26,20 +26,20 @@ def exit_status(act: Callable[[], None], *, interrupted: int) -> int:
         _print_error(error)
         return error.exit_status
     except httpx.HTTPError as error:
-        _print_error(f"the Prefect server does not answer: {error}")
+        _print_error(f"the Prefect server does not respond: {error}")
         return PrefectUnavailableError.exit_status
     return 0
 
 
 @contextmanager
 def interrupting_signals() -> Iterator[None]:
-    """Let each signal that asks for an end raise KeyboardInterrupt, so that blocks are left.
+    """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP, so that cleanup code runs.
 
-    Shells start background commands with SIGINT ignored, which processes inherit; a Prefect worker
-    then never stops. A handler of ours is not inherited.
+    Shells start background commands with SIGINT ignored. Child processes inherit that, and a
+    Prefect worker then never stops; they do not inherit this handler.
     """
     signals = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to be left alone
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it on purpose
         signals.append(signal.SIGHUP)
     before = {number: signal.signal(number, signal.default_int_handler) for number in signals}
     try:

@@ -1,9 +1,7 @@
-"""All of it on this machine for as long as a block lasts.
-
-Prefect's server and UI, the deployments, a worker, and the External API.
-"""
+"""Run Prefect's server and UI, the deployments, a worker and the HTTP API on this machine."""
 
 import fcntl
+import json
 import os
 import socket
 import sys
@@ -16,52 +14,61 @@ from typing import Final, TextIO
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
-from prefect.workers.process import ProcessWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.child_process import ChildProcess, child_process
-from deployments.manifest import ROOT, WORK_POOL, Manifest, load_flows, read_manifest
+from deployments.repository import ROOT
+from tasks_lib.deploy.manifest import WORK_POOL, load_flows, read_manifest
+from tasks_lib.deploy.register import create_work_pool, register_deployments
 from tasks_lib.errors import PrefectUnavailableError
+from tasks_lib.steps.upkeep import ensure_upkeep
 
 _HOST: Final = "127.0.0.1"
 _PREFERRED_PORT: Final = 4200
 _PREFERRED_API_PORT: Final = 8000
 _PORTS_TRIED: Final = 100
-_STEP_SECONDS: Final = 120
+_STEP_SECONDS: Final = 900
+"""Long enough for a slow machine; a process that ends earlier is noticed at once."""
+
+_DAY_SECONDS: Final = 24 * 3600
+_FREQUENT_EVENTS: Final = ("prefect.flow-run.heartbeat", "prefect.flow-run.Scheduled")
+"""Events of runs that stay, and of those on standby for them."""
+
+_LEASE_STORAGE: Final = "prefect.server.concurrency.lease_storage.filesystem"
 _WORKER: Final = "local"
 _PROGRAMS: Final = str(Path(sys.executable).parent)
 _COMMAND: Final = "python -m prefect.engine"
-"""What a run is started by; said, because else a process comes before it that imports Prefect too.
+"""The command that starts a flow run.
 
-Prefect prepares a folder of the run's own there, which no deployment of ours needs.
+Without it, Prefect first starts a process that prepares a folder for the run, which none of our
+deployments needs, and that process imports Prefect as well.
 """
 
 
 @dataclass(frozen=True)
 class LocalStack:
-    """A running stack: its ports, and the processes that have to live for it."""
+    """A running stack: its ports and its processes."""
 
     port: int
     server: ChildProcess
     worker: ChildProcess
-    external_api_port: int
-    external_api: ChildProcess
+    http_api_port: int
+    http_api: ChildProcess
 
     @property
     def ui_url(self) -> str:
-        """Where a person looks at it."""
+        """The URL of the Prefect UI."""
         return _ui_url(self.port)
 
     @property
     def api_url(self) -> str:
-        """What PREFECT_API_URL has to be for programs that use it."""
+        """The value of PREFECT_API_URL for programs that use this stack."""
         return _api_url(self.port)
 
     @property
-    def external_api_url(self) -> str:
-        """Where other programs reach the External API."""
-        return _external_api_url(self.external_api_port)
+    def http_api_url(self) -> str:
+        """The URL of the HTTP API."""
+        return _http_api_url(self.http_api_port)
 
     def client(self) -> SyncPrefectClient:
         """Return a client of this stack, whatever server Prefect's settings name."""
@@ -69,8 +76,13 @@ class LocalStack:
 
     def check(self) -> None:
         """Raise PrefectUnavailableError if one of its processes has ended."""
-        for process in (self.server, self.worker, self.external_api):
+        for process in (self.server, self.worker, self.http_api):
             process.check()
+
+    def rotate_logs(self) -> None:
+        """Keep the logs of the processes from growing without end."""
+        for process in (self.server, self.worker, self.http_api):
+            process.rotate_log()
 
 
 @contextmanager
@@ -79,41 +91,48 @@ def local_stack(
     environment: Mapping[str, str],
     *,
     preferred_port: int = _PREFERRED_PORT,
-    tell: Callable[[str], None] = lambda _: None,
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> Iterator[LocalStack]:
     """Start a stack, yield it when it is ready to run flows, and stop all of it at the end.
 
-    ``folder`` gets PREFECT_HOME, the logs, and a lock that lets in one stack at a time. Flow runs
-    see ``environment``, without the caller's own Prefect settings. Another port is taken when the
-    preferred one is not free. ``tell`` hears what comes next. Raises PrefectUnavailableError, with
-    the end of its log, when something does not start.
+    ``folder`` gets PREFECT_HOME, the logs, and a lock that allows one stack at a time. Flow runs
+    get ``environment`` without the caller's Prefect settings. If the preferred port is taken, the
+    next free one is used. ``on_step`` is called before each step with the name of the step. Raises
+    PrefectUnavailableError, with the end of its log, when a process does not start.
     """
-    manifest = read_manifest()
-    load_flows(manifest)
+    load_flows(read_manifest())  # detect mistakes in them before anything starts
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     with ExitStack() as running:
         lock = running.enter_context(_lock(folder / "stack.lock"))
-        port = running.enter_context(_reserved_port(preferred_port))
+        port = running.enter_context(_reserve_port(preferred_port))
         programs = _Programs(
             _environment(environment, folder, port), folder / "logs", lock.fileno()
         )
-        tell(f"the Prefect server and its UI, at {_ui_url(port)}")
+        on_step(f"the Prefect server and its UI, at {_ui_url(port)}")
         serve = ("server", "start", "--host", _HOST, "--port", str(port))
         server = running.enter_context(programs.start("server", "prefect", *serve))
-        server.wait_until(lambda: _is_healthy(_api_url(port)), "ready", _STEP_SECONDS)
+        server.wait_until(
+            lambda: _is_healthy(_api_url(port)), "ready", _STEP_SECONDS, on_wait=on_step
+        )
         client = running.enter_context(SyncPrefectClient(_api_url(port)))
-        tell(f"the work pool {WORK_POOL} and the deployments of prefect.yaml")
-        _create_work_pool(client)
-        _deploy(programs, client, manifest)
-        tell("a worker")
+        on_step(f"the work pool {WORK_POOL} and the deployments of prefect.yaml")
+        create_work_pool(client, command=_COMMAND)
+        list(register_deployments(client))
+        with temporary_settings({PREFECT_API_URL: _api_url(port)}):
+            ensure_upkeep()
+        on_step("a worker")
         work = ("worker", "start", "--pool", WORK_POOL, "--name", _WORKER)
         worker = running.enter_context(programs.start("worker", "prefect", *work))
         started_at = datetime.now(UTC)
-        worker.wait_until(lambda: _works(client, started_at), "at work", _STEP_SECONDS)
-        api_port = running.enter_context(_reserved_port(_PREFERRED_API_PORT))
-        tell(f"the External API, at {_external_api_url(api_port)}")
-        api = running.enter_context(programs.start("api", "tasks_lib", *_serving(api_port)))
-        api.wait_until(lambda: _is_healthy(_external_api_url(api_port)), "ready", _STEP_SECONDS)
+        worker.wait_until(
+            lambda: _is_working(client, started_at), "running", _STEP_SECONDS, on_wait=on_step
+        )
+        api_port = running.enter_context(_reserve_port(_PREFERRED_API_PORT))
+        on_step(f"the HTTP API, at {_http_api_url(api_port)}")
+        api = running.enter_context(programs.start("api", "tasks_lib", *_api_arguments(api_port)))
+        api.wait_until(
+            lambda: _is_healthy(_http_api_url(api_port)), "ready", _STEP_SECONDS, on_wait=on_step
+        )
         numbers = (os.getpid(), server.pid, worker.pid, api.pid)
         lock.write(f"{_ui_url(port)}, processes {' '.join(map(str, numbers))}")
         lock.flush()
@@ -122,7 +141,7 @@ def local_stack(
 
 @dataclass(frozen=True)
 class _Programs:
-    """Python modules to run as commands, with what all of them share; they hold the lock, too."""
+    """Start Python modules with a shared environment; the processes inherit the open lock file."""
 
     environment: Mapping[str, str]
     logs: Path
@@ -142,30 +161,39 @@ class _Programs:
 
 
 def _environment(inherited: Mapping[str, str], folder: Path, port: int) -> dict[str, str]:
-    """Return the environment of all processes: no other Prefect's settings, and short waits.
+    """Return the environment of all processes: only our Prefect settings, with short intervals.
 
-    The server asks for a token with each change, so no page that a person looks at meanwhile can
-    make one. It also has automations start their runs two seconds sooner: to fetch the token takes
-    the server just past the commit of the trigger, which on SQLite would get into the run's way.
+    CSRF protection keeps other pages that are open in the browser from changing anything. With it
+    automations also start their runs two seconds sooner: while the server fetches its token, the
+    commit of the trigger ends, which on SQLite would otherwise delay the run.
     """
-    kept = {name: value for name, value in inherited.items() if not name.startswith("PREFECT_")}
-    return kept | {
+    others = {name: value for name, value in inherited.items() if not name.startswith("PREFECT_")}
+    return others | {
         "PATH": os.pathsep.join((_PROGRAMS, inherited.get("PATH", os.defpath))),
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": _api_url(port),
         "PREFECT_SERVER_UI_API_URL": _api_url(port),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks_lib",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_RUNNER_POLL_FREQUENCY": "2",
+        # Old runs, logs and events are deleted, so that the server's database does not grow.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "true",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * _DAY_SECONDS),
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(
+            dict.fromkeys(_FREQUENT_EVENTS, _DAY_SECONDS)
+        ),
+        # Long-lived runs keep their place in a deployment's limit when the server is restarted.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASE_STORAGE,
     }
 
 
 @contextmanager
 def _lock(path: Path) -> Iterator[TextIO]:
-    """Hold the folder for one stack; whoever comes second is told who is there."""
+    """Lock the folder; raise PrefectUnavailableError, naming the holder, if it is locked."""
     with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -180,17 +208,17 @@ def _lock(path: Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _reserved_port(preferred: int) -> Iterator[int]:
+def _reserve_port(preferred: int) -> Iterator[int]:
     """Reserve the preferred port for this stack, or the next one that is free.
 
-    A server listens only seconds after its start. Until then the UDP port of the same number, which
-    nothing here uses, keeps other stacks from choosing it too: the second would take the first's
-    server for its own. A port of the system's choice would not do: those it gives to connections,
-    too.
+    A server does not listen until seconds after its start. Until then the UDP port of the same
+    number, which is unused here, keeps other stacks from choosing the port; otherwise the second
+    stack would mistake the first one's server for its own. An ephemeral port is not safe: the
+    system also gives those to outgoing connections.
     """
     ports = range(preferred, preferred + _PORTS_TRIED)
     for port in ports:
-        reservation = _reservation(port)
+        reservation = _try_to_reserve(port)
         if reservation is not None:
             with reservation:
                 yield port
@@ -198,18 +226,18 @@ def _reserved_port(preferred: int) -> Iterator[int]:
     raise PrefectUnavailableError(f"the ports {ports[0]} to {ports[-1]} of {_HOST} are all taken")
 
 
-def _reservation(port: int) -> socket.socket | None:
-    """Return what reserves the port as long as it is open; None if the port is taken."""
-    with ExitStack() as held:
+def _try_to_reserve(port: int) -> socket.socket | None:
+    """Return a socket that reserves the port while it is open; None if the port is taken."""
+    with ExitStack() as stack:
         try:
-            reservation = held.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+            reservation = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
             reservation.bind((_HOST, port))
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(reservation.getsockname())
         except OSError:
             return None
-        held.pop_all()
+        stack.pop_all()
         return reservation
 
 
@@ -219,39 +247,12 @@ def _is_healthy(url: str) -> bool:
     return False
 
 
-def _create_work_pool(client: SyncPrefectClient) -> None:
-    """Create the work pool; one that is there keeps what a person has changed in the UI."""
-    template = ProcessWorker.get_default_base_job_template()
-    template["variables"]["properties"]["command"]["default"] = _COMMAND
-    pool = WorkPoolCreate(name=WORK_POOL, type=ProcessWorker.type, base_job_template=template)
-    with suppress(ObjectAlreadyExists):
-        client.create_work_pool(pool)
-
-
-def _deploy(programs: _Programs, client: SyncPrefectClient, manifest: Manifest) -> None:
-    """Deploy, and look what came of it: the command has ended well without having deployed."""
-    started_at = datetime.now(UTC)
-    with programs.start("deploy", "prefect", "--no-prompt", "deploy", "--all") as deploy:
-        deploy.wait(_STEP_SECONDS)
-        names = [deployment.full_name for deployment in manifest.deployments]
-        missing = [name for name in names if not _is_deployed(client, name, started_at)]
-        if missing:
-            raise deploy.failure(f"did not deploy {', '.join(missing)}")
-
-
-def _is_deployed(client: SyncPrefectClient, name: str, since: datetime) -> bool:
-    with suppress(ObjectNotFound):
-        updated = client.read_deployment_by_name(name).updated
-        return updated is not None and updated >= since
-    return False
-
-
-def _serving(port: int) -> tuple[str, ...]:
+def _api_arguments(port: int) -> tuple[str, ...]:
     return ("api", "--host", _HOST, "--port", str(port))
 
 
-def _works(client: SyncPrefectClient, since: datetime) -> bool:
-    """Tell whether our worker has reported, and not only one of an earlier stack."""
+def _is_working(client: SyncPrefectClient, since: datetime) -> bool:
+    """Return True if our worker has reported since then; an earlier stack's does not count."""
     return any(
         worker.name == _WORKER
         and worker.last_heartbeat_time is not None
@@ -268,5 +269,5 @@ def _api_url(port: int) -> str:
     return f"{_ui_url(port)}/api"
 
 
-def _external_api_url(port: int) -> str:
+def _http_api_url(port: int) -> str:
     return f"http://{_HOST}:{port}/api/v1"

@@ -1,1 +1,4 @@
-"""The ways of creating tasks, one module for each: orchestration only."""
+"""The flows: one module for each way of creating tasks, and one for upkeep.
+
+A module belongs here if it only arranges steps; it accesses no database and no file.
+"""

@@ -1,14 +1,20 @@
-"""A pipeline without dataset fields gets blank tasks, as many as are asked for."""
+"""The flow that creates blank tasks in a pipeline without dataset fields."""
 
 from typing import Any
 
-from prefect import flow, runtime
+from prefect import runtime
 from prefect.client.schemas.objects import State
 
-from tasks_lib.operations.bulk_create import BulkRequest
-from tasks_lib.steps.outcomes import ends_in_a_sentence
-from tasks_lib.steps.parameters import BulkCount, DryRun, OnceKey, PipelineName
-from tasks_lib.steps.seeding import create_blank_tasks, publish, run_name, seeding_run
+from tasks_lib.operations.seeding.bulk_create import BulkRequest
+from tasks_lib.steps.flow import seeding_flow
+from tasks_lib.steps.parameters import BulkCount, BulkKey, DryRun, PipelineName
+from tasks_lib.steps.seeding import (
+    create_blank_tasks,
+    publish,
+    run_name,
+    scheduled_key,
+    seeding_run,
+)
 
 
 def _run_name() -> str:
@@ -16,15 +22,16 @@ def _run_name() -> str:
     return run_name("bulk", str(parameters["count"]), str(parameters["pipeline"]))
 
 
-@flow(name="bulk-create", flow_run_name=_run_name, persist_result=False)
-@ends_in_a_sentence
+@seeding_flow("bulk-create", _run_name)
 def bulk_create(
-    pipeline: PipelineName, count: BulkCount, key: OnceKey = "", dry_run: DryRun = False
+    pipeline: PipelineName, count: BulkCount, *, dry_run: DryRun = False, key: BulkKey = ""
 ) -> State[Any]:
-    """Create blank tasks, all at once, for a pipeline in which nothing is predefined.
+    """Create blank tasks, all at once, in a pipeline without dataset fields.
 
-    A run that is tried again makes them once; with a key, so does any other run with that key.
+    A retried run creates them once. With a key, all runs with that key together create them once;
+    so do all runs of a deployment for the same scheduled time.
     """
-    request = BulkRequest(pipeline, count, key, dry_run)
-    with seeding_run(pipeline) as run:
+    key = key or scheduled_key()
+    request = BulkRequest(pipeline=pipeline, count=count, key=key, dry_run=dry_run)
+    with seeding_run(request) as run:
         return publish(run, create_blank_tasks(run, request))

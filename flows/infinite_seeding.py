@@ -1,22 +1,25 @@
-"""The sensor: as contributors claim tasks, new ones are made, so that some are available."""
+"""The sensor flow, which creates tasks as contributors claim them, so that some are available."""
 
 from typing import Any
 
-from prefect import flow
+from prefect import runtime
 from prefect.client.schemas.objects import State
 
-from tasks_lib.steps.infinite import finished, top_up_once, watch
-from tasks_lib.steps.outcomes import ends_in_a_sentence
+from tasks_lib.steps.flow import seeding_flow
+from tasks_lib.steps.infinite import end_state, top_up_once, watch
 from tasks_lib.steps.parameters import Once, SensorMinutes, TakesOver
 
 
-@flow(name="infinite-seeding", persist_result=False)
-@ends_in_a_sentence
+def _run_name() -> str:
+    return f"watch claims {runtime.flow_run.scheduled_start_time:%H:%M}"
+
+
+@seeding_flow("infinite-seeding", _run_name)
 def infinite_seeding(
     once: Once = False, minutes: SensorMinutes = 60, takes_over: TakesOver = ""
 ) -> State[Any]:
-    """Watch claims and top up every pipeline that infinite seeding is enabled for.
+    """Watch claims, and top up every pipeline for which infinite seeding is enabled.
 
-    One run watches at a time; the next one is started before it ends. May be started at any time.
+    One run watches at a time and starts its successor. You can start the flow at any time.
     """
-    return finished(top_up_once() if once else watch(minutes, takes_over))
+    return end_state(top_up_once() if once else watch(minutes, takes_over))

@@ -1,20 +1,28 @@
-"""Catches up on what was left undone; runs on a schedule."""
+"""The upkeep flow, which runs on a schedule."""
 
 from typing import Any
 
-from prefect import flow
+from prefect import runtime
 from prefect.client.schemas.objects import State
 
-from tasks_lib.steps.outcomes import ends_in_a_sentence
-from tasks_lib.steps.parameters import CleansUp
-from tasks_lib.steps.upkeep import catch_up, finished
+from tasks_lib.steps import upkeep
+from tasks_lib.steps.flow import seeding_flow
+from tasks_lib.steps.parameters import CleansUp, TakesOver, UpkeepMinutes
 
 
-@flow(name="reconcile", persist_result=False)
-@ends_in_a_sentence
-def reconcile(clean_up: CleansUp = True) -> State[Any]:
-    """Release expired claims, fire chains, tell Prefect the news, and clean up stored files.
+def _run_name() -> str:
+    return f"upkeep {runtime.flow_run.scheduled_start_time:%H:%M}"
 
-    May run at any time, beside seedings and beside itself.
+
+@seeding_flow("reconcile", _run_name)
+def reconcile(
+    *, clean_up: CleansUp = True, minutes: UpkeepMinutes = 0, takes_over: TakesOver = ""
+) -> State[Any]:
+    """Release expired claims, fire chains, publish pending events, and remove unused files.
+
+    With minutes, one run stays and repeats this; otherwise it does it once. You can run it at any
+    time, also while seedings or another run of it are running.
     """
-    return finished(catch_up(cleans_up=clean_up))
+    if minutes:
+        return upkeep.stayed_state(upkeep.keep_up(minutes, takes_over, cleans_up=clean_up))
+    return upkeep.end_state(upkeep.reconcile(cleans_up=clean_up))

@@ -1,12 +1,12 @@
-"""Finished tasks become tasks of the pipelines that are chained to theirs."""
+"""The flow that fires chains: finished tasks become tasks of the chained pipelines."""
 
 from typing import Any
 
-from prefect import flow, runtime
+from prefect import runtime
 from prefect.client.schemas.objects import State
 
-from tasks_lib.steps.chains import finished, fire
-from tasks_lib.steps.outcomes import ends_in_a_sentence
+from tasks_lib.steps.chains import end_state, fire
+from tasks_lib.steps.flow import seeding_flow
 from tasks_lib.steps.parameters import ChainId
 
 
@@ -15,11 +15,10 @@ def _run_name() -> str:
     return "all chains" if chain_id is None else f"chain {chain_id}"
 
 
-@flow(name="seed-chain", flow_run_name=_run_name, persist_result=False)
-@ends_in_a_sentence
+@seeding_flow("seed-chain", _run_name)
 def seed_chain(chain_id: ChainId = None) -> State[Any]:
-    """Make the tasks of every chain that is due, and of those that become due meanwhile.
+    """Create the tasks of every chain that is due, and of those that become due meanwhile.
 
-    May run at any time and beside itself: each finished task makes one task.
+    You can run it at any time, also several at once: each finished task becomes one task.
     """
-    return finished(fire(chain_id))
+    return end_state(fire(chain_id))

@@ -1,20 +1,23 @@
-"""A CSV file's rows become tasks."""
+"""The flow that creates tasks from the rows of a CSV file."""
 
 from typing import Any
 
-from prefect import flow, runtime
+from prefect import runtime
 from prefect.client.schemas.objects import State
 
+from tasks_lib.domain.dialects import Quote
 from tasks_lib.domain.statuses import OnError
-from tasks_lib.operations.file_sources import CsvRequest
-from tasks_lib.steps.outcomes import ends_in_a_sentence
+from tasks_lib.operations.seeding.file_sources import CsvRequest
+from tasks_lib.steps.flow import seeding_flow
 from tasks_lib.steps.parameters import (
     AllowDuplicate,
     BadRows,
     Delimiter,
     DryRun,
     Encoding,
+    MaxRejected,
     PipelineName,
+    Quoting,
     SourceUri,
     UploadId,
 )
@@ -26,25 +29,37 @@ def _run_name() -> str:
     return run_name("csv", parameters["source"], str(parameters["pipeline"]))
 
 
-@flow(name="seed-from-csv", flow_run_name=_run_name, persist_result=False)
-@ends_in_a_sentence
+@seeding_flow("seed-from-csv", _run_name)
 def seed_from_csv(
     pipeline: PipelineName,
     source: SourceUri,
-    on_error: BadRows = OnError.REJECT_FILE,
-    dry_run: DryRun = False,
-    allow_duplicate: AllowDuplicate = False,
+    *,
     encoding: Encoding = "",
     delimiter: Delimiter = ",",
+    quote: Quoting = Quote.DOUBLE,
+    on_error: BadRows = OnError.REJECT_FILE,
+    max_rejected: MaxRejected = "",
+    dry_run: DryRun = False,
+    allow_duplicate: AllowDuplicate = False,
     upload: UploadId = "",
 ) -> State[Any]:
     """Create one task for each row of a CSV file whose header matches the dataset fields.
 
-    All rows become tasks together, and the same content only once. The result is the report; a
-    rejected file ends the run as Failed with the reason.
+    All rows become tasks together, and the same content only once. The result is the report; if
+    the file is rejected, the run ends as Failed with the reason.
     """
-    request = CsvRequest(pipeline, source, on_error, dry_run, allow_duplicate, encoding, delimiter)
-    with seeding_run(pipeline, upload) as run:
+    request = CsvRequest(
+        pipeline=pipeline,
+        source=source,
+        on_error=on_error,
+        max_rejected=max_rejected,
+        dry_run=dry_run,
+        allow_duplicate=allow_duplicate,
+        encoding=encoding,
+        delimiter=delimiter,
+        quote=quote,
+    )
+    with seeding_run(request, upload) as run:
         file = fetch_source(run, source)
         seeded = load_csv(run, request, file)
         return publish(run, seeded)

@@ -1,20 +1,20 @@
-"""Each row of a dataset becomes a task."""
+"""The flow that creates tasks from the rows of a dataset."""
 
 from typing import Any
 
-from prefect import flow, runtime
+from prefect import runtime
 from prefect.client.schemas.objects import State
 
 from tasks_lib.domain.statuses import OnError
-from tasks_lib.operations.mapped_seeding import MappedRequest
-from tasks_lib.steps.mapped_seeding import find_dataset, seed_mapped
-from tasks_lib.steps.outcomes import ends_in_a_sentence
+from tasks_lib.steps.flow import seeding_flow
+from tasks_lib.steps.mapped_seeding import find_dataset, seed_from_source
 from tasks_lib.steps.parameters import (
     AcceptDrift,
     BadRows,
     DatasetName,
     DryRun,
     FieldSources,
+    MaxRejected,
     NewMappingName,
     PipelineName,
     Reseed,
@@ -31,37 +31,41 @@ def _run_name() -> str:
     return run_name("dataset", str(parameters["dataset"]), str(parameters["pipeline"]))
 
 
-@flow(name="seed-from-dataset", flow_run_name=_run_name, persist_result=False)
-@ends_in_a_sentence
+@seeding_flow("seed-from-dataset", _run_name)
 def seed_from_dataset(
     pipeline: PipelineName,
     dataset: DatasetName,
-    mapping: FieldSources = {},  # noqa: B006 - Prefect shows it in the run form; nobody changes it
+    *,
+    mapping: FieldSources = {},  # noqa: B006 - Prefect shows it in the run form; nothing changes it
     skip: SkippedFields = [],  # noqa: B006
+    mapping_name: SavedMappingName = "",
+    accept_drift: AcceptDrift = False,
+    save_mapping: NewMappingName = "",
     review: Review = False,
     review_minutes: ReviewMinutes = 60,
     on_error: BadRows = OnError.REJECT_FILE,
+    max_rejected: MaxRejected = "",
     dry_run: DryRun = False,
     reseed: Reseed = False,
-    mapping_name: SavedMappingName = "",
-    save_mapping: NewMappingName = "",
-    accept_drift: AcceptDrift = False,
 ) -> State[Any]:
     """Create one task for each row of the dataset that is not a task yet.
 
-    Columns fill the fields of the same name, unless the mapping says otherwise. Run again, it makes
-    what is new; the report says how many were there already.
+    Columns fill the fields of the same name, unless the mapping overrides it. Another run creates
+    only new tasks; the report counts those that existed already.
     """
-    request = MappedRequest(
-        pipeline,
-        dataset,
-        mapping,
-        tuple(skip),
-        on_error,
-        dry_run,
-        reseed,
-        mapping_name,
-        save_mapping,
-        accept_drift,
+    return seed_from_source(
+        find_dataset,
+        pipeline=pipeline,
+        source=dataset,
+        mapping=mapping,
+        skip=skip,
+        review=review,
+        review_minutes=review_minutes,
+        on_error=on_error,
+        max_rejected=max_rejected,
+        dry_run=dry_run,
+        reseed=reseed,
+        mapping_name=mapping_name,
+        save_mapping=save_mapping,
+        accept_drift=accept_drift,
     )
-    return seed_mapped(request, find_dataset, review_minutes=review_minutes if review else None)

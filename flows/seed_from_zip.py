@@ -1,13 +1,14 @@
-"""The rows of a ZIP's CSV become tasks, with the files that they name."""
+"""The flow that creates tasks from the rows of a ZIP's CSV, with the files that they name."""
 
 from typing import Any
 
-from prefect import flow, runtime
+from prefect import runtime
 from prefect.client.schemas.objects import State
 
+from tasks_lib.domain.dialects import Quote
 from tasks_lib.domain.statuses import OnError
-from tasks_lib.operations.seed_from_zip import ZipRequest
-from tasks_lib.steps.outcomes import ends_in_a_sentence
+from tasks_lib.operations.seeding.seed_from_zip import ZipRequest
+from tasks_lib.steps.flow import seeding_flow
 from tasks_lib.steps.parameters import (
     AllowDuplicate,
     BadRows,
@@ -15,7 +16,10 @@ from tasks_lib.steps.parameters import (
     Delimiter,
     DryRun,
     Encoding,
+    MaxRejected,
+    NamesEncoding,
     PipelineName,
+    Quoting,
     UploadId,
     ZipUri,
 )
@@ -34,28 +38,42 @@ def _run_name() -> str:
     return run_name("zip", parameters["source"], str(parameters["pipeline"]))
 
 
-@flow(name="seed-from-zip", flow_run_name=_run_name, persist_result=False)
-@ends_in_a_sentence
+@seeding_flow("seed-from-zip", _run_name)
 def seed_from_zip(
     pipeline: PipelineName,
     source: ZipUri,
-    on_error: BadRows = OnError.REJECT_FILE,
-    dry_run: DryRun = False,
-    allow_duplicate: AllowDuplicate = False,
+    *,
+    csv_name: CsvName = "",
+    names_encoding: NamesEncoding = "",
     encoding: Encoding = "",
     delimiter: Delimiter = ",",
-    csv_name: CsvName = "",
+    quote: Quoting = Quote.DOUBLE,
+    on_error: BadRows = OnError.REJECT_FILE,
+    max_rejected: MaxRejected = "",
+    dry_run: DryRun = False,
+    allow_duplicate: AllowDuplicate = False,
     upload: UploadId = "",
 ) -> State[Any]:
     """Create one task for each row of a ZIP's CSV, with the files that the row names.
 
-    The files are stored by their content, then all rows become tasks together, and the same content
-    only once. The result is the report; a rejected archive ends the run as Failed with the reason.
+    The files are stored by their content; then all rows become tasks together, and the same content
+    only once. The result is the report; if the archive is rejected, the run ends as Failed with the
+    reason.
     """
     request = ZipRequest(
-        pipeline, source, on_error, dry_run, allow_duplicate, encoding, delimiter, csv_name
+        pipeline=pipeline,
+        source=source,
+        on_error=on_error,
+        max_rejected=max_rejected,
+        dry_run=dry_run,
+        allow_duplicate=allow_duplicate,
+        encoding=encoding,
+        delimiter=delimiter,
+        quote=quote,
+        csv_name=csv_name,
+        names_encoding=names_encoding,
     )
-    with seeding_run(pipeline, upload) as run:
+    with seeding_run(request, upload) as run:
         survey = survey_zip(run, request)
         files = store_files(run, request, survey)
         seeded = load_zip(run, request, survey, files)

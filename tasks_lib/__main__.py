@@ -2,5 +2,5 @@
 
 from tasks_lib.cli import main
 
-if __name__ == "__main__":  # each process of the External API loads this, too
+if __name__ == "__main__":  # each process of the HTTP API loads this, too
     main()

@@ -7,9 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks_lib.api.limits import ApiLimits
+from tasks_lib.domain.limits import ApiLimits, Limits
 from tasks_lib.errors import UsageError
-from tasks_lib.intake.limits import Limits
 
 
 class Settings(BaseSettings):
@@ -18,34 +17,41 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SEEDING_", env_ignore_empty=True, frozen=True)
 
     home: Path = Field(
-        default=Path("~/.seeding"), description="Folder of the default store and storage."
+        default=Path("~/.seeding"),
+        description="Folder of the default store and the default storage.",
     )
     database_url: str = Field(
         default="",
-        description="sqlite:///path or postgresql+psycopg://user@host/db; "
-        "by default seeding.db in the home.",
+        description="The store: sqlite:///path or postgresql+psycopg://user@host/database.",
+    )
+    database_direct_url: str = Field(
+        default="",
+        description="The address of PostgreSQL itself, for notifications, if the store's URL is "
+        "that of a pooler such as PgBouncer in transaction mode.",
     )
     storage_url: str = Field(
         default="",
-        description="Folder or s3://bucket/prefix for files; by default files in the home.",
+        description="The storage of files: a folder or s3://bucket/prefix.",
     )
     busy_timeout_seconds: float = Field(
-        default=60, gt=0, description="How long to wait for SQLite's write lock."
+        default=60, gt=0, description="How long to wait for SQLite's write lock, in seconds."
     )
     max_source_bytes: int = Field(
-        default=Limits().max_source_bytes, gt=0, description="Largest source, unpacked."
+        default=Limits().max_source_bytes, gt=0, description="Largest source, in bytes, unpacked."
     )
     max_columns: int = Field(
         default=Limits().max_columns, gt=0, description="Most columns in a file."
     )
     max_cell_bytes: int = Field(
-        default=Limits().max_cell_bytes, gt=0, description="Largest cell, in UTF-8."
+        default=Limits().max_cell_bytes, gt=0, description="Largest cell, in bytes of UTF-8."
     )
     max_row_bytes: int = Field(
-        default=Limits().max_row_bytes, gt=0, description="Largest row, in UTF-8."
+        default=Limits().max_row_bytes, gt=0, description="Largest row, in bytes of UTF-8."
     )
     max_errors: int = Field(
-        default=Limits().max_errors, gt=0, description="Bad rows after which a file is given up."
+        default=Limits().max_errors,
+        gt=0,
+        description="Number of rejected rows after which the rest of a file is not read.",
     )
     max_archive_entries: int = Field(
         default=Limits().max_archive_entries, gt=0, description="Most entries in a ZIP."
@@ -53,56 +59,78 @@ class Settings(BaseSettings):
     max_archive_ratio: int = Field(
         default=Limits().max_archive_ratio,
         gt=0,
-        description="How many times its packed size a ZIP's member may unpack to, beyond 1 MiB.",
+        description="Largest ratio of unpacked to packed size of a ZIP's member, beyond 1 MiB, "
+        "and of a column of lists or long texts in a Parquet file.",
     )
     max_bulk_count: int = Field(
         default=Limits().max_bulk_count,
         gt=0,
         le=2**31 - 1,
-        description="Most blank tasks that may be created at once.",
+        description="Most blank tasks that one request may create.",
     )
     retry_seconds: float = Field(
         default=Limits().retry_seconds,
         ge=0,
-        description="How long a storage that does not answer is asked again.",
+        description="How long to retry when the storage does not respond, in seconds.",
     )
     unused_file_hours: int = Field(
         default=24,
         ge=1,
-        description="How long a stored file may wait for a task before reconcile removes it.",
+        description="How long to keep a stored file that no task refers to, in hours.",
+    )
+    chain_idle_seconds: float = Field(
+        default=60,
+        ge=0,
+        description="How long a flow run that fires chains stays after its last task, in seconds.",
+    )
+    upkeep_run_days: int = Field(
+        default=7,
+        ge=1,
+        description="How long Prefect keeps the finished runs of upkeep, in days.",
     )
     link_seconds: int = Field(
-        default=3_600, gt=0, le=604_800, description="How long a link to a file on S3 opens it."
+        default=3_600,
+        gt=0,
+        le=604_800,
+        description="How long a link to a file on S3 is valid, in seconds.",
     )
 
     api_max_body_bytes: int = Field(
         default=ApiLimits().max_body_bytes,
         gt=0,
-        description="Largest body of a request to the External API, uploads apart.",
+        description="Largest request body of the HTTP API in bytes, except for uploads.",
     )
     api_requests_per_second: float = Field(
         default=ApiLimits().requests_per_second,
         gt=0,
-        description="Requests a key may make in the long run, to each API process.",
+        description="Sustained request rate of an API key, for each process of the API.",
+    )
+    api_max_connections: int = Field(
+        default=ApiLimits().max_connections,
+        ge=1,
+        description="Number of connections that a process of the API holds at once. "
+        "It has to be below the process's limit of open files.",
     )
     api_burst: int = Field(
-        default=ApiLimits().burst, ge=1, description="Requests a key may make at once."
+        default=ApiLimits().burst,
+        ge=1,
+        description="Number of requests that an API key may make at once.",
     )
     api_upload_minutes: int = Field(
         default=ApiLimits().upload_minutes,
         ge=1,
         le=7 * 24 * 60,
-        description="How long an upload's URL takes the file.",
+        description="How long an upload's URL is valid, in minutes.",
     )
     api_url: str = Field(
         default="",
-        description="Where clients find the API, for the URLs of uploads; "
-        "by default where the request says.",
+        description="Public URL of the API, for the URLs of uploads. "
+        "If empty, it is taken from each request.",
     )
     api_executor: Literal["", "prefect", "inline"] = Field(
         default="",
-        description="Who works on uploads: prefect, or inline, threads of the API; "
-        "by default Prefect if it is configured.",
+        description="Where uploads are processed: prefect, or inline for threads of the API. "
+        "If empty, Prefect if it is configured.",
     )
 
     @model_validator(mode="after")
@@ -114,19 +142,30 @@ class Settings(BaseSettings):
             "storage_url": self.storage_url or (home / "files").as_uri(),
         }
         for name, value in values.items():
-            object.__setattr__(self, name, value)  # frozen for everyone else
+            object.__setattr__(self, name, value)  # the model is frozen
         return self
 
     @property
     def unused_file_grace(self) -> timedelta:
-        """How long a stored file may wait for a task."""
+        """How long a stored file is kept without a task."""
         return timedelta(hours=self.unused_file_hours)
 
     @property
+    def chain_idle(self) -> timedelta:
+        """How long a run that fires chains stays after its last task."""
+        return timedelta(seconds=self.chain_idle_seconds)
+
+    @property
+    def upkeep_run_age(self) -> timedelta:
+        """How long a finished run of upkeep is kept."""
+        return timedelta(days=self.upkeep_run_days)
+
+    @property
     def api_limits(self) -> ApiLimits:
-        """The bounds of the External API."""
+        """The limits of the HTTP API."""
         return ApiLimits(
             max_body_bytes=self.api_max_body_bytes,
+            max_connections=self.api_max_connections,
             requests_per_second=self.api_requests_per_second,
             burst=self.api_burst,
             upload_minutes=self.api_upload_minutes,
@@ -135,7 +174,7 @@ class Settings(BaseSettings):
 
     @property
     def limits(self) -> Limits:
-        """The bounds that the intake keeps."""
+        """The limits of sources."""
         return Limits(
             max_source_bytes=self.max_source_bytes,
             max_columns=self.max_columns,

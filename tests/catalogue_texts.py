@@ -1,4 +1,4 @@
-"""Catalogue files in a line or two, and what is said of those that are refused."""
+"""Catalogue files in a line or two, and the messages for those that are refused."""
 
 import pytest
 import yaml
@@ -25,7 +25,7 @@ def read_field(settings: str) -> Field:
 
 
 def refusals(text: str) -> list[str]:
-    """The place of each mistake and what is wrong there."""
+    """Return the place and the message of each mistake."""
     with pytest.raises(ValidationError) as caught:
         read(text)
     return [

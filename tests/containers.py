@@ -1,7 +1,7 @@
 """Image and compose file without containers: their steps, commands and settings, on this machine.
 
-What a container would bring along is here a virtual environment, made by the Dockerfile's own
-steps; the names of other containers in settings and commands are replaced by addresses.
+A virtual environment, made by the Dockerfile's own steps, replaces the image. In settings and
+commands, addresses on this machine replace the names of other containers.
 """
 
 import os
@@ -18,15 +18,15 @@ from typing import Any
 import yaml
 
 from deployments.child_process import ChildProcess, child_process
-from deployments.manifest import ROOT
+from deployments.repository import ROOT
 
-OF_THE_MACHINE = ("HOME", "LANG", "PIP_", "SSL_", "http", "HTTP", "no_proxy", "NO_PROXY")
-"""How the names begin of what programs need that load packages: where from, and by which proxy."""
+MACHINE_VARIABLES = ("HOME", "LANG", "PIP_", "SSL_", "http", "HTTP", "no_proxy", "NO_PROXY")
+"""Prefixes of the variables that programs inherit, such as package sources and proxies."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """What the Dockerfile makes: a folder with the copied files, and an environment."""
+    """The result of the Dockerfile: a folder with the copied files, and an environment."""
 
     folder: Path
 
@@ -35,11 +35,11 @@ class Image:
         return self.folder / ".venv" / "bin"
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return what a program sees: nothing but its settings and what a machine needs."""
-        kept = {
-            name: value for name, value in os.environ.items() if name.startswith(OF_THE_MACHINE)
+        """Return the environment of a program: its settings, and the machine's variables."""
+        inherited = {
+            name: value for name, value in os.environ.items() if name.startswith(MACHINE_VARIABLES)
         }
-        return kept | {"PATH": f"{self.programs}:{os.defpath}"} | dict(settings)
+        return inherited | {"PATH": f"{self.programs}:{os.defpath}"} | dict(settings)
 
     def run(self, command: str, settings: Mapping[str, str] = {}) -> str:
         """Run a shell command to its end and return its output."""
@@ -57,7 +57,7 @@ class Image:
 
 
 def build_image(folder: Path) -> Image:
-    """Do in a folder what the Dockerfile says, except for what needs a container."""
+    """Run the steps of the Dockerfile that need no container in a folder."""
     subprocess.run([sys.executable, "-m", "venv", folder / ".venv"], check=True)
     image = Image(folder)
     for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines():
@@ -72,19 +72,19 @@ def build_image(folder: Path) -> Image:
 
 
 def _copy(source: str, target: Path) -> None:
-    """Copy a file into a folder, or with ``.`` all that .dockerignore lets pass."""
+    """Copy a file into a folder, or with ``.`` all files that .dockerignore lets through."""
     target.mkdir(exist_ok=True, parents=True)
     if source != ".":
         shutil.copy(ROOT / source, target)
         return
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    taken = [line.removeprefix("!") for line in lines if line.startswith("!")]
-    left = [line for line in lines if not line.startswith("!")]
-    assert left == ["*", "**/__pycache__"], "this function knows no other patterns"
-    for name in taken:
+    included = [line.removeprefix("!") for line in lines if line.startswith("!")]
+    others = [line for line in lines if not line.startswith("!")]
+    assert others == ["*", "**/__pycache__"], "this function supports no other patterns"
+    for name in included:
         if (ROOT / name).is_dir():
-            without = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, target / name, ignore=without, dirs_exist_ok=True)
+            pycache = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, target / name, ignore=pycache, dirs_exist_ok=True)
         else:
             (target / name).parent.mkdir(exist_ok=True)
             shutil.copy(ROOT / name, target / name)
@@ -96,30 +96,30 @@ class Composition:
 
     image: Image
     addresses: Mapping[str, str]
-    """What stands in the file, and what it is here."""
+    """Addresses in the compose file, and their replacements on this machine."""
     logs: Path
     document: dict[str, Any] = field(
         default_factory=lambda: yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
     )
 
-    there: set[str] = field(default_factory=set)
-    """Services that have started, or done their work."""
+    started: set[str] = field(default_factory=set)
+    """Services that have started or completed."""
 
     def settings(self, service: str) -> dict[str, str]:
         """Return the environment of a service."""
-        stated = self.document["services"][service]["environment"]
-        return {name: self._here(value) for name, value in stated.items()}
+        definition = self.document["services"][service]["environment"]
+        return {name: self._localize(value) for name, value in definition.items()}
 
     def run(self, service: str) -> str:
-        """Run a service that does its work and ends."""
+        """Run a service to its end and return its output."""
         command = self._command(service)
         output = self.image.run(command, self.settings(service))
-        self.there.add(service)
+        self.started.add(service)
         return output
 
     @contextmanager
-    def started(self, service: str, name: str = "") -> Iterator[ChildProcess]:
-        """Run a service for as long as a block lasts."""
+    def start(self, service: str, name: str = "") -> Iterator[ChildProcess]:
+        """Run a service for the duration of a block."""
         first, *rest = shlex.split(self._command(service))
         with child_process(
             name or service,
@@ -128,20 +128,22 @@ class Composition:
             log_folder=self.logs,
             cwd=self.image.folder,
         ) as process:
-            self.there.add(service)
+            self.started.add(service)
             yield process
 
     def execute(self, service: str, command: str) -> str:
-        """Run a command where a service runs, as ``docker compose exec`` does."""
-        assert service in self.there
+        """Run a command in the environment of a service, as ``docker compose exec`` does."""
+        assert service in self.started
         return self.image.run(command, self.settings(service))
 
     def _command(self, service: str) -> str:
-        stated = self.document["services"][service]
-        assert set(stated.get("depends_on", {})) <= self.there, f"{service} would not start yet"
-        return self._here(stated["command"])
+        definition = self.document["services"][service]
+        assert set(definition.get("depends_on", {})) <= self.started, (
+            f"{service} depends on a service that has not started"
+        )
+        return self._localize(definition["command"])
 
-    def _here(self, text: str) -> str:
-        for there, here in self.addresses.items():
-            text = text.replace(there, here)
+    def _localize(self, text: str) -> str:
+        for address, replacement in self.addresses.items():
+            text = text.replace(address, replacement)
         return text

@@ -1,4 +1,4 @@
-"""A database on the tests' PostgreSQL server, for as long as a block lasts."""
+"""Databases on the tests' PostgreSQL server."""
 
 import uuid
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 
 @contextmanager
 def database_on(server: str, *, template: str = "template1") -> Iterator[str]:
-    """Make a database for as long as a block lasts; yield its URL."""
+    """Create a database for the duration of a block and yield its URL."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")

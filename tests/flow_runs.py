@@ -1,11 +1,16 @@
-"""What a Prefect server holds of a flow run, for tests."""
+"""Queries for the data of a flow run on a Prefect server."""
 
-import time
+import uuid
 from datetime import datetime
 from typing import Any
 
 import httpx
+from prefect import flow, task
+from prefect.context import TaskRunContext
 from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+
+from servers import wait_until
 
 
 def run_of(prefect: httpx.Client, state: Any) -> Any:
@@ -13,42 +18,89 @@ def run_of(prefect: httpx.Client, state: Any) -> Any:
 
 
 def artifacts_of(prefect: httpx.Client, run: Any) -> list[tuple[str, str]]:
-    """Return type and data of the run's artifacts, in the order in which they were made."""
+    """Return type and data of the run's artifacts, in order of creation."""
     chosen = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
-    found = prefect.post("/artifacts/filter", json=chosen).json()
-    found.sort(key=lambda artifact: artifact["created"])
-    return [(artifact["type"], artifact["data"]) for artifact in found]
+    artifacts = prefect.post("/artifacts/filter", json=chosen).json()
+    artifacts.sort(key=lambda artifact: artifact["created"])
+    return [(artifact["type"], artifact["data"]) for artifact in artifacts]
 
 
 def events_of(prefect: httpx.Client, name: str, run: Any) -> list[Any]:
-    """Return the events of this name that the run has emitted, once there is any."""
+    """Wait for an event of this name from the run, and return all that have arrived."""
     EventsWorker.instance().wait_until_empty()
-    deadline = time.monotonic() + 20
-    while True:
-        found = arrived_events(prefect, name, run)
-        if found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.2)
+    wait_until(lambda: query_events(prefect, name, run) != [])
+    return query_events(prefect, name, run)
 
 
-def arrived_events(prefect: httpx.Client, name: str, run: Any) -> list[Any]:
-    """Return the events of this name that have come from the run by now."""
+def query_events(prefect: httpx.Client, name: str, run: Any) -> list[Any]:
+    """Return the events of this name that have arrived from the run so far."""
     related = {"id": [f"prefect.flow-run.{run['id']}"]}
     chosen = {"filter": {"event": {"name": [name]}, "related": related}, "limit": 50}
-    found: list[Any] = prefect.post("/events/filter", json=chosen).json()["events"]
-    return found
+    events: list[Any] = prefect.post("/events/filter", json=chosen).json()["events"]
+    return events
 
 
 def steps_of(prefect: httpx.Client, run: Any) -> list[tuple[str, str]]:
-    """Return name and end state of the run's steps, in the order in which they began."""
+    """Return name and end state of the run's steps, in the order of their start."""
+    steps = _recorded_steps(prefect, run)
+    steps.sort(key=lambda step: step["start_time"])
+    return [(step["name"], step["state_name"]) for step in steps]
+
+
+def attempts_of(prefect: httpx.Client, run: Any) -> dict[str, int]:
+    """Return how often each step of the run was attempted."""
+    return {step["name"]: step["run_count"] for step in _recorded_steps(prefect, run)}
+
+
+def _recorded_steps(prefect: httpx.Client, run: Any) -> list[dict[str, Any]]:
+    """Return the task runs of a flow run, once the server has recorded all of their states."""
+    wait_for_recorder(prefect)
     chosen = {"task_runs": {"flow_run_id": {"any_": [run["id"]]}}}
-    found = prefect.post("/task_runs/filter", json=chosen).json()
-    found.sort(key=lambda step: step["start_time"])
-    return [(step["name"], step["state_name"]) for step in found]
+    steps: list[dict[str, Any]] = prefect.post("/task_runs/filter", json=chosen).json()
+    return steps
 
 
-def events_about(prefect: httpx.Client, resource: str, since: datetime) -> dict[str, Any]:
-    """Return the payloads of the events of a resource by name, once there is any."""
+def wait_for_recorder(prefect: httpx.Client) -> None:
+    """Wait until the server has recorded the states of all task runs so far.
+
+    It learns of them from events and records these in order, so a later task run marks the end. If
+    a flow run is deleted before that, the server drops its events, and others together with them.
+    """
+    marker: uuid.UUID = _mark()
+    EventsWorker.instance().wait_until_empty()
+    wait_until(lambda: _state_of(prefect, marker) == "COMPLETED")
+
+
+@flow(name="marker")
+def _mark() -> uuid.UUID:
+    return _get_id()
+
+
+@task
+def _get_id() -> uuid.UUID:
+    """Return the id of this task run."""
+    context = TaskRunContext.get()
+    assert context is not None
+    return context.task_run.id
+
+
+def _state_of(prefect: httpx.Client, task_run_id: uuid.UUID) -> str | None:
+    answer = prefect.get(f"/task_runs/{task_run_id}")
+    return answer.json()["state_type"] if answer.is_success else None
+
+
+def logs_of(prefect: httpx.Client, run: Any) -> list[tuple[int, str]]:
+    """Return level and message of the run's log records, once all have arrived."""
+    APILogWorker.instance().drain()
+    chosen = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "sort": "TIMESTAMP_ASC"}
+    logs = prefect.post("/logs/filter", json=chosen).json()
+    return [(log["level"], log["message"]) for log in logs]
+
+
+def events_about(
+    prefect: httpx.Client, resource: str, names: list[str], *, since: datetime
+) -> dict[str, Any]:
+    """Wait until a resource has as many events as there are names; return payloads by name."""
     chosen = {
         "filter": {
             "resource": {"id": [resource]},
@@ -56,9 +108,10 @@ def events_about(prefect: httpx.Client, resource: str, since: datetime) -> dict[
         },
         "limit": 50,
     }
-    deadline = time.monotonic() + 20
-    while True:
-        events = prefect.post("/events/filter", json=chosen).json()["events"]
-        if events or time.monotonic() > deadline:
-            return {event["event"]: event["payload"] for event in events}
-        time.sleep(0.2)
+
+    def events() -> list[Any]:
+        arrived: list[Any] = prefect.post("/events/filter", json=chosen).json()["events"]
+        return arrived
+
+    wait_until(lambda: len(events()) >= len(names))
+    return {event["event"]: event["payload"] for event in events()}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks_lib.intake.limits import Limits
-from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.domain.limits import Limits
+from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.storage.files import Storage
+from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
 
 PATH = "acme/photos/describe-photos"
@@ -35,12 +35,14 @@ HEADER = "photo,place,notes\n"
 
 
 def png(text: str) -> bytes:
-    """Bytes that begin as a PNG, and differ as their text does."""
+    """Return bytes with a PNG's signature that differ from text to text."""
     return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + text.encode()
 
 
-def zipped(path: Path, csv: str, files: Mapping[str, bytes], *, csv_name: str = "rows.csv") -> str:
-    """Write an archive of a CSV and files; return its path."""
+def write_zip(
+    path: Path, csv: str, files: Mapping[str, bytes], *, csv_name: str = "rows.csv"
+) -> str:
+    """Write an archive of a CSV and files, and return its path."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(csv_name, csv)
         for name, content in files.items():

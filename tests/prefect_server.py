@@ -13,7 +13,7 @@ from servers import answers, wait_until
 
 @contextmanager
 def prefect_server(home: Path, port: int) -> Iterator[str]:
-    """Start a server, yield its API, and kill it; its database is kept in ``home``."""
+    """Run a server with its database in ``home`` for the duration of a block; yield its API URL."""
     url = f"http://127.0.0.1:{port}/api"
     home.mkdir(exist_ok=True)
     settings = {
@@ -33,5 +33,5 @@ def prefect_server(home: Path, port: int) -> Iterator[str]:
         wait_until(lambda: answers(f"{url}/health"))
         yield url
     finally:
-        os.killpg(server.pid, signal.SIGKILL)  # it takes its time to stop
+        os.killpg(server.pid, signal.SIGKILL)  # stopping it gracefully is slow
         server.wait()

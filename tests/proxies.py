@@ -1,4 +1,4 @@
-"""A way to a server that tests can cut."""
+"""A proxy to a server whose connections tests can cut."""
 
 import socket
 import threading
@@ -9,7 +9,7 @@ from servers import free_port
 
 
 class Proxy:
-    """A way to a server that can be cut: connections break, and new ones are refused."""
+    """A proxy that can be cut: open connections break, and new ones are refused."""
 
     def __init__(self, endpoint: str) -> None:
         self.target = urlsplit(endpoint)
@@ -30,7 +30,7 @@ class Proxy:
         threading.Thread(target=self._accept, args=[self._listener], daemon=True).start()
 
     def cut(self) -> None:
-        """Refuse connections, and drop those that are open."""
+        """Refuse new connections, and drop the open ones."""
         assert self._listener is not None
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -43,7 +43,7 @@ class Proxy:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def drop_after(self, size: int, *, times: int) -> None:
-        """Drop the open connections each time that so many bytes have passed."""
+        """Drop the open connections after every ``size`` bytes, ``times`` times."""
         self.drops_left, self._bytes_between, self._bytes_left = times, size, size
 
     def _count(self, size: int) -> None:

@@ -1,4 +1,4 @@
-"""A flow that waits for a person to look at its mapping, for tests."""
+"""A flow that waits for a person to review its mapping."""
 
 import threading
 import time
@@ -11,14 +11,14 @@ from flows.seed_from_dataset import seed_from_dataset
 
 PATH = "acme/reviews/label-reviews"
 PATIENCE_SECONDS = 180
-"""How long the flow may take to come to its form, or to its end, on a busy machine."""
+"""How long the flow may take to show its form, or to end, on a busy machine."""
 
 
-class Reviewed(threading.Thread):
-    """The flow in a thread of its own, as it waits for an answer."""
+class ReviewedFlow(threading.Thread):
+    """The flow in its own thread, because it waits for an answer."""
 
     def __init__(self, api: str, dataset: str, **options: Any) -> None:
-        super().__init__(daemon=True)  # a test that fails must not wait for an answer
+        super().__init__(daemon=True)  # a failed test must not wait for an answer
         self.api, self.dataset, self.options = api, dataset, options
         self.state: Any = None
 
@@ -30,7 +30,7 @@ class Reviewed(threading.Thread):
 
 
 def paused_run(prefect: httpx.Client, dataset: str, *, unlike: str = "") -> Any:
-    """Return the run once it waits with a form, and another one than ``unlike``."""
+    """Wait until the run shows a form other than ``unlike``, and return the run."""
     name = f"dataset {dataset} -> {PATH}"
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:

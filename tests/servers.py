@@ -1,4 +1,4 @@
-"""Small things that tests need around a server: a free port, is it there, wait for it."""
+"""Helpers for servers: find a free port, check whether a server answers, wait."""
 
 import random
 import socket
@@ -9,13 +9,13 @@ from contextlib import suppress
 import httpx
 
 PORTS = range(10_000, 30_000)
-"""Where servers listen: below what systems give to connections, which would take a free one."""
+"""Ports for servers: below the ephemeral ports, any of which a connection may take."""
 
-_RANDOM = random.SystemRandom()  # the other one begins anew with each test
+_RANDOM = random.SystemRandom()  # pytest-randomly reseeds the module for each test
 
 
 def free_port() -> int:
-    """Return a port on loopback that nobody listens on."""
+    """Return a free port on loopback."""
     while True:
         port = _RANDOM.choice(PORTS)
         with suppress(OSError), socket.socket() as probe:
@@ -24,7 +24,7 @@ def free_port() -> int:
 
 
 def answers(url: str) -> bool:
-    """Tell whether an HTTP server answers at all."""
+    """Tell whether an HTTP server answers, with any status."""
     try:
         httpx.get(url, timeout=1)
     except httpx.HTTPError:
@@ -33,8 +33,8 @@ def answers(url: str) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 120) -> None:
-    """Return once ``condition`` holds; fail after ``seconds``, which a busy machine may need."""
+    """Wait until ``condition`` holds, and fail after ``seconds``: enough for a busy machine."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} seconds in vain"
+        assert time.monotonic() < deadline, f"the condition does not hold after {seconds} seconds"
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Storages of both kinds for tests: fill them, and look at all that lies in them."""
+"""Storages of both kinds for tests, the writes that fill them, and queries for all their files."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from tasks_lib.intake.transports import local_path
-from tasks_lib.storage.files import Storage, Upload
+from tasks_lib.storage.file_storage import Storage
+from tasks_lib.storage.parallel_writes import FileWrite
+from tasks_lib.transport.filesystems import local_path
 
 MIB = 2**20
 
@@ -22,33 +23,33 @@ def storage_of(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     return Storage(f"s3://{request.getfixturevalue('s3_bucket')}/prefix")
 
 
-def upload_of(content: bytes, *, in_chunks_of: int = 0) -> Upload:
-    """An upload of the content, at once or in chunks."""
+def write_of(content: bytes, *, in_chunks_of: int = 0) -> FileWrite:
+    """Return the write of a file with the content, at once or in chunks."""
 
     def chunks() -> Iterator[bytes]:
         for first in range(0, len(content), in_chunks_of):
             yield content[first : first + in_chunks_of]
 
     data = chunks if in_chunks_of else content
-    return Upload(hashlib.sha256(content).hexdigest(), len(content), "image/png", data)
+    return FileWrite(hashlib.sha256(content).hexdigest(), len(content), "image/png", data)
 
 
 def contents(count: int, size: int = 20) -> list[bytes]:
     return [f"{number:05}".encode().ljust(size, b".") for number in range(count)]
 
 
-def stored(storage: Storage) -> dict[str, bytes]:
-    """Return all that lies below the root, what is half done included, by its URI."""
+def files_in(storage: Storage) -> dict[str, bytes]:
+    """Return the content of every file below the root by URI, including unfinished uploads."""
     uris = uris_of(storage)
     if local_path(storage.root) is not None:
-        return {uri: local_path(uri).read_bytes() for uri in uris}
+        return {uri: Path(str(local_path(uri))).read_bytes() for uri in uris}
     client = boto3.client("s3")
     bucket = urlsplit(storage.root).netloc
     unfinished = client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())
 
     def content(uri: str) -> bytes:
         key = uri.removeprefix(f"s3://{bucket}/")
-        return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return bytes(client.get_object(Bucket=bucket, Key=key)["Body"].read())
 
     with ThreadPoolExecutor(8) as pool:
         contents = dict(zip(uris, pool.map(content, uris), strict=True))
@@ -56,13 +57,13 @@ def stored(storage: Storage) -> dict[str, bytes]:
 
 
 def uris_of(storage: Storage) -> list[str]:
-    """Return the URIs of all files below the root, and in a bucket of those beside it."""
+    """Return the URIs of all files below the root; for a bucket, of all files in it."""
     if (root := local_path(storage.root)) is not None:
         paths = [path for path in root.rglob("*") if path.is_file()]
         return [f"{storage.root}/{path.relative_to(root)}" for path in paths]
     bucket = urlsplit(storage.root).netloc
     pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    return [f"s3://{bucket}/{found['Key']}" for page in pages for found in page.get("Contents", ())]
+    return [f"s3://{bucket}/{entry['Key']}" for page in pages for entry in page.get("Contents", ())]
 
 
 def by_uri(storage: Storage, *contents: bytes) -> dict[str, bytes]:

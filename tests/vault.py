@@ -1,4 +1,4 @@
-"""Datasets to seed from, pipelines to seed into, and what is in them afterwards."""
+"""Datasets to seed from, pipelines to seed into, and their contents."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,18 +8,20 @@ from typing import Any
 from sqlalchemy import text
 
 from tasks_lib.domain.report import Report, ReportError
-from tasks_lib.operations import queries
-from tasks_lib.operations.apply_catalogue import apply_catalogue
-from tasks_lib.operations.import_dataset import (
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.datasets.import_dataset import (
     ImportMode,
     ImportReport,
     ImportRequest,
     import_dataset,
 )
-from tasks_lib.operations.loading import Seeded
-from tasks_lib.operations.mapped_seeding import MappedRequest
-from tasks_lib.operations.seed_from_dataset import seed_from_dataset
-from tasks_lib.operations.seed_from_pipeline import seed_from_pipeline
+from tasks_lib.operations.groups.read import list_groups
+from tasks_lib.operations.seeding.mapped_seeding import MappedRequest
+from tasks_lib.operations.seeding.reports import Seeded
+from tasks_lib.operations.seeding.seed_from_dataset import seed_from_dataset
+from tasks_lib.operations.seeding.seed_from_pipeline import seed_from_pipeline
+from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
 
 MIXED = "review_id,body,stars\n1,one,5\n2,,9\n3,three,x\n4,four,4\n"
@@ -33,7 +35,7 @@ MIXED_ERRORS = (
         message="'x' is not a whole number such as 42 or -7",
     ),
 )
-"""Rows of which two do not fit, and what is said of them."""
+"""Rows of which two do not fit, and the errors for them."""
 
 LABEL = "acme/reviews/label-reviews"
 CHECK = "acme/reviews/check-reviews"
@@ -67,7 +69,7 @@ organizations:
             fields:
               - {name: review_id, type: text, source: dataset}
 """
-"""Beside the pipeline of ``conftest``, which is number 1; these are 2 to 4."""
+"""Pipelines 2 to 4; pipeline 1 is that of ``conftest``."""
 
 ROWS = "review_id,body,stars\n001,one,5\nNA, two ,\n12345678901234567890,three,1\n"
 MORE = "review_id,body,stars\n4,four,4\n5,five,5\n"
@@ -76,7 +78,7 @@ FIELDS = [
     (2, '{"review_id":"NA","body":" two ","stars":null}'),
     (3, '{"review_id":"12345678901234567890","body":"three","stars":1}'),
 ]
-"""The tasks that ``ROWS`` make in the pipeline number 1: row and values."""
+"""The tasks that ``ROWS`` make in pipeline 1: row and values."""
 
 MORE_FIELDS = [
     (4, '{"review_id":"4","body":"four","stars":4}'),
@@ -85,7 +87,7 @@ MORE_FIELDS = [
 
 
 def apply_vault(workspace: Workspace, folder: Path, catalogue: str = CATALOGUE) -> None:
-    """Make the pipelines of a catalogue."""
+    """Create the pipelines of a catalogue."""
     path = folder / "vault.yaml"
     path.write_text(catalogue, encoding="utf-8")
     apply_catalogue(workspace.store, path)
@@ -113,7 +115,10 @@ def put(
     **options: Any,
 ) -> ImportReport:
     """Import a file."""
-    return import_dataset(workspace, ImportRequest(organization, name, source, mode, **options))
+    return import_dataset(
+        workspace,
+        ImportRequest(organization=organization, name=name, source=source, mode=mode, **options),
+    )
 
 
 def seed_dataset(
@@ -137,7 +142,9 @@ def seed_dataset_fully(
     **options: Any,
 ) -> Seeded:
     """Seed from a dataset."""
-    return seed_from_dataset(workspace, MappedRequest(pipeline, dataset, **options), run_id=run_id)
+    return seed_from_dataset(
+        workspace, MappedRequest(pipeline=pipeline, source=dataset, **options), run_id=run_id
+    )
 
 
 def seed_pipeline(
@@ -149,14 +156,14 @@ def seed_pipeline(
     **options: Any,
 ) -> Report:
     """Seed from a pipeline, and return the report."""
-    request = MappedRequest(pipeline, source, **options)
+    request = MappedRequest(pipeline=pipeline, source=source, **options)
     return seed_from_pipeline(workspace, request, run_id=run_id).report
 
 
 def rows_of(workspace: Workspace, name: str = "reviews", organization: str = "acme") -> list[Any]:
     """Return version, number and JSON text of every row that a dataset ever had, in order."""
     with workspace.store.read() as session:
-        found = session.execute(
+        rows = session.execute(
             text(
                 "SELECT r.version, r.row, CAST(r.value AS TEXT) FROM dataset_rows r"
                 " JOIN datasets d ON d.id = r.dataset_id"
@@ -165,25 +172,25 @@ def rows_of(workspace: Workspace, name: str = "reviews", organization: str = "ac
             ),
             {"name": name, "organization": organization},
         )
-        return [tuple(row) for row in found]
+        return [tuple(row) for row in rows]
 
 
 def tasks_of(workspace: Workspace, pipeline: str = LABEL) -> list[tuple[int, str]]:
     """Return row and the fields' JSON text of every task, in order."""
-    found = queries.list_tasks(workspace.store, pipeline, limit=100_000)
-    return [(task.origin.row, task.fields) for task in found]
+    tasks = list_tasks(workspace.store, pipeline, limit=100_000)
+    return [(task.origin.row, task.fields) for task in tasks]
 
 
 def statuses_of(workspace: Workspace, pipeline: str = LABEL) -> set[str]:
     """Return the statuses of a pipeline's tasks."""
-    found = queries.list_tasks(workspace.store, pipeline, limit=100_000)
-    return {task.status for task in found}
+    tasks = list_tasks(workspace.store, pipeline, limit=100_000)
+    return {task.status for task in tasks}
 
 
 def set_status(workspace: Workspace, status: str, pipeline: str = LABEL) -> None:
-    """Put a pipeline into a status."""
-    found = queries.find_pipeline(workspace.store, pipeline)
-    change(workspace, "UPDATE pipelines SET status = :status WHERE id = :id", status, [found.id])
+    """Set a pipeline's status."""
+    pipeline_id = find_pipeline(workspace.store, pipeline).id
+    change(workspace, "UPDATE pipelines SET status = :status WHERE id = :id", status, [pipeline_id])
 
 
 def finish(workspace: Workspace, ids: Iterable[int], filled_in: str | None = None) -> None:
@@ -210,20 +217,20 @@ def error_of(report: Report) -> tuple[str, str | None, str]:
     return error.code, error.field, error.message
 
 
-def nothing_was_made(workspace: Workspace, pipeline: str = LABEL) -> bool:
-    """Tell whether the pipeline has no group."""
-    return queries.list_groups(workspace.store, pipeline) == []
+def has_no_groups(workspace: Workspace, pipeline: str = LABEL) -> bool:
+    """Tell whether the pipeline has no groups."""
+    return list_groups(workspace.store, pipeline) == []
 
 
 def origins_of(workspace: Workspace) -> list[tuple[int, int, int]]:
-    """Return each task's id, stream and the id of the row that it came from."""
+    """Return the id, the stream and the source row's id of each task."""
     with workspace.store.read() as session:
-        found = session.execute(text("SELECT id, stream_id, origin_id FROM tasks ORDER BY id"))
-        return [tuple(row) for row in found]
+        rows = session.execute(text("SELECT id, stream_id, origin_id FROM tasks ORDER BY id"))
+        return [tuple(row) for row in rows]
 
 
 def streams_of(workspace: Workspace) -> list[tuple[str, int]]:
     """Return the source and the generation of each stream, oldest first."""
     with workspace.store.read() as session:
-        found = session.execute(text("SELECT source, generation FROM streams ORDER BY id"))
-        return [tuple(row) for row in found]
+        rows = session.execute(text("SELECT source, generation FROM streams ORDER BY id"))
+        return [tuple(row) for row in rows]

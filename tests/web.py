@@ -1,4 +1,4 @@
-"""A web server of one file, for tests: it counts what it sends, and fails when told to."""
+"""A web server of one file that counts the bytes it sends, and can be made to fail."""
 
 import os
 import threading
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class FileContent:
-    """A file's bytes, of which only those that are asked for are read."""
+    """The bytes of a file, read only where they are requested."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -34,6 +34,7 @@ class Web(ThreadingHTTPServer):
         self.etag = etag
         self.headers: dict[str, str] = {}
         self.failures: list[int] = []
+        self.fails_without_range = False
         self.requests: list[str] = []
         self.sent = 0
         super().__init__(("127.0.0.1", 0), _Answers)
@@ -48,14 +49,14 @@ class _Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        asked = self.headers.get("Range")
-        self.server.requests.append(f"{self.command} {asked}")
-        if asked and self.server.failures:
+        ranges = self.headers.get("Range")
+        self.server.requests.append(f"{self.command} {ranges}")
+        if (ranges or self.server.fails_without_range) and self.server.failures:
             self._send(self.server.failures.pop(0), b"")
         elif not self.path.startswith("/in/archive.zip"):
             self._send(404, b"")
-        elif asked and self.server.has_ranges:
-            start, end = asked.removeprefix("bytes=").split("-")
+        elif ranges and self.server.has_ranges:
+            start, end = ranges.removeprefix("bytes=").split("-")
             self._send(206, self.server.content[int(start) : int(end) + 1])
         else:
             self._send(200, self.server.content)
@@ -77,7 +78,7 @@ class _Answers(BaseHTTPRequestHandler):
             for at in range(0, len(body), 65_536):
                 self.wfile.write(body[at : at + 65_536])
                 self.server.sent += len(body[at : at + 65_536])
-        except ConnectionError:  # whoever asked has heard enough
+        except ConnectionError:  # the client has closed the connection
             self.close_connection = True
 
     def log_message(self, *_: object) -> None:
@@ -85,8 +86,8 @@ class _Answers(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(content: bytes | FileContent) -> Iterator[Web]:
-    """Run a server as long as the context lasts."""
+def serve_content(content: bytes | FileContent) -> Iterator[Web]:
+    """Run a server of the content for the duration of a block."""
     server = Web(content)
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()

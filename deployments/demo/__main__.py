@@ -1,14 +1,15 @@
-"""``python -m deployments.demo``: start everything, play the acts, show what came of them."""
+"""``python -m deployments.demo``: start a local stack, run the acts, and print a summary."""
 
+import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx
 from prefect.settings import (
@@ -21,85 +22,159 @@ from rich.table import Table
 from rich.text import Text
 
 from deployments.demo.acts import ACTS
-from deployments.demo.stage import Stage, heading, line, show, wait
-from deployments.entry_point import exit_status
+from deployments.demo.stage import DemoFailedError, Stage, heading, line, show
+from deployments.entry_point import exit_status, out
+from deployments.foreground import print_addresses, stay
 from deployments.local_stack import LocalStack, local_stack
-from deployments.manifest import ROOT
-from tasks_lib.operations import queries
+from deployments.repository import ROOT
+from tasks_lib.errors import SeedingError
 from tasks_lib.operations.api_keys import create_key
-from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.groups.read import list_groups
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
 
 CATALOGUE: Final = Path("examples/catalogue.yaml")
+PATIENCE_SECONDS: Final = 300.0
+
+
+class Failure(NamedTuple):
+    """An act that failed or was too slow, and the reason."""
+
+    title: str
+    error: Exception
 
 
 def main() -> int:
-    """Run the demo in a folder that is thrown away; return the exit status."""
+    """Run the demo in a temporary folder; return the exit status."""
+    options = _parse(sys.argv[1:])
     with TemporaryDirectory(prefix="seeding-demo-", ignore_cleanup_errors=True) as folder:
-        return exit_status(lambda: demo(Path(folder)), interrupted=130)
+        return exit_status(
+            lambda: demo(Path(folder), keep=options.keep, patience_seconds=options.patience),
+            interrupted=130,
+        )
 
 
-def demo(folder: Path) -> None:
-    """Show every way of creating tasks on the embedded defaults, and what was made by which."""
+def demo(folder: Path, *, keep: bool, patience_seconds: float) -> None:
+    """Show every way of creating tasks on the embedded defaults, and print a summary table.
+
+    With ``keep`` the servers then run until Ctrl-C. An act that fails or takes longer than
+    ``patience_seconds`` does not end the demo; DemoFailedError at the end says so.
+    """
     started = time.monotonic()
     _forget_settings()
     os.environ["SEEDING_HOME"] = str(folder / "seeding")
-    os.environ["TMPDIR"] = str(folder)  # Prefect leaves things behind in its temporary folder
-    heading("1. Start Prefect and the External API")
+    os.environ["TMPDIR"] = str(folder)  # Prefect leaves files behind in it
+    heading("1. Start Prefect and the HTTP API")
     with (
         open_workspace(read_settings()) as workspace,
-        local_stack(folder, os.environ, tell=line) as stack,
-        _selected(stack),
+        local_stack(folder, os.environ, on_step=line) as stack,
+        _use_server(stack),
     ):
         heading(f"2. Apply {CATALOGUE}: the pipelines and their fields")
         applied = apply_catalogue(workspace.store, ROOT / CATALOGUE)
         for pipeline in applied:
             line(f"{pipeline.outcome} {pipeline.path}")
         with _client(stack, workspace) as api:
-            _play(Stage(stack, workspace, api))
-        heading("What was made, and by which way")
+            stage = Stage(
+                stack=stack, workspace=workspace, api=api, patience_seconds=patience_seconds
+            )
+            failures = list(_play(stage))
+        heading("Summary: tasks by way of seeding")
         _print_ways(workspace, [pipeline.path for pipeline in applied])
+        _print_failures(failures)
+        if keep:
+            _stay(stack, folder / "seeding")
     line(f"done in {time.monotonic() - started:.0f} s, and nothing is left behind")
-    line("next: `make up` starts the same stack and stays, with your own data")
+    if failures:
+        raise DemoFailedError(f"failed: {'; '.join(failure.title for failure in failures)}")
+    line("next: `make up` starts a stack that stays, with the example catalogue and no tasks")
 
 
-def _play(stage: Stage) -> None:
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m deployments.demo",
+        description="Show every way of creating tasks on a real Prefect server and worker. "
+        "Everything runs in a temporary folder that is removed at the end.",
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the servers running at the end, until Ctrl-C"
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_SECONDS,
+        metavar="SECONDS",
+        help="how long an act waits for a result before it is marked as failed "
+        "(default: %(default)s)",
+    )
+    return parser.parse_args(arguments)
+
+
+def _play(stage: Stage) -> Iterator[Failure]:
     for number, (title, act) in enumerate(ACTS, 3):
         heading(f"{number}. {title}")
+        yield from _attempt(f"{number}. {title}", act, stage)
+    yield from _attempt("Wait for all flow runs", _wait_for_runs, stage)
+
+
+def _attempt(title: str, act: Callable[[Stage], None], stage: Stage) -> Iterator[Failure]:
+    try:
         act(stage)
-    wait(stage.is_idle, "a flow run has not ended")
+    except (SeedingError, httpx.HTTPError) as error:
+        line(f"FAILED: {error}")
+        yield Failure(title, error)
+
+
+def _wait_for_runs(stage: Stage) -> None:
+    stage.wait(stage.is_idle, "a flow run has not ended")
 
 
 def _print_ways(workspace: Workspace, pipelines: list[str]) -> None:
-    """Print every group of the store: the kind of its source, and how many tasks it holds."""
+    """Print every task group: its kind, its number of tasks, its pipeline and its source."""
     table = Table("way", "tasks", "into", "from", box=None, padding=(0, 2, 0, 0))
-    groups = [(g, path) for path in pipelines for g in queries.list_groups(workspace.store, path)]
+    groups = [(g, path) for path in pipelines for g in list_groups(workspace.store, path)]
     for group, path in sorted(groups):
         source = group.source.removeprefix(f"{ROOT}/")
         table.add_row(group.kind, f"{group.tasks:,}", path, Text(source))
     show(table)
 
 
+def _print_failures(failures: Sequence[Failure]) -> None:
+    """Print the acts that are missing from the table, with the reasons."""
+    for failure in failures:
+        line(f"FAILED: {failure.title}: {failure.error}")
+
+
+def _stay(stack: LocalStack, home: Path) -> None:
+    """Keep the stack running until a signal; raise PrefectUnavailableError if a part ends."""
+    out.print()
+    print_addresses(stack, home)
+    try:
+        stay(stack)
+    except KeyboardInterrupt:
+        out.print("\nStopping.")
+
+
 def _forget_settings() -> None:
-    """Take the caller's settings of Prefect and of ours out of this process's environment."""
+    """Remove all settings of Prefect and of task-seeding from this process's environment."""
     for name in list(os.environ):
         if name.startswith(("PREFECT_", "SEEDING_")):
             del os.environ[name]
 
 
 @contextmanager
-def _selected(stack: LocalStack) -> Iterator[None]:
-    """Lead Prefect's client in this process to the stack, not where the caller's profile points."""
+def _use_server(stack: LocalStack) -> Iterator[None]:
+    """Use the stack's Prefect server in this process, instead of the caller's profile."""
     settings = {PREFECT_API_URL: stack.api_url}
     with temporary_settings(settings, restore_defaults={PREFECT_API_KEY, PREFECT_API_AUTH_STRING}):
         yield
 
 
 def _client(stack: LocalStack, workspace: Workspace) -> httpx.Client:
-    """Return a client of the External API with a new key of the example's organization."""
+    """Return a client of the HTTP API with a new key of the example's organization."""
     key, _ = create_key(workspace.store, "acme", name="demo", lifetime=None, at=datetime.now(UTC))
-    return httpx.Client(base_url=stack.external_api_url, headers={"X-API-Key": key}, timeout=30)
+    return httpx.Client(base_url=stack.http_api_url, headers={"X-API-Key": key}, timeout=30)
 
 
 if __name__ == "__main__":

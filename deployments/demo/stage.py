@@ -1,15 +1,19 @@
-"""What the acts of the demo play on, and how they tell what they see."""
+"""Tools for the acts of the demo: run deployments, send requests, wait, and print progress."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID, uuid4
 
 import httpx
 import orjson
-from prefect.client.schemas.objects import StateType
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from rich.padding import Padding
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -17,51 +21,97 @@ from deployments.entry_point import out
 from deployments.local_stack import LocalStack
 from tasks_lib.domain.report import Report, SourceRejectedError
 from tasks_lib.errors import SeedingError
-from tasks_lib.operations.queries import Task
+from tasks_lib.operations.groups.read import find_report
+from tasks_lib.operations.tasks.read import Task
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.steps.server import run_seeding
+from tasks_lib.steps.prefect_api import start_deployment
 
-_LONGEST_SECONDS: Final = 90
-_REPORTED: Final = ("group_id", "pipeline_id", "created", "rejected", "already_seeded", "source")
+_POLL_SECONDS: Final = 0.1
+_RUN_POLL_SECONDS: Final = 0.5
+_STAYING: Final = ("infinite-seeding", "reconcile", "seed-chain")
 
 
 class DemoFailedError(SeedingError):
-    """The demo saw something that must not happen."""
+    """An act of the demo was too slow, or had an unexpected result."""
 
     code = "demo_failed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stage:
-    """The running stack, the workspace that its flow runs work on, and a client with a key."""
+    """The running stack, the workspace of its flow runs, a client with a key, and a time limit."""
 
     stack: LocalStack
     workspace: Workspace
     api: httpx.Client
+    patience_seconds: float
 
     def seed(self, deployment: str, parameters: dict[str, Any]) -> Report:
-        """Run a deployment, tell of its run's page and states, and return the report."""
-        report = run_seeding(deployment, parameters, self.workspace.store, _clock())
+        """Run a deployment, print one line for its run, and return the report."""
+        run_id = start_deployment(deployment, parameters, idempotency_key=str(uuid4()))
+        page = f"{self.stack.ui_url}/runs/flow-run/{run_id}"
+        with self.stack.client() as client, _updating_line(page) as update:
+            state = self._wait_for_run(client, run_id, update)
+        report = find_report(self.workspace.store, str(run_id))
+        if report is None:
+            raise DemoFailedError(f"the flow run {run_id} left no report: {state.message}")
         if report.is_rejection:
             raise SourceRejectedError(report)
-        _print_report(report)
+        line(report.sentence)
         return report
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a request to the External API, tell of it, and return the answer."""
+        """Send a request to the HTTP API, print it, and return the answer.
+
+        Raises DemoFailedError for an error, and for a claim that finds no task.
+        """
         line(f"POST /api/v1{path} {orjson.dumps(body).decode()}")
         answer = self.api.post(path, json=body)
         if not answer.is_success:
-            raise DemoFailedError(f"the External API answered {answer.status_code}: {answer.text}")
+            raise DemoFailedError(f"the HTTP API answered {answer.status_code}: {answer.text}")
+        if answer.status_code == httpx.codes.NO_CONTENT:
+            raise DemoFailedError("the HTTP API answered 204: no task is available")
         return dict(answer.json())
 
+    def wait(
+        self, is_done: Callable[[], bool], otherwise: str, *, poll_seconds: float = _POLL_SECONDS
+    ) -> float:
+        """Wait until a condition holds and return the seconds.
+
+        Raises DemoFailedError after ``patience_seconds``, and PrefectUnavailableError at once when
+        a process of the stack has ended.
+        """
+        started = time.monotonic()
+        while not is_done():
+            self.stack.check()
+            if time.monotonic() - started > self.patience_seconds:
+                raise DemoFailedError(f"{otherwise} within {self.patience_seconds:g} seconds")
+            time.sleep(poll_seconds)
+        return time.monotonic() - started
+
     def is_idle(self) -> bool:
-        """Tell whether no run goes on that would be cut off; the sensor may be at any time."""
+        """Return whether no flow run is busy, except for those that stay on purpose."""
         with self.stack.client() as client:
-            sensor = client.read_deployment_by_name("infinite-seeding/infinite-seeding").id
+            staying = {client.read_deployment_by_name(f"{name}/{name}").id for name in _STAYING}
             runs = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=10)
         busy = {StateType.RUNNING, StateType.PENDING}
-        return not any(run.state_type in busy and run.deployment_id != sensor for run in runs)
+        return not any(run.state_type in busy and run.deployment_id not in staying for run in runs)
+
+    def _wait_for_run(
+        self, client: SyncPrefectClient, run_id: UUID, update: Callable[[str], None]
+    ) -> State[Any]:
+        states: list[State[Any]] = []
+
+        def has_ended() -> bool:
+            state = client.read_flow_run(run_id).state
+            if state is None:
+                return False
+            update(state.name or state.type.value)
+            states.append(state)
+            return state.is_final()
+
+        self.wait(has_ended, "the flow run has not ended", poll_seconds=_RUN_POLL_SECONDS)
+        return states[-1]
 
 
 def heading(text: str) -> None:
@@ -90,26 +140,25 @@ def print_tasks(tasks: Sequence[Task]) -> None:
     show(table)
 
 
-def wait(is_done: Callable[[], bool], otherwise: str) -> float:
-    """Wait until something is so, and return the seconds; raise DemoFailedError if it is never."""
+@contextmanager
+def _updating_line(page: str) -> Iterator[Callable[[str], None]]:
+    """Show a flow run's state and page in one line, updated in place on a terminal.
+
+    At the end of the block the last state stays as a plain line, on a terminal and elsewhere.
+    """
     started = time.monotonic()
-    while not is_done():
-        if time.monotonic() - started > _LONGEST_SECONDS:
-            raise DemoFailedError(f"{otherwise} within {_LONGEST_SECONDS} seconds")
-        time.sleep(0.1)
-    return time.monotonic() - started
+    columns = (TextColumn("  {task.description}"), SpinnerColumn(), TimeElapsedColumn())
+    last = "Scheduled"
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
+        shown = progress.add_task(f"{page}  {last}", total=None)
 
+        def update(state: str) -> None:
+            nonlocal last
+            last = state
+            progress.update(shown, description=f"{page}  {state}")
 
-def _clock() -> Callable[[str], None]:
-    """Return a function that tells each state of a flow run and when it was seen."""
-    started = time.monotonic()
-    return lambda state: line(f"{time.monotonic() - started:4.1f} s  {state}")
-
-
-def _print_report(report: Report) -> None:
-    out.print()
-    line(report.sentence)
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name in _REPORTED:
-        table.add_row(name, Text(str(getattr(report, name))))
-    show(table)
+        try:
+            yield update
+        finally:
+            progress.stop()
+            line(f"{time.monotonic() - started:4.1f} s  {page}  {last}")

@@ -1,1 +1,4 @@
-"""The External API: HTTP in, operations called, JSON out. Knows no SQL and no Prefect."""
+"""The HTTP API: read a request, call an operation, answer with JSON.
+
+A module belongs here if it knows HTTP; it knows no SQL and no Prefect.
+"""

@@ -1,46 +1,59 @@
-"""Who calls, and what the call may touch: the key, its rate, and the workflow in the path."""
+"""Admit requests: check the API key, its rate, and the workflow in the path.
+
+The handler of an ``AdmittingRoute`` gets a ``Call``, which exists only once the key is accepted.
+"""
 
 import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial, wraps
 from threading import Lock
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
+from fastapi.routing import APIRoute
 from pydantic import WithJsonSchema
+from starlette.responses import Response
 
-from tasks_lib.api.errors import InvalidHeaderError, RequestRefusedError
-from tasks_lib.api.limits import ApiLimits
-from tasks_lib.errors import NotFoundError
-from tasks_lib.operations.api_keys import Caller, KeyUses, authenticate, no_key
-from tasks_lib.operations.chains import Automations
-from tasks_lib.operations.idempotency import OnceKey
-from tasks_lib.operations.upload_processing import Process, UploadQueue
+from tasks_lib.api.errors import (
+    InvalidHeaderError,
+    InvalidParameterError,
+    RequestRefusedError,
+)
+from tasks_lib.api.rate_limits import RateLimits
+from tasks_lib.api.threads import run_writer
+from tasks_lib.domain.limits import ApiLimits
+from tasks_lib.domain.names import did_you_mean
+from tasks_lib.errors import KeyRefusedError, NotFoundError
+from tasks_lib.operations.api_keys import Caller, KeyUses, authenticate
+from tasks_lib.operations.chains.manage import Automations
+from tasks_lib.operations.idempotency import IdempotencyKey
+from tasks_lib.operations.uploads.process import Process, UploadQueue
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.policy.rate_limits import RateLimits
 
 BASE_PATH: Final = "/api/v1"
 WORKFLOW_PATH: Final = f"{BASE_PATH}/workflows/{{workflow_id}}"
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
-_ONCE_KEY: Final = re.compile(r"[!-~]{1,255}")
+_SMALL_BODY_BYTES: Final = 64 * 2**10
+_ACCEPTED_IDEMPOTENCY_KEY: Final = re.compile(r"[!-~]{1,255}")
 
-_NUMBER: Final = WithJsonSchema({"type": "integer", "minimum": 1, "examples": [1]})
+_ID: Final = WithJsonSchema({"type": "integer", "minimum": 1, "examples": [1]})
 WorkflowId = Annotated[
-    str, Path(description="The workflow's number, as `seeding apply` prints it."), _NUMBER
+    str, Path(description="The id of the workflow, as `seeding apply` prints it."), _ID
 ]
-TaskId = Annotated[str, Path(description="The task's number."), _NUMBER]
-"""Numbers in paths are taken as text: what is no number names nothing, which is a 404."""
-
-
-Thing = TypeVar("Thing")
+TaskId = Annotated[str, Path(description="The id of the task."), _ID]
+"""Ids in paths are read as text, so that one that is not a number is answered with 404."""
 
 
 class Service:
-    """What all requests of an application share."""
+    """The parts of an application that its requests share."""
 
     def __init__(
         self,
@@ -59,107 +72,199 @@ class Service:
         self._rates = RateLimits(limits.requests_per_second, limits.burst)
         self._lock = Lock()
 
-    def take_token(self, key_id: int) -> float:
-        """Count a call of a key; return 0, or for how many seconds it has to wait."""
+    def count_call(self, caller: Caller, at: datetime) -> None:
+        """Count a call of a key; raise RequestRefusedError (429) if it makes too many."""
+        self.key_uses.note(caller.key_id, at)
         with self._lock:
-            return self._rates.take(key_id, time.monotonic())
+            wait_seconds = self._rates.take(caller.key_id, time.monotonic())
+        if wait_seconds:
+            message = "the key has made too many requests; wait as Retry-After says"
+            raise RequestRefusedError("rate_limited", message, retry_seconds=wait_seconds)
 
 
-class OrganizationCall:
-    """One request. What it may touch is to be had once its key has been accepted.
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request whose key has been accepted: who calls, when, and with which body."""
 
-    That asks the store, so it is done where the request is worked on: one change of threads less.
-    It raises KeyRefusedError, RequestRefusedError (429) and NotFoundError.
-    """
-
-    def __init__(
-        self, request: Request, service: Service, body: bytes, workflow: str | None = None
-    ) -> None:
-        self.service = service
-        self.at = service.clock()
-        self._request = request
-        self._workflow = workflow
-        self._body = body
-
-    @property
-    def caller(self) -> Caller:
-        """Who calls."""
-        return self._access[0]
+    service: Service
+    request: Request
+    caller: Caller
+    body: bytes
+    at: datetime
 
     @property
     def workspace(self) -> Workspace:
-        """What the request works on."""
-        return self._opened(self.service.workspace)
+        """The workspace that the request works on."""
+        return self.service.workspace
 
-    @property
-    def body(self) -> bytes:
-        """The body, as it was sent."""
-        return self._opened(self._body)
-
-    @cached_property
-    def once(self) -> OnceKey | None:
-        """The idempotency key, if there is one; raises InvalidHeaderError."""
-        key = self._request.headers.get(IDEMPOTENCY_KEY)
+    def idempotency_key(self) -> IdempotencyKey | None:
+        """Return the request's idempotency key, if it has one; raise InvalidHeaderError."""
+        key = self.request.headers.get(IDEMPOTENCY_KEY)
         if key is None:
             return None
-        if not _ONCE_KEY.fullmatch(key):
+        if not _ACCEPTED_IDEMPOTENCY_KEY.fullmatch(key):
             message = "must have 1 to 255 printable ASCII characters, none of them a space"
             raise InvalidHeaderError(IDEMPOTENCY_KEY, message)
-        sha256 = hashlib.sha256(f"{self._request.method} {self._request.url.path}\n".encode())
-        sha256.update(self._body)
-        return OnceKey(self.caller.organization_id, key, sha256.hexdigest())
-
-    def _opened(self, thing: Thing) -> Thing:
-        assert self._access  # noqa: S101 - raises, unless the key opens it
-        return thing
-
-    @cached_property
-    def _access(self) -> tuple[Caller, int | None]:
-        service, workflow_id = self.service, number(self._workflow or "")
-        key = _key_in(self._request)
-        caller, found = authenticate(service.workspace.store, key, workflow_id, at=self.at)
-        self._request.state.caller = caller
-        service.key_uses.note(caller.key_id, self.at)
-        wait = service.take_token(caller.key_id)
-        if wait:
-            message = "the key has made too many requests; wait as Retry-After says"
-            raise RequestRefusedError("rate_limited", message, retry_seconds=wait)
-        if found is None and self._workflow is not None:
-            raise NotFoundError(f"there is no workflow {self._workflow[:20]}")
-        return caller, found
+        sha256 = hashlib.sha256(f"{self.request.method} {self.request.url.path}\n".encode())
+        sha256.update(self.body)
+        return IdempotencyKey(self.caller.organization_id, key, sha256.hexdigest())
 
 
-class Call(OrganizationCall):
-    """One request on a workflow, which the caller's organization has."""
+@dataclass(frozen=True, slots=True)
+class WorkflowCall(Call):
+    """An accepted request on a workflow of the caller's organization."""
 
-    @property
-    def workflow_id(self) -> int:
-        """The workflow."""
-        found = self._access[1]
-        assert found is not None  # noqa: S101 - the access has raised otherwise
-        return found
+    workflow_id: int
 
 
-async def _call(request: Request, workflow_id: WorkflowId) -> Call:
-    return Call(request, request.app.state.service, await _body(request), workflow_id)
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A request whose key is still to be checked; it opens nothing."""
+
+    request: Request
+    key: str
+    body: bytes
+    workflow: str | None = None
+    call: Call | None = None
+    """The call, if it was admitted before its body was read."""
+
+    def admit(self) -> Call:
+        """Return the call, if the key is accepted.
+
+        Raises KeyRefusedError, RequestRefusedError and NotFoundError.
+        """
+        if self.call is not None:
+            return replace(self.call, body=self.body)
+        service: Service = self.request.app.state.service
+        at = service.clock()
+        wanted_id = parse_id(self.workflow) if self.workflow is not None else None
+        caller, workflow_id = authenticate(service.workspace.store, self.key, wanted_id, at=at)
+        self.request.state.caller = caller  # for the access log, also if the call is refused below
+        service.count_call(caller, at)
+        _check_parameters(self.request)
+        if self.workflow is None:
+            return Call(service, self.request, caller, self.body, at)
+        if workflow_id is None:
+            raise NotFoundError(f"there is no workflow {self.workflow[:20]}")
+        return WorkflowCall(service, self.request, caller, self.body, at, workflow_id)
 
 
-async def _organization_call(request: Request) -> OrganizationCall:
-    return OrganizationCall(request, request.app.state.service, await _body(request))
+class StrictRoute(APIRoute):
+    """A route that knows its query parameters, and refuses others.
+
+    Its operation in the OpenAPI document has the name of its handler.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options | {"operation_id": endpoint.__name__})
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler, which checks the parameters first."""
+        handle = super().get_route_handler()
+
+        async def check_and_handle(request: Request) -> Response:
+            _check_parameters(request)
+            return await handle(request)
+
+        return check_and_handle
 
 
-async def _body(request: Request) -> bytes:
-    """Return the body, which nobody sends us without a key."""
-    if _key_in(request) is None:
-        raise no_key()
-    return await request.body() if request.method == "POST" else b""
+def _check_parameters(request: Request) -> None:
+    """Raise InvalidParameterError for a query parameter that the route does not have."""
+    if not request.query_params:
+        return
+    known = {
+        field.alias
+        for field in get_flat_params(request.scope["route"].dependant)
+        if isinstance(field.field_info, Query)
+    }
+    for name in request.query_params:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            message = f"the call has no such parameter{hint}"
+            raise InvalidParameterError(name[:100], message)
+        if len(request.query_params.getlist(name)) > 1:
+            raise InvalidParameterError(name, "is given more than once")
 
 
-Workflow = Annotated[Call, Depends(_call)]
-"""The call of a route on a workflow."""
+class AdmittingRoute(StrictRoute):
+    """A route whose handler runs only after the request's key has been accepted.
 
-Organization = Annotated[OrganizationCall, Depends(_organization_call)]
-"""The call of a route on the key's organization."""
+    Only a GET reads without writing; all others run in the threads for writers.
+
+    The key is checked in the thread that runs the handler, just before it: the check asks the
+    store, and a dependency of its own would cost each request another change of threads.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Response], **options: Any) -> None:
+        admit = _admitting_reader if "GET" in options["methods"] else _admitting_writer
+        super().__init__(path, admit(endpoint), **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler; the parameters are checked once the key has been accepted."""
+        return APIRoute.get_route_handler(self)
+
+
+def _admitting_writer(handler: Callable[..., Response]) -> Callable[..., Awaitable[Response]]:
+    admit_and_handle = _admitting_reader(handler)
+
+    @wraps(handler)
+    async def admit_and_handle_apart(*, call: _Arrival, **parameters: Any) -> Response:
+        service: Service = call.request.app.state.service
+        return await run_writer(
+            partial(admit_and_handle, call=call, **parameters),
+            patience_seconds=service.workspace.store.busy_timeout_seconds,
+        )
+
+    return admit_and_handle_apart
+
+
+def _admitting_reader(handler: Callable[..., Response]) -> Callable[..., Response]:
+    @wraps(handler)
+    def admit_and_handle(*, call: _Arrival, **parameters: Any) -> Response:
+        return handler(call=call.admit(), **parameters)
+
+    return admit_and_handle
+
+
+async def _arrive(request: Request) -> _Arrival:
+    return await _read(_Arrival(request, _key_of(request), b""))
+
+
+async def _arrive_at_workflow(request: Request, workflow_id: WorkflowId) -> _Arrival:
+    return await _read(_Arrival(request, _key_of(request), b"", workflow_id))
+
+
+AdmittedCall = Annotated[Call, Depends(_arrive)]
+"""The ``call`` of a handler on the key's organization; its route admits it."""
+
+AdmittedWorkflowCall = Annotated[WorkflowCall, Depends(_arrive_at_workflow)]
+"""The ``call`` of a handler on a workflow; its route admits it."""
+
+
+async def _read(arrival: _Arrival) -> _Arrival:
+    """Return the arrival with its body; if that may be large, admit the request first.
+
+    A small body is read before the key is checked, because checking it here costs another change
+    of threads.
+    """
+    request = arrival.request
+    if request.method != "POST":
+        return arrival
+    length = request.headers.get("content-length", "")
+    is_small = length.isdecimal() and int(length) <= _SMALL_BODY_BYTES
+    has_body = bool(length) or "transfer-encoding" in request.headers
+    call = await run_in_threadpool(arrival.admit) if has_body and not is_small else None
+    return replace(arrival, body=await request.body(), call=call)
+
+
+def _key_of(request: Request) -> str:
+    """Return the key of a request; raise KeyRefusedError if it has none."""
+    key = _key_in(request)
+    if key is None:
+        message = "a key is needed: send it as Authorization: Bearer <key>, or as X-API-Key"
+        raise KeyRefusedError(message, code="missing_api_key")
+    return key
 
 
 def _key_in(request: Request) -> str | None:
@@ -169,11 +274,11 @@ def _key_in(request: Request) -> str | None:
     return request.headers.get("X-API-Key")
 
 
-def address_of(request: Request, service: Service) -> str:
-    """Return where clients find the service: as the settings say, or as the request does."""
+def base_url(request: Request, service: Service) -> str:
+    """Return the URL at which clients reach the service: from the settings or the request."""
     return service.limits.url.rstrip("/") or str(request.base_url).rstrip("/")
 
 
-def number(text: str) -> int | None:
-    """Return the number that a path holds; None for what is no number."""
+def parse_id(text: str) -> int | None:
+    """Return the id in a path, or None if the text is not a number."""
     return int(text[:20]) if text.isascii() and text.isdecimal() else None

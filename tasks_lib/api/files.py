@@ -1,17 +1,28 @@
-"""Give out the files of tasks: from the folder they are kept in, or by a signed link to S3."""
+"""Serve the files of tasks: from a folder, or by a redirect to a signed URL of S3."""
 
 from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from tasks_lib.api import openapi
-from tasks_lib.api.access import WORKFLOW_PATH, Call, TaskId, Workflow, address_of, number
-from tasks_lib.operations import workflows
-from tasks_lib.operations.queries import Task, links_to_files
+from tasks_lib.api.access import (
+    WORKFLOW_PATH,
+    AdmittedWorkflowCall,
+    AdmittingRoute,
+    TaskId,
+    WorkflowCall,
+    base_url,
+    parse_id,
+)
+from tasks_lib.api.answers import BytesResponse
+from tasks_lib.api.file_responses import StoredFileResponse
+from tasks_lib.operations.tasks.read import Task, find_file, link_files
 
-router = APIRouter(prefix=f"{WORKFLOW_PATH}/tasks/{{task_id}}", tags=["tasks"])
+router = APIRouter(
+    prefix=f"{WORKFLOW_PATH}/tasks/{{task_id}}", tags=["tasks"], route_class=AdmittingRoute
+)
 
 _LOCAL: Final = "file:"
 _CONTENT: Final[dict[str, Any]] = {
@@ -22,29 +33,29 @@ _CONTENT: Final[dict[str, Any]] = {
 
 @router.get(
     "/files/{field:path}",
+    response_class=BytesResponse,
     responses={
-        **openapi.responses(200, None, None, "storage_unavailable"),
+        **openapi.responses(
+            200, None, None, "storage_unavailable", "invalid_range", "range_not_satisfiable"
+        ),
         200: _CONTENT,
-        307: {"description": "Where the file is, for a time"},
+        206: {"description": "A part of the file"} | {"content": _CONTENT["content"]},
+        304: {"description": "The client has the file already, by its ETag"},
+        307: {"description": "A redirect to a signed URL of the file"},
     },
 )
-def get_file(call: Workflow, task_id: TaskId, field: str) -> Response:
+def get_file(call: AdmittedWorkflowCall, task_id: TaskId, field: str) -> Response:
     """Return the file that a task has in a field."""
-    file = workflows.find_file(call.workspace, call.workflow_id, number(task_id), field)
+    file = find_file(call.workspace, call.workflow_id, parse_id(task_id), field)
     if file.path is None:
         return RedirectResponse(file.link)
-    return FileResponse(
-        file.path,
-        media_type=file.content_type,
-        filename=file.name,
-        headers={"X-Content-Type-Options": "nosniff"},
-    )
+    return StoredFileResponse(file.path, file.content_type, file.name)
 
 
-def links_of(request: Request, call: Call, task: Task) -> dict[str, str]:
-    """Return what opens the task's files; those in a folder are to be had here, with the key."""
-    links = links_to_files(call.workspace, task)
-    here = f"{address_of(request, call.service)}{request.url.path}/files"
+def links_of(request: Request, call: WorkflowCall, task: Task) -> dict[str, str]:
+    """Return a URL for each file of the task; files in a folder are served here, with the key."""
+    links = link_files(call.workspace, task)
+    here = f"{base_url(request, call.service)}{request.url.path}/files"
     return {
         name: f"{here}/{quote(name, safe='')}" if link.startswith(_LOCAL) else link
         for name, link in links.items()

@@ -1,6 +1,6 @@
-"""What stands before the routes: request ids, the access log, and bounds on bodies.
+"""Middleware before the routes: request ids, the access log, and limits on bodies.
 
-Plain ASGI, so that a body is bounded while it comes in and nothing is read for nothing.
+It is plain ASGI, so that a body is counted while it arrives and no refused body is read in full.
 """
 
 import logging
@@ -16,8 +16,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tasks_lib.api.errors import RequestRefusedError, answer_to_defect, error_answer
-from tasks_lib.api.limits import ApiLimits
+from tasks_lib.api.errors import RequestRefusedError, answer_to_defect, answer_to_refusal
+from tasks_lib.api.file_responses import IS_HEAD
+from tasks_lib.domain.limits import ApiLimits
 
 access_log = logging.getLogger("tasks_lib.api.access")
 logger = logging.getLogger(__name__)
@@ -26,14 +27,14 @@ REQUEST_ID: Final = "X-Request-ID"
 _CLIENT_GONE: Final = 499
 _ACCEPTED_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _DRAINED_BYTES: Final = 64 * 2**20
-"""Of a body that is too large, this much is read and dropped: a client that still sends would not
+"""The part of a refused body that is read and dropped: a client that is still sending would not
 see the answer."""
 
 
 class AccessLog:
-    """Gives each request an id, logs one line of JSON for it, and answers defects.
+    """Gives each request an id, logs one line of JSON for it, and answers unexpected exceptions.
 
-    The line tells neither values nor keys, nor paths: a route's template stands for them.
+    The line contains no values, no API keys and no paths: it names the route's template.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -60,7 +61,7 @@ class AccessLog:
 
 
 class _Logged:
-    """What is known of one request when it is over."""
+    """A request for the access log."""
 
     def __init__(self, request_id: str, send: Send) -> None:
         self.id = request_id
@@ -79,22 +80,64 @@ class _Logged:
 
     def line(self, scope: MutableMapping[str, Any]) -> str:
         caller = scope["state"].get("caller")
-        return orjson.dumps(
-            {
-                "at": datetime.now(UTC),
-                "request_id": self.id,
-                "method": scope["method"],
-                "route": getattr(scope.get("route"), "path", None),
-                "status": self.status,
-                "ms": round(1_000 * (time.perf_counter() - self._started), 1),
-                "bytes": self._bytes,
-                "key": caller.prefix if caller is not None else None,
-            }
-        ).decode()
+        return access_line(
+            self.id,
+            self.status,
+            self._bytes,
+            method="HEAD" if scope.get(IS_HEAD) else scope["method"],
+            route=getattr(scope.get("route"), "path", None),
+            ms=round(1_000 * (time.perf_counter() - self._started), 1),
+            key=caller.prefix if caller is not None else None,
+        )
+
+
+def access_line(
+    request_id: str,
+    status: int,
+    size: int,
+    *,
+    method: str | None = None,
+    route: str | None = None,
+    ms: float = 0.0,
+    key: str | None = None,
+) -> str:
+    """Return the line of the access log about a request, one that has reached a route or not."""
+    return orjson.dumps(
+        {
+            "at": datetime.now(UTC),
+            "request_id": request_id,
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": ms,
+            "bytes": size,
+            "key": key,
+        }
+    ).decode()
+
+
+class HeadAsGet:
+    """Answers HEAD as GET, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET", IS_HEAD: True}, receive, send_head)
 
 
 class BodyGuard:
-    """Turns away bodies that are no JSON (415) or too large (413), before anybody parses them."""
+    """Refuses bodies that are not JSON (415) or too large (413), before they are parsed."""
 
     def __init__(self, app: ASGIApp, limits: ApiLimits, max_upload_bytes: int) -> None:
         self._app = app
@@ -115,13 +158,13 @@ class BodyGuard:
                 _check_media_type(headers)
             await body.check_announced(headers.get("content-length", ""))
         except RequestRefusedError as error:
-            await error_answer(error.code, str(error))(scope, receive, send)
+            await answer_to_refusal(error)(scope, receive, send)
             return
         await self._app(scope, body.receive, send)
 
 
 class _BoundedBody:
-    """A body that may be so long; it is counted while it comes in."""
+    """A body with a limit on its size; it is counted while it arrives."""
 
     def __init__(self, receive: Receive, limit: int, *, waits_for_us: bool) -> None:
         self._receive = receive
@@ -130,14 +173,14 @@ class _BoundedBody:
         self._received = 0
 
     async def check_announced(self, length: str) -> None:
-        """Raise RequestRefusedError for a body that is said to be too large."""
+        """Raise RequestRefusedError if the announced length is too large."""
         if length.isdecimal() and int(length) > self._limit:
             if not self._waits_for_us:
                 await self._drain()
             raise self._too_large()
 
     async def receive(self) -> Message:
-        """Receive a message; raise RequestRefusedError once it is too much."""
+        """Receive a message; raise RequestRefusedError once the body is too large."""
         message = await self._receive()
         self._count(message)
         if self._received > self._limit:
@@ -162,18 +205,18 @@ class _BoundedBody:
 
 
 def _check_media_type(headers: Headers) -> None:
-    """Raise RequestRefusedError unless the body, if there is one, is said to be plain JSON."""
+    """Raise RequestRefusedError unless the body is declared as plain JSON, or empty."""
     if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
         return
     media_type, _, parameters = headers.get("content-type", "").partition(";")
     charset = parameters.replace(" ", "").lower() or "charset=utf-8"
     if media_type.strip().lower() != "application/json" or charset not in _CHARSETS:
         shown = headers.get("content-type", "")[:100]
-        message = f"the body must be application/json in UTF-8; it is said to be {shown!r}"
+        message = f"the body must be application/json in UTF-8; its type is {shown!r}"
         raise RequestRefusedError("unsupported_media_type", message)
     encoding = headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
-        message = f"the body must not be compressed; it is said to be {encoding[:100]!r}"
+        message = f"the body must not be compressed; its encoding is {encoding[:100]!r}"
         raise RequestRefusedError("unsupported_media_type", message)
 
 

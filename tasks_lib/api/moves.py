@@ -1,57 +1,50 @@
-"""What contributors do with a workflow's tasks: claim, submit, release; and what is done else."""
+"""Claim, submit and release a workflow's tasks, and set their status."""
 
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from tasks_lib.api import openapi, wire
-from tasks_lib.api.access import WORKFLOW_PATH, Call, TaskId, Workflow, number
+from tasks_lib.api import openapi
+from tasks_lib.api.access import (
+    WORKFLOW_PATH,
+    AdmittedWorkflowCall,
+    AdmittingRoute,
+    TaskId,
+    WorkflowCall,
+    parse_id,
+)
+from tasks_lib.api.answers import keep, send
+from tasks_lib.api.bodies import read_members
+from tasks_lib.api.wire import requests, tasks as wire
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import UsageError
-from tasks_lib.operations import lifecycle, workflows
-from tasks_lib.operations.idempotency import Act, answer_to
-from tasks_lib.operations.queries import Task
-from tasks_lib.operations.request_bodies import read_members
+from tasks_lib.operations.idempotency import Act, Answer, run_once
+from tasks_lib.operations.tasks import move
+from tasks_lib.operations.tasks.move import claim_task, release_task, submit_task
+from tasks_lib.operations.tasks.read import Task, check_task_in_pipeline
 
-router = APIRouter(prefix=f"{WORKFLOW_PATH}/tasks", tags=["contributors"])
+router = APIRouter(
+    prefix=f"{WORKFLOW_PATH}/tasks", tags=["contributors"], route_class=AdmittingRoute
+)
 
-_WHO: Final[dict[str, Any]] = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": 200,
-    "description": "The contributor's name, such as an address; it must not begin or end with "
-    "white space or hold what cannot be seen",
-}
 _ANN: Final = {"contributor": "ann@example.org"}
-_CLAIMED: Final = wire.TASK_EXAMPLE | {
-    "status": "in_progress",
-    "fields": {"review_id": "001", "body": "The lid broke.", "stars": 2},
-    "claim_expires_at": "2026-11-25T08:35:00+00:00",
-    "finished_at": None,
-}
-_PENDING: Final = _CLAIMED | {
-    "status": "pending",
-    "claimed_by": None,
-    "claimed_at": None,
-    "claim_expires_at": None,
-}
 
 
 @router.post(
     "/claim",
     responses=openapi.responses(
-        200, wire.TaskDocument, _CLAIMED, "idempotency_key_reused",
+        200, wire.TaskDocument, wire.CLAIMED, "idempotency_key_reused",
         "invalid_request", has_body=True
     ) | {204: openapi.answer(None, None, "No task is available")},
-    openapi_extra=openapi.object_body({"contributor": _WHO}, _ANN),
+    openapi_extra=openapi.request_body(requests.NewClaim, _ANN),
 )  # fmt: skip
-def claim(call: Workflow) -> Response:
-    """Give the oldest available task to a contributor; 204 when there is none."""
-    contributor = read_members(call.body, {"contributor": str})["contributor"]
+def claim(call: AdmittedWorkflowCall) -> Response:
+    """Claim the oldest available task for a contributor; 204 if there is none."""
+    contributor = read_members(call.body, requests.NewClaim)["contributor"]
     act = partial(
-        lifecycle.claim_by_number,
+        claim_task,
         pipeline_id=call.workflow_id,
         contributor=contributor,
         at=call.at,
@@ -63,27 +56,20 @@ def claim(call: Workflow) -> Response:
 @router.post(
     "/{task_id}/submit",
     responses=openapi.responses(
-        200, wire.TaskDocument, wire.TASK_EXAMPLE, "move_not_allowed", "submission_rejected",
+        200, wire.TaskDocument, wire.FINISHED, "move_not_allowed", "submission_rejected",
         "idempotency_key_reused",
         "invalid_request", has_body=True,
     ),
-    openapi_extra=openapi.object_body(
-        {
-            "contributor": _WHO,
-            "fields": {
-                "type": "object",
-                "description": "Values of the input fields. What came with the task is read-only.",
-            },
-        },
-        _ANN | {"fields": {"sentiment": "bad"}},
+    openapi_extra=openapi.request_body(
+        requests.NewSubmission, _ANN | {"fields": {"sentiment": "bad"}}
     ),
 )  # fmt: skip
-def submit(call: Workflow, task_id: TaskId) -> Response:
+def submit(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
     """Finish a task that the contributor has claimed."""
-    found = workflows.check_task(call.workspace.store, call.workflow_id, number(task_id))
-    given = read_members(call.body, {"contributor": str, "fields": dict})
+    found = check_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
+    given = read_members(call.body, requests.NewSubmission, values="fields")
     act = partial(
-        lifecycle.submit_task,
+        submit_task,
         task_id=found,
         contributor=given["contributor"],
         values=given["fields"],
@@ -97,42 +83,39 @@ def submit(call: Workflow, task_id: TaskId) -> Response:
     responses=openapi.responses(
         200,
         wire.TaskDocument,
-        _PENDING,
+        wire.PENDING,
         "move_not_allowed",
         "idempotency_key_reused",
         "invalid_request",
         has_body=True,
     ),
-    openapi_extra=openapi.object_body({}, _ANN, contributor=_WHO),
+    openapi_extra=openapi.request_body(requests.NewRelease, _ANN),
 )
-def release(call: Workflow, task_id: TaskId) -> Response:
-    """Put a claimed task back; with a contributor, only if that is who has claimed it."""
-    found = workflows.check_task(call.workspace.store, call.workflow_id, number(task_id))
-    contributor = read_members(call.body or b"{}", {}, {"contributor": str})["contributor"]
-    act = partial(lifecycle.release_task, task_id=found, contributor=contributor, at=call.at)
+def release(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
+    """Release a claimed task; with a contributor, only if they have claimed it."""
+    found = check_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
+    contributor = read_members(call.body, requests.NewRelease)["contributor"]
+    act = partial(release_task, task_id=found, contributor=contributor, at=call.at)
     return _answer(call, act)
 
 
 @router.post(
     "/{task_id}/status",
     responses=openapi.responses(
-        200, wire.TaskDocument, _PENDING | {"status": "escalated"}, "move_not_allowed",
+        200, wire.TaskDocument, wire.ESCALATED, "move_not_allowed",
         "idempotency_key_reused",
         "invalid_request", has_body=True,
     ),
-    openapi_extra=openapi.object_body(
-        {"status": {"enum": ["failed", "escalated", "quarantined", "pending"]}},
-        {"status": "escalated", "reason": "not in a language that I read"},
-        reason={"type": "string", "maxLength": lifecycle.MAX_REASON_LENGTH},
-        contributor=_WHO,
+    openapi_extra=openapi.request_body(
+        requests.NewStatus, {"status": "escalated", "reason": "not in a language that I read"}
     ),
 )  # fmt: skip
-def set_status(call: Workflow, task_id: TaskId) -> Response:
-    """Fail, escalate or quarantine a task, or put it back (pending)."""
-    found = workflows.check_task(call.workspace.store, call.workflow_id, number(task_id))
-    given = read_members(call.body, {"status": str}, {"reason": str, "contributor": str})
+def set_status(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
+    """Set a task to failed, escalated or quarantined, or make it available again (pending)."""
+    found = check_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
+    given = read_members(call.body, requests.NewStatus)
     act = partial(
-        lifecycle.set_status,
+        move.set_status,
         task_id=found,
         status=_status(given["status"]),
         by=given["contributor"],
@@ -147,11 +130,15 @@ def _status(name: str) -> TaskStatus:
         return TaskStatus(name)
     except ValueError:
         known = ", ".join(TaskStatus)
-        message = f"{name[:40]!r} is no status of a task; the statuses are {known}"
+        message = f"{name[:40]!r} is not a status of a task; the statuses are {known}"
         raise UsageError(message) from None
 
 
-def _answer(call: Call, act: Act[Task | None]) -> Response:
-    """Make the move, once for its key, and answer with the task, or that there is none."""
-    answer = answer_to(call.workspace.store, call.once, act, wire.task_answer, at=call.at)
-    return wire.as_response(answer)
+def _answer(call: WorkflowCall, act: Act[Task | None]) -> Response:
+    """Make the move, once for its idempotency key, and answer with the task or with 204."""
+    answer = run_once(call.workspace.store, call.idempotency_key(), act, _task_answer, at=call.at)
+    return send(answer)
+
+
+def _task_answer(task: Task | None) -> Answer:
+    return keep(wire.task_document(task), 200) if task is not None else Answer(204, b"")

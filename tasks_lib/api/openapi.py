@@ -1,14 +1,19 @@
-"""What the OpenAPI says beyond the routes' signatures: errors, bodies, and examples for each."""
+"""Complete the OpenAPI document: errors, request bodies, and examples."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Literal
 
+import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
+from starlette.routing import BaseRoute
 
-from tasks_lib.api import wire
+from tasks_lib.api.access import AdmittingRoute
+from tasks_lib.api.answers import JSON, encode
 from tasks_lib.api.errors import CODES
+from tasks_lib.api.wire.errors import Error, ErrorEntry
 
-JSON: Final = "application/json"
 _OF_EVERY_CALL: Final = (
     "missing_api_key", "invalid_api_key", "expired_api_key", "revoked_api_key", "not_found",
     "rate_limited", "internal_error", "store_unavailable",
@@ -26,10 +31,19 @@ _ONCE: Final = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-    "description": "The same key and body get the first answer again, for 24 hours.",
+    "description": "For 24 hours, the same key and body get the first answer again.",
 }
+TAGS: Final = [
+    {"name": "health", "description": "Whether the service works."},
+    {"name": "workflows", "description": "A form, and the tasks that people do in it."},
+    {"name": "uploads", "description": "Create tasks from a CSV or a ZIP."},
+    {"name": "tasks", "description": "Create tasks, list and read them."},
+    {"name": "contributors", "description": "Work on tasks."},
+    {"name": "infinite", "description": "Create tasks as others are claimed."},
+    {"name": "chains", "description": "Create tasks from finished ones."},
+]
 NOT_ONCE: Final[dict[str, Any]] = {"parameters": []}
-"""Of a call that takes no idempotency key: what it makes there is once anyway."""
+"""For a call without an idempotency key, because repeating it changes nothing."""
 
 _SCHEMES: Final[dict[str, dict[str, str]]] = {
     "bearer": {
@@ -51,13 +65,13 @@ Responses = dict[int | str, dict[str, Any]]
 def responses(
     status: int, model: type | None, example: Any, *codes: str, has_body: bool = False
 ) -> Responses:
-    """Return a call's answers: the good one with an example, and an example for each error."""
+    """Return the answers of a call: the success and the errors, each with an example."""
     named = [*_OF_EVERY_CALL, *(_OF_EVERY_BODY if has_body else ()), *codes]
     return {status: answer(model, example)} | errors(*named)
 
 
 def errors(*codes: str) -> Responses:
-    """Return the answers of errors, by their statuses."""
+    """Return the answers to errors, by status."""
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(CODES[code][0], []).append(code)
@@ -65,41 +79,55 @@ def errors(*codes: str) -> Responses:
 
 
 def answer(model: type | None, example: Any, description: str = "") -> dict[str, Any]:
-    """Return a good answer's description."""
+    """Return the description of a successful answer."""
     if model is None:
         return {"description": description or "Done"}
     return {
         "model": model,
         "description": description or (model.__doc__ or "").partition("\n")[0],
-        "content": {JSON: {"example": example}},
+        "content": {JSON: {"example": orjson.loads(encode(example))}},
     }
 
 
-def request_body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
-    """Return what a route that reads its body itself says of it."""
-    content = {"schema": schema, "examples": {name: {"value": it} for name, it in examples.items()}}
-    body = {"required": True, "content": {JSON: content}}
-    return {"requestBody": body, "parameters": [_ONCE]}
+def request_body(model: type, example: Any) -> dict[str, Any]:
+    """Return the description of a body that its route reads by itself.
 
-
-def object_body(required: dict[str, Any], example: Any, **optional: Any) -> dict[str, Any]:
-    """Return the same of a body that is an object of these members; it may be left out if empty."""
-    schema: dict[str, Any] = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(required),
-        "properties": required | optional,
-    }
-    described = request_body(schema, {"an example": example})
-    described["requestBody"]["required"] = bool(required)
-    return described
-
-
-def describe(app: FastAPI, uploads: str, max_upload_bytes: int) -> None:
-    """Have the application describe itself without the errors of FastAPI that it never gives.
-
-    At the path ``uploads`` it says how large a file may be.
+    ``describe`` adds the model to the document's components. A body whose members are all optional
+    may be left out.
     """
+    _MODELS[model.__name__] = model
+    content = {
+        "schema": {"$ref": _REFERENCE.format(model=model.__name__)},
+        "examples": {"an example": {"value": example}},
+    }
+    is_required = bool(model.__required_keys__)  # type: ignore[attr-defined]
+    return {
+        "requestBody": {"required": is_required, "content": {JSON: content}},
+        "parameters": [_ONCE],
+    }
+
+
+_REFERENCE: Final = "#/components/schemas/{model}"
+_MODELS: Final[dict[str, type]] = {}
+"""The models of all bodies, by their names in the document."""
+
+
+def _schemas_of_bodies() -> dict[str, Any]:
+    adapters: list[tuple[str, Literal["validation"], TypeAdapter[Any]]] = [
+        (name, "validation", TypeAdapter(model)) for name, model in _MODELS.items()
+    ]
+    _, definitions = TypeAdapter.json_schemas(adapters, ref_template=_REFERENCE)
+    schemas: dict[str, Any] = definitions["$defs"]
+    for schema in schemas.values():
+        for member in schema.get("properties", {}).values():
+            kind = member.get("anyOf", [{}])[0]
+            if "description" in kind:  # of the member, which may also be null
+                member["description"] = kind.pop("description")
+    return schemas
+
+
+def describe(app: FastAPI, max_upload_bytes: int) -> None:
+    """Replace the application's OpenAPI document by a complete one."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -108,21 +136,30 @@ def describe(app: FastAPI, uploads: str, max_upload_bytes: int) -> None:
                 version=app.version,
                 description=app.description,
                 routes=app.routes,
+                tags=app.openapi_tags,
             )
-            body = document["paths"][uploads]["post"]["requestBody"]["content"][JSON]
-            body["schema"]["properties"]["size"]["maximum"] = max_upload_bytes
-            app.openapi_schema = _completed(document)
+            schemas = document["components"]["schemas"]
+            schemas |= _schemas_of_bodies()
+            (size, _) = schemas["NewUpload"]["properties"]["size"]["anyOf"]
+            size["maximum"] = max_upload_bytes
+            app.openapi_schema = _completed(document, app.routes)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _completed(document: dict[str, Any]) -> dict[str, Any]:
-    """Add which calls need a key; take out the errors that are FastAPI's."""
+def _completed(document: dict[str, Any], routes: Sequence[BaseRoute]) -> dict[str, Any]:
+    """Add which calls need a key, and remove the validation errors that only FastAPI returns."""
     document["components"]["securitySchemes"] = _SCHEMES
-    for name, path in document["paths"].items():
-        for operation in path.values():
-            if "{workflow_id}" in name or "/chains" in name:
+    admitted = {
+        (route.path_format, method.lower())
+        for route in routes
+        if isinstance(route, AdmittingRoute)
+        for method in route.methods or ()
+    }
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if (path, method) in admitted:
                 operation["security"] = [{scheme: []} for scheme in _SCHEMES]
             if "HTTPValidationError" in str(operation["responses"].get("422")):
                 del operation["responses"]["422"]
@@ -133,45 +170,44 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
 
 def _errors_of(status: int, codes: list[str]) -> dict[str, Any]:
     examples = {code: {"value": _example_of(code)} for code in codes}
-    described = {"model": wire.Error, "description": " ".join(CODES[code][1] for code in codes)}
+    described = {"model": Error, "description": " ".join(CODES[code][1] for code in codes)}
     content = {"content": {JSON: {"examples": examples}}}
     return described | content | {"headers": _HEADERS.get(status, {})}
 
 
-def _example_of(code: str) -> dict[str, Any]:
-    entries = [wire.ErrorEntry(**entry).model_dump() for entry in _ENTRIES.get(code, ())]
-    return {"detail": CODES[code][1], "code": code, "errors": entries}
+def _example_of(code: str) -> Error:
+    return Error(detail=CODES[code][1], code=code, errors=list(_ENTRIES.get(code, ())))
 
 
-_ENTRIES: Final[dict[str, tuple[dict[str, Any], ...]]] = {
+_ENTRIES: Final[dict[str, tuple[ErrorEntry, ...]]] = {
     "tasks_rejected": (
-        {
-            "index": 0,
-            "field": "stars",
-            "code": "above_maximum",
-            "message": "'9' is above the maximum 5",
-        },
-        {
-            "index": 3,
-            "field": "bdy",
-            "code": "unknown_field",
-            "message": "'bdy' is no dataset field of the pipeline; did you mean 'body'?",
-        },
+        ErrorEntry(
+            index=0,
+            field="stars",
+            code="above_maximum",
+            message="'9' is above the maximum 5",
+        ),
+        ErrorEntry(
+            index=3,
+            field="bdy",
+            code="unknown_field",
+            message="'bdy' is not a dataset field of the pipeline; did you mean 'body'?",
+        ),
     ),
     "submission_rejected": (
-        {
-            "index": None,
-            "field": "sentiment",
-            "code": "not_an_option",
-            "message": "'god' is not one of the options (good, bad, mixed); did you mean 'good'?",
-        },
+        ErrorEntry(
+            index=None,
+            field="sentiment",
+            code="not_an_option",
+            message="'god' is not one of the options (good, bad, mixed); did you mean 'good'?",
+        ),
     ),
     "invalid_request": (
-        {
-            "index": None,
-            "field": "page",
-            "code": "invalid_request",
-            "message": "Input should be greater than or equal to 1",
-        },
+        ErrorEntry(
+            index=None,
+            field="page",
+            code="invalid_request",
+            message="Input should be greater than or equal to 1",
+        ),
     ),
 }

@@ -1,7 +1,7 @@
-"""Serve the application until a signal, and finish what is in flight then.
+"""Serve the application until a signal arrives, then finish the requests in flight.
 
-Either this process serves, or it looks after several that take their requests from one port: what
-one does in Python keeps it to one core.
+Either this process serves, or it supervises several processes that share one port, because Python
+keeps one process to one core.
 """
 
 import gc
@@ -21,18 +21,20 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
+from tasks_lib.api.access import Service
+from tasks_lib.api.connections import BoundedProtocol
 from tasks_lib.api.guards import access_log
 from tasks_lib.errors import SeedingError, UsageError
 
 _GRACE_SECONDS: Final = 60
-"""How long requests that are in flight may take to their end, once a signal has come."""
+"""How long requests in flight may take after a signal."""
 
 _BACKLOG: Final = 2_048
 _COLLECTED_OBJECTS: Final = 100_000
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _START_SECONDS: Final = 60
 _STALLED_SECONDS: Final = 60
-"""After so long without a sign of life a process is replaced."""
+"""After so long without a heartbeat a process is replaced."""
 
 _STOPPED: Final = 1
 logger = logging.getLogger(__name__)
@@ -49,22 +51,28 @@ def serve(
     *,
     processes: int = 1,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; ``on_ready`` is told the URL once requests are taken.
+    """Serve until SIGINT or SIGTERM; call ``on_ready`` with the URL once requests are accepted.
 
-    Port 0 means any that is free. With several ``processes`` all of them serve, and one that dies
-    is replaced. Raises UsageError where the port cannot be had, and what ``open_app`` raises.
+    Port 0 means any free port. With several ``processes`` all of them serve, and one that dies is
+    replaced. Raises UsageError if the port is unavailable, and what ``open_app`` raises.
     """
     if processes < 1:
-        raise UsageError(f"there must be a process at least; {processes} were asked for")
+        raise UsageError(f"there must be at least one process; {processes} were requested")
     if processes > 1:
-        with open_app():
-            pass  # what is wrong is told at once, and not by each process
+        with open_app() as app:  # an error is reported once, and not by each process
+            most = _max_connections(app)
         with _listening(host, port) as listener, _signals_that_end_nothing_else():
-            _Processes(_Opened(open_app), processes, listener, on_ready).run()
+            _Processes(_Opened(open_app), processes, most, listener, on_ready).run()
         return
     with open_app() as app, _listening(host, port) as listener, _signals_that_end_nothing_else():
         _make_ready()
-        _Server(_config(app), _url(listener), on_ready).run([listener])
+        config = _config(app, limit_concurrency=_max_connections(app))
+        _Server(config, _url(listener), on_ready).run([listener])
+
+
+def _max_connections(app: FastAPI) -> int:
+    service: Service = app.state.service
+    return service.limits.max_connections
 
 
 def _make_ready() -> None:
@@ -85,9 +93,10 @@ def _log_to_stderr() -> None:
 
 
 def _spare_the_collector() -> None:
-    """Keep the garbage collector from looking through all modules for each large body it sees made.
+    """Exclude loaded modules from garbage collection, and collect less often.
 
-    A body of thousands of objects, none of which is garbage, would make it do so many times.
+    A large body creates thousands of objects, none of them garbage; each collection that they
+    trigger would walk through all modules.
     """
     gc.collect()
     gc.freeze()
@@ -104,7 +113,7 @@ class _JsonLines(logging.Formatter):
 
 
 class _Server(uvicorn.Server):
-    """Tells when it takes requests."""
+    """A server that calls ``on_ready`` once it accepts requests."""
 
     def __init__(self, config: uvicorn.Config, url: str, on_ready: Callable[[str], None]) -> None:
         super().__init__(config)
@@ -117,7 +126,7 @@ class _Server(uvicorn.Server):
 
 
 class _Opened:
-    """Opens the application in a process, which ends when the process that looks after it does."""
+    """Opens the application in a worker process, which ends with the process that supervises it."""
 
     def __init__(self, open_app: OpenApp) -> None:
         self._open_app = open_app
@@ -141,13 +150,22 @@ def _end_with_parent() -> None:
 
 
 class _Processes(Multiprocess):
-    """Looks after processes that serve, and tells when all of them take requests."""
+    """Supervises worker processes, and calls ``on_ready`` once all of them accept requests."""
 
     def __init__(
-        self, app: _Opened, count: int, listener: socket.socket, on_ready: Callable[[str], None]
+        self,
+        app: _Opened,
+        count: int,
+        max_connections: int,
+        listener: socket.socket,
+        on_ready: Callable[[str], None],
     ) -> None:
         config = _config(
-            app, factory=True, workers=count, timeout_worker_healthcheck=_STALLED_SECONDS
+            app,
+            factory=True,
+            workers=count,
+            timeout_worker_healthcheck=_STALLED_SECONDS,
+            limit_concurrency=max_connections,
         )
         super().__init__(config, [listener])
         self._on_ready = on_ready
@@ -159,13 +177,15 @@ class _Processes(Multiprocess):
 
     def terminate_all(self) -> None:
         for listener in self.sockets:
-            listener.close()  # who comes now is refused, and does not wait for nothing
+            listener.close()  # so that a new connection is refused and does not wait
         super().terminate_all()
 
 
 def _config(app: FastAPI | _Opened, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=BoundedProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -177,8 +197,8 @@ def _config(app: FastAPI | _Opened, **options: Any) -> uvicorn.Config:
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Only of a socket that is said to be TCP does asyncio send small packets at once; otherwise
-    # each answer would wait 40 ms for the client's acknowledgement.
+    # asyncio disables Nagle's algorithm only if the socket's protocol is TCP; otherwise each answer
+    # would wait 40 ms for the client's acknowledgement.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -196,7 +216,7 @@ def _url(listener: socket.socket) -> str:
 
 @contextmanager
 def _signals_that_end_nothing_else() -> Iterator[None]:
-    """Have signals that uvicorn has answered by stopping do no more: it raises them once again."""
+    """Ignore the signals that uvicorn raises again after it has stopped because of them."""
 
     def ignore(_: int, __: FrameType | None) -> None:
         return None

@@ -1,125 +1,126 @@
-"""Create a workflow's tasks, list them, and look at one."""
+"""Create a workflow's tasks, list them, and read one."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from tasks_lib.api import openapi, wire
-from tasks_lib.api.access import WORKFLOW_PATH, TaskId, Workflow, number
+from tasks_lib.api import openapi
+from tasks_lib.api.access import (
+    WORKFLOW_PATH,
+    AdmittedWorkflowCall,
+    AdmittingRoute,
+    TaskId,
+    parse_id,
+)
+from tasks_lib.api.answers import keep, respond, send
+from tasks_lib.api.bodies import read_members, whole_number
+from tasks_lib.api.errors import InvalidParameterError
 from tasks_lib.api.files import links_of
-from tasks_lib.domain.json_rows import Digits
+from tasks_lib.api.wire import requests, tasks as wire
 from tasks_lib.domain.statuses import TaskStatus
-from tasks_lib.operations import workflows
-from tasks_lib.operations.bulk_create import create_blank_tasks
-from tasks_lib.operations.create_tasks import create_tasks
-from tasks_lib.operations.request_bodies import read_members, whole_number
+from tasks_lib.operations.seeding.bulk_create import create_blank_tasks
+from tasks_lib.operations.seeding.create_tasks import create_tasks
+from tasks_lib.operations.tasks.read import find_task_in_pipeline, list_finished, list_page
 
-router = APIRouter(prefix=f"{WORKFLOW_PATH}/tasks", tags=["tasks"])
+router = APIRouter(prefix=f"{WORKFLOW_PATH}/tasks", tags=["tasks"], route_class=AdmittingRoute)
 
 MAX_PAGE_SIZE: Final = 1_000
+_OF_PAGES: Final = frozenset({"page", "page_size", "status", "group_id"})
 
-_NEW_TASKS: Final[dict[str, Any]] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["tasks"],
-    "properties": {
-        "tasks": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": 5_000,
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["fields"],
-                "properties": {
-                    "fields": {
-                        "type": "object",
-                        "additionalProperties": True,
-                        "description": "Values of the workflow's dataset fields. A string is read "
-                        "like a cell of a CSV; a number keeps its digits; an optional field may "
-                        "be left out.",
-                    }
-                },
-            },
-        }
-    },
-}
 _TASKS_EXAMPLE: Final = {
     "tasks": [
         {"fields": {"review_id": "001", "body": "The lid broke on the second day.", "stars": 2}},
         {"fields": {"review_id": "002", "body": "Does what it says."}},
     ]
 }
-_COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 1}
-_PAGE: Final = {
-    "items": [wire.TASK_EXAMPLE],
-    "total": 1,
-    "page": 1,
-    "page_size": 50,
-    "has_more": False,
-}
-_CREATED: Final = {"created": 2, "group_id": 1, "task_ids": [1, 2]}
 
 
 @router.post(
     "",
     status_code=201,
     responses=openapi.responses(
-        201, wire.CreatedTasks, _CREATED, "pipeline_closed", "idempotency_key_reused", "no_tasks",
-        "too_many_tasks", "tasks_rejected", "has_file_fields", "invalid_request", has_body=True,
+        201, wire.CreatedTasks, wire.CREATED, "pipeline_closed", "idempotency_key_reused",
+        "no_tasks", "too_many_tasks", "tasks_rejected", "has_file_fields", "invalid_request",
+        has_body=True,
     ),
-    openapi_extra=openapi.request_body(_NEW_TASKS, {"two tasks": _TASKS_EXAMPLE}),
+    openapi_extra=openapi.request_body(requests.NewTasks, _TASKS_EXAMPLE),
 )  # fmt: skip
-def post_tasks(call: Workflow) -> Response:
-    """Create 1 to 5,000 tasks, all of them or none."""
+def post_tasks(call: AdmittedWorkflowCall) -> Response:
+    """Create 1 to 5,000 tasks: all of them or none."""
     answer = create_tasks(
         call.workspace,
         call.workflow_id,
         call.body,
         source=f"key {call.caller.prefix}",
-        answer=wire.created_answer,
-        once=call.once,
+        answer=lambda created: keep(wire.created_document(created), 201),
+        idempotency_key=call.idempotency_key(),
         at=call.at,
     )
-    return wire.as_response(answer)
+    return send(answer)
 
 
 @router.post(
     "/bulk",
     status_code=201,
     responses=openapi.responses(
-        201, wire.CreatedBlank, {"created": 250, "group_id": 1}, "pipeline_closed",
+        201, wire.CreatedBlank, wire.CREATED_BLANK, "pipeline_closed",
         "idempotency_key_reused", "count_out_of_range", "has_dataset_fields", "invalid_request",
         has_body=True,
     ),
-    openapi_extra=openapi.object_body({"count": _COUNT}, {"count": 250}),
+    openapi_extra=openapi.request_body(requests.NewBlankTasks, {"count": 250}),
 )  # fmt: skip
-def post_blank_tasks(call: Workflow) -> Response:
-    """Create blank tasks, as many as are asked for, in a workflow without dataset fields."""
-    given = read_members(call.body, {"count": Digits})
+def post_blank_tasks(call: AdmittedWorkflowCall) -> Response:
+    """Create blank tasks in a workflow without dataset fields."""
+    given = read_members(call.body, requests.NewBlankTasks)
     answer = create_blank_tasks(
         call.workspace,
         call.workflow_id,
         whole_number(given["count"], "count"),
         source=f"key {call.caller.prefix}",
-        answer=lambda created: wire.json_kept(created._asdict(), 201),
-        once=call.once,
+        answer=lambda blank: keep(wire.blank_document(blank), 201),
+        idempotency_key=call.idempotency_key(),
         at=call.at,
     )
-    return wire.as_response(answer)
+    return send(answer)
 
 
-@router.get("", responses=openapi.responses(200, wire.TaskPage, _PAGE, "invalid_request"))
+@router.get(
+    "",
+    responses=openapi.responses(200, wire.TaskPage, wire.PAGE, "invalid_request", "page_too_large"),
+)
 def list_tasks(
-    call: Workflow,
+    call: AdmittedWorkflowCall,
     page: Annotated[int, Query(ge=1, le=10**9)] = 1,
     page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 50,
     status: TaskStatus | None = None,
     group_id: Annotated[int | None, Query(ge=1)] = None,
+    finished_after: Annotated[
+        str | None,
+        Query(
+            pattern=r"^[0-9]{0,18}$",
+            description="List the tasks that were finished after this cursor instead, in the order "
+            "of finishing, each once however many are finished meanwhile: `finished_until` of an "
+            "earlier answer, or empty for all. Only `limit` goes with it.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        Query(ge=1, le=MAX_PAGE_SIZE, description="With `finished_after`, 500 if omitted"),
+    ] = None,
 ) -> Response:
-    """List the workflow's tasks, oldest first, page by page."""
-    found = workflows.list_page(
+    """List the workflow's tasks, oldest first, page by page; or those finished since a cursor."""
+    given = call.request.query_params.keys()
+    if finished_after is not None:
+        for other in sorted(given & _OF_PAGES):
+            raise InvalidParameterError(other, "does not go with finished_after")
+        count = limit if limit is not None else 500
+        after = int(finished_after or 0)
+        found = list_finished(call.workspace.store, call.workflow_id, after=after, limit=count)
+        return respond(wire.finished_document(found, limit=count))
+    if limit is not None:
+        raise InvalidParameterError("limit", "goes with finished_after only; use page_size")
+    listed = list_page(
         call.workspace.store,
         call.workflow_id,
         page=page,
@@ -127,24 +128,14 @@ def list_tasks(
         status=status,
         group_id=group_id,
     )
-    return wire.json_answer(
-        {
-            "items": [wire.task_document(task) for task in found.items],
-            "total": found.total,
-            "page": page,
-            "page_size": page_size,
-            "has_more": page * page_size < found.total,
-        }
-    )
+    return respond(wire.page_document(listed, page=page, page_size=page_size))
 
 
 @router.get(
     "/{task_id}",
-    responses=openapi.responses(
-        200, wire.WholeTask, wire.WHOLE_TASK_EXAMPLE, "storage_unavailable"
-    ),
+    responses=openapi.responses(200, wire.WholeTask, wire.WHOLE, "storage_unavailable"),
 )
-def get_task(request: Request, call: Workflow, task_id: TaskId) -> Response:
-    """Return a task with its values, its moves, where it came from, and links to its files."""
-    task = workflows.find_task(call.workspace.store, call.workflow_id, number(task_id))
-    return wire.json_answer(wire.whole_task_document(task, links_of(request, call, task)))
+def get_task(request: Request, call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
+    """Return a task with its values, moves and origin, and links to its files."""
+    task = find_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
+    return respond(wire.whole_task_document(task, links_of(request, call, task)))

@@ -1,113 +1,102 @@
-"""Upload a ZIP or a CSV: where to put it, that it has come, and what became of it."""
+"""Upload a ZIP or a CSV: start, send the file, confirm, and check the status."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from tasks_lib.api import openapi, wire
-from tasks_lib.api.access import BASE_PATH, WORKFLOW_PATH, Service, Workflow, address_of
-from tasks_lib.domain.json_rows import Digits
+from tasks_lib.api import openapi
+from tasks_lib.api.access import (
+    BASE_PATH,
+    WORKFLOW_PATH,
+    AdmittedWorkflowCall,
+    AdmittingRoute,
+    Service,
+    StrictRoute,
+    WorkflowCall,
+    base_url,
+)
+from tasks_lib.api.answers import CsvResponse, keep, respond, send
+from tasks_lib.api.bodies import read_members, whole_number
+from tasks_lib.api.errors import InvalidHeaderError, RequestRefusedError
+from tasks_lib.api.file_responses import StoredFileResponse
+from tasks_lib.api.wire import uploads as wire
+from tasks_lib.api.wire.requests import NewUpload
+from tasks_lib.api.wire.uploads import promise_document, upload_document
+from tasks_lib.domain.dialects import Quote
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import UsageError
-from tasks_lib.operations import uploads
-from tasks_lib.operations.idempotency import Answer
-from tasks_lib.operations.request_bodies import read_members, whole_number
-from tasks_lib.operations.uploads import Promise, Receiver, Upload, UploadRequest
+from tasks_lib.operations.uploads import receive
+from tasks_lib.operations.uploads.receive import (
+    Promise,
+    Receiver,
+    Upload,
+    UploadRequest,
+    find_rejects,
+    find_upload,
+    promise_upload,
+    receive_file,
+)
 
-router = APIRouter(tags=["uploads"])
+router = APIRouter(tags=["uploads"], route_class=AdmittingRoute)
+token_router = APIRouter(tags=["uploads"], route_class=StrictRoute)
+"""For the call that needs no API key, because its URL contains a token."""
 
 PATH: Final = f"{WORKFLOW_PATH}/tasks/upload"
 
-UploadId = Annotated[str, Path(description="As the answer to the first call told it.")]
+UploadId = Annotated[str, Path(description="The id from the answer to the first call.")]
 
 _PART_BYTES: Final = 2**20
-_MEMBERS: Final[dict[str, type]] = {"file_name": str, "size": Digits, "on_error": str}
-_ID: Final = "0f8fad5bd9cb469fa16570867728950e"
-_PROMISE: Final = {
-    "upload_id": _ID,
-    "upload_url": f"http://127.0.0.1:8000{BASE_PATH}/uploads/{_ID}?token=…",
-    "method": "PUT",
-    "headers": {},
-    "expires_at": "2026-11-25T09:00:00+00:00",
+_REJECTS: Final = {
+    "description": "The rejected rows, with the columns `_row` and `_errors`",
+    "content": {"text/csv": {"schema": {"type": "string"}}},
 }
-_REPORT: Final[dict[str, Any]] = {
-    "group_id": 1,
-    "pipeline_id": 2,
-    "created": 6,
-    "rejected": 0,
-    "already_seeded": 0,
-    "dry_run": False,
-    "source": f"s3://bucket/prefix/uploads/{_ID}-photos.zip",
-    "rejects_uri": None,
-    "errors": [],
-}
-_UPLOAD: Final[dict[str, Any]] = {
-    "upload_id": _ID,
-    "status": "completed",
-    "file_name": "photos.zip",
-    "created_at": "2026-11-25T08:00:00+00:00",
-    "expires_at": "2026-11-25T09:00:00+00:00",
-    "confirmed_at": "2026-11-25T08:02:00+00:00",
-    "progress": {"done": 48_213, "total": 48_213},
-    "message": None,
-    "report": _REPORT,
-}
-_PROCESSING: Final = _UPLOAD | {
-    "status": "processing",
-    "progress": {"done": 0, "total": 48_213},
-    "report": None,
-}
-_FILE: Final = {
-    "type": ["string", "null"],
-    "minLength": 1,
-    "maxLength": uploads.MAX_NAME_LENGTH,
-    "pattern": r"^[^\u0000]*$",
-}
-_SIZE: Final = {"type": ["integer", "null"], "minimum": 0, "description": "In bytes, if known"}
-_ON_ERROR: Final = {"enum": [*(mode.value for mode in OnError), None], "default": "reject-file"}
 
 
 @router.post(
     PATH,
     status_code=201,
     responses=openapi.responses(
-        201, wire.UploadPromise, _PROMISE, "pipeline_closed", "idempotency_key_reused",
+        201, wire.UploadPromise, wire.PROMISE, "pipeline_closed", "idempotency_key_reused",
         "upload_too_large", "no_dataset_fields", "invalid_request", "storage_unavailable",
         has_body=True,
     ),
-    openapi_extra=openapi.object_body(
-        {}, {"file_name": "photos.zip"}, file_name=_FILE, size=_SIZE, on_error=_ON_ERROR
-    ),
+    openapi_extra=openapi.request_body(NewUpload, {"file_name": "photos.zip"}),
 )  # fmt: skip
-def begin_upload(request: Request, call: Workflow) -> Response:
-    """Begin to upload a ZIP or a CSV: returns the URL to which the file is to be PUT."""
-    given = read_members(call.body or b"{}", {}, _MEMBERS)
-    answer = uploads.promise_upload(
+def begin_upload(request: Request, call: AdmittedWorkflowCall) -> Response:
+    """Start an upload of a ZIP or a CSV; returns the URL to PUT the file to."""
+    given = read_members(call.body, NewUpload)
+    options = {name: given[name] for name in receive.OPTIONS if given[name] is not None}
+    if "quote" in options:
+        options["quote"] = _quote(options["quote"])
+    address = base_url(request, call.service)
+    answer = promise_upload(
         call.workspace,
         call.workflow_id,
         UploadRequest(
-            given["file_name"] if given["file_name"] is not None else UploadRequest().name,
-            _size(given["size"]),
-            _mode(given["on_error"] or OnError.REJECT_FILE.value),
+            name=given["file_name"] if given["file_name"] is not None else UploadRequest().name,
+            size=_size(given["size"]),
+            on_error=_mode(given["on_error"] or OnError.REJECT_FILE.value),
+            max_rejected=given["max_rejected"] or "",
+            **options,
         ),
         lifetime=timedelta(minutes=call.service.limits.upload_minutes),
-        answer=lambda promise: _promised(promise, address_of(request, call.service)),
-        once=call.once,
+        answer=lambda promise: keep(promise_document(promise, _put_url(promise, address)), 201),
+        idempotency_key=call.idempotency_key(),
         at=call.at,
     )
-    return wire.as_response(answer)
+    return send(answer)
 
 
-@router.put(
+@token_router.put(
     f"{BASE_PATH}/uploads/{{upload_id}}",
     responses={
-        200: openapi.answer(wire.Received, {"upload_id": _ID, "bytes": 48_213}),
+        200: openapi.answer(wire.Received, wire.RECEIVED),
         **openapi.errors(
-            "not_found", "upload_closed", "body_too_large", "invalid_request", "internal_error",
-            "store_unavailable", "storage_unavailable",
+            "not_found", "upload_closed", "body_too_large", "unsupported_media_type",
+            "invalid_request", "internal_error", "store_unavailable", "storage_unavailable",
         ),
     },
     openapi_extra={
@@ -120,23 +109,34 @@ def begin_upload(request: Request, call: Workflow) -> Response:
 async def put_file(
     request: Request,
     upload_id: UploadId,
-    token: Annotated[str, Query(description="Part of the URL that was given")],
+    token: Annotated[str, Query(description="Part of the upload URL")],
 ) -> Response:
-    """Take the file of an upload, where it does not go to S3; needs no key but the URL's token."""
+    """Receive the file of an upload that does not go to S3; needs the URL's token, and no key."""
     service: Service = request.app.state.service
+    _check_is_whole(request)
     receiver = await run_in_threadpool(
-        uploads.receive_file, service.workspace, upload_id, token, at=service.clock()
+        lambda: receive_file(service.workspace, upload_id, token, at=service.clock())
     )
     try:
         await _receive(request, receiver)
     except BaseException:
         await run_in_threadpool(receiver.abort)
         raise
-    return wire.json_answer({"upload_id": upload_id, "bytes": receiver.size})
+    return respond(wire.Received(upload_id=upload_id, bytes=receiver.size))
+
+
+def _check_is_whole(request: Request) -> None:
+    """Raise an error for a part of a file, or for one that is packed for the way."""
+    if "content-range" in request.headers:
+        raise InvalidHeaderError("Content-Range", "is not supported; send the whole file")
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        message = f"the file must be sent as it is; its Content-Encoding is {encoding[:100]!r}"
+        raise RequestRefusedError("unsupported_media_type", message)
 
 
 async def _receive(request: Request, receiver: Receiver) -> None:
-    """Write the body as it comes in, a part at a time."""
+    """Write the body part by part while it arrives."""
     part = bytearray()
     async for chunk in request.stream():
         part += chunk
@@ -151,55 +151,62 @@ async def _receive(request: Request, receiver: Receiver) -> None:
     f"{PATH}/{{upload_id}}/confirm",
     status_code=202,
     responses=openapi.responses(
-        202, wire.Upload, _PROCESSING, "upload_missing", "upload_incomplete", "upload_too_large",
-        "storage_unavailable",
+        202, wire.Upload, wire.PROCESSING, "upload_missing", "upload_incomplete",
+        "upload_too_large", "storage_unavailable",
     ),
 )  # fmt: skip
-def confirm_upload(call: Workflow, upload_id: UploadId) -> Response:
-    """Say that the file has come: its tasks are made, once, however often this is called."""
-    found = uploads.confirm_upload(call.workspace, call.workflow_id, upload_id, at=call.at)
-    call.service.uploads.add(found.id)
-    return wire.json_answer(_document(found), 202)
+def confirm_upload(call: AdmittedWorkflowCall, upload_id: UploadId) -> Response:
+    """Confirm that the file has been sent; its tasks are created once, even if called again."""
+    upload = receive.confirm_upload(call.workspace, call.workflow_id, upload_id, at=call.at)
+    call.service.uploads.add(upload.id)
+    return respond(upload_document(upload, _rejects_url(call, upload)), 202)
 
 
-@router.get(f"{PATH}/{{upload_id}}", responses=openapi.responses(200, wire.Upload, _UPLOAD))
-def get_upload(call: Workflow, upload_id: UploadId) -> Response:
-    """Return how an upload stands, and the report of its seeding once there is one."""
-    found = uploads.find_upload(call.workspace.store, call.workflow_id, upload_id)
-    return wire.json_answer(_document(found))
+@router.get(f"{PATH}/{{upload_id}}", responses=openapi.responses(200, wire.Upload, wire.COMPLETED))
+def get_upload(call: AdmittedWorkflowCall, upload_id: UploadId) -> Response:
+    """Return the status of an upload, and the report once its seeding has ended."""
+    upload = find_upload(call.workspace.store, call.workflow_id, upload_id)
+    return respond(upload_document(upload, _rejects_url(call, upload)))
 
 
-def _promised(promise: Promise, address: str) -> Answer:
-    own = f"{address}{BASE_PATH}/uploads/{promise.upload_id}?token={promise.token}"
-    return wire.json_kept(
-        {
-            "upload_id": promise.upload_id,
-            "upload_url": promise.url or own,
-            "method": "PUT",
-            "headers": {},
-            "expires_at": promise.expires_at,
-        },
-        201,
-    )
+@router.get(
+    f"{PATH}/{{upload_id}}/rejects.csv",
+    response_class=CsvResponse,
+    responses={
+        **openapi.responses(200, None, None, "storage_unavailable"),
+        200: _REJECTS,
+        307: {"description": "A redirect to a signed URL of the file"},
+    },
+)
+def get_rejects(call: AdmittedWorkflowCall, upload_id: UploadId) -> Response:
+    """Return all rejected rows of an upload as a CSV, each with its problems."""
+    path, link = find_rejects(call.workspace, call.workflow_id, upload_id)
+    if path is None:
+        return RedirectResponse(link)
+    return StoredFileResponse(path, "text/csv; charset=utf-8", "rejects.csv")
 
 
-def _document(upload: Upload) -> dict[str, Any]:
-    report = upload.report.model_dump(mode="json") if upload.report is not None else None
-    return {
-        "upload_id": upload.id,
-        "status": upload.status.value,
-        "file_name": upload.name,
-        "created_at": upload.created_at,
-        "expires_at": upload.expires_at,
-        "confirmed_at": upload.confirmed_at,
-        "progress": {"done": upload.done_bytes, "total": upload.total_bytes},
-        "message": upload.message,
-        "report": report,
-    }
+def _rejects_url(call: WorkflowCall, upload: Upload) -> str | None:
+    """Return the URL of an upload's rejected rows, if it has any."""
+    if upload.rejects_uri is None:
+        return None
+    path = PATH.format(workflow_id=call.workflow_id)
+    return f"{base_url(call.request, call.service)}{path}/{upload.id}/rejects.csv"
+
+
+def _put_url(promise: Promise, address: str) -> str:
+    return f"{address}{BASE_PATH}/uploads/{promise.upload_id}?token={promise.token}"
 
 
 def _size(digits: str | None) -> int | None:
     return None if digits is None else whole_number(digits, "size")
+
+
+def _quote(name: str) -> Quote:
+    try:
+        return Quote(name)
+    except ValueError:
+        raise UsageError(f"quote is {name[:40]!r}; it must be {' or '.join(Quote)}") from None
 
 
 def _mode(name: str) -> OnError:

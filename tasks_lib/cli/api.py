@@ -1,15 +1,17 @@
-"""The External API's commands: serve it, and look after its keys."""
+"""The commands ``api`` and ``key ...``: serve the HTTP API and manage its keys."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from tasks_lib import console
-from tasks_lib.cli.arguments import Json, WholeNumber
-from tasks_lib.cli.prefect_server import automations, processor, teller
+from tasks_lib.cli import console
+from tasks_lib.cli.arguments import API, Json, OrganizationArgument, WholeNumber
+from tasks_lib.cli.optional_prefect import automations, event_publisher, upload_processor
+from tasks_lib.cli.paging import After, Limit, cut_page
+from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.catalogue import duration_seconds
 from tasks_lib.errors import UsageError
 from tasks_lib.operations import api_keys
@@ -19,7 +21,7 @@ from tasks_lib.settings import read_settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-key = App(name="key", help="Look after the keys of the External API.")
+key = App(name="key", help="Manage the keys of the HTTP API.", group=API)
 
 
 def api(
@@ -29,16 +31,16 @@ def api(
     processes: WholeNumber = 1,
     json: Json = False,
 ) -> None:
-    """Serve the External API until Ctrl-C or SIGTERM.
+    """Serve the HTTP API until Ctrl-C or SIGTERM.
 
     Parameters
     ----------
     port
-        0 takes one that is free.
+        The port to listen on; 0 picks a free one.
     host
-        The address to listen on; 0.0.0.0 for all of this machine's.
+        The address to listen on; 0.0.0.0 listens on all addresses of this machine.
     processes
-        How many serve, for machines of several cores. One that dies is replaced.
+        How many processes serve requests. One that dies is replaced.
     """
     from tasks_lib.api.server import serve  # noqa: PLC0415 - loads uvicorn
 
@@ -46,14 +48,14 @@ def api(
         if json:
             console.print_json({"url": f"{url}/api/v1", "openapi": f"{url}/api/v1/openapi.json"})
         else:
-            console.out.print(f"The External API: {url}/api/v1 (Ctrl-C stops it)", markup=False)
+            console.out.print(f"The HTTP API: {url}/api/v1 (Ctrl-C stops it)", markup=False)
 
     serve(open_application, host, port, on_ready, processes=processes)
 
 
 @contextmanager
 def open_application() -> "Iterator[FastAPI]":
-    """Open the External API as the settings say, for as long as it is served."""
+    """Open the HTTP API with the configured workspace; close it when serving ends."""
     from tasks_lib.api.app import create_app  # noqa: PLC0415 - loads FastAPI
 
     settings = read_settings()
@@ -61,63 +63,74 @@ def open_application() -> "Iterator[FastAPI]":
         yield create_app(
             workspace,
             limits=settings.api_limits,
-            tell=teller(),
-            process=processor(settings.api_executor),
+            publish=event_publisher(),
+            process=upload_processor(settings.api_executor),
             automations=automations(),
         )
 
 
 @key.command
 def create(
-    organization: str,
+    organization: OrganizationArgument,
     /,
     *,
     name: str = "unnamed",
-    expires: Annotated[str | None, Parameter(help="After how long, such as 12h or 90d.")] = None,
+    expires: Annotated[
+        str | None, Parameter(help="When the key expires, such as 12h or 90d from now.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Make a key that opens an organization, and print it: it is not shown again.
+    """Create an API key for an organization and print it. The key is not shown again.
 
     Parameters
     ----------
     name
-        What the key is for, to tell it from others.
+        A name that says what uses the key.
     """
-    at = datetime.now(UTC)
-    with open_workspace(read_settings()) as workspace:
-        made, entry = api_keys.create_key(
+    with configured_workspace() as workspace:
+        at = workspace.store.now()
+        secret, entry = api_keys.create_key(
             workspace.store, organization, name=name, lifetime=_lifetime(expires), at=at
         )
     if json:
-        console.print_json({"key": made} | console.key_document(entry, at))
+        console.print_json({"key": secret} | console.key_document(entry, at))
     else:
-        console.out.print(made, markup=False)
+        console.out.print(secret, markup=False)
         console.err.print("Keep it: it is stored as a hash and not shown again.")
 
 
 @key.command(name="list")
-def list_keys(organization: str, /, *, json: Json = False) -> None:
-    """List an organization's keys, by how they begin."""
-    with open_workspace(read_settings()) as workspace:
-        found = api_keys.list_keys(workspace.store, organization)
-    at = datetime.now(UTC)
+def list_keys(
+    organization: OrganizationArgument,
+    /,
+    *,
+    limit: Limit = None,
+    after: After = "",
+    json: Json = False,
+) -> None:
+    """List an organization's API keys by their first characters."""
+    with configured_workspace() as workspace:
+        keys = api_keys.list_keys(workspace.store, organization)
+        at = workspace.store.now()
+    page = cut_page(keys, lambda key: key.id, after=after, limit=limit)
     if json:
-        console.print_json([console.key_document(entry, at) for entry in found])
+        console.print_json([console.key_document(entry, at) for entry in page.entries])
     else:
-        console.print_keys(found, at)
+        console.print_keys(page.entries, at)
+    page.print_rest()
 
 
 @key.command
 def revoke(reference: str, /, *, json: Json = False) -> None:
-    """Revoke a key: from then on it opens nothing.
+    """Revoke an API key: requests with it are refused from now on.
 
     Parameters
     ----------
     reference
-        The key's number, or how it begins, as the list shows it.
+        The key's number, or its first characters as in the list.
     """
-    at = datetime.now(UTC)
-    with open_workspace(read_settings()) as workspace:
+    with configured_workspace() as workspace:
+        at = workspace.store.now()
         entry = api_keys.revoke_key(workspace.store, reference, at=at)
     if json:
         console.print_json(console.key_document(entry, at))

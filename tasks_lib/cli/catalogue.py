@@ -1,30 +1,31 @@
-"""Commands around the catalogue: apply it, and print the header that a pipeline takes."""
+"""The commands ``apply`` and ``template``: apply a catalogue, print a pipeline's CSV header."""
 
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from tasks_lib import console
-from tasks_lib.cli.arguments import Json, PipelineArgument
+from tasks_lib.cli import console
+from tasks_lib.cli.arguments import Flag, Json, PipelineArgument
+from tasks_lib.cli.optional_prefect import refresh_choices
+from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.errors import UsageError
-from tasks_lib.intake.template import csv_template
-from tasks_lib.operations import queries
-from tasks_lib.operations.apply_catalogue import apply_catalogue
-from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import read_settings
+from tasks_lib.intake.csv_files.template import BYTE_ORDER_MARK
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.catalogue.read import find_pipeline, make_csv_template
 
 
 def apply_file(file: Path, /, *, json: Json = False) -> None:
-    """Make the store match a catalogue file.
+    """Create or update organizations, projects and pipelines as a catalogue file declares them.
 
     Parameters
     ----------
     file
-        YAML: organizations, projects, pipelines and their fields.
+        A YAML file with organizations, projects, pipelines and their fields.
     """
-    with open_workspace(read_settings()) as workspace:
+    with configured_workspace() as workspace:
         applied = apply_catalogue(workspace.store, file)
+        refresh_choices(workspace.store)
     if json:
         console.print_json({"pipelines": [pipeline._asdict() for pipeline in applied]})
         return
@@ -37,27 +38,35 @@ def template(
     /,
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    overwrite: Flag = False,
     json: Json = False,
 ) -> None:
-    """Print the CSV header that a pipeline takes.
+    """Print the header of a CSV file for a pipeline.
 
     Parameters
     ----------
     output
-        Write it to this file instead.
+        Write the header to this file instead of stdout.
+    overwrite
+        Replace the file if it exists.
     """
-    with open_workspace(read_settings()) as workspace:
-        found = queries.find_pipeline(workspace.store, pipeline)
-    names = [field.name for field in found.dataset_fields]
+    with configured_workspace() as workspace:
+        target = find_pipeline(workspace.store, pipeline)
+        text = make_csv_template(workspace.store, target.id)
+    header = text.removeprefix(BYTE_ORDER_MARK)
+    names = [field.name for field in target.dataset_fields]
     if not names:
-        raise UsageError(f"pipeline {found.path} has no dataset fields, so no file can seed it")
-    text = csv_template(names)
+        raise UsageError(f"pipeline {target.path} has no dataset fields, so no file can seed it")
     if output is not None:
         try:
-            output.write_text(text, encoding="utf-8", newline="")
+            with output.open("w" if overwrite else "x", encoding="utf-8", newline="") as file:
+                file.write(text)
+        except FileExistsError:
+            raise UsageError(f"{output} exists; to replace it, add --overwrite") from None
         except OSError as error:
             raise UsageError(f"{output} cannot be written: {error.strerror}") from None
     if json:
-        console.print_json({"pipeline_id": found.id, "columns": names, "template": text})
+        shown = {"pipeline_id": target.id, "columns": names, "template": header}
+        console.print_json(shown)
     elif output is None:
-        console.out.file.write(text)
+        console.out.file.write(header)

@@ -1,26 +1,50 @@
-"""The commands ``chain ...``: what finishes in one pipeline is seeded into another."""
+"""The commands ``chain ...``: seed a pipeline with the finished tasks of another one."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from tasks_lib import console
-from tasks_lib.cli.arguments import Flag, Json, PipelineArgument, WholeNumber
-from tasks_lib.cli.prefect_server import is_configured
+from tasks_lib.cli import console
+from tasks_lib.cli.arguments import (
+    AUTOMATE,
+    Flag,
+    Json,
+    OrganizationArgument,
+    PipelineArgument,
+    WholeNumber,
+)
+from tasks_lib.cli.optional_prefect import is_configured
+from tasks_lib.cli.paging import After, Limit, cut_page
 from tasks_lib.cli.seed import Mapping, Skipped, read_mapping
-from tasks_lib.domain.chains import Trigger, mermaid
-from tasks_lib.errors import PrefectUnavailableError
-from tasks_lib.operations import chains
-from tasks_lib.operations.chains import Chain, ChainRequest
-from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import read_settings
+from tasks_lib.cli.workspace import configured_workspace
+from tasks_lib.domain.chains import Trigger, draw_mermaid
+from tasks_lib.errors import PrefectUnavailableError, SeedingError
+from tasks_lib.operations.chains import manage
+from tasks_lib.operations.chains.manage import (
+    Chain,
+    ChainRequest,
+    create_chain,
+    delete_chain,
+    edit_chain,
+    explain_chain,
+    find_chain,
+    set_paused,
+)
 from tasks_lib.store.engine import Store
 
-chain = App(name="chain", help="Seed a pipeline with what finishes in another one.")
+chain = App(
+    name="chain", help="Seed a pipeline with the finished tasks of another one.", group=AUTOMATE
+)
 
-On = Annotated[Trigger, Parameter(name="--on", help="When it fires.")]
+On = Annotated[Trigger, Parameter(name="--on", help="When the chain fires.")]
+ChainArgument = Annotated[WholeNumber, Parameter(name="CHAIN", help="The chain's number.")]
+
+
+class AutomationsWrongError(SeedingError):
+    """Automations do not match their chains, and were not repaired."""
+
+    code = "automations_wrong"
 
 
 @chain.command
@@ -32,117 +56,99 @@ def create(
     on: On,
     map_: Mapping = (),
     skip: Skipped = (),
-    include_existing: Annotated[bool, Flag] = False,
+    include_existing: Flag = False,
     json: Json = False,
 ) -> None:
-    """Let finished tasks of one pipeline become tasks of another.
+    """Create a chain: finished tasks of SOURCE become tasks of TARGET.
 
     Parameters
     ----------
     source
-        The pipeline whose tasks are finished.
+        The pipeline whose finished tasks are seeded, in the same organization.
     include_existing
-        Seed what was finished before, too.
+        Also seed the tasks that are finished already.
     """
-    request = ChainRequest(target, source, on, read_mapping(map_), tuple(skip), include_existing)
-    with open_workspace(read_settings()) as workspace:
-        made = chains.create_chain(workspace, request, at=datetime.now(UTC))
-        made = _with_automation(workspace.store, made)
-    _print(made, f"Made chain {made.id}, {made.name}.", as_json=json)
+    request = ChainRequest(
+        target=target,
+        source=source,
+        trigger=on,
+        mapping=read_mapping(map_),
+        skip=tuple(skip),
+        include_existing=include_existing,
+    )
+    with configured_workspace() as workspace:
+        created = create_chain(workspace, request, at=workspace.store.now())
+        created = _sync_automation(workspace.store, created)
+    _print(created, f"Created chain {created.id}, {created.name}.", as_json=json)
 
 
 @chain.command(name="list")
-def list_chains(organization: str, /, *, json: Json = False) -> None:
+def list_chains(
+    organization: OrganizationArgument,
+    /,
+    *,
+    limit: Limit = None,
+    after: After = "",
+    json: Json = False,
+) -> None:
     """List an organization's chains, oldest first."""
-    with open_workspace(read_settings()) as workspace:
-        found = chains.list_chains(workspace.store, organization)
+    with configured_workspace() as workspace:
+        chains = manage.list_chains(workspace.store, organization)
+    page = cut_page(chains, lambda one: one.id, after=after, limit=limit)
     if json:
-        console.print_json([one._asdict() for one in found])
+        console.print_json([console.chain_document(one) for one in page.entries])
     else:
-        console.print_chains(found)
+        console.print_chains(page.entries)
+    page.print_rest()
 
 
 @chain.command
-def show(chain_id: WholeNumber, /, *, json: Json = False) -> None:
-    """Show a chain, what waits for it, and why it has not fired.
-
-    Parameters
-    ----------
-    chain_id
-        The chain's number.
-    """
-    with open_workspace(read_settings()) as workspace:
-        told = chains.explain_chain(workspace.store, chain_id)
+def show(chain_id: ChainArgument, /, *, json: Json = False) -> None:
+    """Show a chain, its waiting tasks, and why it has not fired."""
+    with configured_workspace() as workspace:
+        explained = explain_chain(workspace.store, chain_id)
     if json:
-        misfits = [misfit._asdict() for misfit in told.misfits]
-        document = told._asdict() | {"chain": told.chain._asdict(), "misfits": misfits}
-        console.print_json(document)
+        console.print_json(console.explained_chain_document(explained))
     else:
-        console.print_chain(told)
+        console.print_chain(explained)
 
 
 @chain.command
 def edit(
-    chain_id: WholeNumber,
+    chain_id: ChainArgument,
     /,
     *,
-    on: Annotated[Trigger | None, Parameter(name="--on", help="When it fires.")] = None,
+    on: Annotated[Trigger | None, Parameter(name="--on", help="When the chain fires.")] = None,
     map_: Mapping = (),
     skip: Skipped = (),
     json: Json = False,
 ) -> None:
-    """Change when a chain fires, or its mapping: --map and --skip replace the whole of it.
-
-    Parameters
-    ----------
-    chain_id
-        The chain's number.
-    """
+    """Change when a chain fires, or replace its mapping by --map and --skip."""
     is_mapped = bool(map_ or skip)
     mapping, skipped = (read_mapping(map_), skip) if is_mapped else (None, None)
-    with open_workspace(read_settings()) as workspace:
-        edited = chains.edit_chain(
-            workspace.store, chain_id, trigger=on, mapping=mapping, skip=skipped
-        )
-        edited = _with_automation(workspace.store, edited)
+    with configured_workspace() as workspace:
+        edited = edit_chain(workspace.store, chain_id, trigger=on, mapping=mapping, skip=skipped)
+        edited = _sync_automation(workspace.store, edited)
     _print(edited, f"Changed chain {edited.id}, {edited.name}.", as_json=json)
 
 
 @chain.command
-def pause(chain_id: WholeNumber, /, *, json: Json = False) -> None:
-    """Pause a chain: what is finished waits for it.
-
-    Parameters
-    ----------
-    chain_id
-        The chain's number.
-    """
+def pause(chain_id: ChainArgument, /, *, json: Json = False) -> None:
+    """Pause a chain; finished tasks wait until it is resumed."""
     _switch(chain_id, is_paused=True, as_json=json)
 
 
 @chain.command
-def resume(chain_id: WholeNumber, /, *, json: Json = False) -> None:
-    """Let a paused chain go on; it catches up.
-
-    Parameters
-    ----------
-    chain_id
-        The chain's number.
-    """
+def resume(chain_id: ChainArgument, /, *, json: Json = False) -> None:
+    """Resume a paused chain; it seeds the tasks that waited."""
     _switch(chain_id, is_paused=False, as_json=json)
 
 
 @chain.command
-def delete(chain_id: WholeNumber, /, *, json: Json = False) -> None:
-    """Delete a chain and its automation; the tasks that it made stay.
-
-    Parameters
-    ----------
-    chain_id
-        The chain's number.
-    """
-    with open_workspace(read_settings()) as workspace:
-        deleted = chains.delete_chain(workspace.store, chain_id)
+def delete(chain_id: ChainArgument, /, *, json: Json = False) -> None:
+    """Delete a chain and its automation; the tasks that it created stay."""
+    with configured_workspace() as workspace:
+        deleted = delete_chain(workspace.store, chain_id)
     if is_configured():
         from tasks_lib.steps import automations  # noqa: PLC0415 - loads Prefect
 
@@ -155,52 +161,57 @@ def doctor(
     organization: str | None = None,
     /,
     *,
-    repair: Annotated[bool, Flag] = False,
+    repair: Flag = False,
     json: Json = False,
 ) -> None:
-    """Compare chains with the automations of the Prefect server.
+    """Compare chains with the automations on the Prefect server; exit with 1 if one is wrong.
 
     Parameters
     ----------
     organization
-        Only this organization's chains.
+        Check only this organization's chains.
     repair
-        Make, change and delete our automations until they are as they should be.
+        Create, update and delete automations until they match the chains.
     """
     from tasks_lib.steps import automations  # noqa: PLC0415 - loads Prefect
 
-    with open_workspace(read_settings()) as workspace:
-        found = chains.list_chains(workspace.store, organization)
-        checkups = automations.examine(workspace.store, found, repairs=repair)
-    documents = [checkup._asdict() | {"chain": checkup.chain._asdict()} for checkup in checkups]
+    with configured_workspace() as workspace:
+        chains = manage.list_chains(workspace.store, organization)
+        checkups = automations.examine(workspace.store, chains, repairs=repair)
+    documents = [
+        checkup._asdict() | {"chain": console.chain_document(checkup.chain)} for checkup in checkups
+    ]
     if json:
         console.print_json(documents)
     else:
         console.print_checkups(documents)
+    if any(checkup.findings and not checkup.is_repaired for checkup in checkups):
+        console.print_hints(["to repair automations, run: seeding chain doctor --repair"])
+        raise AutomationsWrongError("automations do not match their chains")
 
 
 @chain.command
-def graph(organization: str, /, *, json: Json = False) -> None:
+def graph(organization: OrganizationArgument, /, *, json: Json = False) -> None:
     """Print an organization's chains as a Mermaid flowchart."""
-    with open_workspace(read_settings()) as workspace:
-        found = chains.list_chains(workspace.store, organization)
-    drawn = mermaid([one.link for one in found])
+    with configured_workspace() as workspace:
+        chains = manage.list_chains(workspace.store, organization)
+    flowchart = draw_mermaid([one.link for one in chains])
     if json:
-        console.print_json({"mermaid": drawn})
+        console.print_json({"mermaid": flowchart})
     else:
-        console.out.print(drawn, markup=False)
+        console.out.print(flowchart, markup=False)
 
 
 def _switch(chain_id: int, *, is_paused: bool, as_json: bool) -> None:
-    with open_workspace(read_settings()) as workspace:
-        switched = chains.set_paused(workspace.store, chain_id, is_paused=is_paused)
-        switched = _with_automation(workspace.store, switched)
+    with configured_workspace() as workspace:
+        switched = set_paused(workspace.store, chain_id, is_paused=is_paused)
+        switched = _sync_automation(workspace.store, switched)
     done = "Paused" if is_paused else "Resumed"
     _print(switched, f"{done} chain {switched.id}, {switched.name}.", as_json=as_json)
 
 
-def _with_automation(store: Store, changed: Chain) -> Chain:
-    """Bring the automation in line with the chain; say so where there is no server for that."""
+def _sync_automation(store: Store, changed: Chain) -> Chain:
+    """Create or update the chain's automation and return the chain; warn if there is no server."""
     if not is_configured():
         _warn("no Prefect server is configured, so no automation wakes the chain")
         return changed
@@ -209,7 +220,7 @@ def _with_automation(store: Store, changed: Chain) -> Chain:
     _try(
         lambda: automations.ensure_automation(store, changed), "run: seeding chain doctor --repair"
     )
-    return chains.find_chain(store, changed.id)
+    return find_chain(store, changed.id)
 
 
 def _try(act: Callable[[], object], what_to_do: str) -> None:
@@ -225,6 +236,6 @@ def _warn(why: str) -> None:
 
 def _print(changed: Chain, sentence: str, *, as_json: bool) -> None:
     if as_json:
-        console.print_json(changed._asdict())
+        console.print_json(console.chain_document(changed))
     else:
         console.out.print(sentence, markup=False)

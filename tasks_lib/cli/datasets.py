@@ -1,5 +1,6 @@
-"""The commands ``dataset ...``: the Data Vault of an organization."""
+"""The commands ``dataset ...``: import, list, show and export an organization's datasets."""
 
+import csv
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -9,85 +10,113 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from tasks_lib import console
-from tasks_lib.cli.arguments import Flag, Json, WholeNumber
-from tasks_lib.cli.seeding import read_secret
+from tasks_lib.cli import console
+from tasks_lib.cli.arguments import (
+    DATA,
+    Flag,
+    Json,
+    OrganizationArgument,
+    SourceArgument,
+    WholeNumber,
+)
+from tasks_lib.cli.optional_prefect import refresh_choices
+from tasks_lib.cli.paging import After, Limit, cut_page
+from tasks_lib.cli.workspace import configured_workspace
+from tasks_lib.domain.dialects import Quote
+from tasks_lib.domain.mapping.conversions import columns_to_json
 from tasks_lib.errors import UsageError
-from tasks_lib.intake.dataset_intake import DatasetFormat
-from tasks_lib.operations import data_vault
-from tasks_lib.operations.import_dataset import (
+from tasks_lib.intake.datasets.file_formats import FileFormat
+from tasks_lib.operations.datasets import data_vault
+from tasks_lib.operations.datasets.import_dataset import (
     ImportMode,
     ImportRejectedError,
     ImportRequest,
     import_dataset,
 )
-from tasks_lib.operations.query_datasets import (
+from tasks_lib.operations.datasets.query_datasets import (
     QueryRequest,
     RefreshRejectedError,
     add_query,
     refresh_dataset,
 )
-from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import read_settings
 
-dataset = App(name="dataset", help="Look after the datasets of an organization.")
+dataset = App(name="dataset", help="Manage datasets.", group=DATA)
 
 
 @dataset.command(name="import")
 def import_file(
-    organization: str,
+    organization: OrganizationArgument,
     name: str,
-    file: str,
+    file: SourceArgument,
     /,
     *,
-    append: Annotated[bool, Flag] = False,
-    replace: Annotated[bool, Flag] = False,
-    written: Annotated[
+    append: Flag = False,
+    replace: Flag = False,
+    format_: Annotated[
         Literal["csv", "json", "jsonl", "parquet"] | None, Parameter(name="--format")
     ] = None,
     encoding: str = "",
     delimiter: str = ",",
+    quote: Quote = Quote.DOUBLE,
+    columns: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    records: str = "",
+    nan_as_null: Flag = False,
     json: Json = False,
 ) -> None:
-    """Import a file's rows into a dataset, all of them or none.
+    """Import the rows of a file into a dataset: all of them, or none.
 
     Parameters
     ----------
-    organization
-        The organization's name.
     name
-        The dataset's name; it is made if it is not there.
+        The dataset's name. It is created if it does not exist.
     file
-        CSV, a JSON array of objects, JSON Lines or Parquet: a path or any fsspec URL.
+        CSV, a JSON array of objects, JSON Lines or Parquet: a path, any fsspec URL, or - for
+        standard input.
     append
-        Add the rows to those that are there.
+        Add the rows to the dataset.
     replace
-        Let the rows take the place of those that are there.
-    written
-        How the file is written; by default its name says, or its beginning.
+        Replace the rows of the dataset.
+    format_
+        The file's format. By default it is detected from the name or the content.
     encoding
-        Such as cp1252; by default UTF-8, or what the byte order mark says.
+        A CSV's encoding, such as cp1252. By default UTF-8, or as its byte order mark says.
     delimiter
-        One character between a CSV's cells.
+        The character between a CSV's cells, or the word tab. By default a comma; a tab if the name
+        ends in .tsv.
+    quote
+        Whether double quotes enclose a CSV's cells; with none they are text.
+    columns
+        Import only these columns of a CSV or Parquet file, as id,body; repeat for more. A name
+        with a comma stands in double quotes.
+    records
+        The member of a JSON file that holds the rows, such as data or response.items.
+    nan_as_null
+        Import NaN, which JSON does not have, as null.
     """
     if append and replace:
         raise UsageError("--append and --replace exclude each other")
     mode = ImportMode.APPEND if append else ImportMode.CREATE
     request = ImportRequest(
-        organization,
-        name,
-        file,
-        ImportMode.REPLACE if replace else mode,
-        DatasetFormat(written) if written else None,
-        encoding,
-        delimiter,
+        organization=organization,
+        name=name,
+        source=file,
+        mode=ImportMode.REPLACE if replace else mode,
+        format=FileFormat(format_) if format_ else None,
+        encoding=encoding,
+        delimiter=delimiter,
+        quote=quote,
+        columns=tuple(name for text in columns for name in _split(text)),
+        records=records,
+        nan_as_null=nan_as_null,
     )
     with (
-        open_workspace(read_settings()) as workspace,
-        _told_of(ImportRejectedError, as_json=json),
+        configured_workspace() as workspace,
+        _printing_rejection(ImportRejectedError, as_json=json),
         console.progress_bar(file) as on_progress,
     ):
         report = import_dataset(workspace, request, on_progress)
+        refresh_choices(workspace.store)
+    console.print_warnings(report.warnings)
     if json:
         console.print_json(report.model_dump(mode="json"))
     else:
@@ -96,7 +125,7 @@ def import_file(
 
 @dataset.command(name="add-sql")
 def add_sql(
-    organization: str,
+    organization: OrganizationArgument,
     name: str,
     connection: str,
     query: str,
@@ -105,43 +134,54 @@ def add_sql(
     key: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     json: Json = False,
 ) -> None:
-    """Make a query of another SQL database a dataset; seeding from it takes in what is new.
+    """Create a dataset from a query of another SQL database. Each seeding reads its new rows.
 
     Parameters
     ----------
-    organization
-        The organization's name.
     name
         The dataset's name.
     connection
-        sqlite:///path, postgresql://user@host/database, or secret:BLOCK, a Secret block of Prefect.
+        sqlite:///path, postgresql://user@host/database, or secret:BLOCK for a Prefect Secret block.
     query
-        One SELECT or WITH, or a table's name.
+        One SELECT or WITH statement, or the name of a table.
     key
-        A column that tells rows apart; repeat. By default all columns do.
+        A column that identifies a row; repeat for several. By default all columns together.
     """
-    request = QueryRequest(organization, name, connection, query, tuple(key))
+    request = QueryRequest(
+        organization=organization,
+        name=name,
+        connection=connection,
+        query=query,
+        key_columns=tuple(key),
+    )
     with (
-        open_workspace(read_settings(), read_secret) as workspace,
-        _told_of(RefreshRejectedError, as_json=json),
+        configured_workspace() as workspace,
+        _printing_rejection(RefreshRejectedError, as_json=json),
     ):
         columns = add_query(workspace, request)
+        refresh_choices(workspace.store)
     if json:
-        typed = [{"name": column.name, "type": column.type.value} for column in columns]
-        console.print_json({"dataset": name, "columns": typed})
+        console.print_json({"dataset": name, "columns": columns_to_json(columns)})
     else:
         names = ", ".join(f"{column.name} ({column.type.value})" for column in columns)
         console.out.print(f"{name} is a query now: {names}", markup=False)
 
 
 @dataset.command
-def refresh(organization: str, name: str, /, *, json: Json = False) -> None:
-    """Take in the new rows of a dataset that is a query."""
+def refresh(organization: OrganizationArgument, name: str, /, *, json: Json = False) -> None:
+    """Read the new rows of a dataset that was created from a query.
+
+    Parameters
+    ----------
+    name
+        The dataset's name.
+    """
     with (
-        open_workspace(read_settings(), read_secret) as workspace,
-        _told_of(RefreshRejectedError, as_json=json),
+        configured_workspace() as workspace,
+        _printing_rejection(RefreshRejectedError, as_json=json),
     ):
         report = refresh_dataset(workspace, organization, name)
+        refresh_choices(workspace.store)
     if json:
         console.print_json(report.model_dump(mode="json"))
     else:
@@ -149,54 +189,65 @@ def refresh(organization: str, name: str, /, *, json: Json = False) -> None:
 
 
 @dataset.command(name="list")
-def list_datasets(organization: str, /, *, json: Json = False) -> None:
-    """List the datasets of an organization, its pipelines among them."""
-    with open_workspace(read_settings()) as workspace:
-        found = data_vault.list_datasets(workspace.store, organization)
+def list_datasets(
+    organization: OrganizationArgument,
+    /,
+    *,
+    limit: Limit = None,
+    after: After = "",
+    json: Json = False,
+) -> None:
+    """List the datasets of an organization; each of its pipelines is one, too."""
+    with configured_workspace() as workspace:
+        entries = data_vault.list_datasets(workspace.store, organization)
+    page = cut_page(entries, lambda entry: entry.name, after=after, limit=limit)
     if json:
-        console.print_json([entry.document for entry in found])
+        console.print_json([console.dataset_document(entry) for entry in page.entries])
     else:
-        console.print_datasets(found)
+        console.print_datasets(page.entries)
+    page.print_rest()
 
 
 @dataset.command
-def show(organization: str, name: str, /, *, rows: WholeNumber = 5, json: Json = False) -> None:
-    """Show a dataset: its columns, the imports that it comes from, and its first rows.
+def show(
+    organization: OrganizationArgument, name: str, /, *, rows: WholeNumber = 5, json: Json = False
+) -> None:
+    """Show the columns, versions and first rows of a dataset.
 
     Parameters
     ----------
     name
-        A dataset's name, or project/pipeline.
+        The dataset's name, or project/pipeline.
     rows
         How many rows to show.
     """
-    with open_workspace(read_settings()) as workspace:
-        found = data_vault.show_dataset(workspace.store, organization, name, rows=rows)
+    with configured_workspace() as workspace:
+        entry = data_vault.show_dataset(workspace.store, organization, name, rows=rows)
     if json:
-        console.print_json(found.document)
+        console.print_json(console.dataset_document(entry))
     else:
-        console.print_dataset(found)
+        console.print_dataset(entry)
 
 
 @dataset.command
 def export(
-    organization: str,
+    organization: OrganizationArgument,
     name: str,
     /,
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Json = False,
 ) -> None:
-    """Print a dataset's rows as JSON Lines; with --json, as one JSON array.
+    """Print the rows of a dataset as JSON Lines, or with --json as one JSON array.
 
     Parameters
     ----------
     name
-        A dataset's name, or project/pipeline.
+        The dataset's name, or project/pipeline.
     output
-        Write them to this file instead.
+        Write the rows to this file instead of stdout.
     """
-    with open_workspace(read_settings()) as workspace:
+    with configured_workspace() as workspace:
         lines = data_vault.export_dataset(workspace.store, organization, name)
         if json:
             lines = as_array(lines)
@@ -210,11 +261,16 @@ def export(
             raise UsageError(f"{output} cannot be written: {error.strerror}") from None
 
 
+def _split(names: str) -> list[str]:
+    """Split names at commas, except within double quotes."""
+    return next(csv.reader([names]), [])
+
+
 @contextmanager
-def _told_of(
+def _printing_rejection(
     rejection: type[ImportRejectedError | RefreshRejectedError], *, as_json: bool
 ) -> Iterator[None]:
-    """Print the report of a rejection before it goes on to the exit status."""
+    """Print the report of a rejection, then let the error decide the exit status."""
     try:
         yield
     except rejection as error:
@@ -230,7 +286,7 @@ def _print_lines(lines: Iterable[str]) -> None:
     try:
         console.out.file.writelines(lines)
         console.out.file.flush()
-    except BrokenPipeError:  # whoever reads has seen enough, as head has; nobody hears of more
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe: discard the rest
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

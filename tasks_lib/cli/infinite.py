@@ -1,24 +1,22 @@
-"""The commands ``infinite ...``: as tasks are claimed, new ones are made."""
+"""The commands ``infinite ...``: create new tasks as tasks are claimed."""
 
 import os
-from datetime import UTC, datetime
 from typing import Annotated
 from uuid import uuid4
 
 from cyclopts import App, Parameter
 
-from tasks_lib import console
-from tasks_lib.cli.arguments import Flag, Json, PipelineArgument, WholeNumber
-from tasks_lib.cli.prefect_server import announce, is_configured
-from tasks_lib.operations import infinite_seeding
-from tasks_lib.operations.infinite_seeding import InfiniteSeeding, Wish
-from tasks_lib.operations.infinite_sensor import Ended, Sensor
-from tasks_lib.operations.topping_up import top_up_all
-from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import read_settings
+from tasks_lib.cli import console
+from tasks_lib.cli.arguments import AUTOMATE, Flag, Json, PipelineArgument, WholeNumber
+from tasks_lib.cli.optional_prefect import announce, is_configured
+from tasks_lib.cli.workspace import configured_workspace
+from tasks_lib.operations.infinite import manage
+from tasks_lib.operations.infinite.manage import InfiniteRequest, InfiniteSeeding, list_seedings
+from tasks_lib.operations.infinite.sensor import Sensor, SensorResult
+from tasks_lib.operations.infinite.top_up import top_up_all
 from tasks_lib.store.engine import Store
 
-infinite = App(name="infinite", help="Make new tasks as tasks are claimed.")
+infinite = App(name="infinite", help="Create new tasks as tasks are claimed.", group=AUTOMATE)
 
 
 @infinite.command
@@ -31,70 +29,74 @@ def enable(
     copy_group: Annotated[tuple[WholeNumber, ...], Parameter(negative=())] = (),
     json: Json = False,
 ) -> None:
-    """Keep a pipeline topped up from now on, or change how.
+    """Keep tasks available in a pipeline, or change how many.
 
     Parameters
     ----------
     target
-        The most tasks that the pipeline shall ever hold; by default there is no limit.
+        The total number of tasks at which to stop. By default there is no limit.
     keep_available
-        How many tasks shall be there to claim.
+        How many tasks to keep available for claiming.
     copy_group
-        A group of the pipeline whose tasks' values are copied, round and round; repeat.
+        The number of a group whose tasks are copied in turn; repeat for several. By default new
+        tasks are blank.
     """
-    with open_workspace(read_settings()) as workspace:
-        found = infinite_seeding.enable(
-            workspace.store, pipeline, Wish(target, keep_available, copy_group), at=_now()
+    with configured_workspace() as workspace:
+        request = InfiniteRequest(
+            target=target, keep_available=keep_available, copy_groups=copy_group
         )
+        seeding = manage.enable(workspace.store, pipeline, request, at=workspace.store.now())
         announce(workspace.store)
         _ensure_sensor(workspace.store)
-    _print([found], as_json=json)
+    _print([seeding], as_json=json)
 
 
 @infinite.command
 def disable(pipeline: PipelineArgument, /, *, json: Json = False) -> None:
-    """Make no more tasks; those that are there stay."""
-    with open_workspace(read_settings()) as workspace:
-        found = infinite_seeding.disable(workspace.store, pipeline)
-    _print([found], as_json=json)
+    """Stop creating tasks; the existing ones stay."""
+    with configured_workspace() as workspace:
+        seeding = manage.disable(workspace.store, pipeline)
+    _print([seeding], as_json=json)
 
 
 @infinite.command
 def status(pipeline: str | None = None, /, *, json: Json = False) -> None:
-    """Show how infinite seeding stands: of a pipeline, or of all that it was ever enabled for."""
-    with open_workspace(read_settings()) as workspace:
+    """Show the status of infinite seeding.
+
+    Parameters
+    ----------
+    pipeline
+        Show only this pipeline. By default all that ever had infinite seeding enabled.
+    """
+    with configured_workspace() as workspace:
         if pipeline is None:
-            found = infinite_seeding.list_seedings(workspace.store)
+            seedings = list_seedings(workspace.store)
         else:
-            found = [infinite_seeding.status(workspace.store, pipeline)]
-    _print(found, as_json=json, is_list=pipeline is None)
+            seedings = [manage.get_status(workspace.store, pipeline)]
+    _print(seedings, as_json=json, is_list=pipeline is None)
 
 
 @infinite.command(name="run")
-def run_sensor(*, once: Annotated[bool, Flag] = False, json: Json = False) -> None:
-    """Watch claims until Ctrl-C, where no Prefect runs the deployment infinite-seeding.
+def run_sensor(*, once: Flag = False, json: Json = False) -> None:
+    """Watch claims until Ctrl-C and create tasks; needed only without a Prefect server.
 
     Parameters
     ----------
     once
-        Make what is missing now, and end.
+        Create the tasks that are missing now, then exit.
     """
-    with open_workspace(read_settings()) as workspace:
+    with configured_workspace() as workspace:
         if once:
-            made = top_up_all(workspace.store, at=_now())
-            ended = Ended(made, "looked once")
+            made = top_up_all(workspace.store, at=workspace.store.now())
+            ended = SensorResult(made, "checked once")
         else:
-            console.err.print("Watching claims; Ctrl-C stops it.")
+            console.err.print("Watching claims; press Ctrl-C to stop.")
             ended = Sensor(workspace.store, f"{os.getpid()}-{uuid4()}", life=None).run()
         announce(workspace.store)
     if json:
         console.print_json({"made": ended.made, "why": ended.why})
     else:
         console.out.print(ended.sentence, markup=False)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _ensure_sensor(store: Store) -> None:
@@ -104,11 +106,11 @@ def _ensure_sensor(store: Store) -> None:
         steps.ensure_sensor(store)
 
 
-def _print(found: list[InfiniteSeeding], *, as_json: bool, is_list: bool = False) -> None:
-    for one in found:
-        console.print_warnings(one.warnings)
+def _print(seedings: list[InfiniteSeeding], *, as_json: bool, is_list: bool = False) -> None:
+    for seeding in seedings:
+        console.print_warnings(seeding.warnings)
     if as_json:
-        documents = [one._asdict() for one in found]
+        documents = [seeding._asdict() for seeding in seedings]
         console.print_json(documents if is_list else documents[0])
     else:
-        console.print_infinite(found)
+        console.print_infinite(seedings)

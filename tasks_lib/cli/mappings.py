@@ -1,39 +1,48 @@
-"""The commands ``mapping ...``: mappings that seedings saved."""
+"""The commands ``mapping ...``: list and show saved mappings."""
 
 from cyclopts import App
 
-from tasks_lib import console
-from tasks_lib.cli.arguments import Json, PipelineArgument
-from tasks_lib.operations import saved_mappings
-from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import read_settings
+from tasks_lib.cli import console
+from tasks_lib.cli.arguments import DATA, Json, PipelineArgument
+from tasks_lib.cli.paging import After, Limit, cut_page
+from tasks_lib.cli.workspace import configured_workspace
+from tasks_lib.operations.datasets import saved_mappings
 
-mapping = App(name="mapping", help="Look at the saved mappings of a pipeline.")
+mapping = App(name="mapping", help="List and show the saved mappings of a pipeline.", group=DATA)
 
 
 @mapping.command(name="list")
-def list_mappings(pipeline: PipelineArgument, /, *, json: Json = False) -> None:
-    """List the saved mappings of a pipeline, all versions of them."""
-    with open_workspace(read_settings()) as workspace:
-        found = saved_mappings.list_mappings(workspace.store, pipeline)
+def list_mappings(
+    pipeline: PipelineArgument,
+    /,
+    *,
+    limit: Limit = None,
+    after: After = "",
+    json: Json = False,
+) -> None:
+    """List the saved mappings of a pipeline, with all their versions."""
+    with configured_workspace() as workspace:
+        mappings = saved_mappings.list_mappings(workspace.store, pipeline)
+    page = cut_page(mappings, lambda saved: saved.title, after=after, limit=limit)
     if json:
-        console.print_json([saved_mappings.mapping_document(saved) for saved in found])
+        console.print_json([console.mapping_document(saved) for saved in page.entries])
     else:
-        console.print_mappings(found)
+        console.print_mappings(page.entries)
+    page.print_rest()
 
 
 @mapping.command
 def show(pipeline: PipelineArgument, name: str, /, *, json: Json = False) -> None:
-    """Show a saved mapping.
+    """Show which column fills which field in a saved mapping.
 
     Parameters
     ----------
     name
-        NAME for its latest version, or NAME@VERSION.
+        NAME for the latest version, or NAME@VERSION.
     """
-    with open_workspace(read_settings()) as workspace:
-        found = saved_mappings.show_mapping(workspace.store, pipeline, name)
+    with configured_workspace() as workspace:
+        saved = saved_mappings.show_mapping(workspace.store, pipeline, name)
     if json:
-        console.print_json(saved_mappings.mapping_document(found))
+        console.print_json(console.mapping_document(saved))
     else:
-        console.print_mapping(found)
+        console.print_mapping(saved)

@@ -6,49 +6,74 @@ from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 from cyclopts import App, Parameter
-from fsspec.utils import get_protocol
 
-from tasks_lib.cli.arguments import Flag, Json, PipelineArgument, WholeNumber
-from tasks_lib.cli.seeding import Act, finish, read_secret, seed_by
+from tasks_lib.cli.arguments import (
+    CREATE_TASKS,
+    Flag,
+    Json,
+    PipelineArgument,
+    SourceArgument,
+    WholeNumber,
+)
+from tasks_lib.cli.run_seeding import Act, finish, seed_by
+from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.domain.mapping import Plan
+from tasks_lib.domain.dialects import Quote
+from tasks_lib.domain.mapping.plans import Plan
+from tasks_lib.domain.names import display_name
+from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import UsageError
-from tasks_lib.intake.progress import OnProgress
-from tasks_lib.operations import queries, seed_from_dataset, seed_from_pipeline
-from tasks_lib.operations.bulk_create import BulkRequest, bulk_create, check_count
-from tasks_lib.operations.file_sources import CsvRequest
-from tasks_lib.operations.loading import Seeded
-from tasks_lib.operations.mapped_seeding import MappedRequest, MappedSource
-from tasks_lib.operations.seed_from_csv import seed_from_csv
-from tasks_lib.operations.seed_from_zip import ZipRequest, seed_from_zip
-from tasks_lib.operations.workspace import Workspace, open_workspace
-from tasks_lib.settings import read_settings
+from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.seeding import seed_from_dataset, seed_from_pipeline
+from tasks_lib.operations.seeding.bulk_create import BulkRequest, bulk_create, check_count
+from tasks_lib.operations.seeding.file_sources import CsvRequest
+from tasks_lib.operations.seeding.mapped_seeding import MappedRequest, MappedSource
+from tasks_lib.operations.seeding.reports import Seeded
+from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
+from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.transport.filesystems import is_stream, local_path
 
-seed = App(name="seed", help="Create tasks from a source.")
+seed = App(name="seed", help="Create tasks from a source.", group=CREATE_TASKS)
 
 Mapping = Annotated[
     tuple[str, ...],
-    Parameter(name="--map", negative=(), help="field=column, or field=column:jsonpath; repeat."),
+    Parameter(
+        name="--map",
+        negative=(),
+        help="Fill a field: field=column, or field=column:jsonpath; repeat for several. Other "
+        "fields are filled by columns of the same name.",
+    ),
 ]
 Skipped = Annotated[
     tuple[str, ...],
-    Parameter(name="--skip", negative=(), help="A field to leave empty on purpose; repeat."),
+    Parameter(name="--skip", negative=(), help="A field to leave empty; repeat for several."),
+]
+
+MaxRejected = Annotated[
+    str,
+    Parameter(
+        help="With --on-error skip-rows, the most rows to reject, as N or P%; if there are more, "
+        "nothing is created. By default, any number.",
+    ),
 ]
 
 
 @seed.command(name="csv")
 def seed_csv(
     pipeline: PipelineArgument,
-    source: str,
+    source: SourceArgument,
     /,
     *,
     on_error: OnError = OnError.REJECT_FILE,
-    dry_run: Annotated[bool, Flag] = False,
-    allow_duplicate: Annotated[bool, Flag] = False,
+    max_rejected: MaxRejected = "",
+    dry_run: Flag = False,
+    allow_duplicate: Flag = False,
     encoding: str = "",
     delimiter: str = ",",
-    deployed: Annotated[bool, Flag] = False,
+    quote: Quote = Quote.DOUBLE,
+    deployed: Flag = False,
     json: Json = False,
 ) -> None:
     """Create one task for each row of a CSV file.
@@ -56,62 +81,95 @@ def seed_csv(
     Parameters
     ----------
     source
-        A path, s3://bucket/key, https://..., or any fsspec URL; gzipped if it ends in .gz.
+        A path, s3://bucket/key, https://..., any fsspec URL, or - for standard input. It may be
+        gzipped.
     on_error
-        What a bad row does: turn the whole file away, or only itself.
+        What to do about a bad row: reject the whole file, or skip the row.
     dry_run
-        Check everything and create nothing.
+        Check every row and create nothing.
     allow_duplicate
-        Seed content again that the pipeline already holds.
+        Seed this content even if the pipeline was seeded with it before.
     encoding
-        Such as cp1252 or shift_jis; by default UTF-8, or UTF-16 by its byte order mark.
+        Such as cp1252 or shift_jis. By default UTF-8, or UTF-16 if the file shows it.
     delimiter
-        One character between cells, or the word tab.
+        The character between cells, or the word tab. By default a comma; a tab if the name ends in
+        .tsv.
+    quote
+        Whether double quotes enclose cells; with none they are text.
     deployed
-        Start the deployment seed-from-csv and wait for it, instead of running here.
+        Run the deployment seed-from-csv and wait for it, instead of seeding in this process.
     """
-    request = CsvRequest(pipeline, source, on_error, dry_run, allow_duplicate, encoding, delimiter)
+    request = CsvRequest(
+        pipeline=pipeline,
+        source=source,
+        on_error=on_error,
+        max_rejected=max_rejected,
+        dry_run=dry_run,
+        allow_duplicate=allow_duplicate,
+        encoding=encoding,
+        delimiter=delimiter,
+        quote=quote,
+    )
     _seed_file("seed-from-csv", request, seed_from_csv, deployed=deployed, as_json=json)
 
 
 @seed.command(name="zip")
 def seed_zip(
     pipeline: PipelineArgument,
-    source: str,
+    source: SourceArgument,
     /,
     *,
     csv_name: str = "",
+    names_encoding: str = "",
     on_error: OnError = OnError.REJECT_FILE,
-    dry_run: Annotated[bool, Flag] = False,
-    allow_duplicate: Annotated[bool, Flag] = False,
+    max_rejected: MaxRejected = "",
+    dry_run: Flag = False,
+    allow_duplicate: Flag = False,
     encoding: str = "",
     delimiter: str = ",",
-    deployed: Annotated[bool, Flag] = False,
+    quote: Quote = Quote.DOUBLE,
+    deployed: Flag = False,
     json: Json = False,
 ) -> None:
-    """Create one task for each row of a ZIP's CSV, with the files that the row names.
+    """Create one task for each row of a CSV in a ZIP, with the files that the row names.
 
     Parameters
     ----------
     source
-        A ZIP: a path, s3://bucket/key, https://..., or any fsspec URL. It is read where it lies.
+        A ZIP: a path, s3://bucket/key, https://..., any fsspec URL, or - for standard input. A
+        remote one is not downloaded as a whole.
     csv_name
-        The CSV's path in the ZIP; by default the only one at its root, or else the only one.
+        The CSV's path in the ZIP. By default the only CSV at its root, or else the only one.
+    names_encoding
+        The code page of file names that do not say theirs, such as cp932, gbk or cp850.
     on_error
-        What a bad row does: turn the whole ZIP away, or only itself.
+        What to do about a bad row: reject the whole ZIP, or skip the row.
     dry_run
-        Check everything and create nothing.
+        Check every row and file, and create nothing.
     allow_duplicate
-        Seed content again that the pipeline already holds.
+        Seed this content even if the pipeline was seeded with it before.
     encoding
-        The CSV's, such as cp1252 or shift_jis; by default UTF-8, or UTF-16 by its byte order mark.
+        The CSV's, such as cp1252 or shift_jis. By default UTF-8, or UTF-16 if it shows it.
     delimiter
-        One character between cells, or the word tab.
+        The character between cells, or the word tab. By default a comma; a tab if the name ends in
+        .tsv.
+    quote
+        Whether double quotes enclose cells; with none they are text.
     deployed
-        Start the deployment seed-from-zip and wait for it, instead of running here.
+        Run the deployment seed-from-zip and wait for it, instead of seeding in this process.
     """
     request = ZipRequest(
-        pipeline, source, on_error, dry_run, allow_duplicate, encoding, delimiter, csv_name
+        pipeline=pipeline,
+        source=source,
+        on_error=on_error,
+        max_rejected=max_rejected,
+        dry_run=dry_run,
+        allow_duplicate=allow_duplicate,
+        encoding=encoding,
+        delimiter=delimiter,
+        quote=quote,
+        csv_name=csv_name,
+        names_encoding=names_encoding,
     )
     _seed_file("seed-from-zip", request, seed_from_zip, deployed=deployed, as_json=json)
 
@@ -125,46 +183,49 @@ def seed_dataset(
     map_: Mapping = (),
     skip: Skipped = (),
     on_error: OnError = OnError.REJECT_FILE,
-    dry_run: Annotated[bool, Flag] = False,
-    reseed: Annotated[bool, Flag] = False,
-    mapping: str = "",
+    max_rejected: MaxRejected = "",
+    dry_run: Flag = False,
+    reseed: Flag = False,
+    mapping_name: str = "",
     save_mapping: str = "",
-    accept_drift: Annotated[bool, Flag] = False,
-    deployed: Annotated[bool, Flag] = False,
+    accept_drift: Flag = False,
+    deployed: Flag = False,
     json: Json = False,
 ) -> None:
-    """Create one task for each row of a dataset that is not a task yet.
+    """Create one task for each row of a dataset that was not seeded before.
 
     Parameters
     ----------
     dataset
-        A dataset of the pipeline's organization.
+        The name of a dataset in the pipeline's organization.
     on_error
-        What a bad row does: turn all of them away, or only itself.
+        What to do about a bad row: reject all rows, or skip it.
     dry_run
-        Show which column fills which field, check everything and create nothing.
+        Show which column fills which field, check every row and create nothing.
     reseed
-        Seed again what was seeded before.
-    mapping
-        A saved mapping of the pipeline, NAME or NAME@VERSION; --map and --skip count more.
+        Also seed the rows that were seeded before.
+    mapping_name
+        A saved mapping of the pipeline, NAME or NAME@VERSION. --map and --skip override it.
     save_mapping
         Save the mapping under this name, as its next version.
     accept_drift
-        Go on with a saved mapping although the source has other columns now.
+        Seed even if columns have changed since the mapping was saved, or one that filled a field
+        in the last seeding is gone.
     deployed
-        Start the deployment seed-from-dataset and wait for it, instead of running here.
+        Run the deployment seed-from-dataset and wait for it, instead of seeding in this process.
     """
     request = MappedRequest(
-        pipeline,
-        dataset,
-        read_mapping(map_),
-        tuple(skip),
-        on_error,
-        dry_run,
-        reseed,
-        mapping,
-        save_mapping,
-        accept_drift,
+        pipeline=pipeline,
+        source=dataset,
+        mapping=read_mapping(map_),
+        skip=tuple(skip),
+        on_error=on_error,
+        max_rejected=max_rejected,
+        dry_run=dry_run,
+        reseed=reseed,
+        mapping_name=mapping_name,
+        save_mapping=save_mapping,
+        accept_drift=accept_drift,
     )
     act = _mapped_act("dataset", "dataset", request, seed_from_dataset.seed_from_dataset)
     _seed_mapped(act, request, _OF_DATASETS, deployed=deployed, as_json=json)
@@ -179,46 +240,49 @@ def seed_pipeline(
     map_: Mapping = (),
     skip: Skipped = (),
     on_error: OnError = OnError.REJECT_FILE,
-    dry_run: Annotated[bool, Flag] = False,
-    reseed: Annotated[bool, Flag] = False,
-    mapping: str = "",
+    max_rejected: MaxRejected = "",
+    dry_run: Flag = False,
+    reseed: Flag = False,
+    mapping_name: str = "",
     save_mapping: str = "",
-    accept_drift: Annotated[bool, Flag] = False,
-    deployed: Annotated[bool, Flag] = False,
+    accept_drift: Flag = False,
+    deployed: Flag = False,
     json: Json = False,
 ) -> None:
-    """Create one task for each finished task of another pipeline that is not a task yet.
+    """Create one task for each finished task of another pipeline that was not seeded before.
 
     Parameters
     ----------
     source_pipeline
-        The pipeline whose finished tasks are seeded, of the same organization.
+        The pipeline whose finished tasks are seeded, in the same organization.
     on_error
-        What a bad row does: turn all of them away, or only itself.
+        What to do about a bad row: reject all rows, or skip it.
     dry_run
-        Show which column fills which field, check everything and create nothing.
+        Show which column fills which field, check every row and create nothing.
     reseed
-        Seed again what was seeded before.
-    mapping
-        A saved mapping of the pipeline, NAME or NAME@VERSION; --map and --skip count more.
+        Also seed the rows that were seeded before.
+    mapping_name
+        A saved mapping of the pipeline, NAME or NAME@VERSION. --map and --skip override it.
     save_mapping
         Save the mapping under this name, as its next version.
     accept_drift
-        Go on with a saved mapping although the source has other columns now.
+        Seed even if columns have changed since the mapping was saved, or one that filled a field
+        in the last seeding is gone.
     deployed
-        Start the deployment seed-from-pipeline and wait for it, instead of running here.
+        Run the deployment seed-from-pipeline and wait for it, instead of seeding in this process.
     """
     request = MappedRequest(
-        pipeline,
-        source_pipeline,
-        read_mapping(map_),
-        tuple(skip),
-        on_error,
-        dry_run,
-        reseed,
-        mapping,
-        save_mapping,
-        accept_drift,
+        pipeline=pipeline,
+        source=source_pipeline,
+        mapping=read_mapping(map_),
+        skip=tuple(skip),
+        on_error=on_error,
+        max_rejected=max_rejected,
+        dry_run=dry_run,
+        reseed=reseed,
+        mapping_name=mapping_name,
+        save_mapping=save_mapping,
+        accept_drift=accept_drift,
     )
     act = _mapped_act("pipeline", "source_pipeline", request, seed_from_pipeline.seed_from_pipeline)
     _seed_mapped(act, request, _OF_PIPELINES, deployed=deployed, as_json=json)
@@ -231,34 +295,34 @@ def seed_bulk(
     /,
     *,
     key: str = "",
-    dry_run: Annotated[bool, Flag] = False,
-    deployed: Annotated[bool, Flag] = False,
+    dry_run: Flag = False,
+    deployed: Flag = False,
     json: Json = False,
 ) -> None:
-    """Create blank tasks for a pipeline in which nothing is predefined.
+    """Create blank tasks in a pipeline without dataset fields.
 
     Parameters
     ----------
     count
-        How many, at most SEEDING_MAX_BULK_COUNT.
+        How many tasks to create, at most SEEDING_MAX_BULK_COUNT.
     key
-        Create them once for this key, however often it comes.
+        An idempotency key: running again with the same key creates nothing.
     dry_run
-        Check everything and create nothing.
+        Check the request and create nothing.
     deployed
-        Start the deployment bulk-create and wait for it, instead of running here.
+        Run the deployment bulk-create and wait for it, instead of seeding in this process.
     """
-    request = BulkRequest(pipeline, count, key, dry_run)
+    request = BulkRequest(pipeline=pipeline, count=count, key=key, dry_run=dry_run)
 
     def run(workspace: Workspace, run_id: str, _: OnProgress) -> Seeded:
         return bulk_create(workspace, request, run_id=run_id)
 
-    with open_workspace(read_settings()) as workspace:
+    with configured_workspace() as workspace:
         check_count(workspace, count)
-        found = queries.find_pipeline(workspace.store, pipeline)
+        target = find_pipeline(workspace.store, pipeline)
         act = Act("bulk-create", asdict(request), run, request.source)
         report, _ = seed_by(workspace, act, deployed=deployed)
-    finish(report, found, as_json=json)
+    finish(report, target, as_json=json)
 
 
 def _seed_file(
@@ -272,12 +336,19 @@ def _seed_file(
     def run(workspace: Workspace, run_id: str, on_progress: OnProgress) -> Seeded:
         return operation(workspace, request, run_id=run_id, on_progress=on_progress)
 
-    is_local = get_protocol(request.source) == "file" and "://" not in request.source
-    # A worker may stand in another folder.
-    source = str(Path(request.source).absolute()) if is_local else request.source
-    parameters = asdict(request) | {"source": source, "on_error": request.on_error.value}
-    with open_workspace(read_settings()) as workspace:
-        pipeline = queries.find_pipeline(workspace.store, request.pipeline)
+    source = request.source
+    if is_stream(source):
+        if deployed:
+            raise UsageError(
+                f"a worker cannot read {display_name(source)} of this machine; write it to a file "
+                "that the worker can read, or leave out --deployed"
+            )
+    elif "://" not in source and local_path(source) is not None:
+        source = str(Path(source).absolute())  # a worker runs in another folder
+    given = {"source": source, "on_error": request.on_error.value, "quote": request.quote.value}
+    parameters = asdict(request) | given
+    with configured_workspace() as workspace:
+        pipeline = find_pipeline(workspace.store, request.pipeline)
         report, _ = seed_by(
             workspace, Act(name, parameters, run, request.source), deployed=deployed
         )
@@ -285,7 +356,10 @@ def _seed_file(
 
 
 def read_mapping(pairs: Sequence[str]) -> dict[str, str]:
-    """Return ``target=source`` pairs as a mapping; a field's name may hold no equals sign here."""
+    """Return ``field=column`` pairs as a mapping; raise UsageError.
+
+    Pairs are split at the first equals sign, so a field's name cannot hold one here.
+    """
     mapping: dict[str, str] = {}
     for pair in pairs:
         target, separator, source = pair.partition("=")
@@ -309,7 +383,7 @@ def _mapped_act(
 
 
 class _Mapped(NamedTuple):
-    """What a seeding whose rows have ids does beside making tasks."""
+    """The operations that find a mapped source, and plan without seeding."""
 
     find_source: Callable[[Workspace, Pipeline, str], MappedSource]
     plan_only: Callable[[Workspace, Pipeline, MappedRequest], Plan | None]
@@ -323,8 +397,8 @@ def _seed_mapped(
     deployed: bool,
     as_json: bool,
 ) -> None:
-    with open_workspace(read_settings(), read_secret) as workspace:
-        pipeline = queries.find_pipeline(workspace.store, request.pipeline)
+    with configured_workspace() as workspace:
+        pipeline = find_pipeline(workspace.store, request.pipeline)
         operations.find_source(workspace, pipeline, request.source)
         report, plan = seed_by(workspace, act, deployed=deployed)
         shows_plan = request.dry_run or report.is_rejection

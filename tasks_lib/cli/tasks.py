@@ -1,43 +1,70 @@
-"""Commands that look at task groups and tasks, and that move tasks as contributors do."""
+"""The commands ``groups`` and ``tasks ...``: list and show tasks, and work on them."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from tasks_lib import console
-from tasks_lib.cli.arguments import Json, PipelineArgument, WholeNumber
-from tasks_lib.cli.prefect_server import announce
+from tasks_lib.cli import console
+from tasks_lib.cli.arguments import WORK, Json, PipelineArgument, WholeNumber
+from tasks_lib.cli.optional_prefect import announce
+from tasks_lib.cli.paging import After, Limit, Page, cut_page
+from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.json_rows import parse_row
 from tasks_lib.domain.report import ReportError
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import UsageError
-from tasks_lib.operations import lifecycle, queries
-from tasks_lib.operations.lifecycle import SubmissionRejectedError
-from tasks_lib.operations.queries import Task
-from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import read_settings
+from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.groups.read import list_groups
+from tasks_lib.operations.tasks import move, read
+from tasks_lib.operations.tasks.move import (
+    SubmissionRejectedError,
+    claim_task,
+    release_task,
+    submit_task,
+)
+from tasks_lib.operations.tasks.read import Task, find_task, link_files
 
-tasks = App(name="tasks", help="Look at tasks, and move them as contributors do.")
+tasks = App(name="tasks", help="List and show tasks, and work on them.", group=WORK)
 
 Contributor = Annotated[
-    str, Parameter(name="--as", help="Who does it: a contributor's name, such as an address.")
+    str,
+    Parameter(
+        name=["--contributor", "--as"],
+        help="The contributor who acts: a name, such as an email address.",
+    ),
 ]
+Status = Annotated[TaskStatus, Parameter(name_transform=str.lower)]
+"""Spelled as everywhere else: ``in_progress``, where Cyclopts would make it ``in-progress``."""
+TaskArgument = Annotated[WholeNumber, Parameter(help="The task's number.")]
+SettableStatus = Literal["failed", "escalated", "quarantined", "pending"]
+"""The keys of ``lifecycle.BY_STATUS``."""
+
 Values = Annotated[
     tuple[str, ...],
-    Parameter(name="--field", negative=(), help="name=value of an input field; repeat."),
+    Parameter(
+        name="--field", negative=(), help="name=value of an input field; repeat for several."
+    ),
 ]
 
 
-def groups(pipeline: PipelineArgument, /, *, json: Json = False) -> None:
+def groups(
+    pipeline: PipelineArgument,
+    /,
+    *,
+    limit: Limit = None,
+    after: After = "",
+    json: Json = False,
+) -> None:
     """List a pipeline's task groups, oldest first."""
-    with open_workspace(read_settings()) as workspace:
-        found = queries.list_groups(workspace.store, pipeline)
+    with configured_workspace() as workspace:
+        task_groups = list_groups(workspace.store, pipeline)
+    page = cut_page(task_groups, lambda group: group.id, after=after, limit=limit)
     if json:
-        console.print_json([group._asdict() for group in found])
+        console.print_json([group._asdict() for group in page.entries])
     else:
-        console.print_groups(found)
+        console.print_groups(page.entries)
+    page.print_rest()
 
 
 @tasks.command(name="list")
@@ -46,8 +73,9 @@ def list_tasks(
     /,
     *,
     group: WholeNumber | None = None,
-    status: TaskStatus | None = None,
+    status: Status | None = None,
     limit: WholeNumber = 20,
+    after: WholeNumber = 0,
     json: Json = False,
 ) -> None:
     """List a pipeline's tasks, oldest first.
@@ -55,58 +83,55 @@ def list_tasks(
     Parameters
     ----------
     group
-        Only the tasks of this group.
+        List only the tasks of this group.
     status
-        Only the tasks of this status.
+        List only the tasks with this status.
     limit
-        At most this many.
+        The number of tasks to list at most.
+    after
+        Continue after this task: the number that the page before has printed.
     """
-    with open_workspace(read_settings()) as workspace:
-        found = queries.list_tasks(
-            workspace.store, pipeline, group_id=group, status=status, limit=limit
+    with configured_workspace() as workspace:
+        page = read.list_tasks_after(
+            workspace.store, pipeline, after, group_id=group, status=status, limit=limit
         )
     if json:
-        console.print_json([console.task_document(task) for task in found])
+        console.print_json([console.task_document(task) for task in page.items])
     else:
-        console.print_tasks(found)
+        console.print_tasks(page.items)
+    Page(*page).print_rest()
 
 
 @tasks.command(name="show")
-def show_task(task: WholeNumber, /, *, json: Json = False) -> None:
-    """Show one task with all its values, links that open its files, and where it came from.
-
-    Parameters
-    ----------
-    task
-        The task's number.
-    """
-    with open_workspace(read_settings()) as workspace:
-        found = queries.find_task(workspace.store, task)
-        links = queries.links_to_files(workspace, found)
+def show_task(task: TaskArgument, /, *, json: Json = False) -> None:
+    """Show a task: its values, links to its files, its origin and its history."""
+    with configured_workspace() as workspace:
+        shown = find_task(workspace.store, task)
+        links = link_files(workspace, shown)
     if json:
-        console.print_json(console.whole_task_document(found, links))
+        console.print_json(console.whole_task_document(shown, links))
     else:
-        console.print_task(found, links)
+        console.print_task(shown, links)
 
 
 @tasks.command
 def claim(pipeline: PipelineArgument, /, *, contributor: Contributor, json: Json = False) -> None:
     """Claim the oldest available task of a pipeline."""
-    with open_workspace(read_settings()) as workspace:
-        found = queries.find_pipeline(workspace.store, pipeline)
-        claimed = lifecycle.claim_task(workspace.store, found, contributor, at=datetime.now(UTC))
+    with configured_workspace() as workspace:
+        target = find_pipeline(workspace.store, pipeline)
+        claimed = claim_task(workspace.store, target.id, contributor, at=workspace.store.now())
         if claimed is not None:
             _print(claimed, as_json=json)
             announce(workspace.store)
         elif json:
             console.print_json(None)
         else:
-            console.out.print(f"No task of {found.path} is available.", markup=False)
+            console.out.print(f"No task of {target.path} is available.", markup=False)
 
 
 @tasks.command
 def submit(
-    task: WholeNumber,
+    task: TaskArgument,
     /,
     *,
     contributor: Contributor,
@@ -118,17 +143,14 @@ def submit(
 
     Parameters
     ----------
-    task
-        The task's number.
     document
-        A JSON object with the values, in the place of --field.
+        All values as one JSON object, instead of --field.
     """
     given = _values(values, document)
-    with open_workspace(read_settings()) as workspace:
+    with configured_workspace() as workspace:
         try:
-            finished = lifecycle.submit_task(
-                workspace.store, task, contributor, given, at=datetime.now(UTC)
-            )
+            at = workspace.store.now()
+            finished = submit_task(workspace.store, task, contributor, given, at=at)
         except SubmissionRejectedError as error:
             if not json:
                 console.print_problems([ReportError.of(problem) for problem in error.problems])
@@ -139,46 +161,43 @@ def submit(
 
 @tasks.command
 def release(
-    task: WholeNumber, /, *, contributor: Contributor | None = None, json: Json = False
+    task: TaskArgument, /, *, contributor: Contributor | None = None, json: Json = False
 ) -> None:
-    """Put a claimed task back.
-
-    Parameters
-    ----------
-    task
-        The task's number.
-    """
-    with open_workspace(read_settings()) as workspace:
-        released = lifecycle.release_task(
-            workspace.store, task, contributor=contributor, at=datetime.now(UTC)
+    """Release a claimed task, so that it can be claimed again."""
+    with configured_workspace() as workspace:
+        released = release_task(
+            workspace.store, task, contributor=contributor, at=workspace.store.now()
         )
     _print(released, as_json=json)
 
 
 @tasks.command(name="set-status")
 def set_status(
-    task: WholeNumber,
-    status: TaskStatus,
+    task: TaskArgument,
+    status: SettableStatus,
     /,
     *,
     reason: str | None = None,
     contributor: Contributor | None = None,
     json: Json = False,
 ) -> None:
-    """Fail, escalate or quarantine a task, or put it back.
+    """Mark a task as failed, escalated or quarantined, or make it available again.
 
     Parameters
     ----------
-    task
-        The task's number.
     status
-        failed, escalated, quarantined, or pending, which puts it back.
+        failed, escalated, quarantined, or pending to make the task available again.
     reason
-        Why, for whoever looks at the task later.
+        A reason, shown in the task's history.
     """
-    with open_workspace(read_settings()) as workspace:
-        moved = lifecycle.set_status(
-            workspace.store, task, status, by=contributor, reason=reason, at=datetime.now(UTC)
+    with configured_workspace() as workspace:
+        moved = move.set_status(
+            workspace.store,
+            task,
+            TaskStatus(status),
+            by=contributor,
+            reason=reason,
+            at=workspace.store.now(),
         )
     _print(moved, as_json=json)
 
@@ -191,7 +210,7 @@ def _print(task: Task, *, as_json: bool) -> None:
 
 
 def _values(pairs: Sequence[str], document: str) -> dict[str, Any]:
-    """Return the values that were given, either as ``name=value`` or as one JSON object."""
+    """Return the values from ``name=value`` pairs or from one JSON object; raise UsageError."""
     if document:
         if pairs:
             raise UsageError("--field and --fields exclude each other")

@@ -1,30 +1,32 @@
-"""Commands that look after the installation."""
-
-from datetime import UTC, datetime
+"""The commands ``reconcile`` and ``db ...``: keep an installation up to date."""
 
 from cyclopts import App
 
-from tasks_lib import console
-from tasks_lib.cli.arguments import Json
-from tasks_lib.cli.prefect_server import follow_switches, processor, teller
-from tasks_lib.operations.reconcile import reconcile
+from tasks_lib.cli import console
+from tasks_lib.cli.arguments import MAINTAIN, Json
+from tasks_lib.cli.optional_prefect import event_publisher, follow_switches, upload_processor
+from tasks_lib.operations.upkeep import reconcile as upkeep
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.store.engine import Store
 
-db = App(name="db", help="Look after the store.")
+db = App(name="db", help="Manage the database.", group=MAINTAIN)
 
 
-def catch_up(*, json: Json = False) -> None:
-    """Release expired claims, fire chains, clean up stored files, and tell Prefect the news."""
+def reconcile(*, json: Json = False) -> None:
+    """Catch up on pending work, and remove files that no task needs.
+
+    Releases expired claims, tops up infinite seedings, fires chains, processes uploads and
+    publishes pending events. A deployment of the same name repeats it all the time.
+    """
     settings = read_settings()
     with open_workspace(settings) as workspace:
         follow_switches(workspace.store)
-        reconciled = reconcile(
+        reconciled = upkeep.reconcile(
             workspace,
-            teller(),
-            process=processor(settings.api_executor),
-            now=datetime.now(UTC),
+            event_publisher(),
+            process=upload_processor(settings.api_executor),
+            now=workspace.store.now(),
             grace=settings.unused_file_grace,
         )
     if json:
@@ -35,7 +37,7 @@ def catch_up(*, json: Json = False) -> None:
 
 @db.command
 def upgrade(*, json: Json = False) -> None:
-    """Bring the store to this release's revision; nothing happens when it is there."""
+    """Upgrade the database to the schema of this release, if it is older."""
     settings = read_settings()
     store = Store.open_any(
         settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds

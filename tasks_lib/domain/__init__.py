@@ -1,1 +1,4 @@
-"""What the words mean: fields, values, statuses, reports, events. No input or output, no clock."""
+"""Words and pure decisions: fields, values, statuses, reports, limits, rules.
+
+A module belongs here if it needs no input or output and no clock.
+"""

@@ -1,12 +1,12 @@
 """The catalogue file: organizations, their projects, and the pipelines with their fields."""
 
 import re
-from collections import Counter
 from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SkipValidation, model_validator
 
-from tasks_lib.domain.fields import Field, FieldSource, FieldType, check_name
+from tasks_lib.domain.fields import Field, FieldSource, FieldType, check_entry_name, mistake
+from tasks_lib.domain.names import is_invisible, visible, without_invisible
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.domain.values import check_bounds_of
 
@@ -15,12 +15,11 @@ _MAX_DURATION_SECONDS: Final = 366 * 86_400
 
 
 def duration_seconds(duration: object) -> int:
-    """Return the seconds of ``30m``, ``2h``, ``1d``, ``90s`` or a number; raise ValueError."""
-    text = f"{duration}s" if type(duration) is int else str(duration).strip()
-    match = re.fullmatch(r"([1-9][0-9]{0,99})([smhd])", text)
+    """Return the seconds of ``30m``, ``2h``, ``1d``, ``90s`` or ``90``; raise ValueError."""
+    match = re.fullmatch(r"([1-9][0-9]{0,99})([smhd]?)", str(duration).strip())
     if match is None:
         raise ValueError(f"{duration!r} is not a duration such as 90s, 30m, 2h or 1d")
-    seconds = int(match[1]) * _UNIT_SECONDS[match[2]]
+    seconds = int(match[1]) * _UNIT_SECONDS[match[2] or "s"]
     if seconds > _MAX_DURATION_SECONDS:
         raise ValueError(f"{duration!r} is longer than a year")
     return seconds
@@ -40,10 +39,11 @@ class PipelineEntry(_Entry):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _check_entry_name(self.name, "pipeline")
-        _check_unique([field.name for field in self.fields], f"pipeline {self.name!r}: field")
-        for field in self.fields:
-            check_bounds_of(field)
+        _check_path_name(self.name, "pipeline")
+        names = [field.name for field in self.fields]
+        _check_unique(names, f"pipeline {self.name!r}: field", "fields")
+        for position, field in enumerate(self.fields):
+            _check_bounds(field, position)
         return self
 
 
@@ -55,9 +55,9 @@ class ProjectEntry(_Entry):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _check_entry_name(self.name, "project")
+        _check_path_name(self.name, "project")
         names = [pipeline.name for pipeline in self.pipelines]
-        _check_unique(names, f"project {self.name!r}: pipeline")
+        _check_unique(names, f"project {self.name!r}: pipeline", "pipelines")
         return self
 
 
@@ -69,9 +69,9 @@ class OrganizationEntry(_Entry):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _check_entry_name(self.name, "organization")
+        _check_path_name(self.name, "organization")
         names = [project.name for project in self.projects]
-        _check_unique(names, f"organization {self.name!r}: project")
+        _check_unique(names, f"organization {self.name!r}: project", "projects")
         return self
 
 
@@ -82,7 +82,8 @@ class Catalogue(_Entry):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _check_unique([entry.name for entry in self.organizations], "organization")
+        names = [entry.name for entry in self.organizations]
+        _check_unique(names, "organization", "organizations")
         return self
 
 
@@ -117,16 +118,32 @@ class Pipeline(BaseModel):
         return tuple(field for field in self.dataset_fields if field.type is FieldType.FILE)
 
 
-def _check_entry_name(name: str, kind: str) -> None:
-    check_name(name, kind)
+def _check_path_name(name: str, kind: str) -> None:
+    check_entry_name(name, kind)
     if "/" in name or name.isdecimal():
-        raise ValueError(
+        raise mistake(
             f"{kind} name {name!r} must not hold a slash or be a number: "
-            "paths and numbers name pipelines"
+            "paths and numbers name pipelines",
+            "name",
         )
 
 
-def _check_unique(names: list[str], kind: str) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ValueError(f"{kind} {twice[0]!r} stands twice")
+def _check_bounds(field: Field, position: int) -> None:
+    for bound, other in (("min", "max"), ("max", "min"), ("min", "")):
+        try:
+            check_bounds_of(field.model_copy(update={other: None}) if other else field)
+        except ValueError as error:
+            raise mistake(str(error), "fields", position, bound) from None
+
+
+def _check_unique(names: list[str], kind: str, member: str) -> None:
+    known: set[str] = set()
+    by_looks: dict[str, str] = {}
+    for position, name in enumerate(names):
+        if name in known:
+            raise mistake(f"{kind} {name!r} occurs twice", member, position, "name")
+        other = by_looks.setdefault(without_invisible(name), name)
+        if other != name and any(map(is_invisible, other + name)):
+            message = f"{kind} {visible(name)} looks like {visible(other)}"
+            raise mistake(message, member, position, "name")
+        known.add(name)

@@ -1,4 +1,4 @@
-"""Files as values of tasks: what is stored for one, and which contents a field allows."""
+"""Files as values of tasks: the value that is stored, and the content types a field allows."""
 
 import json
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from typing import NamedTuple
 class FileValue(NamedTuple):
     """A stored file as a task's value.
 
-    ``uri`` says where it is stored, by its content; ``name`` what it was called; ``size`` is in
-    bytes, ``sha256`` in hexadecimal digits, ``content_type`` what its first bytes say.
+    ``uri`` is derived from the content, ``name`` is the original file name, ``size`` is in bytes,
+    ``sha256`` in hexadecimal digits; ``content_type`` is detected from the first bytes.
     """
 
     uri: str
@@ -24,9 +24,12 @@ class FileValue(NamedTuple):
         return json.dumps(self._asdict(), ensure_ascii=False, separators=(",", ":"))
 
 
-def allows(content_types: Sequence[str] | None, found: str) -> bool:
-    """Tell whether ``found`` is one of them (``image/png``, ``image/*``), or all are allowed."""
+def allows(content_types: Sequence[str] | None, content_type: str) -> bool:
+    """Return whether a content type is among those allowed, such as image/png or image/*.
+
+    None allows all.
+    """
     if content_types is None:
         return True
-    family = found.split("/", maxsplit=1)[0] + "/*"
-    return any(allowed in {found, family, "*/*"} for allowed in content_types)
+    family = content_type.split("/", maxsplit=1)[0] + "/*"
+    return any(allowed in {content_type, family, "*/*"} for allowed in content_types)

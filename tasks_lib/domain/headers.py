@@ -1,59 +1,97 @@
-"""Match a file's header against the fields that a seeding fills: exactly, in any order."""
+"""Match the header of a file with the fields that a seeding fills: exactly, in any order."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 from tasks_lib.domain.fields import RESERVED_NAMES
-from tasks_lib.domain.names import did_you_mean, is_invisible, visible
-from tasks_lib.domain.problems import Problem
+from tasks_lib.domain.names import (
+    is_nameless,
+    letters_and_digits,
+    nearest,
+    shortened,
+    visible,
+    without_invisible,
+)
+from tasks_lib.errors import Problem
 
 _MAX_SUGGESTIONS: Final = 20
-"""More unknown columns than these have no typing error each, but the wrong file in common."""
+"""With more unknown columns it is the wrong file rather than typing errors."""
 
 
-def check_header(columns: Sequence[str], expected: Sequence[str]) -> list[Problem]:
-    """Return a problem for each column that is missing, unknown, doubled or without a name.
+def match_columns(columns: Sequence[str], expected: Sequence[str]) -> list[str]:
+    """Return the columns, with the name of the field that each is beyond doubt.
 
-    The columns of a rejects file (``_row``, ``_errors``) are accepted and mean nothing.
+    A column is a field that is missing otherwise if both look the same: invisible characters, kinds
+    of space and spaces at the ends make no difference.
+    """
+    missing = Counter(without_invisible(name) for name in expected if name not in columns)
+    others = Counter(without_invisible(name) for name in columns if name not in expected)
+    by_looks = {without_invisible(name): name for name in expected if name not in columns}
+    return [
+        by_looks[looks]
+        if column not in expected
+        and missing[looks := without_invisible(column)] == 1
+        and others[looks] == 1
+        else column
+        for column in columns
+    ]
+
+
+def check_header(
+    columns: Sequence[str],
+    expected: Sequence[str],
+    *,
+    noun: str = "dataset field of the pipeline",
+) -> list[Problem]:
+    """Return a problem for each column that is missing, unknown, duplicated or without a name.
+
+    A column that is a missing one but for case and separators is one problem: it is to be renamed.
+    ``noun`` names a known column in messages. The columns of a rejects file (``_row``,
+    ``_errors``) are accepted and ignored.
     """
     positions: dict[str, list[int]] = {}
     for position, column in enumerate(columns, start=1):
         positions.setdefault(column, []).append(position)
     missing = [name for name in expected if name not in positions]
     known = {*expected, *RESERVED_NAMES}
+    respelled: set[str] = set()
     problems: list[Problem] = []
     for column, places in positions.items():
-        if _is_nameless(column):
-            problems.extend(_nameless(column, place) for place in places)
+        if is_nameless(column):
+            problems.extend(nameless_column(column, place) for place in places)
             continue
         if column not in known:
             suggests = len(problems) < _MAX_SUGGESTIONS
-            problems.append(_unknown(column, (missing or expected) if suggests else ()))
+            suggestion = nearest(column, missing or expected) if suggests else None
+            problems.append(_unknown(column, noun, suggestion))
+            if suggestion and letters_and_digits(column) == letters_and_digits(suggestion):
+                respelled.add(suggestion)
         if len(places) > 1:
             problems.append(_doubled(column, places))
     problems.extend(
         Problem("missing_column", f"the header lacks the column {visible(name)}", field=name)
         for name in missing
+        if name not in respelled
     )
     return problems
 
 
-def _is_nameless(column: str) -> bool:
-    return all(is_invisible(character) or character == " " for character in column)
-
-
-def _nameless(column: str, position: int) -> Problem:
+def nameless_column(column: str, position: int, *, holds: str = "") -> Problem:
+    """Return the problem of a column without a name; ``holds`` is a value in it."""
     shown = f": it holds only {visible(column)}" if column else ""
-    return Problem("empty_column_name", f"column {position} has no name{shown}")
+    by = " (index=False in pandas, row.names=FALSE in R)" if position == 1 else ""
+    value = f"; it holds {shortened(holds)}: name the column, or leave it out{by}" if holds else ""
+    return Problem("empty_column_name", f"column {position} has no name{shown}{value}")
 
 
-def _unknown(column: str, candidates: Sequence[str]) -> Problem:
-    hint = did_you_mean(column, candidates)
-    message = f"column {visible(column)} is no dataset field of the pipeline{hint}"
+def _unknown(column: str, noun: str, suggestion: str | None) -> Problem:
+    hint = f"; did you mean {visible(suggestion)}?" if suggestion is not None else ""
+    message = f"column {visible(column)} is not a {noun}{hint}"
     return Problem("unknown_column", message, field=column)
 
 
 def _doubled(column: str, places: Sequence[int]) -> Problem:
     shown = ", ".join(map(str, places[:10])) + (", ..." if len(places) > 10 else "")
-    message = f"column {visible(column)} stands {len(places):,} times, at {shown}"
+    message = f"column {visible(column)} occurs {len(places):,} times, at {shown}"
     return Problem("duplicate_column", message, field=column)

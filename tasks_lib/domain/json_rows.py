@@ -1,7 +1,7 @@
-"""Rows and values as JSON, read and written without touching a number's digits."""
+"""Rows and values as JSON, read and written without changing the digits of numbers."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from json.encoder import encode_basestring
 from typing import Any, Final, NoReturn
 
@@ -15,10 +15,10 @@ class Digits(str):
 
 
 def parse_row(text: str) -> dict[str, Any]:
-    """Read a JSON object: numbers come as Digits, strings as str, the rest as usual in Python.
+    """Parse a JSON object; numbers become Digits.
 
-    Of a key that stands twice the last one counts: what is stored has been checked for that.
-    Raises ValueError when the text is no JSON object.
+    If a key occurs twice, the last one wins; stored rows have been checked for that. Raises
+    ValueError if the text is not a JSON object.
     """
     row = parse_value(text)
     if not isinstance(row, dict):
@@ -26,35 +26,54 @@ def parse_row(text: str) -> dict[str, Any]:
     return row
 
 
-def parse_task_row(text: str, fields: Collection[str] = ()) -> dict[str, Any]:
-    """Read a task from an array: id, status, creation, predefined values, those filled in or null.
+def name_own_columns(fields: Collection[str]) -> dict[str, str]:
+    """Return how the task's own columns are called beside its fields.
 
-    Of ``fields`` one that is called like one of the first three stands in its place, even if empty.
+    ``id`` is called ``task_id`` if a field is called ``id``, and so on.
     """
-    number, status, created, predefined, filled_in = parse_value(text)
-    own = {"id": number, "status": status, "created": created}
-    return {**own, **dict.fromkeys(fields), **predefined, **(filled_in or {})}
+    names = {}
+    for column in ("id", "status", "created"):
+        name = column
+        while name in fields:
+            name = f"task_{name}"
+        names[column] = name
+    return names
+
+
+def task_row_parser(fields: Collection[str]) -> Callable[[str], dict[str, Any]]:
+    """Return the function that parses a task of a pipeline with these fields.
+
+    Its text is an array of id, status, creation, predefined and filled-in values (or null). Fields
+    without a value are missing in the row.
+    """
+    own = name_own_columns(fields).values()
+
+    def parse(text: str) -> dict[str, Any]:
+        *values, predefined, filled_in = parse_value(text)
+        return {**dict(zip(own, values, strict=True)), **predefined, **(filled_in or {})}
+
+    return parse
 
 
 def parse_value(text: str) -> Any:
-    """Read one JSON document as ``parse_row`` does; raise ValueError when it is none."""
+    """Parse one JSON document as ``parse_row`` does; raise ValueError."""
     try:
         return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("the JSON is nested too deep to be read") from None
 
 
-def keys_stand_once(text: str, document: Any) -> bool:
-    """Tell whether certainly no object in the text has a key twice, of which readers keep one.
+def has_unique_keys(text: str, document: Any) -> bool:
+    """Return True if certainly no object in the text has a key twice, where parsers keep one.
 
-    ``document`` is what was read from the text. A doubt is no: then a slower look has to tell.
+    ``document`` is the parsed text. False means that a slower check has to decide.
     """
     # An escaped colon would make up for the one after a doubled key.
     return "\\u003" not in text and text.count(":") == orjson.dumps(document).count(b":")
 
 
 def json_text(value: Any) -> str:
-    """Write a value as JSON on one line, its numbers digit by digit."""
+    """Return a value as JSON on one line; numbers keep their digits."""
     kind = type(value)
     if kind is str:
         return encode_basestring(value)
@@ -69,7 +88,7 @@ def json_text(value: Any) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """Return what a person calls the kind of a JSON value: ``an object``, ``a number``, ..."""
+    """Return the kind of a JSON value in words: ``an object``, ``a number``, ..."""
     return _KINDS[type(value)]
 
 

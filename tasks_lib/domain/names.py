@@ -1,9 +1,13 @@
-"""Names as people write them: suggestions for a wrong one, and how to show what cannot be seen."""
+"""Names that people write: suggest the right one, and show invisible characters."""
 
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Final
 
+from tasks_lib.errors import UsageError
+
+STANDARD_INPUT: Final = "-"
 _INVISIBLE_CATEGORIES = {
     "Cc": "control character",
     "Cf": "format character",
@@ -13,15 +17,25 @@ _INVISIBLE_CATEGORIES = {
     "Zl": "line separator",
     "Zp": "paragraph separator",
 }
+_NEEDED: Final = frozenset("\u061c\u200c\u200d\u200e\u200f")
+_COMPARED: Final = 400
+"""The length of the longest text for which a similar name is looked for."""
+
+_EXAMINED: Final = 1_000
+"""How many characters of a text are examined for invisible ones."""
+
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and signs by their category that are drawn as nothing."""
+"""Characters that look empty although their category is letter or symbol."""
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate that ``name`` most likely meant, or None when nothing is near.
+    """Return the candidate closest to ``name``, or None if none is close.
 
-    Case, Unicode form, surrounding white space and invisible characters do not count as distance.
+    Case, Unicode form, surrounding white space and invisible characters are ignored. No candidate
+    is close to a text that is too long for a name.
     """
+    if len(name) > _COMPARED:
+        return None
     by_fold = {_fold(candidate): candidate for candidate in candidates}
     folded = _fold(name)
     if folded in by_fold:
@@ -37,9 +51,9 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
 
 
 def letters_and_digits(name: str) -> str:
-    """Return what is left of a name without case and separators: ``Review ID`` is ``reviewid``.
+    """Return a name without case and separators: ``Review ID`` becomes ``reviewid``.
 
-    Marks count as parts of their letters: in many scripts they are the vowels.
+    Combining marks are kept: in many scripts they are the vowels.
     """
     folded = unicodedata.normalize("NFKC", name).casefold()
     return "".join(
@@ -50,16 +64,21 @@ def letters_and_digits(name: str) -> str:
 
 
 def visible(text: str, limit: int = 80) -> str:
-    """Quote ``text``, cut after ``limit`` characters, and name what cannot be seen in it."""
+    """Return ``text`` quoted and cut after ``limit`` characters; name its invisible characters.
+
+    Those of a very long text are named only if they are near its beginning.
+    """
+    examined = text[:_EXAMINED]
     shown = "".join(
         f"<U+{ord(character):04X}>" if is_invisible(character) else character
         for character in text[:limit]
     )
     notes = [
         f"U+{ord(character):04X} {_name_of(character)}"
-        for character in sorted({character for character in text if is_invisible(character)})
+        for character in sorted({character for character in examined if is_invisible(character)})
     ]
-    if any(map(unicodedata.combining, text)) and unicodedata.normalize("NFC", text) != text:
+    has_marks = any(map(unicodedata.combining, examined))
+    if has_marks and unicodedata.normalize("NFC", examined) != examined:
         notes.append("accents as characters of their own")
     if len(text) > limit:
         shown += "..."
@@ -68,26 +87,63 @@ def visible(text: str, limit: int = 80) -> str:
 
 
 def is_invisible(character: str) -> bool:
-    """Tell whether a character looks like nothing, or like a plain space without being one."""
+    """Return whether a character is invisible, or looks like a plain space without being one."""
     category = unicodedata.category(character)
     if category in _INVISIBLE_CATEGORIES or character in _BLANKS:
         return True
     return category == "Zs" and character != " "
 
 
+def is_hidden(character: str) -> bool:
+    """Return whether a character is invisible, and no script needs it.
+
+    Scripts need joiners and marks of direction, and spaces of several widths; emoji consist of
+    joined parts. Characters newer than this Python are not hidden.
+    """
+    if not is_invisible(character) or character in _NEEDED:
+        return False
+    return unicodedata.category(character) not in {"Zs", "Cn"}
+
+
+def without_invisible(name: str) -> str:
+    """Return a name as people see it: composed, with plain spaces, and none at its ends."""
+    seen = (
+        " " if character.isspace() else character
+        for character in unicodedata.normalize("NFC", name)
+        if character.isspace() or not is_invisible(character)
+    )
+    return "".join(seen).strip()
+
+
+def is_nameless(name: str) -> bool:
+    """Tell whether a name has no visible character."""
+    return all(is_invisible(character) or character == " " for character in name)
+
+
 def is_storable(text: str) -> bool:
-    """Tell whether every database takes the text: it is UTF-8 and holds no NUL character."""
+    """Return whether every database can store the text: valid Unicode without NUL characters."""
     try:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:
         return False
 
 
-def display_name(uri: str) -> str:
-    """Return what a person calls the file: the last part of a path, or of a URL without its query.
+def check_storable(*texts: str, subject: str = "") -> None:
+    """Raise UsageError unless every text is storable; it quotes the text, or names ``subject``."""
+    for text in texts:
+        if not is_storable(text):
+            raise UsageError(
+                f"{subject or repr(text)} holds a NUL character or bytes that are not UTF-8"
+            )
 
-    Neither a query's signature nor a password before the host is shown.
+
+def display_name(uri: str) -> str:
+    """Return the file name of a path or URL; of ``-`` it is standard input.
+
+    It never contains the query of a URL or a password, which may be secret.
     """
+    if uri == STANDARD_INPUT:
+        return "standard input"
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme in {"file", "local"}:
         return uri.rstrip("/").rsplit("/", 1)[-1]
@@ -96,7 +152,7 @@ def display_name(uri: str) -> str:
 
 
 def shortened(value: str, limit: int = 60) -> str:
-    """Return ``value`` quoted; a longer one is cut after ``limit`` characters, its length told."""
+    """Return ``value`` quoted; cut after ``limit`` characters, with its length if it is longer."""
     if len(value) <= limit:
         return repr(value)
     return f"{value[:limit]!r}... ({len(value):,} characters)"

@@ -1,80 +1,84 @@
 """The catalogue of error codes: each is stable, means one thing, and is explained in one line."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 FILE_CODES: Final[dict[str, str]] = {
-    "source_not_found": "Nothing lies at the path or URL.",
+    "source_not_found": "There is no file at the path or URL.",
     "source_is_directory": "The path is a directory, not a file.",
     "source_forbidden": "The file exists but may not be read.",
     "source_unsupported": "No file system is known for the URL's scheme.",
     "source_too_large": "The file, unpacked, is larger than SEEDING_MAX_SOURCE_BYTES.",
     "source_changed": "The file was changed while it was being read.",
-    "damaged_gzip": "The file ends in .gz but is not a complete gzip file.",
-    "not_csv": "The file is something else: an Excel workbook, an archive, a Parquet file.",
-    "unknown_encoding": "The encoding's name is not known.",
-    "wrong_delimiter": "The header is one cell that holds another delimiter.",
-    "empty_file": "The file has no content at all.",
-    "no_rows": "The file has a header and no data row; no task would be made.",
+    "damaged_gzip": "The file is gzipped but not complete.",
+    "not_csv": "The file is something else: an Excel workbook, an archive, a web page, JSON.",
+    "unknown_encoding": "Python does not know an encoding of files by this name.",
+    "wrong_delimiter": "The header or the line `sep=` shows another delimiter.",
+    "empty_file": "The file is empty.",
+    "no_rows": "The file has a header and no data rows, so there are no tasks to create.",
     "too_many_columns": "The header has more columns than SEEDING_MAX_COLUMNS.",
     "unclosed_quote": "A quoted cell is never closed, so the rest of the file cannot be read.",
     "row_too_large": "A row is larger than SEEDING_MAX_ROW_BYTES.",
-    "too_many_errors": "More rows were bad than SEEDING_MAX_ERRORS; the rest was not read.",
-    "missing_column": "The header lacks a dataset field of the pipeline.",
-    "unknown_column": "The header has a column that is no dataset field of the pipeline.",
+    "too_many_errors": "More rows were rejected than SEEDING_MAX_ERRORS; the rest was not read.",
+    "too_many_rejected": "More rows were rejected than `max_rejected` allows.",
+    "missing_column": "The header lacks a column that the pipeline or the request names.",
+    "unknown_column": "The header has a column that is not a dataset field of the pipeline.",
     "duplicate_column": "The header has the same column twice.",
     "invalid_column_name": "A dataset's column has a name that is too long or cannot be stored.",
-    "empty_column_name": "The header has a column without a name.",
+    "empty_column_name": "A column has no name, and is not empty.",
     "no_dataset_fields": "The pipeline has no dataset fields, so a file cannot fill them.",
     "has_dataset_fields": "The pipeline has dataset fields, which blank tasks would leave empty.",
     "has_file_fields": "The pipeline has file fields, which only a ZIP can fill.",
     "pipeline_closed": "The pipeline is a draft or archived and takes no tasks.",
-    "pipeline_changed": "The pipeline was given other fields while the archive was read.",
+    "pipeline_changed": "The pipeline's fields were changed while the archive was being read.",
     "not_zip": "The file is not a ZIP archive.",
-    "damaged_archive": "The archive is cut off, or a member does not fit its checksum or size.",
-    "ranges_unsupported": "The server gives no parts of a file, so a ZIP cannot be read there.",
+    "damaged_archive": "The archive is truncated, or a member does not match its checksum or size.",
+    "ranges_unsupported": "The server supports no range requests, so a ZIP cannot be read there.",
     "too_many_entries": "The archive has more entries than SEEDING_MAX_ARCHIVE_ENTRIES.",
-    "ratio_too_high": "A member unpacks to more than SEEDING_MAX_ARCHIVE_RATIO times its size.",
-    "unsafe_path": "A member's path is absolute, holds `..`, or holds characters nobody can see.",
+    "ratio_too_high": "A member of an archive, or a column of a Parquet file, unpacks to more than "
+    "SEEDING_MAX_ARCHIVE_RATIO times its size.",
+    "unsafe_path": "A member's path is absolute, or contains `..` or control characters.",
     "symbolic_link": "A member is a symbolic link.",
     "encrypted_member": "A member is encrypted.",
     "duplicate_member": "Two members have the same path.",
     "unsupported_compression": "A member is compressed in a way other than deflate or bzip2.",
-    "no_csv": "The archive holds no CSV.",
-    "several_csvs": "The archive holds several CSVs, and none was named.",
-    "csv_not_found": "The archive does not hold the CSV that was named.",
-    "unknown_target": "The mapping or the skip names a field that the pipeline does not have.",
+    "no_csv": "The archive contains no CSV.",
+    "several_csvs": "The archive contains several CSVs, and none was named.",
+    "csv_not_found": "The archive does not contain the CSV that was named.",
+    "unknown_target": "The mapping or the skip list names a field that the pipeline does not have.",
     "unknown_source_column": "The mapping names a column that the source does not have.",
     "mapped_and_skipped": "A field is both mapped and skipped.",
-    "invalid_jsonpath": "The mapping holds a JSONPath with an error in it.",
-    "path_without_json": "The mapping holds a JSONPath for a column that is not JSON.",
-    "types_never_fit": "A mapped column is of a type that never fits the field's.",
+    "invalid_jsonpath": "The mapping contains an invalid JSONPath.",
+    "path_too_costly": "The JSONPath takes too many steps in a document, or too long.",
+    "path_without_json": "The mapping has a JSONPath for a column that is neither JSON nor text.",
+    "types_never_fit": "A mapped column has a type whose values never fit the field.",
     "nothing_mapped": "No column of the source fills any field.",
-    "unmatched_field": "A required dataset field gets no column and was not skipped on purpose.",
-    "query_failed": "The database refused the query of a dataset, or broke it off.",
-    "mapping_drifted": "The source has other columns than those that the mapping was saved for.",
+    "unmatched_field": "A required dataset field has no column and is not in the skip list.",
+    "query_failed": "The database refused or aborted the query of a dataset.",
+    "mapping_drifted": "The source's columns have changed since the mapping was used or saved.",
     "not_json": "The file is not JSON, or not an array of objects.",
+    "records_not_found": "The JSON file has no array at the member that `records` names.",
     "not_parquet": "The file cannot be read as Parquet.",
 }
 """Codes of problems with a source as a whole; nothing is created from it."""
 
 ROW_CODES: Final[dict[str, str]] = {
     "too_few_cells": "The row has fewer cells than the header.",
-    "too_many_cells": "The row has more cells than the header.",
+    "too_many_cells": "The row has more cells than the header, or one in a column without a name.",
     "text_after_quote": "Text follows the closing quote of a quoted cell.",
-    "invalid_encoding": "The cell holds a byte that the encoding does not allow.",
-    "nul_byte": "The cell holds a NUL character.",
+    "invalid_encoding": "The cell contains a byte that the encoding does not allow.",
+    "nul_byte": "The cell contains a NUL character.",
     "cell_too_large": "The cell is larger than SEEDING_MAX_CELL_BYTES.",
-    "not_an_object": "The row is JSON but not an object, or has a member without a name.",
-    "empty_key": "A column of the key that tells a dataset's rows apart is null.",
-    "unsupported_value": "The row holds a value that JSON has no form for.",
+    "not_an_object": "The row is JSON but not an object, or one of its members has no name.",
+    "empty_key": "A column of the dataset's key is null.",
+    "unsupported_value": "The row contains a value that JSON cannot represent.",
 }
 """Codes of rows that cannot be read as a row of the file."""
 
 VALUE_CODES: Final[dict[str, str]] = {
-    "required": "The field is required and the cell is empty, or says null in JSON.",
-    "invalid_integer": "The value is not a whole number of 64 bits in its plain spelling.",
-    "invalid_number": "The value is not a number in its plain spelling, or beyond 64-bit range.",
-    "invalid_boolean": "The value is not one of the spellings of true and false.",
+    "required": "The field is required and the cell is empty, or null in JSON.",
+    "invalid_integer": "The value is not a whole number such as 42, within 64 bits.",
+    "invalid_number": "The value is not a number such as 12.5, or is beyond 64-bit range.",
+    "invalid_boolean": "The value is not true or false, yes or no, y or n, 1 or 0.",
     "invalid_date": "The value is not a calendar date as YYYY-MM-DD.",
     "invalid_datetime": "The value is not an ISO 8601 date and time.",
     "invalid_url": "The value is not an absolute http or https URL.",
@@ -86,40 +90,20 @@ VALUE_CODES: Final[dict[str, str]] = {
     "too_short": "The value has fewer characters than the field's min_length.",
     "too_long": "The value has more characters than the field's max_length.",
     "pattern_mismatch": "The value does not match the field's pattern.",
-    "invalid_path": "The path is absolute or holds `..`, so it names no file of the archive.",
-    "file_not_found": "The archive holds no file of this path.",
+    "invalid_path": "The path is absolute or contains `..`, so it cannot be in the archive.",
+    "file_not_found": "The archive has no file at this path.",
     "file_too_large": "The file is larger than the field's max_bytes.",
-    "content_type_not_allowed": "The file's content is of none of the field's content_types.",
-    "wrong_type": "The source's value is of a kind that the field does not take.",
+    "content_type_not_allowed": "The file's content is not one of the field's content_types.",
+    "wrong_type": "The source's value has a type that the field does not accept.",
     "path_no_match": "The JSONPath finds nothing in the row, and the field is required.",
     "path_several_matches": "The JSONPath finds more than one value in the row.",
-    "path_wrong_type": "The JSONPath finds a value of a kind that the field does not take.",
+    "path_wrong_type": "The JSONPath finds a value of a type that the field does not accept.",
     "unknown_field": "The pipeline has no such field.",
-    "missing_field": "The field is required and the task does not have it.",
-    "duplicate_field": "The field stands twice in the task.",
-    "malformed_task": "The task is no object with the one member `fields`, an object.",
-    "read_only_field": "The field came with the task, so that a contributor does not fill it in.",
+    "missing_field": "The field is required and missing in the task.",
+    "duplicate_field": "The task has the field twice.",
+    "malformed_task": "The task is not an object with the single member `fields`, an object.",
+    "read_only_field": "The field was seeded with the task, so a contributor cannot fill it in.",
 }
 """Codes of cells whose value does not fit the field."""
 
 CODES: Final[dict[str, str]] = FILE_CODES | ROW_CODES | VALUE_CODES
-
-
-class Problem(NamedTuple):
-    """One thing that is wrong: a code of this catalogue, and a sentence for a person.
-
-    ``row`` is the 1-based data row; None where the problem is the file's. ``field`` names a column.
-    """
-
-    code: str
-    message: str
-    row: int | None = None
-    field: str | None = None
-
-
-class SourceProblemError(Exception):
-    """A source cannot be read on; carries the problems that say why."""
-
-    def __init__(self, *problems: Problem) -> None:
-        super().__init__("; ".join(problem.message for problem in problems))
-        self.problems = problems

@@ -1,32 +1,33 @@
-"""The report that every seeding returns, and the command line prints."""
+"""The report of a seeding: the flow returns it, the command line prints it, the API answers it."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tasks_lib.domain.names import counted, display_name, shortened
-from tasks_lib.domain.problems import Problem
-from tasks_lib.errors import RejectedError
+from tasks_lib.errors import Problem, RejectedError
 
 MAX_INLINE_ERRORS: Final = 100
-"""Errors beyond these stand only in the rejects file."""
+"""The rejects file holds the errors beyond these."""
 
 
 class ReportError(BaseModel):
-    """One problem; ``row`` is the 1-based data row, null where the file as a whole is meant."""
+    """One problem; `row` is the 1-based data row, null if the problem is about the whole source."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
-    row: int | None
-    field: str | None
-    code: str
-    message: str
+    row: Annotated[
+        int | None, Field(description="The data row, counted from 1; null for the whole file.")
+    ]
+    field: Annotated[str | None, Field(description="The column or field, if it is about one.")]
+    code: Annotated[str, Field(description="A stable code.")]
+    message: Annotated[str, Field(description="One sentence.")]
 
     @classmethod
     def of(cls, problem: Problem) -> "ReportError":
-        """Make the report's form of a problem."""
-        code, message, row, field = problem
-        return cls(row=row, field=field, code=code, message=message)
+        """Return the report's form of a problem."""
+        return cls(row=problem.row, field=problem.field, code=problem.code, message=problem.message)
 
     def __str__(self) -> str:
         place = "" if self.row is None else f"row {self.row:,}"
@@ -35,29 +36,52 @@ class ReportError(BaseModel):
         return f"{place}: {self.message}" if place else self.message
 
 
+def problems_of(errors: Sequence[ReportError]) -> tuple[Problem, ...]:
+    """Return the problems that a report lists."""
+    return tuple(Problem(error.code, error.message, error.row, error.field) for error in errors)
+
+
 class Report(BaseModel):
-    """What one seeding did; under ``dry_run``, what it would have done."""
+    """The result of one seeding; with `dry_run`, the result that it would have had."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
-    group_id: int | None = None
-    pipeline_id: int
-    created: int = 0
-    rejected: int = 0
-    already_seeded: int = 0
-    dry_run: bool = False
-    source: str
-    rejects_uri: str | None = None
-    errors: tuple[ReportError, ...] = ()
+    group_id: Annotated[
+        int | None, Field(description="The group with the tasks; null if there is none.")
+    ] = None
+    pipeline_id: Annotated[int, Field(description="The pipeline that was seeded.")]
+    created: Annotated[int, Field(description="Number of tasks created.")] = 0
+    rejected: Annotated[int, Field(description="Number of rows rejected.")] = 0
+    already_seeded: Annotated[
+        int, Field(description="Number of rows whose tasks existed already.")
+    ] = 0
+    dry_run: Annotated[bool, Field(description="Whether nothing was written.")] = False
+    source: Annotated[str, Field(description="The source as it was named.")]
+    rejects_uri: Annotated[
+        str | None, Field(description="The file of rejected rows; null if there are none.")
+    ] = None
+    errors: Annotated[
+        tuple[ReportError, ...], Field(description="The first problems, at most 100.")
+    ] = ()
 
     @property
     def is_rejection(self) -> bool:
-        """Whether validation turned the source away, so that it made nothing."""
+        """Whether validation rejected the source, so that nothing was created."""
         return bool(self.errors) and not self.created and not self.already_seeded
 
     @property
+    def is_news(self) -> bool:
+        """Whether events announce the seeding: it created tasks, or rejected a source or rows."""
+        return not self.dry_run and bool(self.created or self.rejected or self.is_rejection)
+
+    @property
+    def code(self) -> str | None:
+        """The code of the first problem, which is the reason for a rejection; None without one."""
+        return self.errors[0].code if self.errors else None
+
+    @property
     def sentence(self) -> str:
-        """What happened, for a person, in one sentence."""
+        """The result in one sentence, for a person."""
         name = shortened(display_name(self.source), 80)
         if self.group_id is not None and self.already_seeded and not self.created:
             return (
@@ -70,23 +94,27 @@ class Report(BaseModel):
             more = len(self.errors) - 1
             at_least = "at least " if len(self.errors) == MAX_INLINE_ERRORS else ""
             others = f" (and {at_least}{more} more)" if more else ""
-            told = f"{name} was rejected, nothing was created:{rows} {first}{others}"
-            return told if told.endswith((".", "?")) else f"{told}."
+            sentence = f"{name} was rejected, nothing was created:{rows} {first}{others}"
+            return sentence if sentence.endswith((".", "?")) else f"{sentence}."
         verb = "would create" if self.dry_run else "created"
         skipped = f", {counted(self.rejected, 'row')} rejected" if self.rejected else ""
         place = f" in group {self.group_id}" if self.group_id is not None else ""
-        known = f", {self.already_seeded:,} were there already" if self.already_seeded else ""
+        known = f", {self.already_seeded:,} existed already" if self.already_seeded else ""
         return f"{name} {verb} {counted(self.created, 'task')}{place}{skipped}{known}."
+
+    @property
+    def alert(self) -> str:
+        """The sentence about rejected rows, with the first problem in any case."""
+        if self.is_rejection or not self.errors:
+            return self.sentence
+        return f"{self.sentence.removesuffix('.')}; the first: {self.errors[0]}."
 
 
 class SourceRejectedError(RejectedError):
-    """A source of tasks was turned away; ``report`` says why, row by row."""
+    """A source of tasks was rejected and its report recorded; ``report`` lists the bad rows."""
 
     code = "source_rejected"
 
     def __init__(self, report: Report) -> None:
-        super().__init__(report.sentence)
+        super().__init__(report.sentence, problems=problems_of(report.errors))
         self.report = report
-
-    def __reduce__(self) -> tuple[type["SourceRejectedError"], tuple[Report]]:
-        return type(self), (self.report,)

@@ -1,4 +1,4 @@
-"""Queries of other databases, and their rows as JSON that loses no digit."""
+"""Queries of other databases, and their rows as JSON that keeps every digit."""
 
 import math
 import re
@@ -16,32 +16,67 @@ from tasks_lib.domain.names import visible
 from tasks_lib.domain.values import ValueProblemError
 from tasks_lib.errors import UsageError
 
-_TABLE: Final = re.compile(r"[^\W\d][\w$]*(\.[^\W\d][\w$]*)*")
+_PLAIN: Final = r"[^\W\d][\w$]*"
+_PART: Final = rf'(?:{_PLAIN}|"[^"]+"|`[^`]+`|\[[^\]]+\])'
+_TABLE: Final = re.compile(rf"{_PART}(\.{_PART})*")
+_PARTS: Final = re.compile(_PART)
 _READS: Final = re.compile(r"(select|with)\b", re.IGNORECASE)
 _COMMENTS: Final = re.compile(r"(\s|--[^\n]*(\n|$)|/\*.*?\*/)*", re.DOTALL)
+_STATEMENTS: Final = re.compile(
+    r"(alter|analyze|attach|begin|call|commit|copy|create|delete|drop|exec|execute|explain|grant|"
+    r"insert|merge|pragma|replace|rollback|set|show|table|truncate|update|vacuum|values)\b",
+    re.IGNORECASE,
+)
+_SQL_WORDS: Final = (
+    "all analyse analyze and any array as asc asymmetric between both by case cast check collate "
+    "column constraint create cross current_date current_time current_timestamp current_user "
+    "default deferrable delete desc distinct do drop else end except exists fetch for foreign from "
+    "full grant group having if in index initially inner insert intersect into is isnull join "
+    "leading left like limit localtime localtimestamp natural not notnull null offset on only or "
+    "order outer overlaps placing primary references returning right select session_user set "
+    "similar some symmetric table then to trailing transaction trigger union unique update user "
+    "using values variadic view when where window with"
+)
+_RESERVED: Final = frozenset(_SQL_WORDS.split())
+"""Words that SQLite or PostgreSQL take for the name of a table only in quotes."""
 
 
-def checked_query(text: str) -> str:
-    """Return the one SELECT that a query or a table's name stands for; raise UsageError."""
+def check_query(text: str) -> str:
+    """Return a query, or the name of a table, as one SELECT; raise UsageError if it is neither.
+
+    A name that is a word of SQL is put in quotes.
+    """
     query = text.strip().removesuffix(";").strip()
     if _TABLE.fullmatch(query):
-        return f"SELECT * FROM {query}"  # noqa: S608 - a plain name
+        return f"SELECT * FROM {_PARTS.sub(_quote_reserved, query)}"  # noqa: S608 - a name
     if ";" in query:
         raise UsageError(
-            "the query holds a semicolon; it must be one statement, and within a text chr(59) says "
-            "the same"
+            "the query holds a semicolon; it must be one statement. Within a text, write "
+            "chr(59) instead, or char(59) for SQLite"
         )
     start = _COMMENTS.match(query)
     if _READS.match(query, start.end() if start else 0) is None:
         raise UsageError(
             f"the query begins with {query[:20]!r}; it must be one SELECT or WITH, or a table's "
-            "name"
+            f"name{_hint_at_quotes(query)}"
         )
     return query
 
 
+def _quote_reserved(part: re.Match[str]) -> str:
+    name = part[0]
+    return f'"{name}"' if name.casefold() in _RESERVED else name
+
+
+def _hint_at_quotes(query: str) -> str:
+    """Suggest quotes for what may be the name of a table with spaces or signs in it."""
+    if not query or "\n" in query or '"' in query or _STATEMENTS.match(query):
+        return ""
+    return f"; if a table is called so, put its name in quotes: '\"{query}\"'"
+
+
 def json_row(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    """Return a row's values in the form that ``json_text`` writes; raise ValueProblemError."""
+    """Return a row as a dict of values for ``json_text``; raise ValueProblemError."""
     row: dict[str, Any] = {}
     for name, value in zip(names, values, strict=True):
         try:
@@ -53,21 +88,21 @@ def json_row(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
 
 
 def key_of(row: Mapping[str, Any], key_columns: Sequence[str]) -> str:
-    """Return what tells a row from others: a hash of its key, or else of all that is in it.
+    """Return a hash that identifies the row: of its key columns, or of all columns without a key.
 
-    Raises ValueProblemError where a column of the key is null.
+    Raises ValueProblemError if a key column is null.
     """
     for name in key_columns:
-        if row[name] is None:
-            message = f"column {visible(name)} is null, and it is of the key"
+        if row.get(name) is None:
+            message = f"column {visible(name)} is null, but part of the key"
             raise ValueProblemError("empty_key", message)
-    told = [row[name] for name in key_columns] if key_columns else dict(sorted(row.items()))
-    return sha256(json_text(told).encode()).hexdigest()
+    identity = [row[name] for name in key_columns] if key_columns else dict(sorted(row.items()))
+    return sha256(json_text(identity).encode()).hexdigest()
 
 
-def kind_of_value(value: Any) -> FieldType | None:
-    """Return the type of column that holds a database's value; None for null."""
-    return None if value is None else _KINDS.get(type(value), FieldType.TEXT)
+def field_type_of_class(kind: type) -> FieldType | None:
+    """Return the type of a column that holds values of a Python class; None for NoneType."""
+    return None if kind is type(None) else _KINDS.get(kind, FieldType.TEXT)
 
 
 def _json_value(value: Any) -> Any:
@@ -101,12 +136,13 @@ def _float(value: float) -> Digits:
 
 def _number(value: Decimal) -> Digits:
     if not value.is_finite():
-        raise ValueProblemError("unsupported_value", f"holds {value}, which is no number in JSON")
+        message = f"holds {value}, which is not a number in JSON"
+        raise ValueProblemError("unsupported_value", message)
     return Digits(value)
 
 
 def _datetime(value: datetime) -> str:
-    """Spell it; a moment in UTC, so that its spelling does not depend on the connection."""
+    """Return ISO 8601; in UTC, since the offset would depend on the connection's time zone."""
     moment = value.astimezone(UTC) if value.tzinfo is not None else value
     return moment.isoformat()
 

@@ -1,10 +1,10 @@
-"""The statuses of pipelines, tasks and uploads, and the modes of a seeding."""
+"""The statuses of pipelines, tasks and uploads, and the kinds and modes of a seeding."""
 
 from enum import StrEnum
 
 
 class PipelineStatus(StrEnum):
-    """Where a pipeline stands; only active, paused and completed ones take tasks."""
+    """The status of a pipeline; only active, paused and completed pipelines take tasks."""
 
     DRAFT = "draft"
     ACTIVE = "active"
@@ -14,7 +14,7 @@ class PipelineStatus(StrEnum):
 
 
 class TaskStatus(StrEnum):
-    """Where a task stands; ``pending`` means that a contributor can claim it."""
+    """The status of a task; ``pending`` means that a contributor can claim it."""
 
     PENDING = "pending"
     IN_PROGRESS = "in_progress"
@@ -26,7 +26,7 @@ class TaskStatus(StrEnum):
 
 
 class UploadStatus(StrEnum):
-    """Where a file stands that comes through the External API."""
+    """The status of a file that is uploaded over the HTTP API."""
 
     AWAITING_UPLOAD = "awaiting_upload"
     PROCESSING = "processing"
@@ -34,8 +34,21 @@ class UploadStatus(StrEnum):
     FAILED = "failed"
 
 
+class SeedKind(StrEnum):
+    """How the tasks of a group were created."""
+
+    CSV = "csv"
+    ZIP = "zip"
+    DATASET = "dataset"
+    PIPELINE = "pipeline"
+    CHAIN = "chain"
+    BULK = "bulk"
+    API = "api"
+    INFINITE = "infinite"
+
+
 class OnError(StrEnum):
-    """What a bad row does: turn the whole source away, or only itself."""
+    """Whether one bad row rejects the whole source, or only itself."""
 
     REJECT_FILE = "reject-file"
     SKIP_ROWS = "skip-rows"

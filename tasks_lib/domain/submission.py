@@ -1,18 +1,22 @@
-"""What a contributor hands in: values of the fields that the seeding has left empty."""
+"""Submissions: the values that a contributor fills in."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
-from tasks_lib.domain.conversions import spelled
 from tasks_lib.domain.fields import Field, FieldSource
 from tasks_lib.domain.json_rows import json_text
+from tasks_lib.domain.mapping.conversions import spell_value
 from tasks_lib.domain.names import did_you_mean, visible
-from tasks_lib.domain.problems import Problem
 from tasks_lib.domain.values import ValueProblemError, reader_of
+from tasks_lib.errors import Problem
+
+MAX_UNKNOWN: Final = 20
+"""So many unknown fields are named."""
 
 
 class Submission(NamedTuple):
-    """The JSON object to store, its members in the pipeline's order, or what is wrong with it."""
+    """The JSON object to store, in the order of the pipeline's fields; or its problems."""
 
     filled_in: str
     problems: tuple[Problem, ...] = ()
@@ -21,13 +25,14 @@ class Submission(NamedTuple):
 def read_submission(
     fields: Sequence[Field], predefined: Collection[str], given: Mapping[str, Any]
 ) -> Submission:
-    """Check values as those of a CSV are checked; ``given`` is as ``parse_value`` reads it.
+    """Check the values of a submission by the same rules as those of a CSV.
 
-    Required are the required input fields that are not ``predefined``. A dataset field that the
-    seeding skipped may be filled in, too.
+    ``given`` holds values as ``parse_value`` reads them. Required input fields must be given unless
+    they are ``predefined``. A dataset field that the seeding skipped may be given, too.
     """
     names = [field.name for field in fields]
-    problems = [_unknown(name, names) for name in given if name not in names]
+    unknown = (name for name in given if name not in names)
+    problems = [_unknown(name, names) for name in islice(unknown, MAX_UNKNOWN)]
     problems += [_read_only(name) for name in names if name in given and name in predefined]
     members: dict[str, str] = {}
     for field in fields:
@@ -43,7 +48,7 @@ def read_submission(
 
 
 def _read(field: Field, value: Any) -> str:
-    cell = spelled(value, field)
+    cell = spell_value(value, field)
     if not cell and field.required:
         raise ValueProblemError("required", "is required, but no value was given")
     return reader_of(field)(cell)

@@ -1,42 +1,60 @@
-"""The spelling of values: what each field type accepts in a cell, and what is stored for it.
+"""Values of cells: what each field type accepts, and the JSON text that is stored for it.
 
-A value is stored as the JSON text of what was written: texts, dates and URLs as strings, numbers
-digit by digit. What would not survive that unchanged is refused, never repaired.
+Texts, dates and URLs are stored as strings, numbers digit by digit. A value that would change on
+the way is rejected, never repaired. A value that other programs write in another form is stored in
+ours if nothing is lost: ``5.0`` as an integer, an offset of ``+01``, a midnight as a date.
 """
 
 import json
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from tasks_lib.domain.fields import Field, FieldType
+from tasks_lib.domain.moments import (
+    instant_of,
+    is_in_calendar,
+    read_date,
+    read_datetime,
+    why_no_datetime,
+)
 from tasks_lib.domain.names import did_you_mean, shortened
+from tasks_lib.domain.option_lists import split_options
+from tasks_lib.errors import RejectedError
 
-TRUE_SPELLINGS: Final = frozenset({"true", "yes", "y", "1"})
-FALSE_SPELLINGS: Final = frozenset({"false", "no", "n", "0"})
-OPTION_SEPARATOR: Final = ";"
+TRUE_SPELLINGS: Final = frozenset({"true", "yes", "y", "t", "1", "1.0"})
+FALSE_SPELLINGS: Final = frozenset({"false", "no", "n", "f", "0", "0.0"})
 MAX_JSON_DEPTH: Final = 64
 _INTEGER_LIMIT: Final = 2**63
 _OUT_OF_RANGE: Final = "outside the range of a 64-bit number"
 
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_BARE_FRACTION: Final = re.compile(r"(-?)(\.[0-9]+(?:[eE][+-]?[0-9]+)?)")
+_ROUNDED: Final = re.compile(r"[0-9](?:\.[0-9]+)?E\+[0-9]+")
+"""How spreadsheets show a number that is too wide for its cell; its last digits can be lost."""
+
+_SEPARATED: Final = re.compile(
+    r"(?![+-]?[0-9]+\.[0-9]+$)[+-]?[0-9]+(?:[.,'\u2019 \u00a0\u202f][0-9]+)+"
+)
 _LONG_EXPONENT: Final = re.compile(r"[eE][+-]?[0-9]{4}")
 _URL: Final = re.compile(
     r"https?://[^\s\x00-\x1f\x7f-\x9f/?#]+(?:[/?#][^\s\x00-\x1f\x7f-\x9f]*)?", re.IGNORECASE
 )
-_NUL_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-_DATETIME: Final = re.compile(
-    rf"{_DATE.pattern}[T ]{_TIME}(?::[0-5][0-9](?:\.[0-9]{{1,6}})?)?(?:Z|[+-]{_TIME})?"
+_MISSING: Final = frozenset(
+    {"NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NaT", "NULL", "null", "None", "\\N"}
 )
+"""How other programs write that there is no value."""
 
+_CODES_OF_TYPES: Final = frozenset(
+    {"invalid_integer", "invalid_number", "invalid_boolean", "invalid_date", "invalid_datetime"}
+)
+_NUL_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 Reader = Callable[[str], str]
 """Takes a cell's text and returns the JSON text to store; raises ValueProblemError."""
 
@@ -45,24 +63,21 @@ ReaderOf = Callable[[Field], Reader]
 """Returns the reader of a field's cells."""
 
 
-class ValueProblemError(ValueError):
-    """A text that is no value of the field: a stable code, and a sentence that says why."""
+class ValueProblemError(RejectedError):
+    """A text is not a value of the field; the message continues a sentence that names the field."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+        Exception.__init__(self, message)  # one call less: bad values can come by the million
         self.code = code
 
 
 def reader_of(field: Field) -> Reader:
-    """Return the function that reads cells of ``field``; file fields have none here."""
+    """Return the function that reads cells of ``field``, which must not be a file field."""
     return with_empty(field, _READERS[field.type](field))
 
 
 def with_empty(field: Field, read: Reader) -> Reader:
-    """Return ``read`` made to take an empty cell, too.
-
-    That is the JSON text ``null`` where the field is optional, and refused where not.
-    """
+    """Return ``read`` extended to empty cells: ``null`` if the field is optional, else rejected."""
     return lambda text: read(text) if text else _read_empty(field)
 
 
@@ -73,17 +88,19 @@ def _read_empty(field: Field) -> str:
 
 
 def order_of(field_type: FieldType) -> Callable[[str], Any]:
-    """Return the function that makes values of an ordered type comparable, from their text."""
+    """Return the function that converts the text of a value to something comparable."""
     return _ORDERS[field_type]
 
 
 def check_bounds_of(field: Field) -> None:
-    """Raise ValueError when ``min`` or ``max`` is no value of the type, or the two are crossed."""
+    """Raise ValueError if ``min`` or ``max`` is not a value of the type, or min is above max."""
     unbounded = field.model_copy(update={"min": None, "max": None})
     for bound in (field.min, field.max):
         if bound is not None:
             try:
-                _READERS[field.type](unbounded)(bound)
+                value = _READERS[field.type](unbounded)(bound)
+                if field.type is FieldType.INTEGER and value != bound:
+                    _refuse("invalid_integer", bound, f"is to be written {value}")
             except ValueProblemError as problem:
                 raise ValueError(f"field {field.name!r}: the bound {problem}") from None
     if field.min is not None and field.max is not None:
@@ -114,31 +131,64 @@ def _integer_reader(field: Field) -> Reader:
     check_bounds = _bounds_check(field)
 
     def read(text: str) -> str:
-        if not _INTEGER.fullmatch(text) or not -_INTEGER_LIMIT <= int(text) < _INTEGER_LIMIT:
+        digits = text if _INTEGER.fullmatch(text) else _whole_digits(text)
+        if digits is None or not -_INTEGER_LIMIT <= int(digits) < _INTEGER_LIMIT:
             _refuse("invalid_integer", text, _why_no_integer(text))
-        check_bounds(text)
-        return text
+        check_bounds(digits)
+        return digits
 
     return read
 
 
+def _whole_digits(text: str) -> str | None:
+    """Return the digits of a whole number such as ``5.0`` and ``1e+05``; None if it is none.
+
+    A negative zero would lose its sign.
+    """
+    if not _is_whole(text) or abs(Decimal(text)) > _INTEGER_LIMIT:
+        return None
+    number = int(Decimal(text))
+    return str(number) if number or not text.startswith("-") else None
+
+
 def _why_no_integer(text: str) -> str:
-    expected = "is not a whole number such as 42 or -7"
-    if re.fullmatch(r"[+-]?[0-9]+", text):
+    if re.fullmatch(r"[+-]?[0-9]+", text) or _is_whole(text):
         if text.lstrip("+-").startswith("0") or text.startswith("+"):
             return "has a sign or zeros in front that would be lost; a text field keeps them"
         return "does not fit in 64 bits; a text field keeps it"
-    if text != text.strip():
-        return f"{expected}: it has white space around it"
-    return expected
+    if _ROUNDED.fullmatch(text.lstrip("-")):
+        reason = (
+            ": a spreadsheet may have rounded it; show all digits of the column there, and export "
+            "it again"
+        )
+    elif _NUMBER.fullmatch(text) and _is_in_range(text):
+        reason = ": it has decimals"
+    else:
+        reason = ": it has white space around it" if text != text.strip() else ""
+    return f"is not a whole number such as 42 or -7{reason}"
+
+
+def _is_whole(text: str) -> bool:
+    """Return whether a float, as another program writes it, is a whole number to the last digit."""
+    if (
+        not _NUMBER.fullmatch(text)
+        or _ROUNDED.fullmatch(text.lstrip("-"))
+        or not _is_in_range(text)
+    ):
+        return False
+    number = Decimal(text)
+    return number == number.to_integral_value()
 
 
 def _number_reader(field: Field) -> Reader:
     check_bounds = _bounds_check(field)
 
     def read(text: str) -> str:
+        bare = _BARE_FRACTION.fullmatch(text)
+        if bare is not None:
+            text = f"{bare[1]}0{bare[2]}"
         if not _NUMBER.fullmatch(text):
-            _refuse("invalid_number", text, "is not a number such as 12.5, -3 or 1e6")
+            _refuse("invalid_number", text, _why_no_number(text))
         if not _is_in_range(text):
             _refuse("invalid_number", text, f"is {_OUT_OF_RANGE}")
         check_bounds(text)
@@ -147,8 +197,15 @@ def _number_reader(field: Field) -> Reader:
     return read
 
 
+def _why_no_number(text: str) -> str:
+    expected = "is not a number such as 12.5, -3 or 1e6"
+    if _SEPARATED.fullmatch(text):
+        return f"{expected}: only a point may be in it, before the decimals"
+    return f"{expected}: it has white space around it" if text != text.strip() else expected
+
+
 def _is_in_range(number: str) -> bool:
-    """Tell whether a 64-bit float reaches as far; a long exponent is none of its numbers'."""
+    """Return whether a 64-bit float can hold the number; no float has a long exponent."""
     return not _LONG_EXPONENT.search(number) and math.isfinite(float(number))
 
 
@@ -159,7 +216,7 @@ def _boolean_reader(_: Field) -> Reader:
             return "true"
         if folded in FALSE_SPELLINGS:
             return "false"
-        _refuse("invalid_boolean", text, "is not true or false (nor yes/no, y/n, 1/0)")
+        _refuse("invalid_boolean", text, "is not true or false (nor yes/no, y/n, t/f, 1/0)")
 
     return read
 
@@ -168,12 +225,13 @@ def _date_reader(field: Field) -> Reader:
     check_bounds = _bounds_check(field)
 
     def read(text: str) -> str:
-        if not _DATE.fullmatch(text):
+        day = read_date(text)
+        if day is None:
             _refuse("invalid_date", text, "is not a date written YYYY-MM-DD")
-        if not _is_in_calendar(text):
-            _refuse("invalid_date", text, "is no day of the calendar")
-        check_bounds(text)
-        return f'"{text}"'
+        if not is_in_calendar(day):
+            _refuse("invalid_date", text, "is not a day in the calendar")
+        check_bounds(day)
+        return f'"{day}"'
 
     return read
 
@@ -182,28 +240,15 @@ def _datetime_reader(field: Field) -> Reader:
     check_bounds = _bounds_check(field)
 
     def read(text: str) -> str:
-        if not _DATETIME.fullmatch(text):
-            _refuse("invalid_datetime", text, "is not a date and time like 2026-11-23T13:45:00Z")
-        if not _is_in_calendar(text[:10]):
-            _refuse("invalid_datetime", text, "is on no day of the calendar")
-        check_bounds(text)
-        return f'"{text}"'
+        moment = read_datetime(text)
+        if moment is None:
+            _refuse("invalid_datetime", text, why_no_datetime(text))
+        if not is_in_calendar(moment[:10]):
+            _refuse("invalid_datetime", text, "is not on a day in the calendar")
+        check_bounds(moment)
+        return f'"{moment}"'
 
     return read
-
-
-def _is_in_calendar(day: str) -> bool:
-    try:
-        date.fromisoformat(day)
-    except ValueError:
-        return False
-    return True
-
-
-def _instant(text: str) -> datetime:
-    """Read an ISO 8601 date and time; without an offset it counts as UTC, for comparing only."""
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _single_select_reader(field: Field) -> Reader:
@@ -221,27 +266,20 @@ def _multi_select_reader(field: Field) -> Reader:
     options = field.options or ()
 
     def read(text: str) -> str:
-        chosen = _json_options(text) if text.startswith("[") else text.split(OPTION_SEPARATOR)
+        chosen = split_options(text, options)
+        if chosen is None:
+            _refuse("not_an_option", text, "begins like a JSON array but is not one of strings")
         if not chosen:
             _refuse("not_an_option", text, "names no option; leave the cell empty for that")
         for option in chosen:
             if option not in options:
-                _refuse("not_an_option", option, _options_hint(option, options))
+                advice = "; write a semicolon between options" if "," in option else ""
+                _refuse("not_an_option", option, _options_hint(option, options) + advice)
         if len(set(chosen)) != len(chosen):
             _refuse("duplicate_option", text, "names an option twice")
         return "[" + ",".join(encode_basestring(option) for option in chosen) + "]"
 
     return read
-
-
-def _json_options(text: str) -> list[str]:
-    try:
-        chosen = json.loads(text)
-    except (ValueError, RecursionError):
-        chosen = None
-    if not isinstance(chosen, list) or not all(isinstance(option, str) for option in chosen):
-        _refuse("not_an_option", text, "begins like a JSON array but is not one of strings")
-    return chosen
 
 
 def _options_hint(text: str, options: Any) -> str:
@@ -278,7 +316,7 @@ def _json_reader(field: Field) -> Reader:
             _refuse("invalid_json", text, "holds a NUL character")
         if document is None and field.required:
             raise ValueProblemError("required", "is required, but the cell says null")
-        # A valid document has control characters between its tokens only, where a space is as good.
+        # A valid document has control characters only between tokens, where a space is equivalent.
         return re.sub(r"[\t\r\n]", " ", text)
 
     return read
@@ -304,7 +342,7 @@ def _parsed(text: str) -> Any:
 
 
 def _in_range(number: str) -> str:
-    """Refuse what readers of JSON would turn into infinity; the text itself is what is stored."""
+    """Raise ValueError for a number that JSON parsers would turn into infinity."""
     if not _is_in_range(number):
         raise ValueError(f"the number {shortened(number, 20)} is {_OUT_OF_RANGE}")
     return number
@@ -314,7 +352,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document: dict[str, Any] = {}
     for key, value in pairs:
         if key in document:
-            raise ValueError(f"the key {shortened(key)} stands twice in one object")
+            raise ValueError(f"the key {shortened(key)} occurs twice in one object")
         document[key] = value
     return document
 
@@ -337,7 +375,7 @@ def _depth(document: Any) -> int:
 
 
 def _bounds_check(field: Field) -> Callable[[str], None]:
-    """Return a check of ``min`` and ``max`` that compares exactly, in the type's own order."""
+    """Return a check of ``min`` and ``max`` that compares without rounding."""
     order = order_of(field.type)
     lowest = order(field.min) if field.min is not None else None
     highest = order(field.max) if field.max is not None else None
@@ -355,14 +393,16 @@ def _bounds_check(field: Field) -> Callable[[str], None]:
 
 
 def _refuse(code: str, text: str, reason: str) -> NoReturn:
-    raise ValueProblemError(code, f"{shortened(text)} {reason}")
+    is_missing = text in _MISSING and code in _CODES_OF_TYPES
+    advice = "; leave the cell empty if there is no value" if is_missing else ""
+    raise ValueProblemError(code, f"{shortened(text)} {reason}{advice}")
 
 
 _ORDERS: Final[dict[FieldType, Callable[[str], Any]]] = {
     FieldType.INTEGER: int,
     FieldType.NUMBER: Decimal,
     FieldType.DATE: date.fromisoformat,
-    FieldType.DATETIME: _instant,
+    FieldType.DATETIME: instant_of,
 }
 _READERS: Final[dict[FieldType, Callable[[Field], Reader]]] = {
     FieldType.TEXT: _text_reader,

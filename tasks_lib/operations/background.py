@@ -1,4 +1,4 @@
-"""Do something again and again in a thread of its own, for as long as a block lasts."""
+"""Repeat an act in a thread of its own while a block runs."""
 
 import logging
 import threading
@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 class Background:
-    """A thread that calls ``act`` every now and then, with ``at_end`` also when it is over.
+    """A thread that calls ``act`` periodically; with ``at_end``, also once at the end.
 
-    Where the store, the storage or Prefect is away it asks less and less often. ``act`` must lose
-    nothing when it fails: it is called again.
+    After an UnavailableError it waits longer and longer. ``act`` must lose nothing when it fails,
+    because it is called again.
     """
 
     _LONGEST_PAUSE_SECONDS: Final = 30.0

@@ -1,7 +1,7 @@
-"""Do what a request asks once, however often it is sent with the same idempotency key.
+"""Do once what a request asks for, however often it is sent with the same idempotency key.
 
-The answer is committed with what was done, under the key, which the database holds unique. A second
-request waits for the first one's end and gets its answer, byte for byte.
+The answer is committed under the key, in the transaction that did the work; the database keeps keys
+unique. A second request waits until the first one ends and gets its answer, byte for byte.
 """
 
 from collections.abc import Callable
@@ -16,91 +16,99 @@ from tasks_lib.store.engine import Store
 
 T = TypeVar("T")
 Act = Callable[[Store], T]
-"""Something that is done in a transaction of its own."""
+"""Work that opens its own transaction."""
 
 KEPT: Final = timedelta(hours=24)
-"""How long an answer is replayed."""
+"""How long an answer can be replayed."""
 
 
 class Answer(NamedTuple):
-    """The answer to a request; ``is_replayed`` if it was given before."""
+    """An answer in the form that the caller chose; ``is_replayed`` if it was given before.
 
-    status: int
-    body: bytes
+    Both parts are opaque here: ``kind`` is a number that says what ``content`` is.
+    """
+
+    kind: int
+    content: bytes
     is_replayed: bool = False
 
 
-class OnceKey(NamedTuple):
-    """An idempotency key of an organization, and the SHA-256 of the request that it came with."""
+class IdempotencyKey(NamedTuple):
+    """An idempotency key of an organization, and the SHA-256 of the request that used it."""
 
     organization_id: int
     key: str
     request_sha256: str
 
 
-def kept_answer(session: Session, once: OnceKey | None, *, at: datetime) -> Answer | None:
-    """Return the answer that the request got before; raise ConflictError if another one did."""
-    if once is None:
+def find_answer(session: Session, key: IdempotencyKey | None, *, at: datetime) -> Answer | None:
+    """Return the stored answer to the request, or None.
+
+    Raises ConflictError if the key was used with another request.
+    """
+    if key is None:
         return None
     since = at - KEPT
-    kept = idempotent_answers.find_answer(session, once.organization_id, once.key, since=since)
-    if kept is None:
+    stored = idempotent_answers.find_answer(session, key.organization_id, key.key, since=since)
+    if stored is None:
         return None
-    if kept.request_sha256 != once.request_sha256:
+    if stored.request_sha256 != key.request_sha256:
         message = (
-            f"the Idempotency-Key {once.key!r} came with another request before; "
+            f"the idempotency key {key.key!r} was used with another request before; "
             "send a new key with a new request"
         )
         raise ConflictError(message, code="idempotency_key_reused")
-    return Answer(kept.status, kept.body, is_replayed=True)
+    return Answer(stored.status, stored.body, is_replayed=True)
 
 
 def answer_once(
-    store: Store, once: OnceKey | None, act: Callable[[Session], Answer], *, at: datetime
+    store: Store, key: IdempotencyKey | None, act: Callable[[Session], Answer], *, at: datetime
 ) -> Answer:
-    """Do ``act`` in a transaction and keep its answer, or return the one that was kept.
+    """Run ``act`` in a transaction and store its answer, or return the answer stored before.
 
-    What ``act`` raises undoes everything, the key included. Raises ConflictError where the key came
-    with another request.
+    If ``act`` raises, everything is rolled back, the key included. Raises ConflictError if the key
+    was used with another request.
     """
     with store.write() as session:
-        if once is None:
+        if key is None:
             return act(session)
-        organization_id, key, request_sha256 = once
-        is_new = idempotent_answers.take_key(
+        is_new = idempotent_answers.reserve_key(
             session,
-            organization_id,
-            key,
-            request_sha256=request_sha256,
+            key.organization_id,
+            key.key,
+            request_sha256=key.request_sha256,
             at=at,
             since=at - KEPT,
         )
         if not is_new:
-            kept = kept_answer(session, once, at=at)
-            assert kept is not None, "a conflict without the row that it conflicts with"  # noqa: S101
-            return kept
+            stored = find_answer(session, key, at=at)
+            assert stored is not None, "a conflict without the row that it conflicts with"  # noqa: S101
+            return stored
         answer = act(session)
         idempotent_answers.keep_answer(
-            session, organization_id, key, status=answer.status, body=answer.body
+            session, key.organization_id, key.key, status=answer.kind, body=answer.content
         )
         return answer
 
 
-def answer_to(
+def run_once(
     store: Store,
-    once: OnceKey | None,
+    key: IdempotencyKey | None,
     act: Act[T],
     answer: Callable[[T], Answer],
     *,
     at: datetime,
 ) -> Answer:
-    """Do the same with an act that opens a transaction by itself: it becomes part of this one."""
-    if once is None:
+    """Run an act that opens its own transaction, once for the key, as ``answer_once`` does.
+
+    With a key the act's transaction becomes part of the one that stores the answer.
+    """
+    if key is None:
         return answer(act(store))
-    return answer_once(store, once, lambda session: answer(act(store.within(session))), at=at)
+    return answer_once(store, key, lambda session: answer(act(store.within(session))), at=at)
 
 
 def remove_old_answers(store: Store, *, now: datetime) -> int:
-    """Remove answers that are not replayed any more; return how many."""
+    """Remove answers that are too old to be replayed; return how many."""
     with store.write() as session:
         return idempotent_answers.remove_answers(session, before=now - KEPT)

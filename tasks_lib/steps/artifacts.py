@@ -1,30 +1,34 @@
-"""What a person sees of a seeding in the Prefect UI: progress, a summary, the rejected rows."""
+"""The artifacts of a seeding in the Prefect UI: progress, a summary, the rejected rows."""
 
+import re
+import shlex
 import time
 from collections.abc import Callable
 from uuid import UUID
 
 from prefect.artifacts import (
-    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
 )
 
-from tasks_lib.domain.mapping import Plan
-from tasks_lib.domain.mapping_plan import markdown
+from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.names import counted, display_name
-from tasks_lib.intake.progress import Progress
-from tasks_lib.operations.loading import Seeded
+from tasks_lib.domain.progress import Progress
+from tasks_lib.domain.report import Report
+from tasks_lib.operations.seeding.rejects import Rejects
+from tasks_lib.operations.seeding.reports import Seeded
+from tasks_lib.steps.mapping_markdown import markdown
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 
 
 class ProgressArtifact:
-    """A progress bar on the run's page: updated in place, never more often than every two seconds.
+    """A progress bar on the run's page, updated in place at most every two seconds.
 
-    A load that ends sooner than that draws none.
+    A load that ends sooner shows none.
     """
 
     def __init__(self, source: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,49 +36,105 @@ class ProgressArtifact:
         self._clock = clock
         self._updated_at = clock()
         self._artifact_id: UUID | None = None
+        self._latest = Progress(0, 0, 0)
 
     def __call__(self, progress: Progress) -> None:
-        """Show how far the load is."""
-        if self._clock() - self._updated_at < _SECONDS_BETWEEN_UPDATES:
-            return
+        """Show the progress of the load."""
+        self._latest = progress
+        if self._clock() - self._updated_at >= _SECONDS_BETWEEN_UPDATES:
+            self._show(_percent(progress))
+
+    def finish(self, *, is_complete: bool) -> None:
+        """Show the final count, if there is a bar; fill the bar if the load is complete."""
+        if self._artifact_id is not None:
+            self._show(100 if is_complete else _percent(self._latest))
+
+    def _show(self, percent: float) -> None:
         self._updated_at = self._clock()
-        percent = 100 * progress.done / max(progress.total, 1)
-        description = f"{self._source}: {progress.sentence}"
+        description = f"{self._source}: {self._latest.sentence}"
         if self._artifact_id is None:
-            created = create_progress_artifact(progress=percent, description=description)
-            assert isinstance(created, UUID)  # noqa: S101 - not a coroutine: we are not in a loop
-            self._artifact_id = created
+            artifact_id = create_progress_artifact(progress=percent, description=description)
+            assert isinstance(artifact_id, UUID)  # noqa: S101 - no coroutine outside a loop
+            self._artifact_id = artifact_id
         else:
             update_progress_artifact(self._artifact_id, progress=percent, description=description)
 
-    def finish(self) -> None:
-        """Fill the bar, if there is one."""
-        if self._artifact_id is not None:
-            update_progress_artifact(self._artifact_id, progress=100)
+
+def _percent(progress: Progress) -> float:
+    return 100 * progress.done / max(progress.total, 1)
 
 
-def publish_artifacts(seeded: Seeded, seconds: float) -> None:
+def publish_artifacts(seeded: Seeded, rejects: Rejects | None, seconds: float) -> None:
     """Put the summary on the run's page, and the rejected rows if there are any."""
     report = seeded.report
     create_markdown_artifact(
-        summary(seeded, seconds),
-        key=f"seeding-pipeline-{seeded.pipeline.id}",
-        description=report.sentence,
+        summary(seeded, seconds), key=artifact_key(seeded.pipeline), description=report.sentence
     )
     if report.errors:
         create_table_artifact(
             [
-                {"row": error.row, "field": error.field, "code": error.code, "why": error.message}
+                {
+                    "row": error.row,
+                    "field": error.field,
+                    "code": error.code,
+                    "why": error.message,
+                }
                 for error in report.errors
             ],
             description=f"The first {counted(len(report.errors), 'problem')}",
         )
-    if report.rejects_uri is not None:
-        create_link_artifact(
-            report.rejects_uri,
-            link_text=display_name(report.rejects_uri),
+    if rejects is not None:
+        create_markdown_artifact(
+            rejects_markdown(rejects, report),
             description="All rejected rows, and what is wrong with each",
         )
+
+
+def artifact_key(pipeline: Pipeline) -> str:
+    """Return the key under which the artifacts page lists the summaries of a pipeline."""
+    slug = re.sub("[^a-z0-9]+", "-", pipeline.path.lower()).strip("-")
+    return slug or f"pipeline-{pipeline.id}"
+
+
+def rejects_markdown(rejects: Rejects, report: Report) -> str:
+    """Return the rejected rows as Markdown: their CSV if it is small, and how to get the file."""
+    lines = ["## Rejected rows", ""]
+    if rejects.link is not None:
+        lines += [
+            f"[Open {display_name(rejects.uri)}]({rejects.link}) until "
+            f"{rejects.expires_at:%Y-%m-%d %H:%M} UTC. Afterwards, copy it with:",
+            "",
+            *_fenced(f"aws s3 cp {shlex.quote(rejects.uri)} ."),
+        ]
+    else:
+        lines += ["The file is on the machine of the worker:", "", *_fenced(str(rejects.path))]
+    lines.append("")
+    if rejects.text is None:
+        lines.append(
+            f"It holds {counted(report.rejected, 'row')} in {rejects.size:,} bytes, too many to "
+            "show here."
+        )
+    else:
+        lines += [
+            "It holds the original columns, the number of each row and what is wrong with it:",
+            "",
+            *_fenced(rejects.text.rstrip("\r\n"), "csv"),
+        ]
+    what_to_do = (
+        "Nothing was created: correct the source itself and seed it again."
+        if report.is_rejection
+        else "Correct the rows and seed them as a file of their own."
+    )
+    lines += ["", what_to_do]
+    return "\n".join(lines)
+
+
+def _fenced(text: str, language: str = "") -> list[str]:
+    """Return a block of code whose fence is longer than any in the text."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    shown = text.replace("\0", "\N{SYMBOL FOR NULL}")  # PostgreSQL's JSON holds no NUL
+    return [f"{fence}{language}", *shown.replace("\r\n", "\n").split("\n"), fence]
 
 
 def publish_plan(plan: Plan) -> None:
@@ -94,20 +154,21 @@ def summary(seeded: Seeded, seconds: float) -> str:
         "| --- | --- |",
         f"| Pipeline | {_cell(seeded.pipeline.path)} ({seeded.pipeline.id}) |",
         f"| Source | `{_cell(report.source)}` |",
-        f"| Rows read | {seeded.rows_read:,} |",
-        f"| {'Would create' if report.dry_run else 'Created'} | {report.created:,} |",
-        f"| Rejected | {report.rejected:,} |",
     ]
-    if seeded.files:
-        lines.append(f"| Files | {seeded.files:,} |")
-    if report.already_seeded:
-        lines.append(f"| Already seeded | {report.already_seeded:,} |")
-    if seeded.blank_lines:
-        lines.append(f"| Blank lines skipped | {seeded.blank_lines:,} |")
-    lines.append(f"| Group | {report.group_id if report.group_id is not None else 'none'} |")
-    lines.append(
-        f"| Time | {seconds:.1f} s, {seeded.rows_read / max(seconds, 0.001):,.0f} rows a second |"
-    )
+    counts = {
+        "Rows read": seeded.rows_read,
+        "Would create" if report.dry_run else "Created": report.created,
+        "Rejected": report.rejected,
+        "Files": seeded.files,
+        "Already seeded": report.already_seeded,
+        "Blank lines skipped": seeded.blank_lines,
+    }
+    lines += [f"| {name} | {count:,} |" for name, count in counts.items() if count]
+    if report.group_id is not None:
+        lines.append(f"| Group | {report.group_id} |")
+    rate = seeded.rows_read / max(seconds, 0.001)
+    pace = f", {rate:,.0f} rows a second" if seeded.rows_read else ""
+    lines.append(f"| Time | {seconds:.1f} s{pace} |")
     if report.rejects_uri is not None:
         lines.append(f"| Rejected rows | `{_cell(report.rejects_uri)}` |")
     for warning in seeded.warnings:

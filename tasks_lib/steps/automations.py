@@ -1,9 +1,10 @@
-"""The automations that wake chains: one for each, made and changed in place, nobody else's touched.
+"""The automations that wake chains: one for each chain, created and updated in place.
 
-An automation is ours if its id is stored at the chain, or if it has the chain's name and our tag.
-Chains work without them, by the sweep; so nothing here decides what a chain makes.
+An automation is ours if the chain stores its id, or if it has the chain's name and our tag; no
+other is touched. Chains also work without them, since ``reconcile`` fires every chain that is due.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,27 +23,19 @@ from prefect.events.schemas.automations import (
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
-from tasks_lib.domain.chains import Trigger
-from tasks_lib.domain.events import PIPELINE_FINISHED, TASKS_FINISHED
-from tasks_lib.errors import PrefectUnavailableError
-from tasks_lib.operations import chains
-from tasks_lib.operations.chains import Chain
-from tasks_lib.steps.server import api_url, check_server
+from tasks_lib.domain.events import CHAIN_DUE, chain_resource
+from tasks_lib.errors import PrefectUnavailableError, UnavailableError
+from tasks_lib.operations.chains.manage import Chain, mirror_automations, record_automation
+from tasks_lib.steps.prefect_api import api_url, check_server, find_deployment_id
 from tasks_lib.store.engine import Store
 
+logger = logging.getLogger(__name__)
 DEPLOYMENT: Final = "seed-chain/seed-chain"
 TAG: Final = "seeding-chain"
-WITHIN: Final = timedelta(seconds=5)
-"""Events of this time wake one run, which stays for longer than that, see ``steps.chains``."""
-
-_EVENTS: Final = {
-    Trigger.TASK_COMPLETION: TASKS_FINISHED,
-    Trigger.PIPELINE_COMPLETION: PIPELINE_FINISHED,
-}
 
 
 class Checkup(NamedTuple):
-    """A chain beside its automation: what is wrong, what was done, and what it last did."""
+    """A chain's automation: the findings, whether it was repaired, and its last events."""
 
     chain: Chain
     findings: tuple[str, ...]
@@ -52,45 +45,53 @@ class Checkup(NamedTuple):
 
 
 def ensure_automation(store: Store, chain: Chain) -> None:
-    """Make the chain's automation or bring it up to date, and note it at the chain.
+    """Create or update the chain's automation, and store its id with the chain.
 
     Raises PrefectUnavailableError.
     """
     with _client() as client:
-        ours = _ours(client, chain)
-        wanted = _wanted(client, chain)
-        kept = ours[0].id if ours else client.create_automation(wanted)
+        ours = _find_ours(client, chain)
+        wanted = _define(client, chain)
+        automation_id = ours[0].id if ours else client.create_automation(wanted)
         if ours:
-            client.update_automation(kept, wanted)
+            client.update_automation(automation_id, wanted)
         for double in ours[1:]:
             client.delete_automation(double.id)
-    chains.record_automation(store, chain.id, str(kept), is_enabled=wanted.enabled)
+    record_automation(store, chain.id, str(automation_id), is_enabled=wanted.enabled)
 
 
 def remove_automation(chain: Chain) -> None:
-    """Delete the automation of a chain that is gone; raise PrefectUnavailableError."""
+    """Delete the automation of a deleted chain; raise PrefectUnavailableError."""
     with _client() as client:
-        for automation in _ours(client, chain):
+        for automation in _find_ours(client, chain):
             client.delete_automation(automation.id)
 
 
 def mirror_switches(store: Store) -> list[int]:
-    """Pause and resume the chains whose automations were switched in the UI; return those.
+    """Pause and resume the chains whose automations were switched in the UI; return their ids.
 
     Raises PrefectUnavailableError.
     """
     with _client() as client:
-        enabled = {str(found.id): found.enabled for found in _all(client)}
-    return chains.mirror_automations(store, enabled)
+        enabled = {str(automation.id): automation.enabled for automation in _list_all(client)}
+    return mirror_automations(store, enabled)
 
 
-def examine(store: Store, found: Sequence[Chain], *, repairs: bool) -> list[Checkup]:
-    """Compare chains with the server's automations, and set right what is ours, if asked to.
+def follow_switches(store: Store) -> None:
+    """Pause and resume chains with their automations; if that fails, keep them as they are."""
+    try:
+        mirror_switches(store)
+    except UnavailableError as error:
+        logger.warning("%s; chains are paused and resumed as last seen", error)
+
+
+def examine(store: Store, chains: Sequence[Chain], *, repairs: bool) -> list[Checkup]:
+    """Compare chains with the server's automations, and repair ours on request.
 
     Raises PrefectUnavailableError.
     """
     with _client() as client:
-        checkups = [_checkup(client, chain) for chain in found]
+        checkups = [_examine(client, chain) for chain in chains]
     if not repairs:
         return checkups
     for checkup in checkups:
@@ -99,20 +100,20 @@ def examine(store: Store, found: Sequence[Chain], *, repairs: bool) -> list[Chec
     return [checkup._replace(is_repaired=bool(checkup.findings)) for checkup in checkups]
 
 
-def _checkup(client: SyncPrefectClient, chain: Chain) -> Checkup:
-    ours = _ours(client, chain)
+def _examine(client: SyncPrefectClient, chain: Chain) -> Checkup:
+    ours = _find_ours(client, chain)
     findings = []
     if not ours:
         findings.append("missing: no automation wakes it, so only the sweep fires it")
-    elif not _is_alike(ours[0], _wanted(client, chain)):
+    elif not _is_alike(ours[0], _define(client, chain)):
         findings.append("changed: the automation is not as it was made")
     if ours and ours[0].enabled is chain.is_paused:
-        told = "on, and the chain paused" if ours[0].enabled else "off, and the chain not paused"
-        findings.append(f"disabled: the automation is switched {told}")
+        state = "on, and the chain paused" if ours[0].enabled else "off, and the chain not paused"
+        findings.append(f"disabled: the automation is switched {state}")
     if len(ours) > 1:
         findings.append(f"doubled: {len(ours)} automations wake it")
     fired, failed = [
-        _last_event(client, ours, name)
+        _find_last_event(client, ours, name)
         for name in ("prefect.automation.triggered", "prefect.automation.action.failed")
     ]
     why = f"{failed['occurred']}: {failed['payload'].get('reason')}" if failed else None
@@ -120,25 +121,25 @@ def _checkup(client: SyncPrefectClient, chain: Chain) -> Checkup:
     return Checkup(chain, tuple(findings), fired_at, why)
 
 
-def _last_event(
+def _find_last_event(
     client: SyncPrefectClient, ours: Sequence[Automation], name: str
 ) -> dict[str, Any] | None:
     if not ours:
         return None
     resource = {"id": [f"prefect.automation.{ours[0].id}"]}
-    chosen = {"filter": {"event": {"name": [name]}, "resource": resource}, "limit": 1}
-    events = client.request("POST", "/events/filter", json=chosen).json()["events"]
+    query = {"filter": {"event": {"name": [name]}, "resource": resource}, "limit": 1}
+    events = client.request("POST", "/events/filter", json=query).json()["events"]
     return dict(events[0]) if events else None
 
 
-def _ours(client: SyncPrefectClient, chain: Chain) -> list[Automation]:
+def _find_ours(client: SyncPrefectClient, chain: Chain) -> list[Automation]:
     """Return the chain's automations, the stored one first."""
-    named = [
-        found for found in client.read_automations_by_name(chain.name) if _tag(chain) in found.tags
-    ]
+    namesakes = client.read_automations_by_name(chain.name)
+    tagged = [automation for automation in namesakes if _tag(chain) in automation.tags]
     stored = _read(client, UUID(chain.automation_id)) if chain.automation_id else None
-    first = [stored] if stored is not None else []
-    return first + [found for found in named if stored is None or found.id != stored.id]
+    if stored is None:
+        return tagged
+    return [stored, *(automation for automation in tagged if automation.id != stored.id)]
 
 
 def _read(client: SyncPrefectClient, automation_id: UUID) -> Automation | None:
@@ -152,7 +153,7 @@ def _read(client: SyncPrefectClient, automation_id: UUID) -> Automation | None:
         raise
 
 
-def _all(client: SyncPrefectClient) -> Iterator[Automation]:
+def _list_all(client: SyncPrefectClient) -> Iterator[Automation]:
     """Yield all of the server's automations, a page at a time."""
     offset = 0
     while page := client.read_automations(limit=200, offset=offset):
@@ -160,52 +161,48 @@ def _all(client: SyncPrefectClient) -> Iterator[Automation]:
         offset += len(page)
 
 
-def _wanted(client: SyncPrefectClient, chain: Chain) -> AutomationCore:
-    try:
-        deployment = client.read_deployment_by_name(DEPLOYMENT)
-    except ObjectNotFound:
-        raise PrefectUnavailableError(
-            f"the Prefect server has no deployment {DEPLOYMENT}; "
-            "deploy it with: prefect --no-prompt deploy --all"
-        ) from None
-    resource = {"prefect.resource.id": f"seeding.pipeline.{chain.source_pipeline_id}"}
-    event = _EVENTS[Trigger(chain.trigger)]
+def _define(client: SyncPrefectClient, chain: Chain) -> AutomationCore:
+    deployment_id = find_deployment_id(client, DEPLOYMENT)
+    source = {"prefect.resource.id": f"seeding.pipeline.{chain.source_pipeline_id}"}
+    itself = {"prefect.resource.id": chain_resource(chain.id)}
     return AutomationCore(
         name=chain.name,
-        description=f"Seeds {chain.target} with what finishes in {chain.source}. Made by "
-        f"`seeding chain create`; switch it off to pause the chain. Chain {chain.id}.",
+        description=f"Seeds {chain.target} with what finishes in {chain.source}. "
+        f"Switch it off to pause the chain. Chain {chain.id}.",
         enabled=not chain.is_paused,
         tags=["seeding", TAG, _tag(chain)],
         trigger=EventTrigger(
-            match=ResourceSpecification(resource),
-            expect={event},
+            match=ResourceSpecification(source),
+            match_related=ResourceSpecification(itself),
+            expect={CHAIN_DUE},
             posture=Posture.Reactive,
             threshold=1,
-            within=WITHIN,
+            within=timedelta(0),  # the event is sent only while no run fires chains
         ),
         actions=[
             RunDeployment(
-                source="selected", deployment_id=deployment.id, parameters={"chain_id": chain.id}
+                source="selected", deployment_id=deployment_id, parameters={"chain_id": chain.id}
             )
         ],
     )
 
 
-def _is_alike(found: AutomationCore, wanted: AutomationCore) -> bool:
+def _is_alike(actual: AutomationCore, wanted: AutomationCore) -> bool:
     def parts(automation: AutomationCore) -> dict[str, Any]:
-        chosen = automation.model_dump(
+        document = automation.model_dump(
             mode="json", include={"name", "description", "tags", "trigger", "actions"}
         )
-        chosen["trigger"] = {
-            name: chosen["trigger"].get(name) for name in ("type", "match", "expect", "within")
+        document["trigger"] = {
+            name: document["trigger"].get(name)
+            for name in ("type", "match", "match_related", "expect", "within")
         }
-        chosen["actions"] = [
+        document["actions"] = [
             {name: action.get(name) for name in ("type", "deployment_id", "parameters")}
-            for action in chosen["actions"]
+            for action in document["actions"]
         ]
-        return chosen
+        return document
 
-    return parts(found) == parts(wanted)
+    return parts(actual) == parts(wanted)
 
 
 def _tag(chain: Chain) -> str:
@@ -214,12 +211,12 @@ def _tag(chain: Chain) -> str:
 
 @contextmanager
 def _client() -> Iterator[SyncPrefectClient]:
-    """Open a client of the configured server; what goes wrong with it is said in a sentence."""
+    """Open a client of the configured server, whose errors become PrefectUnavailableError."""
     check_server()
     with get_client(sync_client=True) as client:
         try:
             yield client
         except httpx.HTTPError as error:
             raise PrefectUnavailableError(
-                f"the Prefect server {api_url()} did not do what was asked: {error}"
+                f"a request to the Prefect server {api_url()} failed: {error}"
             ) from None

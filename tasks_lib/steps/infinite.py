@@ -1,60 +1,59 @@
-"""The step of the sensor flow: it watches claims, and shows on one artifact what it does."""
+"""The steps of the sensor flow: watch claims, top up pipelines, and show the last hour's work."""
 
 import logging
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from prefect import runtime, task
+from prefect import runtime
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
 
 from tasks_lib.errors import PrefectUnavailableError
-from tasks_lib.operations.announcing import announce_due
-from tasks_lib.operations.infinite_sensor import Ended, LastHour, Sensor, is_wanted
-from tasks_lib.operations.topping_up import top_up_all
-from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import read_settings
-from tasks_lib.steps.outcomes import TRIED_AGAIN
-from tasks_lib.steps.server import post_events, start_deployment
+from tasks_lib.operations.infinite.sensor import LastHour, Sensor, SensorResult, is_sensor_missing
+from tasks_lib.operations.infinite.top_up import top_up_all
+from tasks_lib.steps.announcing import announce
+from tasks_lib.steps.outcomes import completed_state, step
+from tasks_lib.steps.prefect_api import start_deployment
+from tasks_lib.steps.workspace import open_configured_workspace
 from tasks_lib.store.engine import Store
 
 logger = logging.getLogger(__name__)
 DEPLOYMENT: Final = "infinite-seeding"
 _KEY: Final = "seeding-infinite"
-_REFRESHED: Final = timedelta(seconds=30)
+_UPDATE_SECONDS: Final = 30.0
 
 
-@task(task_run_name="watch claims", **TRIED_AGAIN)
-def watch(minutes: int, takes_over: str) -> Ended:
-    """Watch until the time is over, and have the next sensor started then."""
+@step("watch claims")
+def watch(minutes: int, takes_over: str) -> SensorResult:
+    """Watch until the time is over, then start the next sensor."""
     name = runtime.flow_run.id or str(uuid4())
-    with open_workspace(read_settings()) as workspace:
+    with open_configured_workspace() as workspace:
         sensor = Sensor(
             workspace.store,
             name,
             takes_over,
             life=timedelta(minutes=minutes),
             hand_over=lambda: start_next(name),
-            tell=LastHourArtifact(workspace.store),
+            show=LastHourArtifact(workspace.store),
         )
         return sensor.run()
 
 
-@task(task_run_name="top up", **TRIED_AGAIN)
-def top_up_once() -> Ended:
-    """Make what is missing now."""
-    with open_workspace(read_settings()) as workspace:
-        made = top_up_all(workspace.store, at=datetime.now(UTC))
-        _announce(workspace.store)
-    return Ended(made, "looked once")
+@step("top up")
+def top_up_once() -> SensorResult:
+    """Create the missing tasks once."""
+    with open_configured_workspace() as workspace:
+        created = top_up_all(workspace.store, at=workspace.store.now())
+        announce(workspace.store)
+    return SensorResult(created, "checked once")
 
 
 def start_next(predecessor: str) -> None:
-    """Start the sensor that takes a place, once; where that fails, reconcile will start one."""
+    """Start the sensor's successor, once; if that fails, ``reconcile`` starts one."""
     try:
         start_deployment(
             DEPLOYMENT, {"takes_over": predecessor}, idempotency_key=f"{DEPLOYMENT}-{predecessor}"
@@ -64,36 +63,36 @@ def start_next(predecessor: str) -> None:
 
 
 def ensure_sensor(store: Store) -> None:
-    """Start a sensor if pipelines are to be watched and nobody does; a failure is only told."""
-    at = datetime.now(UTC)
-    if not is_wanted(store, at=at):
+    """Start a sensor if pipelines need one and none runs; a failure is only logged."""
+    at = store.now()
+    if not is_sensor_missing(store, at=at):
         return
     try:
         start_deployment(DEPLOYMENT, {}, idempotency_key=f"{DEPLOYMENT}-{at:%Y%m%d%H%M}")
     except PrefectUnavailableError as error:
-        logger.warning("%s; pipelines are topped up every minute meanwhile", error)
+        logger.warning("%s; pipelines are topped up every 20 seconds meanwhile", error)
 
 
-def finished(ended: Ended) -> State[Any]:
-    """Return the state in which the run ends: what was made, in a sentence."""
-    return Completed(message=ended.sentence, data={"made": ended.made, "why": ended.why})
+def end_state(ended: SensorResult) -> State[Any]:
+    """Return the state in which the run ends, with a sentence about the tasks that it created."""
+    return completed_state(ended.sentence, {"made": ended.made, "why": ended.why})
 
 
 class LastHourArtifact:
-    """An artifact on the run's page that is updated in place; and the events that are due."""
+    """Update one artifact on the run's page in place, and publish the events that are due."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._artifact_id: UUID | None = None
-        self._shown_at: datetime | None = None
+        self._shown_at: float | None = None
         self._shown: LastHour | None = None
 
     def __call__(self, hour: LastHour) -> None:
-        """Show it, at most every half a minute and only if it is another."""
-        now = datetime.now(UTC)
-        if self._shown_at is not None and now < self._shown_at + _REFRESHED:
+        """Show the hour if it has changed, at most every 30 seconds."""
+        now = time.monotonic()
+        if self._shown_at is not None and now < self._shown_at + _UPDATE_SECONDS:
             return
-        _announce(self._store)
+        announce(self._store)
         if hour == self._shown:
             return
         self._shown, self._shown_at = hour, now
@@ -118,15 +117,7 @@ def markdown(hour: LastHour) -> str:
             "| --- | --- |",
             f"| claims seen | {hour.claims:,} |",
             f"| tasks made | {hour.made:,} |",
-            f"| pipelines watched | {hour.watched:,} |",
+            f"| pipelines watched | {hour.enabled:,} |",
             f"| of them at their target | {hour.at_target:,} |",
         ]
     )
-
-
-def _announce(store: Store) -> None:
-    """Tell Prefect of what was made; what it does not take, reconcile tells."""
-    try:
-        announce_due(store, post_events, at=datetime.now(UTC))
-    except PrefectUnavailableError as error:
-        logger.warning("%s; reconcile will announce what was made", error)

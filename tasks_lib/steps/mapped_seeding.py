@@ -1,47 +1,75 @@
 """The steps of seeding from a dataset or another pipeline: refresh, plan, review, load."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
-from prefect import task
 from prefect.client.schemas.objects import State
 
-from tasks_lib.domain.mapping import Plan
-from tasks_lib.domain.problems import SourceProblemError
-from tasks_lib.operations import loading, mapped_seeding, seed_from_dataset, seed_from_pipeline
-from tasks_lib.operations.loading import Seeded
-from tasks_lib.operations.mapped_seeding import MappedRequest, MappedSource
-from tasks_lib.operations.seed_from_dataset import DatasetSource
-from tasks_lib.steps.artifacts import ProgressArtifact, publish_plan
-from tasks_lib.steps.outcomes import TRIED_AGAIN
-from tasks_lib.steps.review import review
-from tasks_lib.steps.seeding import Held, SeedingRun, publish, seeding_run
+from tasks_lib.domain.mapping.plans import Plan
+from tasks_lib.domain.statuses import OnError
+from tasks_lib.operations.seeding import mapped_seeding, seed_from_dataset, seed_from_pipeline
+from tasks_lib.operations.seeding.mapped_seeding import MappedRequest, MappedSource
+from tasks_lib.operations.seeding.reports import Seeded
+from tasks_lib.operations.seeding.seed_from_dataset import DatasetSource
+from tasks_lib.steps.artifacts import publish_plan
+from tasks_lib.steps.choices import refresh_choices
+from tasks_lib.steps.outcomes import step
+from tasks_lib.steps.review import review_plan
+from tasks_lib.steps.seeding import SeedingRun, publish, seeding_run
 
-SECONDS_A_MINUTE = 60
-_FindSource = Callable[[SeedingRun, MappedRequest], MappedSource | SourceProblemError]
+SECONDS_A_MINUTE: Final = 60
+FindSource = Callable[[SeedingRun, MappedRequest], MappedSource]
 
 
-def seed_mapped(
-    request: MappedRequest, find_source: _FindSource, *, review_minutes: int | None
+def seed_from_source(
+    find_source: FindSource,
+    *,
+    pipeline: str,
+    source: str,
+    mapping: Mapping[str, str],
+    skip: Sequence[str],
+    review: bool,
+    review_minutes: int,
+    on_error: OnError,
+    max_rejected: str,
+    dry_run: bool,
+    reseed: bool,
+    mapping_name: str,
+    save_mapping: str,
+    accept_drift: bool,
 ) -> State[Any]:
-    """Carry out a seeding from ``find_source``; with ``review_minutes`` a person agrees first."""
-    with seeding_run(request.pipeline) as run:
-        source = find_source(run, request)
-        if isinstance(source, SourceProblemError):
-            rejected = loading.load_rows(
-                run.workspace, run.pipeline, request, source, run_id=run.id
-            )
-            return publish(run, rejected)
-        plan = plan_mapping(run, source, request)
-        if review_minutes is not None:
-            request, plan = review_mapping(run, source, request, plan, minutes=review_minutes)
-        return publish(run, load_mapped(run, source, request, plan))
+    """Run the steps that the mapped flows have in common.
+
+    Prefect reads a run form from a flow's own signature, so the flows repeat the parameters.
+    """
+    request = MappedRequest(
+        pipeline=pipeline,
+        source=source,
+        mapping=mapping,
+        skip=tuple(skip),
+        on_error=on_error,
+        max_rejected=max_rejected,
+        dry_run=dry_run,
+        reseed=reseed,
+        mapping_name=mapping_name,
+        save_mapping=save_mapping,
+        accept_drift=accept_drift,
+    )
+    with seeding_run(request) as run:
+        rows = find_source(run, request)
+        plan = plan_mapping(run, rows, request)
+        if review:
+            request, plan = review_mapping(run, rows, request, plan, minutes=review_minutes)
+        seeded = load_mapped(run, rows, request, plan)
+        if save_mapping:
+            refresh_choices(run.workspace.store)
+        return publish(run, seeded)
 
 
-def find_dataset(run: SeedingRun, request: MappedRequest) -> MappedSource | SourceProblemError:
-    """Return the dataset of the pipeline's organization, with what is new in its query."""
-    found = seed_from_dataset.find_source(run.workspace, run.pipeline, request.source)
-    return refresh_dataset(run, found, request).value if found.is_query else found
+def find_dataset(run: SeedingRun, request: MappedRequest) -> MappedSource:
+    """Return the dataset of the pipeline's organization, with the new rows of its query."""
+    source = seed_from_dataset.find_source(run.workspace, run.pipeline, request.source)
+    return refresh_dataset(run, source, request) if source.query is not None else source
 
 
 def find_source_pipeline(run: SeedingRun, request: MappedRequest) -> MappedSource:
@@ -49,22 +77,17 @@ def find_source_pipeline(run: SeedingRun, request: MappedRequest) -> MappedSourc
     return seed_from_pipeline.find_source(run.workspace, run.pipeline, request.source)
 
 
-@task(task_run_name="refresh dataset", **TRIED_AGAIN)
+@step("refresh dataset")
 def refresh_dataset(
     run: SeedingRun, source: DatasetSource, request: MappedRequest
-) -> Held[DatasetSource | SourceProblemError]:
-    """Take in what is new in the dataset's query; a rehearsal only reads it."""
-    try:
-        return Held(
-            seed_from_dataset.refreshed(
-                run.workspace, source, run.resources, dry_run=request.dry_run
-            )
-        )
-    except SourceProblemError as error:
-        return Held(error)
+) -> DatasetSource:
+    """Import the new rows of the dataset's query; a dry run only reads them."""
+    return seed_from_dataset.refresh_source(
+        run.workspace, source, run.resources, dry_run=request.dry_run
+    )
 
 
-@task(task_run_name="plan mapping", **TRIED_AGAIN)
+@step("plan mapping")
 def plan_mapping(run: SeedingRun, source: MappedSource, request: MappedRequest) -> Plan:
     """Decide which column fills which field, and show it on the run's page."""
     plan = mapped_seeding.plan_seeding(run.workspace, run.pipeline, source, request)
@@ -75,8 +98,8 @@ def plan_mapping(run: SeedingRun, source: MappedSource, request: MappedRequest) 
 def review_mapping(
     run: SeedingRun, source: MappedSource, request: MappedRequest, plan: Plan, *, minutes: int
 ) -> tuple[MappedRequest, Plan]:
-    """Let a person change the mapping, and show what it was changed to."""
-    agreed, plan = review(
+    """Let a person change the mapping, and show the result on the run's page."""
+    agreed, plan = review_plan(
         plan,
         request,
         lambda changed: mapped_seeding.plan_seeding(run.workspace, run.pipeline, source, changed),
@@ -86,14 +109,18 @@ def review_mapping(
     return agreed, plan
 
 
-@task(task_run_name="load rows", **TRIED_AGAIN)
+@step("load rows")
 def load_mapped(
     run: SeedingRun, source: MappedSource, request: MappedRequest, plan: Plan
 ) -> Seeded:
-    """Make a task of each row that is not one yet, in one transaction."""
-    progress = ProgressArtifact(request.source)
-    seeded = mapped_seeding.seed_mapped(
-        run.workspace, run.pipeline, source, request, plan, run_id=run.id, on_progress=progress
-    )
-    progress.finish()
-    return seeded
+    """Create a task from each row that is not a task yet, in one transaction."""
+    with run.progress(request.source) as on_progress:
+        return mapped_seeding.seed_mapped(
+            run.workspace,
+            run.pipeline,
+            source,
+            request,
+            plan,
+            run_id=run.id,
+            on_progress=on_progress,
+        )

@@ -1,17 +1,17 @@
-"""Secrets of the Prefect server, by the names of their blocks."""
+"""Read the Secret blocks of the Prefect server."""
 
 from typing import Any
 
 from prefect.blocks.system import Secret
 
 from tasks_lib.errors import UsageError
-from tasks_lib.steps.server import check_server
+from tasks_lib.steps.prefect_api import check_server
 
 
 def read_secret(name: str) -> str:
-    """Return what the Secret block holds; raise UsageError where there is no such block.
+    """Return the value of a Secret block.
 
-    Raises PrefectUnavailableError where no server answers.
+    Raises UsageError if there is no such block, and PrefectUnavailableError if no server answers.
     """
     check_server()
     try:

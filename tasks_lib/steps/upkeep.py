@@ -1,41 +1,130 @@
-"""The step of the flow that catches up on what was left undone."""
+"""The steps of the upkeep flow: it does the work that events and other runs have left undone."""
 
-from datetime import UTC, datetime
-from typing import Any
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+from uuid import uuid4
 
-from prefect import task
+from prefect import runtime
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
 
-from tasks_lib.operations.reconcile import Reconciled, reconcile
-from tasks_lib.operations.upload_processing import process_upload
-from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import read_settings
-from tasks_lib.steps.chains import draw, follow_switches
+from tasks_lib.errors import PrefectUnavailableError
+from tasks_lib.operations.upkeep import reconcile as operation
+from tasks_lib.operations.upkeep.announcing import announce_due
+from tasks_lib.operations.upkeep.reconcile import Reconciled
+from tasks_lib.operations.upkeep.rounds import TAKEN_OVER, Chore, Rounds
+from tasks_lib.operations.uploads.process import process_upload
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.settings import Settings, read_settings
+from tasks_lib.steps import standby
+from tasks_lib.steps.automations import follow_switches
+from tasks_lib.steps.chains import draw
+from tasks_lib.steps.choices import refresh_choices
+from tasks_lib.steps.dead_runs import crash_dead_runs
 from tasks_lib.steps.infinite import ensure_sensor
-from tasks_lib.steps.outcomes import TRIED_AGAIN
-from tasks_lib.steps.server import post_events
+from tasks_lib.steps.old_runs import delete_old_runs
+from tasks_lib.steps.outcomes import completed_state, run_logger, step
+from tasks_lib.steps.prefect_api import has_run, post_events
+from tasks_lib.steps.standby import Standby
 from tasks_lib.steps.uploads import start_flow_run
+from tasks_lib.steps.workspace import open_configured_workspace
+
+DEPLOYMENT: Final = "reconcile"
+MINUTES: Final = 60
+"""How long a run stays before the next one takes over."""
+
+_SECOND: Final = timedelta(seconds=1)
+_SWEEP: Final = timedelta(seconds=20)
+_MINUTE: Final = timedelta(minutes=1)
+_HOUR: Final = timedelta(hours=1)
 
 
-@task(task_run_name="catch up", **TRIED_AGAIN)
-def catch_up(*, cleans_up: bool) -> Reconciled:
-    """Catch up in the workspace that the environment names."""
+@step("reconcile")
+def reconcile(*, cleans_up: bool) -> Reconciled:
+    """Reconcile the workspace that the environment names, once."""
     settings = read_settings()
-    with open_workspace(settings) as workspace:
-        follow_switches(workspace)
+    with open_configured_workspace(settings) as workspace:
         draw(workspace)
-        ensure_sensor(workspace.store)
-        return reconcile(
-            workspace,
-            post_events,
-            process=start_flow_run if settings.api_executor != "inline" else process_upload,
-            now=datetime.now(UTC),
-            cleans_up=cleans_up,
-            grace=settings.unused_file_grace,
+        refresh_choices(workspace.store)
+        return _sweep(workspace, settings, cleans_up=cleans_up)
+
+
+@step("keep up")
+def keep_up(minutes: int, takes_over: str, *, cleans_up: bool) -> str:
+    """Reconcile again and again until the time is over; return why it has ended."""
+    settings = read_settings()
+    name = runtime.flow_run.id or str(uuid4())
+    successor = Standby(DEPLOYMENT, {"minutes": minutes, "clean_up": cleans_up, "takes_over": name})
+    with open_configured_workspace(settings) as workspace:
+        chores = [
+            Chore(successor.put_off, standby.EVERY),
+            Chore(lambda: _announce(workspace), _SECOND),
+            Chore(lambda: _sweep_and_log(workspace, settings, cleans_up=False), _SWEEP),
+            Chore(lambda: draw(workspace), _MINUTE),
+            Chore(lambda: refresh_choices(workspace.store), _MINUTE),
+            Chore(crash_dead_runs, _MINUTE),
+            Chore(lambda: delete_old_runs(settings.upkeep_run_age), _HOUR),
+        ]
+        if cleans_up:
+            chores.append(Chore(lambda: _sweep_and_log(workspace, settings, cleans_up=True), _HOUR))
+        rounds = Rounds(
+            workspace.store,
+            name,
+            chores,
+            life=timedelta(minutes=minutes),
+            hand_over=successor.start,
+            takes_over=takes_over,
+            why_stop=lambda: "the deployment is paused" if successor.is_paused else None,
         )
+        try:
+            why = rounds.run()
+        except Exception:
+            _cancel(successor)  # it would meet the same defect; the schedule tries again later
+            raise
+        if why == TAKEN_OVER:
+            _cancel(successor)
+        return why
 
 
-def finished(reconciled: Reconciled) -> State[Any]:
-    """Return the state in which the run ends: what was done, in a sentence."""
-    return Completed(message=reconciled.sentence, data=reconciled._asdict())
+def ensure_upkeep() -> None:
+    """Start upkeep unless a run does it or is due to start; raise PrefectUnavailableError."""
+    if not has_run(DEPLOYMENT):
+        Standby(DEPLOYMENT, {"minutes": MINUTES}, delays=(standby.NOW, standby.SOON)).put_off()
+
+
+def _cancel(successor: Standby) -> None:
+    with suppress(PrefectUnavailableError):  # then it starts, and ends at once
+        successor.cancel()
+
+
+def end_state(reconciled: Reconciled) -> State[Any]:
+    """Return the state in which a run that reconciled once ends."""
+    return completed_state(reconciled.sentence, reconciled._asdict())
+
+
+def stayed_state(why: str) -> State[Any]:
+    """Return the state in which a run ends that has stayed."""
+    return completed_state(f"Ended: {why}.", {"why": why})
+
+
+def _announce(workspace: Workspace) -> None:
+    announce_due(workspace.store, post_events, at=workspace.store.now())
+
+
+def _sweep_and_log(workspace: Workspace, settings: Settings, *, cleans_up: bool) -> None:
+    reconciled = _sweep(workspace, settings, cleans_up=cleans_up)
+    if reconciled.has_work:
+        run_logger().info(reconciled.sentence)
+
+
+def _sweep(workspace: Workspace, settings: Settings, *, cleans_up: bool) -> Reconciled:
+    follow_switches(workspace.store)
+    ensure_sensor(workspace.store)
+    return operation.reconcile(
+        workspace,
+        post_events,
+        process=start_flow_run if settings.api_executor != "inline" else process_upload,
+        now=workspace.store.now(),
+        cleans_up=cleans_up,
+        grace=settings.unused_file_grace,
+    )

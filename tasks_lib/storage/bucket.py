@@ -1,7 +1,7 @@
-"""Files in an S3 bucket, through the client of s3fs; each call is one request, tried once.
+"""Files in an S3 bucket, through the client of s3fs; each call is one request without retries.
 
-s3fs and botocore would try again themselves, each for the other's attempts, and take minutes over
-it; how long it goes on is decided above.
+Retries of s3fs and botocore are off: they multiply, and take minutes. The caller decides for how
+long to retry.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import groupby
 from threading import Lock
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import fsspec
 from aiohttp import ClientError as WebError
@@ -24,7 +24,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from tasks_lib.errors import StorageRefusedError, StorageUnavailableError
+from tasks_lib.errors import StorageRefusedError, StorageUnavailableError, UsageError
 
 _CONCURRENCY: Final = 64
 _REMOVED_AT_ONCE: Final = 1_000
@@ -35,11 +35,18 @@ _CONFIGURATION: Final = {
     "read_timeout": 60,
     "retries": {"mode": "standard", "total_max_attempts": 1},
     "signature_version": "s3v4",
-    "user_agent": "task-seeding",  # botocore would put its own together for each request
-    # Other servers than Amazon's do not know all checksums; ours goes with each file anyway.
+    "user_agent": "task-seeding",  # botocore would compose its own for each request
+    # Servers other than Amazon's do not support all checksums; we send a SHA-256 with each file.
     "request_checksum_calculation": "when_required",
     "response_checksum_validation": "when_required",
 }
+
+_AMAZON: Final = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+"""URLs name the bucket and the region as the host: others are redirected, which a signature does
+not survive, and fail in each region that opened since 2019. Other servers need paths instead."""
+
+_MAX_PUT_BYTES: Final = 5 * 2**30
+"""The most that S3 accepts in one request."""
 
 _NO_ANSWER: Final = (
     HTTPClientError, NoConnectionError, OSError, ResponseParserError, TimeoutError, WebError,
@@ -50,7 +57,7 @@ _BUSY_CODES: Final = frozenset(
 
 
 class Bucket:
-    """The place for ``s3://`` URLs; connects when it is first asked."""
+    """The place for ``s3://`` URLs; connects at the first call."""
 
     concurrency = _CONCURRENCY
 
@@ -60,18 +67,18 @@ class Bucket:
         self._filesystem: Any = None
 
     def size_of(self, uri: str) -> int | None:
-        """Return the size of a file, None where there is none."""
+        """Return the size of a file in bytes, None if there is no file."""
         try:
-            found = self.call("head_object", uri)
+            answer = self.call("head_object", uri)
         except StorageRefusedError as error:
-            # 403 is Amazon's answer for what is not there to one who may not list the bucket.
+            # Without permission to list the bucket, Amazon answers 403 for a missing file.
             if _status(error.__cause__) in {403, 404}:
                 return None
             raise
-        return int(found["ContentLength"])
+        return int(answer["ContentLength"])
 
     def write(self, uri: str, data: bytes, *, content_type: str, sha256: str) -> None:
-        """Store a file; the server compares it with its hash."""
+        """Store a file; the server verifies its hash."""
         self.call(
             "put_object",
             uri,
@@ -82,17 +89,23 @@ class Bucket:
 
     def begin(self, uri: str, *, content_type: str, size: int) -> "_BucketParts":
         """Begin a file that comes in parts."""
-        begun = self.call("create_multipart_upload", uri, ContentType=content_type)
-        return _BucketParts(self, uri, size, begun["UploadId"])
+        answer = self.call("create_multipart_upload", uri, ContentType=content_type)
+        return _BucketParts(self, uri, size, answer["UploadId"])
 
     def upload_link(self, uri: str, *, size: int | None, seconds: int) -> str:
-        """Return a signed URL to which the file may be PUT, for a time; of this size, if given."""
+        """Return a signed URL that accepts a PUT of the file for ``seconds``, only of this size.
+
+        Raises UsageError for a file that S3 does not accept in one request.
+        """
+        if size is not None and size > _MAX_PUT_BYTES:
+            message = f"the file has {size:,} bytes, {_MAX_PUT_BYTES:,} are allowed in one upload"
+            raise UsageError(f"{message} to S3; split it", code="upload_too_large")
         length = {"ContentLength": size} if size is not None else {}
-        return self._signed("put_object", uri, seconds, **length)
+        return self._sign_url("put_object", uri, seconds, **length)
 
     def link(self, uri: str, *, name: str, content_type: str, seconds: int) -> str:
-        """Return a signed URL under which a browser shows the file, for a time."""
-        return self._signed(
+        """Return a signed URL at which a browser shows the file for ``seconds``."""
+        return self._sign_url(
             "get_object",
             uri,
             seconds,
@@ -100,7 +113,7 @@ class Bucket:
             ResponseContentDisposition=_disposition(name),
         )
 
-    def _signed(self, operation: str, uri: str, seconds: int, **parameters: object) -> str:
+    def _sign_url(self, operation: str, uri: str, seconds: int, **parameters: object) -> str:
         bucket, key = _split(uri)
         return str(
             self._await(
@@ -113,7 +126,7 @@ class Bucket:
         )
 
     def remove(self, uris: Sequence[str]) -> None:
-        """Remove files; those that are not there are fine."""
+        """Remove files; ignore those that do not exist."""
         for bucket, some in groupby(sorted(uris), key=lambda uri: _split(uri)[0]):
             keys = [_split(uri)[1] for uri in some]
             for first in range(0, len(keys), _REMOVED_AT_ONCE):
@@ -123,16 +136,16 @@ class Bucket:
         objects = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
         answer = self._await("delete_objects", f"s3://{bucket}", Bucket=bucket, Delete=objects)
         for error in answer.get("Errors", ()):
-            kept = f"s3://{bucket}/{error['Key']}"
+            uri = f"s3://{bucket}/{error['Key']}"
             kind = StorageUnavailableError if error["Code"] in _BUSY_CODES else StorageRefusedError
-            raise kind(f"the storage cannot be written: {kept}: {error['Message']}")
+            raise kind(f"the storage cannot be written: {uri}: {error['Message']}")
 
     def remove_leftovers(self, *, before: datetime) -> int:
-        """Abort the uploads in parts that were begun below our root and never completed."""
+        """Abort multipart uploads begun before that time below our root; return how many."""
         bucket, prefix = _split(self._root)
         stale = [
             upload
-            for upload in self._unfinished(bucket, f"{prefix}/" if prefix else "")
+            for upload in self._list_unfinished_uploads(bucket, f"{prefix}/" if prefix else "")
             if upload["Initiated"] < before
         ]
         for upload in stale:
@@ -140,7 +153,7 @@ class Bucket:
             _BucketParts(self, uri, 0, upload["UploadId"]).abort()
         return len(stale)
 
-    def _unfinished(self, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
+    def _list_unfinished_uploads(self, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
         start: dict[str, str] = {}
         while True:
             page = self._await(
@@ -161,23 +174,38 @@ class Bucket:
         return answer
 
     def _await(self, operation: str, uri: str, **arguments: object) -> Any:
-        with _explained(uri):
-            filesystem = self._connected()
+        with _translate_errors(uri):
+            filesystem = self._connect()
             request = getattr(filesystem.s3, operation)(**arguments)
             return asyncio.run_coroutine_threadsafe(request, filesystem.loop).result()
 
-    def _connected(self) -> Any:
+    def _connect(self) -> Any:
         with self._lock:
             if self._filesystem is None:
-                filesystem = fsspec.filesystem(
-                    "s3",
-                    skip_instance_cache=True,
-                    use_listings_cache=False,
-                    config_kwargs=_CONFIGURATION,
-                )
-                filesystem.connect()
+                filesystem = _connected(_CONFIGURATION)
+                if _is_amazon(filesystem.s3.meta.endpoint_url):
+                    filesystem = _connected(_CONFIGURATION | {"s3": _AMAZON})
                 self._filesystem = filesystem
             return self._filesystem
+
+
+def _connected(configuration: dict[str, Any]) -> Any:
+    filesystem = fsspec.filesystem(
+        "s3",
+        skip_instance_cache=True,
+        use_listings_cache=False,
+        config_kwargs=configuration,
+    )
+    filesystem.connect()
+    return filesystem
+
+
+def _is_amazon(endpoint: str) -> bool:
+    """Tell whether an endpoint is Amazon's own, and not one that somebody has configured."""
+    host = urlsplit(endpoint).hostname or ""
+    return host.startswith(("s3.", "s3-")) and host.endswith(
+        (".amazonaws.com", ".amazonaws.com.cn")
+    )
 
 
 class _BucketParts:
@@ -199,7 +227,7 @@ class _BucketParts:
         try:
             self._call("complete_multipart_upload", MultipartUpload={"Parts": parts})
         except StorageRefusedError as error:
-            # An earlier attempt may have come through, and only its answer was lost.
+            # An earlier attempt may have succeeded, and only its response was lost.
             if _status(error.__cause__) != 404 or self._bucket.size_of(self._uri) != self._size:
                 raise
 
@@ -220,7 +248,7 @@ def _split(uri: str) -> tuple[str, str]:
 
 
 def _disposition(name: str) -> str:
-    """Name the file as RFC 6266 has it: in ASCII for old browsers, and in full."""
+    """Return the header of RFC 6266 with the file's name, in ASCII for old browsers and in full."""
     plain = "".join(
         character if " " <= character <= "~" and character not in '"\\%' else "_"
         for character in name
@@ -229,17 +257,17 @@ def _disposition(name: str) -> str:
 
 
 @contextmanager
-def _explained(uri: str) -> Iterator[None]:
+def _translate_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        told = str(error.response.get("Error", {}).get("Message") or error)
+        reason = str(error.response.get("Error", {}).get("Message") or error)
         busy = _code(error) in _BUSY_CODES or _status(error) >= 500 or _status(error) == 429
         kind = StorageUnavailableError if busy else StorageRefusedError
-        raise kind(f"the storage cannot be written: {uri}: {told}") from error
+        raise kind(f"the storage cannot be written: {uri}: {reason}") from error
     except _NO_ANSWER as error:
-        told = str(error) or type(error).__name__
-        raise StorageUnavailableError(f"the storage cannot be reached: {uri}: {told}") from error
+        reason = str(error) or type(error).__name__
+        raise StorageUnavailableError(f"the storage cannot be reached: {uri}: {reason}") from error
     except (BotoCoreError, ValueError, ImportError) as error:
         raise StorageRefusedError(f"the storage cannot be written: {uri}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Files below a local folder. Each is written aside and appears by being renamed."""
+"""Files below a local folder. Each is written under another name, then renamed."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from tasks_lib.errors import StorageRefusedError
-from tasks_lib.intake.transports import local_path
+from tasks_lib.transport.filesystems import local_path
 
 
 class Folder:
@@ -20,8 +20,8 @@ class Folder:
         self._root = root
 
     def size_of(self, uri: str) -> int | None:
-        """Return the size of a file, None where there is none."""
-        with _explained(uri):
+        """Return the size of a file in bytes, None if there is no file."""
+        with _translate_errors(uri):
             try:
                 return _path(uri).stat().st_size
             except FileNotFoundError:
@@ -39,14 +39,14 @@ class Folder:
 
     def begin(self, uri: str, *, content_type: str, size: int) -> "_FolderParts":  # noqa: ARG002
         """Begin a file that comes in parts."""
-        aside = self._incoming / uuid4().hex
-        with _explained(uri):
+        path = self._incoming / uuid4().hex
+        with _translate_errors(uri):
             self._incoming.mkdir(parents=True, exist_ok=True)
-            aside.touch(exist_ok=False)
-        return _FolderParts(uri, aside)
+            path.touch(exist_ok=False)
+        return _FolderParts(uri, path)
 
     def upload_link(self, uri: str, *, size: int | None, seconds: int) -> str | None:  # noqa: ARG002
-        """Return None: a folder takes no requests."""
+        """Return None: a folder accepts no requests."""
         return None
 
     def link(self, uri: str, *, name: str, content_type: str, seconds: int) -> str:  # noqa: ARG002
@@ -54,17 +54,17 @@ class Folder:
         return _path(uri).absolute().as_uri()
 
     def remove(self, uris: Sequence[str]) -> None:
-        """Remove files; those that are not there are fine."""
+        """Remove files; ignore those that do not exist."""
         for uri in uris:
-            with _explained(uri):
+            with _translate_errors(uri):
                 _path(uri).unlink(missing_ok=True)
 
     def remove_leftovers(self, *, before: datetime) -> int:
-        """Remove what interrupted writes have left; return how many."""
+        """Remove the remains of writes that were interrupted before that time; return how many."""
         count = 0
-        with _explained(str(self._incoming)), suppress(FileNotFoundError):
+        with _translate_errors(str(self._incoming)), suppress(FileNotFoundError):
             for path in self._incoming.iterdir():
-                with suppress(FileNotFoundError):  # its write has just come to its end
+                with suppress(FileNotFoundError):  # its write has just completed
                     if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
                         path.unlink()
                         count += 1
@@ -76,43 +76,44 @@ class Folder:
 
 
 class _FolderParts:
-    """A file that is being written aside."""
+    """A file that is being written under another name."""
 
-    def __init__(self, uri: str, aside: Path) -> None:
+    def __init__(self, uri: str, path: Path) -> None:
         self._uri = uri
-        self._aside = aside
+        self._written = path
 
     def send(self, number: int, offset: int, data: bytes) -> None:  # noqa: ARG002
-        with _explained(self._uri), self._aside.open("r+b") as file:
+        with _translate_errors(self._uri), self._written.open("r+b") as file:
             file.seek(offset)
             file.write(data)
 
     def complete(self) -> None:
         target = _path(self._uri)
-        with _explained(self._uri):
-            _flush(self._aside)
+        with _translate_errors(self._uri):
+            _flush(self._written)
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._aside.replace(target)
+            self._written.replace(target)
 
     def abort(self) -> None:
-        with _explained(self._uri):
-            self._aside.unlink(missing_ok=True)
+        with _translate_errors(self._uri):
+            self._written.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
-    """Have the content on the disk before its name: a power cut would leave an empty file."""
+    """Flush the content to disk before the file is renamed; a power cut could leave it empty."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())
 
 
 def _path(uri: str) -> Path:
     path = local_path(uri)
-    assert path is not None, uri  # noqa: S101
+    if path is None:
+        raise RuntimeError(f"{uri} is not in a folder of this machine")
     return path
 
 
 @contextmanager
-def _explained(uri: str) -> Iterator[None]:
+def _translate_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

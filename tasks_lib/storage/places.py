@@ -1,4 +1,4 @@
-"""What a folder and a bucket have in common. Each call is one attempt, whole or without effect."""
+"""The interface of a folder and a bucket. Each call is one attempt, and takes effect or not."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,31 +6,31 @@ from typing import Protocol
 
 
 class Parts(Protocol):
-    """A large file on its way: nobody sees it before it is completed."""
+    """A large file that is written in parts; it appears when it is completed."""
 
     def send(self, number: int, offset: int, data: bytes) -> None:
-        """Send a part (from 1); the same one may come again, and several at once."""
+        """Send a part, numbered from 1. Idempotent, and safe to call from several threads."""
 
     def complete(self) -> None:
-        """Make the file of its parts appear; may come again."""
+        """Make the file appear. Idempotent."""
 
     def abort(self) -> None:
-        """Drop what was sent."""
+        """Drop the parts sent so far."""
 
 
 class Place(Protocol):
     """A kind of storage, safe to share between threads.
 
-    Its calls raise StorageUnavailableError where it does not answer and StorageRefusedError where
-    it says no.
+    Its methods raise StorageUnavailableError if it does not respond and StorageRefusedError if it
+    refuses.
     """
 
     @property
     def concurrency(self) -> int:
-        """How many calls at once are worth it."""
+        """How many calls to make at the same time."""
 
     def size_of(self, uri: str) -> int | None:
-        """Return the size of a file, None where there is none."""
+        """Return the size of a file in bytes, None if there is no file."""
 
     def write(self, uri: str, data: bytes, *, content_type: str, sha256: str) -> None:
         """Store a file."""
@@ -39,13 +39,13 @@ class Place(Protocol):
         """Begin a file that comes in parts."""
 
     def upload_link(self, uri: str, *, size: int | None, seconds: int) -> str | None:
-        """Return a URL to which anybody may PUT the file; None where only this program can."""
+        """Return a URL that accepts a PUT of the file; None if this storage has no such URLs."""
 
     def link(self, uri: str, *, name: str, content_type: str, seconds: int) -> str:
-        """Return a URL under which a browser gets the file."""
+        """Return a URL at which a browser gets the file."""
 
     def remove(self, uris: Sequence[str]) -> None:
-        """Remove files; those that are not there are fine."""
+        """Remove files; ignore those that do not exist."""
 
     def remove_leftovers(self, *, before: datetime) -> int:
-        """Remove what interrupted writes have left; return how many."""
+        """Remove the remains of writes that were interrupted before that time; return how many."""

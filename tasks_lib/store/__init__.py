@@ -1,1 +1,4 @@
-"""The database: tables, engine and queries. Functions take a session and never commit."""
+"""The database: tables, migrations, engine and statements.
+
+A module belongs here if it holds SQL; its functions take a session and never commit.
+"""

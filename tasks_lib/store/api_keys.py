@@ -1,10 +1,10 @@
-"""Keys of the External API: make, find, list and revoke them, and note when they were used."""
+"""API keys: insert, find, list and revoke them, and record when they were last used."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import Row, Select, bindparam, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.tables import (
@@ -17,7 +17,7 @@ from tasks_lib.store.tables import (
 
 
 class Access(NamedTuple):
-    """A key, and the pipeline that was asked for, if the key's organization has it."""
+    """An API key, and the requested pipeline if it belongs to the key's organization."""
 
     key_id: int
     organization_id: int
@@ -25,6 +25,19 @@ class Access(NamedTuple):
     expires_at: datetime | None
     revoked_at: datetime | None
     pipeline_id: int | None
+
+
+class StoredKey(NamedTuple):
+    """An API key with the name of its organization, without its hash."""
+
+    id: int
+    organization: str
+    name: str
+    prefix: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
 
 
 def insert_key(
@@ -37,7 +50,7 @@ def insert_key(
     created_at: datetime,
     expires_at: datetime | None,
 ) -> int:
-    """Make a key and return its id."""
+    """Insert an API key and return its id."""
     row = ApiKeyRow(
         organization_id=organization_id,
         name=name,
@@ -52,46 +65,42 @@ def insert_key(
 
 
 def find_access(session: Session, sha256: str, pipeline_id: int) -> Access | None:
-    """Return what a key opens, by the SHA-256 of it; None when there is no such key."""
+    """Return the API key with this SHA-256, and whether it opens the pipeline; None if unknown."""
     parameters = {"sha256": sha256, "pipeline_id": min(pipeline_id, MAX_ID)}
-    found = session.connection().execute(_ACCESS, parameters).one_or_none()
-    return Access(*found) if found is not None else None
+    row = session.connection().execute(_ACCESS, parameters).one_or_none()
+    return Access(*row) if row is not None else None
 
 
-def list_keys(session: Session, organization_id: int) -> list[Row[tuple[ApiKeyRow, str]]]:
-    """Return the organization's keys with its name, oldest first."""
-    statement = _keys().where(ApiKeyRow.organization_id == organization_id)
-    return list(session.execute(statement.order_by(ApiKeyRow.id)))
+def list_keys(session: Session, organization_id: int) -> list[StoredKey]:
+    """Return the organization's API keys, oldest first."""
+    statement = _SELECT.where(_KEYS.organization_id == organization_id).order_by(_KEYS.id)
+    return [StoredKey._make(row) for row in session.execute(statement)]
 
 
-def keys_named(session: Session, number: int | None, prefix: str) -> list[Row[Any]]:
-    """Return the keys that have this number, or begin so, each with its organization's name."""
-    is_meant = ApiKeyRow.id == number if number is not None else ApiKeyRow.prefix == prefix
-    return list(session.execute(_keys().where(is_meant).order_by(ApiKeyRow.id)))
+def find_keys(session: Session, key_id: int | None, prefix: str) -> list[StoredKey]:
+    """Return the API key with this id; if it is None, those that begin with ``prefix``."""
+    is_match = _KEYS.id == min(key_id, MAX_ID) if key_id is not None else _KEYS.prefix == prefix
+    rows = session.execute(_SELECT.where(is_match).order_by(_KEYS.id))
+    return [StoredKey._make(row) for row in rows]
 
 
-def revoke_key(session: Session, key_id: int, *, at: datetime) -> None:
-    """Revoke a key; one that is revoked stays so since then."""
+def revoke_key(session: Session, key_id: int, *, at: datetime) -> StoredKey:
+    """Revoke an API key and return it; one that was revoked before keeps its ``revoked_at``."""
     session.execute(
         update(ApiKeyRow)
         .where(ApiKeyRow.id == key_id, ApiKeyRow.revoked_at.is_(None))
         .values(revoked_at=at)
     )
+    return StoredKey._make(session.execute(_SELECT.where(_KEYS.id == key_id)).one())
 
 
-def note_uses(session: Session, uses: Mapping[int, datetime]) -> None:
-    """Note when keys were last used; a later note of another process stays."""
+def record_uses(session: Session, uses: Mapping[int, datetime]) -> None:
+    """Record when API keys were last used; a later time of another process stays."""
     for key_id, at in sorted(uses.items()):
         is_older = or_(ApiKeyRow.last_used_at.is_(None), ApiKeyRow.last_used_at < at)
         session.execute(
             update(ApiKeyRow).where(ApiKeyRow.id == key_id, is_older).values(last_used_at=at)
         )
-
-
-def _keys() -> Select[tuple[ApiKeyRow, str]]:
-    return select(ApiKeyRow, OrganizationRow.name).join(
-        OrganizationRow, OrganizationRow.id == ApiKeyRow.organization_id
-    )
 
 
 _KEYS: Final = ApiKeyRow.metadata.tables[ApiKeyRow.__tablename__].c
@@ -111,4 +120,10 @@ _ACCESS: Final = select(
     )
     .scalar_subquery(),
 ).where(_KEYS.sha256 == bindparam("sha256"))
-"""Asked with every request: built once, and of tables instead of their classes."""
+"""Runs for every request: built once, and from tables instead of their classes."""
+
+_SELECT: Final = select(
+    _KEYS.id,
+    OrganizationRow.name,
+    *(_KEYS[name] for name in StoredKey._fields[2:]),
+).join(OrganizationRow, OrganizationRow.id == _KEYS.organization_id)

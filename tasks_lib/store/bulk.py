@@ -1,4 +1,4 @@
-"""Write and read many rows by the database's fastest way, in the caller's transaction."""
+"""Write and read many rows in the database's fastest way, in the caller's transaction."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -9,18 +9,20 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-if TYPE_CHECKING:  # loading it takes time, of which SQLite has no use
+from tasks_lib.store.dialect import is_postgresql
+
+if TYPE_CHECKING:  # loading it takes time, and SQLite does not need it
     from psycopg import Connection as PostgresConnection
 
 _SQLITE_PARAMETERS: Final = 1_000
-"""To one INSERT: every SQLite allows 32,766 of them, but more is no faster."""
+"""Per INSERT. Every SQLite allows 32,766, but more than 1,000 is no faster."""
 
 _READ_ROWS: Final = 5_000
 _READ_CHARACTERS: Final = 2**22
 _SEPARATOR: Final = "\x02"
 _QUOTE: Final = "\x01"
 _COPY_OPTIONS: Final = "(FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')"
-"""JSON text and numbers hold no control characters, so nothing needs another escape."""
+"""JSON text and numbers contain no control characters, so nothing needs escaping."""
 
 
 def insert_rows(
@@ -32,25 +34,25 @@ def insert_rows(
 ) -> int:
     """Write ``batches``, an array for each of ``columns``, and return the number of rows.
 
-    PostgreSQL takes one COPY, SQLite INSERTs of many rows each. ``batches`` may raise: what was
-    written until then is the caller's to roll back. Texts must hold no control characters.
+    PostgreSQL gets one COPY, SQLite INSERTs of many rows each. If ``batches`` raises, the caller
+    rolls back. Texts must not contain control characters.
     """
     names = f"{table} ({', '.join([*constants, *columns])})"
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(session):
         return _copy(session, f"COPY {names} FROM STDIN {_COPY_OPTIONS}", constants, batches)
-    start = f"INSERT INTO {names} VALUES "  # noqa: S608 - names of ours
+    start = f"INSERT INTO {names} VALUES "  # noqa: S608 - our own names
     return _insert(session, start, constants, len(columns), batches)
 
 
 def stream_rows(session: Session, query: str) -> Generator[list[tuple[int, int, str]]]:
-    """Yield the rows of a query of two numbers and a JSON text, some thousands at a time.
+    """Yield the rows of a query, two numbers and a JSON text each, some thousands at a time.
 
-    The query comes with its values in it; they are numbers of ours. PostgreSQL's connection does
-    nothing else meanwhile.
+    The query has no parameters; the caller has put its own numbers into it. A PostgreSQL connection
+    cannot run another statement meanwhile.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        return _copied(session, f"COPY ({query}) TO STDOUT {_COPY_OPTIONS}")
-    return _fetched(session, query)
+    if is_postgresql(session):
+        return _stream_copy(session, f"COPY ({query}) TO STDOUT {_COPY_OPTIONS}")
+    return _stream_cursor(session, query)
 
 
 def _copy(
@@ -98,28 +100,28 @@ def _insert(
     return count
 
 
-def _copied(session: Session, statement: str) -> Generator[list[tuple[int, int, str]]]:
+def _stream_copy(session: Session, statement: str) -> Generator[list[tuple[int, int, str]]]:
     with postgres_connection(session).cursor() as cursor, cursor.copy(statement.encode()) as copy:
-        yield from _batched(_rows_of(copy))
+        yield from _batch(_parse_copy(copy))
 
 
-def _rows_of(copy: Iterable[bytes | bytearray | memoryview]) -> Iterator[tuple[int, int, str]]:
-    """Read what PostgreSQL sends: always one message for a row, quoted if there is a line end."""
+def _parse_copy(copy: Iterable[bytes | bytearray | memoryview]) -> Iterator[tuple[int, int, str]]:
+    """Parse PostgreSQL's messages: always one per row, quoted if it contains a line end."""
     for message in copy:
         first, second, text = str(message, "utf-8").split(_SEPARATOR)
         yield int(first), int(second), text.removesuffix("\n").strip(_QUOTE)
 
 
-def _fetched(session: Session, query: str) -> Generator[list[tuple[int, int, str]]]:
+def _stream_cursor(session: Session, query: str) -> Generator[list[tuple[int, int, str]]]:
     connection = session.connection().connection.driver_connection
     assert connection is not None  # noqa: S101
-    yield from _batched(connection.execute(query))
+    yield from _batch(connection.execute(query))
 
 
-def _batched(found: Iterable[tuple[int, int, str]]) -> Generator[list[tuple[int, int, str]]]:
+def _batch(stream: Iterable[tuple[int, int, str]]) -> Generator[list[tuple[int, int, str]]]:
     rows: list[tuple[int, int, str]] = []
     characters = 0
-    for row in found:
+    for row in stream:
         rows.append(row)
         characters += len(row[2])
         if len(rows) >= _READ_ROWS or characters >= _READ_CHARACTERS:
@@ -130,7 +132,7 @@ def _batched(found: Iterable[tuple[int, int, str]]) -> Generator[list[tuple[int,
 
 
 def postgres_connection(session: Session) -> "PostgresConnection[Any]":
-    """Return the session's own connection to PostgreSQL, past SQLAlchemy."""
+    """Return the session's psycopg connection, to bypass SQLAlchemy."""
     bind = session.get_bind()
     assert isinstance(bind, Connection)  # noqa: S101
     return cast("PostgresConnection[Any]", bind.connection.driver_connection)

@@ -1,18 +1,19 @@
-"""Organizations, projects, pipelines and their fields: find them, and make them as described."""
+"""Organizations, projects, pipelines and their fields: find, create and update them."""
 
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Select, Text, bindparam, cast, exists, select, update
+from sqlalchemy import Select, Text, bindparam, cast, exists, select, text, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline, PipelineEntry
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.names import did_you_mean, is_storable
 from tasks_lib.domain.statuses import PipelineStatus
-from tasks_lib.errors import NotFoundError
+from tasks_lib.errors import NoPipelinesError, NotFoundError
+from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import (
     MAX_ID,
     FieldRow,
@@ -23,55 +24,71 @@ from tasks_lib.store.tables import (
 )
 
 _KEPT_FIELDS: Final = 4_096
+_CATALOGUE_LOCK: Final = 5_104_219_834
+
+
+def find_organization(session: Session, name: str) -> int:
+    """Return the organization's id; raise NotFoundError with the nearest name."""
+    rows = session.execute(select(OrganizationRow.name, OrganizationRow.id))
+    ids = {known: organization_id for known, organization_id in rows}  # noqa: C416
+    if name not in ids:
+        raise NotFoundError(f"there is no organization {name!r}{did_you_mean(name, ids)}")
+    return ids[name]
 
 
 def find_pipeline(session: Session, reference: str) -> Pipeline:
-    """Return the pipeline that a number (``7``) or path (``org/project/pipeline``) names.
+    """Return the pipeline that a person names by id (``7``) or path (``org/project/pipeline``).
 
-    Raises NotFoundError with the nearest path when there is none.
+    Raises NotFoundError with the nearest path.
     """
-    given: dict[str, Any]
     if reference.isdecimal():
-        statement, given = _BY_ID, {"id": min(int(reference[:20]), MAX_ID)}
+        pipeline = _by_id(session, int(reference[:20]))
     else:
-        organization, project, name = [*reference.split("/"), "", ""][:3]
-        statement = _BY_PATH
-        given = {"organization": organization, "project": project, "pipeline": name}
-    may_exist = reference.count("/") in {0, 2} and is_storable(reference)
-    found = _described(session, statement, given) if may_exist else None
-    if found is None:
-        paths = pipeline_paths(session)
-        hint = did_you_mean(reference, paths) or (
-            "; name one by its number or as organization/project/pipeline"
-            if paths
-            else "; there is none yet: run seeding apply FILE"
-        )
-        raise NotFoundError(f"there is no pipeline {reference!r}{hint}")
-    return found
+        pipeline = _by_path(session, reference)
+    if pipeline is None:
+        raise _not_found(session, reference)
+    return pipeline
+
+
+def get_pipeline(session: Session, pipeline_id: int) -> Pipeline:
+    """Return the pipeline with this id; raise NotFoundError."""
+    pipeline = _by_id(session, pipeline_id)
+    if pipeline is None:
+        raise _not_found(session, str(pipeline_id))
+    return pipeline
 
 
 def lock_pipeline(session: Session, pipeline_id: int) -> Pipeline:
     """Return the pipeline and keep it from being changed until the transaction ends.
 
-    Several may hold this lock at once, but not on a completed pipeline: each of them may reopen it.
+    Several transactions can hold this lock at once, except on a completed pipeline, which each of
+    them may reopen: two that share a lock could not both upgrade it.
     """
-    given = {"id": pipeline_id}
-    if session.scalar(_SHARED_LOCK, given) is None:  # of two that held one, none would get more
-        session.execute(_LOCK, given)
-    return _known(session, pipeline_id)
+    parameters = {"id": pipeline_id}
+    if session.scalar(_SHARED_LOCK, parameters) is None:
+        session.execute(_LOCK, parameters)
+    return _read(session, pipeline_id)
 
 
-def pipeline_paths(session: Session) -> list[str]:
+def list_paths(session: Session) -> list[str]:
     """Return the path of every pipeline, in order."""
     rows = session.execute(_PIPELINES).all()
     return [f"{row.organization}/{row.project}/{row.name}" for row in rows]
 
 
+def list_pipelines(session: Session, organization_id: int | None = None) -> list[Pipeline]:
+    """Return the organization's pipelines, or all, oldest first and without their fields."""
+    statement = _PIPELINES
+    if organization_id is not None:
+        statement = statement.where(_ORGANIZATION.c.id == organization_id)
+    return [Pipeline(**row) for row in session.execute(statement).mappings()]
+
+
 def ensure_organization(session: Session, name: str) -> int:
-    """Return the organization's id; make it if it is not there."""
-    found = session.scalar(select(OrganizationRow.id).where(OrganizationRow.name == name))
-    if found is not None:
-        return found
+    """Return the organization's id; create it if it does not exist."""
+    organization_id = session.scalar(select(OrganizationRow.id).where(OrganizationRow.name == name))
+    if organization_id is not None:
+        return organization_id
     row = OrganizationRow(name=name)
     session.add(row)
     session.flush()
@@ -79,39 +96,52 @@ def ensure_organization(session: Session, name: str) -> int:
 
 
 def ensure_project(session: Session, organization_id: int, name: str) -> int:
-    """Return the project's id; make it if it is not there."""
-    found = session.scalar(
+    """Return the project's id; create it if it does not exist."""
+    project_id = session.scalar(
         select(ProjectRow.id).where(
             ProjectRow.organization_id == organization_id, ProjectRow.name == name
         )
     )
-    if found is not None:
-        return found
+    if project_id is not None:
+        return project_id
     row = ProjectRow(organization_id=organization_id, name=name)
     session.add(row)
     session.flush()
     return row.id
 
 
-def pipeline_for_update(session: Session, project_id: int, name: str) -> Pipeline | None:
-    """Return the pipeline, locked against everyone else, or None when there is none."""
-    locked = session.scalar(
+def lock_catalogue(session: Session) -> None:
+    """Let one transaction at a time apply a catalogue, with its pipelines in any order.
+
+    On SQLite the write lock does that.
+    """
+    if is_postgresql(session):
+        session.execute(text(f"SELECT pg_advisory_xact_lock({_CATALOGUE_LOCK})"))
+
+
+def lock_pipeline_for_update(session: Session, project_id: int, name: str) -> Pipeline | None:
+    """Return the pipeline, locked against changes by others, or None.
+
+    Rows that refer to the pipeline can still be inserted: a claim that counts itself must not wait
+    for a transaction that waits for its task.
+    """
+    pipeline_id = session.scalar(
         select(PipelineRow.id)
         .where(PipelineRow.project_id == project_id, PipelineRow.name == name)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
-    if locked is None:
+    if pipeline_id is None:
         return None
-    return _known(session, locked)
+    return _read(session, pipeline_id)
 
 
 def has_tasks(session: Session, pipeline_id: int) -> bool:
-    """Tell whether the pipeline holds any task."""
+    """Return True if the pipeline has any task."""
     return bool(session.scalar(select(exists().where(TaskRow.pipeline_id == pipeline_id))))
 
 
 def create_pipeline(session: Session, project_id: int, entry: PipelineEntry) -> int:
-    """Make a pipeline with its fields and return its id."""
+    """Insert a pipeline with its fields and return its id."""
     row = PipelineRow(
         project_id=project_id,
         name=entry.name,
@@ -125,7 +155,7 @@ def create_pipeline(session: Session, project_id: int, entry: PipelineEntry) -> 
 
 
 def update_pipeline(session: Session, pipeline_id: int, entry: PipelineEntry) -> None:
-    """Make a pipeline as its entry says; the caller holds it with ``pipeline_for_update``."""
+    """Update a pipeline to its entry; the caller has locked it for update."""
     row = session.get_one(PipelineRow, pipeline_id)
     row.status = entry.status.value
     row.claim_timeout_seconds = entry.claim_timeout
@@ -133,7 +163,7 @@ def update_pipeline(session: Session, pipeline_id: int, entry: PipelineEntry) ->
 
 
 def reopen(session: Session, pipeline_id: int) -> None:
-    """Make a completed pipeline active again, because new tasks have come; the caller locked it."""
+    """Make a completed pipeline active again for its new tasks; the caller has locked it."""
     session.execute(
         update(PipelineRow)
         .where(PipelineRow.id == pipeline_id)
@@ -160,18 +190,40 @@ def _replace_fields(session: Session, pipeline_id: int, fields: Sequence[Field])
     session.flush()
 
 
-def _known(session: Session, pipeline_id: int) -> Pipeline:
-    """Return a pipeline that is there, by a statement of its own, so as it is once it is locked."""
-    found = _described(session, _BY_ID, {"id": pipeline_id})
-    assert found is not None  # noqa: S101
-    return found
+def _by_id(session: Session, pipeline_id: int) -> Pipeline | None:
+    return _fetch(session, _BY_ID, {"id": min(pipeline_id, MAX_ID)})
 
 
-def _described(
-    session: Session, statement: Select[Any], given: Mapping[str, Any]
+def _by_path(session: Session, path: str) -> Pipeline | None:
+    if path.count("/") != 2 or not is_storable(path):
+        return None
+    organization, project, name = path.split("/")
+    parameters = {"organization": organization, "project": project, "pipeline": name}
+    return _fetch(session, _BY_PATH, parameters)
+
+
+def _not_found(session: Session, reference: str) -> NotFoundError:
+    paths = list_paths(session)
+    if not paths:
+        return NoPipelinesError(f"there is no pipeline {reference!r}; the store has none yet")
+    hint = did_you_mean(reference, paths) or (
+        "; name one by its number or as organization/project/pipeline"
+    )
+    return NotFoundError(f"there is no pipeline {reference!r}{hint}")
+
+
+def _read(session: Session, pipeline_id: int) -> Pipeline:
+    """Return a locked pipeline, by a second statement, which sees the state after the lock."""
+    pipeline = _by_id(session, pipeline_id)
+    assert pipeline is not None  # noqa: S101
+    return pipeline
+
+
+def _fetch(
+    session: Session, statement: Select[Any], parameters: Mapping[str, Any]
 ) -> Pipeline | None:
-    """Return the pipeline of which the statement yields a row for each field, or one without."""
-    rows = session.execute(statement, given).mappings().all()
+    """Return the pipeline for which the statement returns a row per field, or one without."""
+    rows = session.execute(statement, parameters).mappings().all()
     if not rows:
         return None
     return Pipeline(
@@ -184,7 +236,7 @@ def _described(
 
 @lru_cache(_KEPT_FIELDS)
 def _field(name: str, kind: str, source: str, required: bool, constraints: str) -> Field:  # noqa: FBT001 - a row
-    """Return a field, which is checked once, not each time that it is read."""
+    """Return a field; the cache saves checking it each time that it is read."""
     return Field(name=name, type=kind, source=source, required=required, **json.loads(constraints))
 
 
@@ -226,7 +278,9 @@ _BY_PATH: Final = _DESCRIBED.where(
     _PROJECT.c.name == bindparam("project"),
     _PIPELINE.c.name == bindparam("pipeline"),
 )
-_LOCK: Final = select(_PIPELINE.c.id).where(_PIPELINE.c.id == bindparam("id")).with_for_update()
+_LOCK: Final = (
+    select(_PIPELINE.c.id).where(_PIPELINE.c.id == bindparam("id")).with_for_update(key_share=True)
+)
 _SHARED_LOCK: Final = (
     select(_PIPELINE.c.id)
     .where(_PIPELINE.c.id == bindparam("id"))

@@ -1,21 +1,27 @@
-"""What waits for chains: finished tasks, put here by what finishes them and taken by a drain."""
+"""The inboxes of chains: finished tasks that wait to become tasks of the target pipeline.
+
+The statement that finishes a task puts it here; the transaction that creates the target's task
+removes it.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
-from sqlalchemy import CursorResult, delete, func, insert, literal, select, text, update
+from sqlalchemy import delete, func, insert, literal, select, text, update
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.problems import Problem
 from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.errors import Problem
+from tasks_lib.store.chains import StoredChain
+from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import ChainInboxRow, ChainRow, TaskRow
 
 _LOCK: Final = "hashtextextended('seeding chains of ' || :pipeline_id, 0)"
 _SQLITE_IDS: Final = 500
 
 
-class Waiting(NamedTuple):
+class Backlog(NamedTuple):
     """How many tasks wait for a chain, how many of them do not fit, and since when the oldest."""
 
     tasks: int
@@ -23,24 +29,40 @@ class Waiting(NamedTuple):
     oldest_at: datetime | None
 
 
-def share_chains(session: Session, pipeline_id: int) -> None:
-    """Keep chains from being made or deleted while a task is finished; PostgreSQL only.
+class Waiting(NamedTuple):
+    """The tasks that wait for a chain and are not known as misfits: how many, and the last id."""
 
-    It comes before the statement that reads the chains, which sees what was committed before it
-    began. The lock lasts until the transaction's end, costs no write, and is free for all who share
-    it.
+    tasks: int
+    last_id: int
+
+
+class Misfit(NamedTuple):
+    """A finished task that did not fit the target, and why."""
+
+    task_id: int
+    code: str
+    message: str
+    tried_at: datetime | None
+
+
+def lock_chains_shared(session: Session, pipeline_id: int) -> None:
+    """Keep the pipeline's chains from being created or deleted until the transaction ends.
+
+    PostgreSQL only, where it precedes the statement that finishes a task: that statement sees only
+    the chains that were committed before it began. Many transactions can hold this lock at once,
+    and it costs no write.
     """
     session.execute(
         text(f"SELECT pg_advisory_xact_lock_shared({_LOCK})"), {"pipeline_id": str(pipeline_id)}
     )
 
 
-def hold_chains(session: Session, pipeline_id: int) -> None:
-    """Wait for tasks that are being finished, and keep others waiting, until the transaction ends.
+def lock_chains(session: Session, pipeline_id: int) -> None:
+    """Let no task of the pipeline be finished until the transaction ends.
 
-    On SQLite the write lock does that.
+    Waits for transactions that are finishing tasks. On SQLite the write lock does that.
     """
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(session):
         session.execute(
             text(f"SELECT pg_advisory_xact_lock({_LOCK})"), {"pipeline_id": str(pipeline_id)}
         )
@@ -49,7 +71,7 @@ def hold_chains(session: Session, pipeline_id: int) -> None:
 def put_into_inboxes(
     session: Session, pipeline_id: int, task_ids: Sequence[int], at: datetime
 ) -> None:
-    """Let the finished tasks wait for each chain of their pipeline, on SQLite."""
+    """Put finished tasks into the inbox of each chain of their pipeline, on SQLite."""
     for first in range(0, len(task_ids), _SQLITE_IDS):
         chosen = TaskRow.id.in_(task_ids[first : first + _SQLITE_IDS])
         waiting = (
@@ -62,63 +84,83 @@ def put_into_inboxes(
         )
 
 
-def put_existing(session: Session, chain: ChainRow) -> int:
-    """Let all tasks that the source has finished wait for a new chain; return how many."""
+def put_existing(session: Session, chain: StoredChain) -> None:
+    """Put all tasks that the source has finished into the inbox of a new chain."""
     finished_at = func.coalesce(TaskRow.finished_at, chain.created_at)
     waiting = select(literal(chain.id), TaskRow.id, finished_at).where(
         TaskRow.pipeline_id == chain.source_pipeline_id,
         TaskRow.status == TaskStatus.FINISHED.value,
     )
-    statement = insert(ChainInboxRow).from_select(["chain_id", "task_id", "finished_at"], waiting)
-    return _affected(session, statement)
+    session.execute(
+        insert(ChainInboxRow).from_select(["chain_id", "task_id", "finished_at"], waiting)
+    )
 
 
-def waiting(session: Session, chain_id: int) -> Waiting:
-    """Return what waits for the chain."""
+def get_backlog(session: Session, chain_id: int) -> Backlog:
+    """Return how many tasks wait for the chain."""
     tasks, misfits, oldest_at = session.execute(
         select(
             func.count(), func.count(ChainInboxRow.error_code), func.min(ChainInboxRow.finished_at)
         ).where(ChainInboxRow.chain_id == chain_id)
     ).one()
-    return Waiting(tasks, misfits, oldest_at)
+    return Backlog(tasks, misfits, oldest_at)
 
 
-def misfits(session: Session, chain_id: int, limit: int) -> list[ChainInboxRow]:
-    """Return the first tasks that did not fit."""
-    statement = select(ChainInboxRow).where(
-        ChainInboxRow.chain_id == chain_id, ChainInboxRow.error_code.is_not(None)
+def summarize(session: Session) -> dict[int, Waiting]:
+    """Return the waiting tasks of each chain that has some and is not paused, by the chain's id."""
+    inbox = ChainInboxRow
+    statement = (
+        select(inbox.chain_id, func.count(), func.max(inbox.task_id))
+        .join(ChainRow, ChainRow.id == inbox.chain_id)
+        .where(inbox.error_code.is_(None), ChainRow.is_paused.is_(False))
+        .group_by(inbox.chain_id)
+        .order_by(inbox.chain_id)
     )
-    return list(session.scalars(statement.order_by(ChainInboxRow.task_id).limit(limit)))
+    return {chain_id: Waiting(*waiting) for chain_id, *waiting in session.execute(statement)}
+
+
+def list_misfits(session: Session, chain_id: int, limit: int) -> list[Misfit]:
+    """Return the first ``limit`` tasks that did not fit, by id."""
+    statement = select(
+        ChainInboxRow.task_id,
+        ChainInboxRow.error_code,
+        func.coalesce(ChainInboxRow.error_message, ""),
+        ChainInboxRow.tried_at,
+    ).where(ChainInboxRow.chain_id == chain_id, ChainInboxRow.error_code.is_not(None))
+    rows = session.execute(statement.order_by(ChainInboxRow.task_id).limit(limit))
+    return [Misfit._make(row) for row in rows]
 
 
 def has_due(session: Session, chain_id: int) -> bool:
-    """Tell whether a task waits that is not known to be a misfit."""
+    """Return True if a task waits that is not known to be a misfit."""
     due = select(ChainInboxRow.task_id).where(
         ChainInboxRow.chain_id == chain_id, ChainInboxRow.error_code.is_(None)
     )
     return session.scalar(due.limit(1)) is not None
 
 
-def take(session: Session, chain_id: int, stream_id: int, *, up_to: int | None = None) -> int:
-    """Take away what has gone into the stream, of all tasks or those up to a number."""
-    made = select(TaskRow.id).where(
+def remove_seeded(
+    session: Session, chain_id: int, stream_id: int, *, up_to: int | None = None
+) -> None:
+    """Remove the tasks that the stream holds already: all, or those with ids up to ``up_to``."""
+    seeded = select(TaskRow.id).where(
         TaskRow.stream_id == stream_id, TaskRow.origin_id == ChainInboxRow.task_id
     )
-    statement = delete(ChainInboxRow).where(ChainInboxRow.chain_id == chain_id, made.exists())
+    statement = delete(ChainInboxRow).where(ChainInboxRow.chain_id == chain_id, seeded.exists())
     if up_to is not None:
         statement = statement.where(ChainInboxRow.task_id <= up_to)
-    return _affected(session, statement)
+    session.execute(statement, execution_options={"synchronize_session": False})
 
 
-def empty(session: Session, chain_id: int) -> None:
-    """Take everything away, because the chain is deleted."""
+def clear(session: Session, chain_id: int) -> None:
+    """Remove all tasks, because the chain is deleted."""
     session.execute(delete(ChainInboxRow).where(ChainInboxRow.chain_id == chain_id))
 
 
 def mark_misfits(
     session: Session, chain_id: int, problems: Iterable[Problem], at: datetime
 ) -> None:
-    """Note why tasks did not fit; each problem's row is the task's number."""
+    """Record why tasks did not fit; each problem's ``row`` is the id of the task."""
     rows = [
         {
             "chain_id": chain_id,
@@ -133,15 +175,10 @@ def mark_misfits(
         session.execute(update(ChainInboxRow), rows)
 
 
-def forgive(session: Session, chain_id: int) -> None:
+def reset_misfits(session: Session, chain_id: int) -> None:
     """Let the misfits be tried again."""
     session.execute(
         update(ChainInboxRow)
         .where(ChainInboxRow.chain_id == chain_id, ChainInboxRow.error_code.is_not(None))
         .values(error_code=None, error_message=None)
     )
-
-
-def _affected(session: Session, statement: Any) -> int:
-    result = session.execute(statement, execution_options={"synchronize_session": False})
-    return cast("CursorResult[Any]", result).rowcount

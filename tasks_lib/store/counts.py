@@ -1,4 +1,4 @@
-"""How many tasks of a pipeline have each status, kept with every change and never by a scan."""
+"""The number of a pipeline's tasks by status, updated with every change; nothing is scanned."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -8,28 +8,29 @@ from sqlalchemy import TextClause, func, select, text
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import TaskCountRow
 
 SLOTS: Final = 16
-"""Rows among which PostgreSQL's connections share a pipeline's counts; SQLite has one writer."""
+"""Rows per pipeline over which PostgreSQL spreads the updates; SQLite has only one writer."""
 
 POSTGRES_SLOT: Final = f"mod(pg_backend_pid(), {SLOTS})"
 STATUS_COLUMNS: Final = tuple(status.value for status in TaskStatus)
 COUNTED: Final = (*STATUS_COLUMNS, "claims")
 
 SUMS: Final = ", ".join(f"{name} = task_counts.{name} + excluded.{name}" for name in COUNTED)
-"""What an insert of changes sets where there are counts already."""
+"""The assignments of an insert of changes, for a row that exists already."""
 
 
 class Counts(NamedTuple):
-    """A pipeline's tasks by status, and how many claims there have ever been."""
+    """A pipeline's tasks by status, and the number of claims ever."""
 
     by_status: Mapping[TaskStatus, int]
     claims: int
 
     @property
     def total(self) -> int:
-        """How many tasks there are."""
+        """The number of tasks."""
         return sum(self.by_status.values())
 
 
@@ -37,7 +38,7 @@ def add_counts(
     session: Session, pipeline_id: int, changes: Mapping[TaskStatus, int], *, claims: int = 0
 ) -> None:
     """Change the pipeline's counts, in the transaction that changes its tasks."""
-    statement = _addition(is_postgresql=session.get_bind().dialect.name == "postgresql")
+    statement = _addition(on_postgresql=is_postgresql(session))
     values = dict.fromkeys(COUNTED, 0) | {"claims": claims, "pipeline_id": pipeline_id}
     session.execute(
         statement, values | {status.value: change for status, change in changes.items()}
@@ -45,29 +46,29 @@ def add_counts(
 
 
 @cache
-def _addition(*, is_postgresql: bool) -> TextClause:
-    """Return the statement that adds to a pipeline's counts.
-
-    A text, since an insert with a conflict clause is compiled anew each time that it is executed.
-    """
-    slot = POSTGRES_SLOT if is_postgresql else "0"
+def _addition(*, on_postgresql: bool) -> TextClause:
+    """Return the statement that adds to a pipeline's counts; a text, see ``dialect.upsert``."""
+    slot = POSTGRES_SLOT if on_postgresql else "0"
     values = ", ".join(f":{name}" for name in COUNTED)
     return text(
         f"""
         INSERT INTO task_counts (pipeline_id, slot, {", ".join(COUNTED)})
         VALUES (:pipeline_id, {slot}, {values})
         ON CONFLICT (pipeline_id, slot) DO UPDATE SET {SUMS}
-        """  # noqa: S608 - names of ours
+        """  # noqa: S608 - our own names
     )
 
 
-def counts_of(session: Session, pipeline_id: int) -> Counts:
-    """Return the pipeline's counts as they are in this transaction."""
-    return counts_of_all(session, pipeline_id).get(pipeline_id, _NONE)
+def get_counts(session: Session, pipeline_id: int) -> Counts:
+    """Return the pipeline's counts as this transaction sees them."""
+    return get_all_counts(session, pipeline_id).get(pipeline_id, NO_TASKS)
 
 
-def counts_of_all(session: Session, *pipeline_ids: int) -> dict[int, Counts]:
-    """Return the counts of the pipelines named, or of all; without those that never had a task."""
+def get_all_counts(session: Session, *pipeline_ids: int) -> dict[int, Counts]:
+    """Return the counts of these pipelines, or of all, by id.
+
+    Pipelines that never had a task are left out.
+    """
     columns = TaskCountRow.__table__.c
     statement = select(
         TaskCountRow.pipeline_id, *(func.sum(columns[name]).label(name) for name in COUNTED)
@@ -86,4 +87,4 @@ def counts_of_all(session: Session, *pipeline_ids: int) -> dict[int, Counts]:
     }
 
 
-_NONE: Final = Counts(dict.fromkeys(TaskStatus, 0), 0)
+NO_TASKS: Final = Counts(dict.fromkeys(TaskStatus, 0), 0)

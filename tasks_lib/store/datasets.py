@@ -1,20 +1,19 @@
-"""Datasets of the Data Vault: make them, write versions of their rows, read them."""
+"""Datasets of the Data Vault: create them, write versions of their rows, and read them."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import pyarrow as pa
-from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.conversions import Column
-from tasks_lib.domain.fields import FieldType
+from tasks_lib.domain.mapping.conversions import Column, columns_from_json, columns_to_json
 from tasks_lib.domain.names import did_you_mean
 from tasks_lib.errors import NotFoundError
 from tasks_lib.store.bulk import insert_rows, stream_rows
-from tasks_lib.store.tables import DatasetRow, DatasetVersionRow, OrganizationRow
+from tasks_lib.store.dialect import upsert
+from tasks_lib.store.tables import DatasetItemRow, DatasetQueryRow, DatasetRow, DatasetVersionRow
 
 
 class Dataset(NamedTuple):
@@ -30,7 +29,7 @@ class Dataset(NamedTuple):
 
 
 class Version(NamedTuple):
-    """One import: the version that it made, where it came from, and how many rows it brought."""
+    """One import: its version, its source, and the number of rows that it added."""
 
     version: int
     source: str
@@ -39,22 +38,12 @@ class Version(NamedTuple):
     row_count: int
 
 
-def find_organization(session: Session, name: str) -> int:
-    """Return the organization's id; raise NotFoundError with the nearest name."""
-    names = {row.name: row.id for row in session.scalars(select(OrganizationRow))}
-    if name not in names:
-        raise NotFoundError(f"there is no organization {name!r}{did_you_mean(name, names)}")
-    return names[name]
-
-
 def find_dataset(session: Session, organization_id: int, name: str) -> Dataset:
     """Return the dataset; raise NotFoundError with the nearest name."""
-    rows = list_datasets(session, organization_id)
-    found = next((dataset for dataset in rows if dataset.name == name), None)
-    if found is None:
-        hint = did_you_mean(name, [dataset.name for dataset in rows])
-        raise NotFoundError(f"there is no dataset {name!r}{hint}")
-    return found
+    datasets = {dataset.name: dataset for dataset in list_datasets(session, organization_id)}
+    if name not in datasets:
+        raise NotFoundError(f"there is no dataset {name!r}{did_you_mean(name, datasets)}")
+    return datasets[name]
 
 
 def list_datasets(session: Session, organization_id: int) -> list[Dataset]:
@@ -67,11 +56,15 @@ def list_datasets(session: Session, organization_id: int) -> list[Dataset]:
     return [_dataset(row) for row in rows]
 
 
+def list_names(session: Session) -> list[str]:
+    """Return the names of the datasets of all organizations, in order."""
+    return list(session.scalars(select(DatasetRow.name).distinct().order_by(DatasetRow.name)))
+
+
 def lock_dataset(session: Session, organization_id: int, name: str) -> tuple[Dataset, bool]:
-    """Return the dataset, made if it is new, and whether it is; nobody else writes it meanwhile."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    made = session.scalar(
-        insert(DatasetRow)
+    """Return the dataset, created if needed and locked, and whether it is new."""
+    new_id = session.scalar(
+        upsert(session, DatasetRow, ["organization_id", "name"])
         .values(
             organization_id=organization_id,
             name=name,
@@ -80,22 +73,20 @@ def lock_dataset(session: Session, organization_id: int, name: str) -> tuple[Dat
             base_version=1,
             row_count=0,
         )
-        .on_conflict_do_nothing(index_elements=["organization_id", "name"])
         .returning(DatasetRow.id)
     )
     row = session.scalars(
         select(DatasetRow)
         .where(DatasetRow.organization_id == organization_id, DatasetRow.name == name)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).one()
-    return _dataset(row), made is not None
+    return _dataset(row), new_id is not None
 
 
 def find_import(session: Session, dataset: Dataset, sha256: str) -> Version | None:
-    """Return the import of this content that the dataset still holds, or None."""
-    return next(
-        (found for found in list_versions(session, dataset) if found.sha256 == sha256), None
-    )
+    """Return the import of this content whose rows the dataset still has, or None."""
+    versions = list_versions(session, dataset)
+    return next((version for version in versions if version.sha256 == sha256), None)
 
 
 def list_versions(session: Session, dataset: Dataset) -> list[Version]:
@@ -116,7 +107,7 @@ def list_versions(session: Session, dataset: Dataset) -> list[Version]:
 def add_version(
     session: Session, dataset: Dataset, *, source: str, sha256: str, at: datetime
 ) -> int:
-    """Begin an import into the locked dataset; return its version."""
+    """Insert the next version of the locked dataset; return its number."""
     version = dataset.version + 1
     session.add(
         DatasetVersionRow(
@@ -138,7 +129,7 @@ def insert_dataset_rows(
     version: int,
     batches: Iterable[Sequence[pa.Array]],
 ) -> int:
-    """Write rows, as arrays of their numbers and JSON objects; return how many."""
+    """Insert rows, given as arrays of their numbers and JSON objects; return how many."""
     constants = {"dataset_id": dataset_id, "version": version}
     return insert_rows(session, "dataset_rows", constants, ("row", "value"), batches)
 
@@ -152,10 +143,10 @@ def complete_version(
     row_count: int,
     replaces: bool,
 ) -> None:
-    """Make the version the dataset's last one; with ``replaces``, the only one."""
+    """Make the version the dataset's latest; with ``replaces``, its only one."""
     session.get_one(DatasetVersionRow, (dataset.id, version)).row_count = row_count
     row = session.get_one(DatasetRow, dataset.id)
-    row.columns = [{"name": column.name, "type": column.type.value} for column in columns]
+    row.columns = columns_to_json(columns)
     row.version = version
     row.row_count = row_count + (0 if replaces else dataset.row_count)
     if replaces:
@@ -163,12 +154,12 @@ def complete_version(
     session.flush()
 
 
-def dataset_rows(
+def stream_dataset_rows(
     session: Session, dataset: Dataset, *, unless_in_stream: int | None = None, limit: int = -1
 ) -> Generator[list[tuple[int, int, str]]]:
-    """Yield id, number and JSON text of the dataset's rows, in order, in batches.
+    """Yield the id, number and JSON text of the dataset's rows, in order, in batches.
 
-    Leaves out what has gone into the stream.
+    Leaves out rows that the stream has let in.
     """
     query = (
         f"SELECT id, row, value FROM dataset_rows WHERE dataset_id = {dataset.id:d}"  # noqa: S608
@@ -188,8 +179,56 @@ def _dataset(row: DatasetRow) -> Dataset:
         id=row.id,
         organization_id=row.organization_id,
         name=row.name,
-        columns=tuple(Column(entry["name"], FieldType(entry["type"])) for entry in row.columns),
+        columns=columns_from_json(row.columns),
         version=row.version,
         base_version=row.base_version,
         row_count=row.row_count,
     )
+
+
+class Query(NamedTuple):
+    """The query of a dataset: a URL or ``secret:<block>``, a SELECT, and the key columns."""
+
+    connection: str
+    query: str
+    key_columns: tuple[str, ...]
+
+
+def find_query(session: Session, dataset_id: int) -> Query | None:
+    """Return the dataset's query; None if its rows come from imports."""
+    row = session.get(DatasetQueryRow, dataset_id)
+    return Query(row.connection, row.query, tuple(row.key_columns)) if row is not None else None
+
+
+def save_query(session: Session, dataset: Dataset, query: Query, columns: Sequence[Column]) -> None:
+    """Save the dataset's query; ``columns`` are saved too if it has no rows yet."""
+    session.merge(
+        DatasetQueryRow(
+            dataset_id=dataset.id,
+            connection=query.connection,
+            query=query.query,
+            key_columns=list(query.key_columns),
+        )
+    )
+    if not dataset.row_count:
+        row = session.get_one(DatasetRow, dataset.id)
+        row.columns = columns_to_json(columns)
+    session.flush()
+
+
+def find_known_rows(session: Session, dataset_id: int, keys: Collection[str]) -> dict[str, str]:
+    """Return the JSON texts of the dataset's rows with these keys, by key."""
+    rows = session.execute(
+        select(DatasetItemRow.key, cast(DatasetItemRow.value, Text)).where(
+            DatasetItemRow.dataset_id == dataset_id, DatasetItemRow.key.in_(keys)
+        )
+    )
+    return {str(key): value for key, value in rows}
+
+
+def insert_keyed_rows(
+    session: Session, dataset_id: int, version: int, batches: Iterable[Sequence[pa.Array]]
+) -> int:
+    """Insert rows, given as arrays of their numbers, JSON objects and keys; return how many."""
+    constants = {"dataset_id": dataset_id, "version": version}
+    return insert_rows(session, "dataset_rows", constants, ("row", "value", "key"), batches)

@@ -1,101 +1,128 @@
-"""Open the database: SQLite with the settings that make it safe and quick, or PostgreSQL.
+"""Open the database: SQLite with the settings that make it safe and fast, or PostgreSQL.
 
-A transaction is opened for reading or for writing. On SQLite a writing one takes the write lock at
-once, so that it waits at its beginning instead of failing in its middle.
+A transaction is opened for reading or for writing. On SQLite a writing transaction takes the write
+lock at once, so that it waits at its beginning instead of failing in the middle.
 """
 
-import math
-import sqlite3
-import threading
-import time
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from functools import partial
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    DisconnectionError,
-    NoSuchModuleError,
-    OperationalError,
-)
+from sqlalchemy import URL, Connection, Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
 
+from tasks_lib.domain.database_errors import is_refusal
 from tasks_lib.errors import (
     StoreOutdatedError,
+    StoreRefusedError,
     StoreTooNewError,
     StoreUnavailableError,
-    UsageError,
 )
+from tasks_lib.store.address import (
+    POSTGRESQL,
+    parse_address,
+    parse_direct_address,
+    show_address,
+)
+from tasks_lib.store.clock import DatabaseClock, host_now
+from tasks_lib.store.postgresql import create_postgresql_engine
+from tasks_lib.store.sqlite import WriteTurns, create_sqlite_engine, is_locked, is_no_store
 
-LATEST_REVISION: Final = "0009"
-"""The revision that this release works with; revisions are numbers and only ever grow."""
+LATEST_REVISION: Final = "0012"
+"""The revision that this release works with; revisions are numbers that only grow."""
 
+_REVISION: Final = re.compile(r"[0-9]{4}")
 _CREATION_LOCK: Final = 5_104_219_833
-_NO_LIMIT: Final = -1
-"""Of connections: a load holds one and asks for a second, so a limit would be a deadlock."""
-
-_IDLE_SECONDS: Final = 1.0
-_WAL_ATTEMPTS: Final = 100
-_WAL_PAUSE_SECONDS: Final = 0.05
 
 
 class Store:
     """The database of one installation; safe to share between threads."""
 
-    def __init__(self, engine: Engine, *, busy_timeout_seconds: float) -> None:
+    def __init__(self, engine: Engine, turns: WriteTurns, *, listens_at: URL | None = None) -> None:
         self.engine = engine
-        self._busy_timeout_seconds = busy_timeout_seconds
-        self._turn = threading.Lock()
+        self.listens_at = listens_at or engine.url
+        self._turns = turns
+        self._clock = DatabaseClock(self._read_clock)
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
-    def open(cls, url: str, *, busy_timeout_seconds: float = 60) -> Self:
-        """Connect, create a fresh store by itself, and refuse one of another revision.
+    def open(cls, url: str, *, busy_timeout_seconds: float = 60, direct_url: str = "") -> Self:
+        """Connect, create the tables of a new store, and refuse a store of another revision.
 
-        Raises StoreUnavailableError when nobody answers, StoreOutdatedError when the store asks
-        for ``seeding db upgrade``, and StoreTooNewError when a later release made it.
+        ``direct_url`` is the address of PostgreSQL itself if ``url`` is a pooler's. Raises
+        UsageError for an address that cannot work, StoreUnavailableError when the database does not
+        respond, StoreRefusedError when it refuses the user or the password, does not exist or is
+        no store, StoreOutdatedError when the store has to be upgraded, and StoreTooNewError when a
+        later release upgraded it.
         """
-        store = cls.open_any(url, busy_timeout_seconds=busy_timeout_seconds)
+        store = cls.open_any(url, busy_timeout_seconds=busy_timeout_seconds, direct_url=direct_url)
         try:
-            found = store.revision()
-            if found is None:
+            revision = store.revision()
+            if revision is None:
                 store.upgrade()
             else:
-                _check_revision(found, store.engine)
+                _check_revision(revision, store.engine)
         except BaseException:
             store.close()
             raise
         return store
 
     @classmethod
-    def open_any(cls, url: str, *, busy_timeout_seconds: float = 60) -> Self:
-        """Connect without looking at the revision, for an upgrade."""
-        engine = _engine(url, busy_timeout_seconds)
-        return cls(engine, busy_timeout_seconds=busy_timeout_seconds)
+    def open_any(cls, url: str, *, busy_timeout_seconds: float = 60, direct_url: str = "") -> Self:
+        """Connect without checking the revision, for an upgrade."""
+        address = parse_address(url)
+        turns = WriteTurns(busy_timeout_seconds)
+        if address.drivername != POSTGRESQL:
+            return cls(create_sqlite_engine(address, turns, busy_timeout_seconds), turns)
+        listens_at = parse_direct_address(direct_url) if direct_url else None
+        return cls(create_postgresql_engine(address), turns, listens_at=listens_at)
 
     @property
     def is_postgresql(self) -> bool:
-        """Whether this is PostgreSQL; otherwise it is SQLite."""
+        """Whether the database is PostgreSQL; otherwise it is SQLite."""
         return self.engine.dialect.name == "postgresql"
 
+    @property
+    def busy_timeout_seconds(self) -> float:
+        """How long a writer waits for others."""
+        return self._turns.timeout_seconds
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of SQLite's file; None on PostgreSQL."""
+        return None if self.is_postgresql else Path(str(self.engine.url.database)).parent
+
+    def now(self) -> datetime:
+        """Return the database's time; the clocks of the machines that use a store can differ.
+
+        Raises StoreUnavailableError.
+        """
+        return self._clock.now() if self.is_postgresql else host_now()
+
+    def _read_clock(self) -> datetime:
+        with self._alone() as session:
+            time: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+            return time
+
     def revision(self) -> str | None:
-        """Return the store's revision, None for a database that has no store yet."""
-        with _explained(self.engine), self._connection(writes=False) as connection:
+        """Return the store's revision; None if the database has no store yet."""
+        with _translate_errors(self.engine), self._connection(writes=False) as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return None
-            found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-            return found
+            revision: str | None = connection.scalar(
+                text("SELECT version_num FROM alembic_version")
+            )
+            return revision
 
     def upgrade(self) -> None:
-        """Bring the store to this release's revision; one process does it, others wait."""
+        """Upgrade the store to this release's revision; one process does it, others wait."""
         from tasks_lib.store.migrations.upgrade import upgrade  # noqa: PLC0415 - loads Alembic
 
-        with _explained(self.engine), self._connection(writes=True) as connection:
+        with _translate_errors(self.engine), self._connection(writes=True) as connection:
             if self.is_postgresql:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_CREATION_LOCK})"))
             upgrade(connection)
@@ -103,76 +130,68 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a session whose transaction only reads."""
-        with _explained(self.engine), self._connection(writes=False) as connection:
+        with _translate_errors(self.engine), self._connection(writes=False) as connection:
             yield Session(connection)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Open a session whose transaction is committed at the end, or rolled back on an error."""
-        with _explained(self.engine), self._connection(writes=True) as connection:
+        with _translate_errors(self.engine), self._connection(writes=True) as connection:
             session = Session(connection)
             yield session
             session.flush()
 
     @contextmanager
     def statement(self) -> Iterator[Session]:
-        """Open a session for one statement, which is committed by itself on PostgreSQL.
+        """Open a session for one statement, which PostgreSQL commits by itself.
 
-        It saves two of three ways to the server and back. On SQLite this is ``write``.
+        This saves two of three round trips. On SQLite it is the same as ``write``.
         """
         with self._alone() if self.is_postgresql else self.write() as session:
             yield session
 
     @contextmanager
     def query(self) -> Iterator[Session]:
-        """Open a session for statements that only read, each for itself; else as ``statement``."""
+        """Open a session for statements that only read, without a transaction on PostgreSQL."""
         with self._alone() if self.is_postgresql else self.read() as session:
             yield session
 
     def within(self, session: Session) -> "Store":
-        """Return this store with the session's transaction in the place of any that is opened."""
-        return _Within(self.engine, session)
+        """Return a store that runs everything in the session's transaction."""
+        return _Within(self, session)
 
     @contextmanager
     def _alone(self) -> Iterator[Session]:
-        with _explained(self.engine), self._autocommit.connect() as connection:
+        with _translate_errors(self.engine), self._autocommit.connect() as connection:
             try:
                 yield Session(connection)
-            except _driver_error(self.engine):
+            except self.engine.dialect.loaded_dbapi.OperationalError:
                 connection.invalidate()
                 raise
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self.engine.dispose()
 
     @contextmanager
     def _connection(self, *, writes: bool) -> Iterator[Connection]:
         engine = self.engine.execution_options(seeding_writes=writes)
         takes_turns = writes and not self.is_postgresql
-        with self._in_turn() if takes_turns else nullcontext(), engine.begin() as connection:
+        turn = self._turns.take() if takes_turns else nullcontext()
+        with turn, engine.begin() as connection:
             yield connection
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        """Let this process's threads write one after the other: SQLite would let them nap.
-
-        Who waits too long goes on, and hears from SQLite that the store is locked.
-        """
-        has_turn = self._turn.acquire(timeout=self._busy_timeout_seconds)
-        try:
-            yield
-        finally:
-            if has_turn:
-                self._turn.release()
 
 
 class _Within(Store):
-    """A store whose transactions are all one, which somebody else has opened and will commit."""
+    """A store that runs everything in one transaction, which the caller opens and commits."""
 
-    def __init__(self, engine: Engine, session: Session) -> None:
-        super().__init__(engine, busy_timeout_seconds=0)  # the lock has been taken
+    def __init__(self, store: Store, session: Session) -> None:
+        super().__init__(store.engine, WriteTurns(0))  # the caller has the lock
+        self._store = store
         self._session = session
+
+    def now(self) -> datetime:
+        return self._store.now()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -188,124 +207,45 @@ class _Within(Store):
         yield self._session
 
 
-def _engine(url: str, busy_timeout_seconds: float) -> Engine:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise UsageError("SEEDING_DATABASE_URL is not a database URL") from None
-    if parsed.get_backend_name() == "sqlite":
-        return _sqlite_engine(url, parsed.database, busy_timeout_seconds)
-    if parsed.drivername == "postgresql+psycopg":
-        engine = create_engine(parsed, max_overflow=_NO_LIMIT)
-        event.listen(engine, "checkin", _note_time)
-        event.listen(engine, "checkout", partial(_check_idle, engine))
-        return engine
-    raise UsageError(
-        f"SEEDING_DATABASE_URL begins with {parsed.drivername!r}; "
-        "expected sqlite:///path or postgresql+psycopg://user@host/database"
-    )
-
-
-def _note_time(_: object, record: ConnectionPoolEntry) -> None:
-    record.info["idle_since"] = time.monotonic()
-
-
-def _check_idle(engine: Engine, connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-    """Ask a connection that has been idle whether it lives; a busy one would be asked for nothing.
-
-    What is raised here lets the pool make another one.
-    """
-    if time.monotonic() - record.info.get("idle_since", math.inf) < _IDLE_SECONDS:
+def _check_revision(revision: str, engine: Engine) -> None:
+    if revision == LATEST_REVISION:
         return
-    try:
-        engine.dialect.do_ping(connection)
-    except engine.dialect.loaded_dbapi.Error as error:
-        raise DisconnectionError from error
-
-
-def _sqlite_engine(url: str, path: str | None, busy_timeout_seconds: float) -> Engine:
-    if path in (None, "", ":memory:"):
-        raise UsageError("SEEDING_DATABASE_URL must name a file: a store in memory ends with us")
-    try:
-        Path(str(path)).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreUnavailableError(f"the folder of {path} cannot be made: {error}") from error
-    try:
-        engine = create_engine(
-            url, connect_args={"timeout": busy_timeout_seconds}, max_overflow=_NO_LIMIT
+    place = show_address(engine.url)
+    if not _REVISION.fullmatch(revision):
+        raise StoreRefusedError(
+            f"the database {place} belongs to another program: its revision is {revision!r}, and "
+            f"that of a store is a number such as {LATEST_REVISION}; name another database"
         )
-    except NoSuchModuleError as error:
-        raise UsageError(f"SEEDING_DATABASE_URL: {error}") from None
-    event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _configure_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # we begin transactions ourselves
-    _set_wal(connection)
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _set_wal(connection: Any) -> None:
-    """Set the journal mode, which SQLite refuses at once, without waiting, while others write."""
-    for _ in range(_WAL_ATTEMPTS - 1):
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            time.sleep(_WAL_PAUSE_SECONDS)
-        else:
-            return
-    connection.execute("PRAGMA journal_mode = WAL")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("seeding_writes", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _check_revision(found: str, engine: Engine) -> None:
-    if found == LATEST_REVISION:
-        return
-    place = _place(engine)
-    if found < LATEST_REVISION:
+    if revision < LATEST_REVISION:
         raise StoreOutdatedError(
-            f"the store {place} has revision {found}, this release needs {LATEST_REVISION}; "
-            "run: seeding db upgrade"
+            f"the store {place} has revision {revision}, this release needs {LATEST_REVISION}; "
+            "upgrade it"
         )
     raise StoreTooNewError(
-        f"the store {place} has revision {found}, made by a later release; this one knows "
+        f"the store {place} has revision {revision}, made by a later release; this one knows "
         f"{LATEST_REVISION}. Install the later release"
     )
 
 
 @contextmanager
-def _explained(engine: Engine) -> Iterator[None]:
-    """Turn a lost, refused or locked database into one sentence."""
+def _translate_errors(engine: Engine) -> Iterator[None]:
+    """Translate the errors of a lost, refused, locked or damaged database into one sentence."""
+    driver = engine.dialect.loaded_dbapi
     try:
         yield
-    except (OperationalError, _driver_error(engine)) as error:
-        driver_error = error.orig if isinstance(error, OperationalError) else error
-        reason = str(driver_error).strip().splitlines()[0]
-        if reason == "database is locked":
-            reason += "; another process writes for longer than SEEDING_BUSY_TIMEOUT_SECONDS"
-        raise StoreUnavailableError(
-            f"the store {_place(engine)} cannot be used: {reason}"
-        ) from error
-    except DBAPIError as error:
-        if not error.connection_invalidated:
+    except (DBAPIError, driver.Error) as error:
+        driver_error = error.orig if isinstance(error, DBAPIError) else error
+        place = show_address(engine.url)
+        if isinstance(driver_error, driver.OperationalError) or is_no_store(driver_error):
+            reason = str(driver_error).strip().partition("\n")[0]
+            if is_locked(driver_error):
+                reason += "; another writer holds it for longer than SEEDING_BUSY_TIMEOUT_SECONDS"
+            refuses = is_refusal(driver_error) or is_no_store(driver_error)
+        elif is_refusal(driver_error):
+            reason, refuses = str(driver_error).strip().partition("\n")[0], True
+        elif isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise StoreUnavailableError(f"the connection to the store {place} was lost") from error
+        else:
             raise
-        raise StoreUnavailableError(
-            f"the connection to the store {_place(engine)} was lost"
-        ) from error
-
-
-def _driver_error(engine: Engine) -> type[Exception]:
-    """Return what the driver raises where a statement has gone past SQLAlchemy."""
-    error: type[Exception] = engine.dialect.loaded_dbapi.OperationalError
-    return error
-
-
-def _place(engine: Engine) -> str:
-    return engine.url.render_as_string(hide_password=True)
+        kind = StoreRefusedError if refuses else StoreUnavailableError
+        raise kind(f"the store {place} cannot be used: {reason}") from error

@@ -1,4 +1,4 @@
-"""Answers to calls that named an idempotency key: one for each key of an organization."""
+"""Stored answers to requests with an idempotency key: one per key and organization."""
 
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.store.tables import IdempotentAnswerRow, UtcDateTime
 
 _ANSWERS: Final = IdempotentAnswerRow.metadata.tables[IdempotentAnswerRow.__tablename__]
-_TAKE: Final = text(
+_RESERVE: Final = text(
     """
     INSERT INTO idempotent_answers (organization_id, key, request_sha256, status, body, created_at)
     VALUES (:organization_id, :key, :request_sha256, 0, :nothing, :at)
@@ -22,7 +22,7 @@ _TAKE: Final = text(
     bindparam("nothing", b"", LargeBinary), bindparam("at", type_=UtcDateTime),
     bindparam("since", type_=UtcDateTime),
 )  # fmt: skip
-"""A text, since an insert with a conflict clause is compiled anew each time that it is executed."""
+"""A text because it runs for every request; see ``dialect.upsert``."""
 
 _IS_OURS: Final = (
     _ANSWERS.c.organization_id == bindparam("of_organization"),
@@ -37,7 +37,7 @@ _FIND: Final = select(_ANSWERS.c.request_sha256, _ANSWERS.c.status, _ANSWERS.c.b
 
 
 class KeptAnswer(NamedTuple):
-    """An answer as it was given, and the SHA-256 of the request that it was given to."""
+    """An answer, and the SHA-256 of the request that it answered."""
 
     request_sha256: str
     status: int
@@ -47,13 +47,13 @@ class KeptAnswer(NamedTuple):
 def find_answer(
     session: Session, organization_id: int, key: str, *, since: datetime
 ) -> KeptAnswer | None:
-    """Return the answer that was kept for the key since then, or None."""
-    given = {"of_organization": organization_id, "of_key": key, "since": since}
-    found = session.execute(_FIND, given).one_or_none()
-    return KeptAnswer(*found) if found is not None else None
+    """Return the answer that was stored for the key since ``since``, or None."""
+    parameters = {"of_organization": organization_id, "of_key": key, "since": since}
+    row = session.execute(_FIND, parameters).one_or_none()
+    return KeptAnswer(*row) if row is not None else None
 
 
-def take_key(
+def reserve_key(
     session: Session,
     organization_id: int,
     key: str,
@@ -62,30 +62,35 @@ def take_key(
     at: datetime,
     since: datetime,
 ) -> bool:
-    """Take the key for this transaction's answer; return False where one was kept since then.
+    """Reserve the key for this transaction's answer; return False if it has a newer one.
 
-    While another transaction has taken the key, this waits for its end.
+    While another transaction has reserved the key, this waits for its end.
     """
-    given = {
+    parameters = {
         "organization_id": organization_id,
         "key": key,
         "request_sha256": request_sha256,
         "at": at,
         "since": since,
     }
-    return session.execute(_TAKE, given).one_or_none() is not None
+    return session.execute(_RESERVE, parameters).one_or_none() is not None
 
 
 def keep_answer(
     session: Session, organization_id: int, key: str, *, status: int, body: bytes
 ) -> None:
-    """Keep the answer under a key that this transaction has taken."""
-    given = {"of_organization": organization_id, "of_key": key, "status": status, "body": body}
-    session.execute(_KEEP, given)
+    """Store the answer under a key that this transaction has reserved."""
+    parameters = {
+        "of_organization": organization_id,
+        "of_key": key,
+        "status": status,
+        "body": body,
+    }
+    session.execute(_KEEP, parameters)
 
 
 def remove_answers(session: Session, *, before: datetime) -> int:
-    """Remove the answers that were kept before then; return how many."""
+    """Delete the answers that were stored before ``before``; return their number."""
     removed = session.execute(
         delete(IdempotentAnswerRow).where(IdempotentAnswerRow.created_at < before)
     )

@@ -1,7 +1,7 @@
-"""Move tasks from one status to another: one conditional statement each, of which one wins.
+"""Move tasks from one status to another, each by one conditional statement, of which one wins.
 
-With the move the same transaction records it and changes the counts. On PostgreSQL all of it is one
-statement; SQLite, where no other transaction writes meanwhile, takes it step by step.
+The same transaction records the move and updates the counts. On PostgreSQL all of it is one
+statement; on SQLite, where no other transaction can write meanwhile, there are several.
 """
 
 from collections import Counter
@@ -10,35 +10,47 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Final, NamedTuple
 
-from sqlalchemy import Integer, Select, Update, bindparam, insert, select, update
+from sqlalchemy import Integer, Select, Update, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from tasks_lib.domain.lifecycle import MOVES, Move
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
-from tasks_lib.policy.lifecycle import MOVES, Move
 from tasks_lib.store.bulk import postgres_connection
-from tasks_lib.store.chain_inbox import put_into_inboxes, share_chains
+from tasks_lib.store.chain_inbox import lock_chains_shared, put_into_inboxes
 from tasks_lib.store.counts import COUNTED, POSTGRES_SLOT, STATUS_COLUMNS, SUMS, add_counts
+from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import PipelineRow, TaskMoveRow, TaskRow
 
 _TASKS_AT_ONCE: Final = 10_000
-"""At most, so that neither memory nor a statement grows with a pipeline."""
+"""A limit, so that neither memory nor a statement grows with the pipeline."""
 
 _SQLITE_IDS: Final = 500
 
 
 class Moved(NamedTuple):
-    """A task that was moved."""
+    """A task that was moved, and its statuses before and after."""
 
     task_id: int
     from_status: TaskStatus
     to_status: TaskStatus
 
 
+class TaskMove(NamedTuple):
+    """A recorded move of a task: from and to which status, by whom, why and when."""
+
+    move: Move
+    from_status: TaskStatus
+    to_status: TaskStatus
+    by: str | None
+    reason: str | None
+    at: datetime
+
+
 class Picks(NamedTuple):
     """Which of a pipeline's tasks to move: one, one that somebody has claimed, or the oldest.
 
     ``expired_at``: only those whose claim has expired by then. At most ``limit`` are moved, and at
-    most ten thousand at once: the caller comes again until there are none.
+    most ten thousand at once: the caller repeats the call until none are left.
     """
 
     task_id: int | None = None
@@ -48,7 +60,7 @@ class Picks(NamedTuple):
 
 
 class Note(NamedTuple):
-    """What is recorded of a move: who made it, when, and why."""
+    """The record of a move: by whom, when and why."""
 
     by: str | None
     at: datetime
@@ -64,25 +76,50 @@ def move_tasks(
     *,
     filled_in: str | None = None,
 ) -> list[Moved]:
-    """Make the move with the tasks picked that may make it, oldest first; return what was moved.
+    """Move the picked tasks whose status allows it, oldest first; return those that were moved.
 
-    A claim takes tasks of an active pipeline that nobody else is about to take, any other move
-    waits for who has the task and looks again. ``filled_in`` is stored with a submission.
+    A claim skips tasks that another transaction has locked, and needs an active pipeline. Any other
+    move waits for the lock and checks the status again. ``filled_in`` is stored with a submission.
     """
-    change = _Change(session, pipeline_id, move, picks, note, filled_in)
-    if session.get_bind().dialect.name == "postgresql":
-        return _move_at_once(change)
-    return _move_step_by_step(change)
+    return _move(_Change(session, pipeline_id, move, picks, note, filled_in))
 
 
-def moves_of(session: Session, task_id: int) -> list[TaskMoveRow]:
-    """Return the moves that a task has made, oldest first."""
-    statement = select(TaskMoveRow).where(TaskMoveRow.task_id == task_id).order_by(TaskMoveRow.id)
-    return list(session.scalars(statement))
+def move_all_tasks(session: Session, pipeline_id: int, move: Move, note: Note) -> None:
+    """Move all of a pipeline's tasks whose status allows it, in the caller's transaction.
+
+    The counts come last: others that hold a task may wait for a row of counts, so a transaction
+    that has changed counts must not wait for tasks.
+    """
+    change = _Change(session, pipeline_id, move, Picks(), note, None, counts=False)
+    changes: Counter[TaskStatus] = Counter()
+    while moved := _move(change):
+        changes.update(task.to_status for task in moved)
+        changes.subtract(task.from_status for task in moved)
+    add_counts(session, pipeline_id, changes)
 
 
-def pipelines_with_expired_claims(session: Session, at: datetime) -> list[int]:
-    """Return the pipelines that have claims which have expired."""
+def list_moves(session: Session, task_id: int) -> list[TaskMove]:
+    """Return the moves of a task, oldest first."""
+    statement = (
+        select(
+            TaskMoveRow.move,
+            TaskMoveRow.from_status,
+            TaskMoveRow.to_status,
+            TaskMoveRow.by,
+            TaskMoveRow.reason,
+            TaskMoveRow.at,
+        )
+        .where(TaskMoveRow.task_id == task_id)
+        .order_by(TaskMoveRow.id)
+    )
+    return [
+        TaskMove(Move(move), TaskStatus(before), TaskStatus(after), by, reason, at)
+        for move, before, after, by, reason, at in session.execute(statement)
+    ]
+
+
+def list_pipelines_with_expired_claims(session: Session, at: datetime) -> list[int]:
+    """Return the ids of the pipelines that have expired claims."""
     statement = select(TaskRow.pipeline_id).where(TaskRow.claim_expires_at <= at).distinct()
     return list(session.scalars(statement.order_by(TaskRow.pipeline_id)))
 
@@ -94,33 +131,40 @@ class _Change(NamedTuple):
     picks: Picks
     note: Note
     filled_in: str | None
+    counts: bool = True
 
     @property
     def narrowed(self) -> frozenset[str]:
-        """Which of the picks are set."""
+        """The names of the picks that are set."""
         return frozenset(name for name in _CONDITIONS if getattr(self.picks, name) is not None)
 
     @property
-    def picked(self) -> dict[str, object]:
-        """What the picks are called in statements."""
-        given = {name: getattr(self.picks, name) for name in self.narrowed}
-        return given | {"pipeline_id": self.pipeline_id, "limit": self.picks.limit}
+    def parameters(self) -> dict[str, object]:
+        """The parameters that select the tasks."""
+        picks = {name: getattr(self.picks, name) for name in self.narrowed}
+        return picks | {"pipeline_id": self.pipeline_id, "limit": self.picks.limit}
+
+
+def _move(change: _Change) -> list[Moved]:
+    if is_postgresql(change.session):
+        return _move_at_once(change)
+    return _move_step_by_step(change)
 
 
 def _move_at_once(change: _Change) -> list[Moved]:
     """Pick, move, record and count in one statement of PostgreSQL."""
     note = change.note
     parameters = {
-        **change.picked,
+        **change.parameters,
         "by": note.by,
         "at": note.at,
         "reason": note.reason,
     }
     if change.move is Move.SUBMIT:
         parameters["filled_in"] = change.filled_in
-        share_chains(change.session, change.pipeline_id)
-    change.session.flush()  # the statement goes past SQLAlchemy, which would take longer than it
-    statement = postgres_statement(change.move, change.narrowed)
+        lock_chains_shared(change.session, change.pipeline_id)
+    change.session.flush()  # the statement bypasses SQLAlchemy, which would take longer than it
+    statement = build_postgres_statement(change.move, change.narrowed, counts=change.counts)
     moved = postgres_connection(change.session).execute(statement, parameters)
     return [
         Moved(task_id, TaskStatus(before), TaskStatus(after)) for task_id, before, after in moved
@@ -134,26 +178,32 @@ _CONDITIONS: Final = {
 }
 
 _IS_ACTIVE: Final = f"(SELECT status FROM home) = '{PipelineStatus.ACTIVE}'"  # noqa: S608
+_IS_LOCKED: Final = "(SELECT status FROM home) IS NOT NULL"
+"""Evaluated before a task is looked at, so that the pipeline is locked first."""
 
 
 @cache
-def postgres_statement(
+def build_postgres_statement(
     move: Move,
     narrowed: frozenset[str] = frozenset(),
     *,
+    counts: bool = True,
     returned: str = "tasks.id",
     answer: str = "SELECT id, before, after FROM moved ORDER BY id",
 ) -> bytes:
-    """Return psycopg's statement of a move; ``narrowed`` are the picks that are set.
+    """Return the psycopg statement of a move; ``narrowed`` are the picks that are set.
 
-    The pipeline is held where its status decides of the task's: who pauses or resumes it waits for
-    that, and then finds the task. ``answer`` reads what was ``returned`` of each task moved.
+    If the status of the pipeline decides the status of the task, the pipeline is locked before the
+    task: a transaction that pauses or resumes it waits, and then sees the task. ``answer`` selects
+    from the ``returned`` columns of the moved tasks. Without ``counts`` the caller updates them.
     """
     rule = MOVES[move]
     is_claim, goes_back = move is Move.CLAIM, rule.end is TaskStatus.PENDING
     conditions = [f"status IN ({_quoted(rule.starts)})", *(_CONDITIONS[name] for name in narrowed)]
     if is_claim:
         conditions.append(_IS_ACTIVE)
+    elif goes_back:
+        conditions.append(_IS_LOCKED)
     differences = ", ".join(
         f"count(*) FILTER (WHERE after = '{status}') - count(*) FILTER (WHERE before = '{status}')"
         for status in STATUS_COLUMNS
@@ -174,15 +224,18 @@ def postgres_statement(
             INSERT INTO task_moves (task_id, move, from_status, to_status, "by", reason, at)
             SELECT id, '{move}', before, after, CAST(%(by)s AS text), CAST(%(reason)s AS text),
                 CAST(%(at)s AS timestamptz) FROM moved
-        ), counted AS (
+        ){_COUNTED.format(differences, claims) if counts else ""}
+        {_INTO_INBOXES if move is Move.SUBMIT else ""}
+        {answer}
+        """.encode()  # noqa: S608 - our own names
+
+
+_COUNTED: Final = f""", counted AS (
             INSERT INTO task_counts (pipeline_id, slot, {", ".join(COUNTED)})
-            SELECT %(pipeline_id)s, {POSTGRES_SLOT}, {differences}, {claims}
+            SELECT %(pipeline_id)s, {POSTGRES_SLOT}, {{}}, {{}}
             FROM moved HAVING count(*) > 0
             ON CONFLICT (pipeline_id, slot) DO UPDATE SET {SUMS}
-        ){_INTO_INBOXES if move is Move.SUBMIT else ""}
-        {answer}
-        """.encode()  # noqa: S608 - names of ours
-
+        )"""  # noqa: S608 - our own names
 
 _INTO_INBOXES: Final = """, chained AS (
             INSERT INTO chain_inbox (chain_id, task_id, finished_at)
@@ -192,7 +245,7 @@ _INTO_INBOXES: Final = """, chained AS (
 
 
 def _assignments(move: Move) -> str:
-    """Return what PostgreSQL sets: the status, and who has the task since when and until when."""
+    """Return the assignments on PostgreSQL: the status, the claim, and the submitted values."""
     end = MOVES[move].end
     if move is Move.CLAIM:
         expires = "CAST(%(at)s AS timestamptz) + make_interval(secs => home.claim_timeout_seconds)"
@@ -200,7 +253,8 @@ def _assignments(move: Move) -> str:
         return f"status = '{end}', {claim}"
     if move is Move.SUBMIT:
         filled_in = "filled_in = CAST(%(filled_in)s AS json), finished_at = %(at)s"
-        return f"status = '{end}', {filled_in}, claim_expires_at = NULL"
+        number = "finish_number = nextval('task_finish_numbers')"
+        return f"status = '{end}', {filled_in}, {number}, claim_expires_at = NULL"
     paused = f"CASE home.status WHEN '{PipelineStatus.PAUSED}' THEN '{TaskStatus.PAUSED}'"
     status = f"{paused} ELSE '{end}' END" if end is TaskStatus.PENDING else f"'{end}'"
     return f"status = {status}, claimed_by = NULL, claimed_at = NULL, claim_expires_at = NULL"
@@ -211,10 +265,9 @@ def _quoted(statuses: Iterable[TaskStatus]) -> str:
 
 
 def _move_step_by_step(change: _Change) -> list[Moved]:
-    """Do the same on SQLite, whose write lock the caller's transaction holds.
+    """Move the tasks on SQLite, whose write lock the caller's transaction holds.
 
-    The statements are prepared once and go past the ORM: to build them would take longer than all
-    that SQLite does.
+    The statements are built once and bypass the ORM: building them takes longer than running them.
     """
     change.session.flush()
     connection, note = change.session.connection(), change.note
@@ -224,15 +277,18 @@ def _move_step_by_step(change: _Change) -> list[Moved]:
     end = MOVES[change.move].end
     if end is TaskStatus.PENDING and home.status == PipelineStatus.PAUSED.value:
         end = TaskStatus.PAUSED
-    picked = connection.execute(_picking(change.move, change.narrowed), change.picked).all()
+    picked = connection.execute(
+        _pick_statement(change.move, change.narrowed), change.parameters
+    ).all()
     moved = [Moved(task_id, TaskStatus(before), end) for task_id, before in picked]
-    values = _values(change, home.claim_timeout_seconds) | {"status": end.value}
+    values = _changed_values(change, home.claim_timeout_seconds) | {"status": end.value}
     for first in range(0, len(moved), _SQLITE_IDS):
         ids = [task.task_id for task in moved[first : first + _SQLITE_IDS]]
-        connection.execute(_setting(*values), {**values, "ids": ids})
+        connection.execute(_update_statement(*values), {**values, "ids": ids})
     if moved:
-        connection.execute(_NOTING, [_noted(task, change.move, note) for task in moved])
-        _count(change, moved)
+        connection.execute(_RECORD, [_move_row(task, change.move, note) for task in moved])
+    if moved and change.counts:
+        _add_counts(change, moved)
     if moved and change.move is Move.SUBMIT:
         task_ids = [task.task_id for task in moved]
         put_into_inboxes(change.session, change.pipeline_id, task_ids, note.at)
@@ -240,14 +296,17 @@ def _move_step_by_step(change: _Change) -> list[Moved]:
 
 
 _TASKS: Final = TaskRow.metadata.tables[TaskRow.__tablename__]
-_NOTING: Final = insert(TaskRow.metadata.tables[TaskMoveRow.__tablename__])
+_RECORD: Final = insert(TaskRow.metadata.tables[TaskMoveRow.__tablename__])
+LAST_FINISH_NUMBER: Final = select(func.max(_TASKS.c.finish_number)).where(
+    _TASKS.c.pipeline_id == bindparam("pipeline_id"), _TASKS.c.finish_number.is_not(None)
+)
 _HOME: Final = select(PipelineRow.status, PipelineRow.claim_timeout_seconds).where(
     PipelineRow.id == bindparam("pipeline_id")
 )
 
 
 @cache
-def _picking(move: Move, narrowed: frozenset[str]) -> Select[tuple[int, str]]:
+def _pick_statement(move: Move, narrowed: frozenset[str]) -> Select[int, str]:
     task = _TASKS.c
     conditions = {
         "task_id": task.id == bindparam("task_id"),
@@ -265,12 +324,12 @@ def _picking(move: Move, narrowed: frozenset[str]) -> Select[tuple[int, str]]:
 
 
 @cache
-def _setting(*columns: str) -> Update:
+def _update_statement(*columns: str) -> Update:
     is_picked = _TASKS.c.id.in_(bindparam("ids", expanding=True))
     return update(_TASKS).where(is_picked).values({name: bindparam(name) for name in columns})
 
 
-def _values(change: _Change, timeout_seconds: int | None) -> dict[str, object]:
+def _changed_values(change: _Change, timeout_seconds: int | None) -> dict[str, object]:
     note = change.note
     if change.move is Move.CLAIM:
         timeout = timedelta(seconds=timeout_seconds) if timeout_seconds is not None else None
@@ -280,12 +339,22 @@ def _values(change: _Change, timeout_seconds: int | None) -> dict[str, object]:
         return {
             "filled_in": change.filled_in,
             "finished_at": note.at,
+            "finish_number": _next_finish_number(change),
             "claim_expires_at": None,
         }
     return {"claimed_by": None, "claimed_at": None, "claim_expires_at": None}
 
 
-def _noted(task: Moved, move: Move, note: Note) -> dict[str, object]:
+def _next_finish_number(change: _Change) -> int:
+    """Return a number that is larger than all earlier ones of the pipeline, on SQLite.
+
+    It is at least the time, so that it grows even if the task with the last number was deleted.
+    """
+    last = change.session.scalar(LAST_FINISH_NUMBER, {"pipeline_id": change.pipeline_id})
+    return max((last or 0) + 1, int(change.note.at.timestamp() * 1_000_000))
+
+
+def _move_row(task: Moved, move: Move, note: Note) -> dict[str, object]:
     return {
         "task_id": task.task_id,
         "move": move.value,
@@ -297,7 +366,7 @@ def _noted(task: Moved, move: Move, note: Note) -> dict[str, object]:
     }
 
 
-def _count(change: _Change, moved: Sequence[Moved]) -> None:
+def _add_counts(change: _Change, moved: Sequence[Moved]) -> None:
     changes = Counter(task.to_status for task in moved)
     changes.subtract(task.from_status for task in moved)
     claims = len(moved) if change.move is Move.CLAIM else 0

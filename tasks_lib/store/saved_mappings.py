@@ -1,22 +1,21 @@
-"""Saved mappings of a pipeline: each change of one is a version, which stays as it is."""
+"""Saved mappings of a pipeline: each change of a mapping is a new, immutable version."""
 
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.conversions import Column
-from tasks_lib.domain.fields import FieldType
+from tasks_lib.domain.mapping.conversions import columns_from_json
+from tasks_lib.domain.mapping.saved import MappingContent
 from tasks_lib.domain.names import did_you_mean
-from tasks_lib.domain.saved_mapping import MappingContent
 from tasks_lib.errors import NotFoundError
+from tasks_lib.store.dialect import upsert
 from tasks_lib.store.tables import SavedMappingRow
 
 
 class SavedMapping(NamedTuple):
-    """A version of a mapping."""
+    """A version of a saved mapping."""
 
     name: str
     version: int
@@ -25,7 +24,7 @@ class SavedMapping(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What a sentence calls it."""
+        """The name of the version in a sentence."""
         return f"version {self.version} of mapping {self.name!r}"
 
 
@@ -33,12 +32,12 @@ def find_mapping(
     session: Session, pipeline_id: int, name: str, version: int | None
 ) -> SavedMapping:
     """Return the version, or the latest one; raise NotFoundError with the nearest name."""
-    found = latest_mapping(session, pipeline_id, name)
-    if found is None:
+    latest = find_latest_mapping(session, pipeline_id, name)
+    if latest is None:
         hint = did_you_mean(name, {mapping.name for mapping in list_mappings(session, pipeline_id)})
         raise NotFoundError(f"the pipeline has no saved mapping {name!r}{hint}")
-    if version is None or version == found.version:
-        return found
+    if version is None or version == latest.version:
+        return latest
     row = session.scalars(
         _versions(pipeline_id).where(
             SavedMappingRow.name == name, SavedMappingRow.version == version
@@ -46,12 +45,12 @@ def find_mapping(
     ).first()
     if row is None:
         raise NotFoundError(
-            f"mapping {name!r} has no version {version}; its latest one is {found.version}"
+            f"mapping {name!r} has no version {version}; its latest one is {latest.version}"
         )
     return _saved(row)
 
 
-def latest_mapping(session: Session, pipeline_id: int, name: str) -> SavedMapping | None:
+def find_latest_mapping(session: Session, pipeline_id: int, name: str) -> SavedMapping | None:
     """Return the latest version, or None."""
     row = session.scalars(
         _versions(pipeline_id)
@@ -70,23 +69,28 @@ def list_mappings(session: Session, pipeline_id: int) -> list[SavedMapping]:
     return [_saved(row) for row in rows]
 
 
+def list_names(session: Session) -> list[str]:
+    """Return the names of the mappings of all pipelines, in order."""
+    names = select(SavedMappingRow.name).distinct().order_by(SavedMappingRow.name)
+    return list(session.scalars(names))
+
+
 def save_mapping(
     session: Session, pipeline_id: int, name: str, content: MappingContent, *, at: datetime
 ) -> SavedMapping:
-    """Return the latest version if it says the same, else a new one.
+    """Return the latest version if it has the same content, else a new version.
 
-    The database's constraint decides between two who save at once: the second one looks again.
+    If two transactions save at once, the unique constraint lets one win and the other try again.
     """
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     while True:
-        latest = latest_mapping(session, pipeline_id, name)
+        latest = find_latest_mapping(session, pipeline_id, name)
         if latest is not None and latest.content == content:
             return latest
         next_version = select(func.coalesce(func.max(SavedMappingRow.version), 0) + 1).where(
             SavedMappingRow.pipeline_id == pipeline_id, SavedMappingRow.name == name
         )
-        made = session.scalar(
-            insert(SavedMappingRow)
+        number = session.scalar(
+            upsert(session, SavedMappingRow, ["pipeline_id", "name", "version"])
             .values(
                 pipeline_id=pipeline_id,
                 name=name,
@@ -94,18 +98,17 @@ def save_mapping(
                 created_at=at,
                 **content.document,
             )
-            .on_conflict_do_nothing(index_elements=["pipeline_id", "name", "version"])
             .returning(SavedMappingRow.version)
         )
-        if made is not None:
-            return SavedMapping(name, made, at, content)
+        if number is not None:
+            return SavedMapping(name, number, at, content)
 
 
-def _versions(pipeline_id: int) -> Select[tuple[SavedMappingRow]]:
+def _versions(pipeline_id: int) -> Select[SavedMappingRow]:
     return select(SavedMappingRow).where(SavedMappingRow.pipeline_id == pipeline_id)
 
 
 def _saved(row: SavedMappingRow) -> SavedMapping:
-    columns = tuple(Column(entry["name"], FieldType(entry["type"])) for entry in row.columns)
+    columns = columns_from_json(row.columns)
     content = MappingContent(row.source, columns, row.mapping, tuple(row.skip))
     return SavedMapping(row.name, row.version, row.created_at, content)

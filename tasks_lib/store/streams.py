@@ -1,19 +1,24 @@
-"""Streams: what flows from one source into one pipeline, each row or task of the source once."""
+"""Streams: a stream lets each row or task of one source into one pipeline once."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from tasks_lib.store.dialect import upsert
 from tasks_lib.store.tables import StreamRow
 
 
 class Stream(NamedTuple):
-    """A stream and its generation: a new one lets all of the source in again."""
+    """A stream and its generation; a new generation lets the whole source in again.
+
+    ``filled_from`` is field to column, as of the last seeding.
+    """
 
     id: int
     generation: int
+    filled_from: Mapping[str, str]
 
 
 def find_stream(session: Session, pipeline_id: int, source: str) -> Stream | None:
@@ -24,16 +29,15 @@ def find_stream(session: Session, pipeline_id: int, source: str) -> Stream | Non
         .order_by(StreamRow.generation.desc())
         .limit(1)
     ).first()
-    return Stream(row.id, row.generation) if row is not None else None
+    return _stream(row) if row is not None else None
 
 
 def lock_stream(session: Session, pipeline_id: int, source: str, generation: int) -> Stream:
-    """Return the stream of this generation, made if it is new; nobody else fills it meanwhile."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    """Return the stream of this generation, created if needed, and locked against other loads."""
     session.execute(
-        insert(StreamRow)
-        .values(pipeline_id=pipeline_id, source=source, generation=generation)
-        .on_conflict_do_nothing(index_elements=["pipeline_id", "source", "generation"])
+        upsert(session, StreamRow, ["pipeline_id", "source", "generation"]).values(
+            pipeline_id=pipeline_id, source=source, generation=generation
+        )
     )
     row = session.scalars(
         select(StreamRow)
@@ -42,6 +46,16 @@ def lock_stream(session: Session, pipeline_id: int, source: str, generation: int
             StreamRow.source == source,
             StreamRow.generation == generation,
         )
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).one()
-    return Stream(row.id, row.generation)
+    return _stream(row)
+
+
+def save_columns(session: Session, stream: Stream, filled_from: Mapping[str, str]) -> None:
+    """Save which columns fill the fields, field to column."""
+    session.get_one(StreamRow, stream.id).filled_from = dict(filled_from)
+    session.flush()
+
+
+def _stream(row: StreamRow) -> Stream:
+    return Stream(row.id, row.generation, row.filled_from or {})

@@ -1,15 +1,18 @@
-"""Task groups: claim the right to seed a source, complete the group, list what there is."""
+"""Task groups: create the group of a source, complete it, and keep the report of its run."""
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, select, text, update
+from sqlalchemy import bindparam, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
-from tasks_lib.store.tables import TaskGroupRow, UtcDateTime
+from tasks_lib.domain.report import Report
+from tasks_lib.domain.statuses import SeedKind
+from tasks_lib.store.tables import SeedingRunRow, TaskGroupRow, UtcDateTime
 
 _GROUPS: Final = TaskGroupRow.metadata.tables[TaskGroupRow.__tablename__]
-_CLAIM: Final = text(
+_INSERT: Final = text(
     """
     INSERT INTO task_groups (pipeline_id, kind, seed_key, source, created_at, stream_id, chain_id,
         task_count, rejected_count, announce_at)
@@ -19,7 +22,7 @@ _CLAIM: Final = text(
     RETURNING id
     """
 ).bindparams(bindparam("at", type_=UtcDateTime), bindparam("announce_at", type_=UtcDateTime))
-"""A text, since an insert with a conflict clause is compiled anew each time that it is executed."""
+"""A text because it runs for every request; see ``dialect.upsert``."""
 
 _COMPLETE: Final = (
     update(_GROUPS)
@@ -32,8 +35,28 @@ _COMPLETE: Final = (
 )
 
 
-class GroupClaim(NamedTuple):
-    """The group that holds a seed key, and whether this transaction made it."""
+class StoredGroup(NamedTuple):
+    """A task group: one seeding, and how many tasks and rejected rows came of it."""
+
+    id: int
+    pipeline_id: int
+    kind: SeedKind
+    source: str
+    created_at: datetime
+    task_count: int
+    rejected_count: int
+
+
+class StoredReport(NamedTuple):
+    """The report of a run, and the run's page in the Prefect UI, if it has one."""
+
+    run_id: str
+    run_url: str | None
+    report: Report
+
+
+class EnsuredGroup(NamedTuple):
+    """The group that holds a seed key, and whether this transaction created it."""
 
     group_id: int
     is_new: bool
@@ -41,11 +64,11 @@ class GroupClaim(NamedTuple):
     stream_id: int | None = None
 
 
-def claim_group(
+def ensure_group(
     session: Session,
     *,
     pipeline_id: int,
-    kind: str,
+    kind: SeedKind,
     seed_key: str,
     source: str,
     at: datetime,
@@ -53,16 +76,16 @@ def claim_group(
     chain_id: int | None = None,
     task_count: int = 0,
     announce_at: datetime | None = None,
-) -> GroupClaim:
-    """Make the group for ``seed_key``, or return the one that holds it.
+) -> EnsuredGroup:
+    """Create the group for ``seed_key``, or return the one that holds it.
 
-    While another transaction makes a group of the same key, this waits for its end; so of two that
-    seed the same at the same moment, one does. Who knows already what goes into it says so here and
-    need not complete it.
+    While another transaction creates a group with the same key, this waits for its end; so of two
+    that seed the same source at the same moment, one does. A caller that passes ``task_count`` and
+    ``announce_at`` does not need to complete the group.
     """
-    group = {
+    values = {
         "pipeline_id": pipeline_id,
-        "kind": kind,
+        "kind": kind.value,
         "seed_key": seed_key,
         "source": source,
         "at": at,
@@ -71,36 +94,51 @@ def claim_group(
         "task_count": task_count,
         "announce_at": announce_at,
     }
-    made: int | None = session.scalar(_CLAIM, group)
-    if made is not None:
-        return GroupClaim(made, is_new=True, task_count=task_count, stream_id=stream_id)
-    held = find_group(session, pipeline_id, seed_key)
-    assert held is not None, "a conflict without the row that it conflicts with"  # noqa: S101
-    return GroupClaim(held.id, is_new=False, task_count=held.task_count)
+    new_id: int | None = session.scalar(_INSERT, values)
+    if new_id is not None:
+        return EnsuredGroup(new_id, is_new=True, task_count=task_count, stream_id=stream_id)
+    group = find_group(session, pipeline_id, seed_key)
+    assert group is not None, "a conflict without the row that it conflicts with"  # noqa: S101
+    return EnsuredGroup(group.id, is_new=False, task_count=group.task_count)
 
 
-def find_group(session: Session, pipeline_id: int, seed_key: str) -> TaskGroupRow | None:
+def find_group(session: Session, pipeline_id: int, seed_key: str) -> StoredGroup | None:
     """Return the group that holds ``seed_key`` in the pipeline, or None."""
-    return session.scalar(
-        select(TaskGroupRow).where(
-            TaskGroupRow.pipeline_id == pipeline_id, TaskGroupRow.seed_key == seed_key
-        )
-    )
+    statement = _SELECT.where(_GROUPS.c.pipeline_id == pipeline_id, _GROUPS.c.seed_key == seed_key)
+    row = session.execute(statement).one_or_none()
+    return _group(*row) if row is not None else None
+
+
+def get_group(session: Session, group_id: int) -> StoredGroup:
+    """Return the group with this id, which must exist."""
+    return _group(*session.execute(_SELECT.where(_GROUPS.c.id == group_id)).one())
+
+
+def list_groups(session: Session, pipeline_id: int) -> list[StoredGroup]:
+    """Return the pipeline's groups, oldest first."""
+    statement = _SELECT.where(_GROUPS.c.pipeline_id == pipeline_id).order_by(_GROUPS.c.id)
+    return [_group(*row) for row in session.execute(statement)]
 
 
 def complete_group(
-    session: Session, group_id: int, *, task_count: int, rejected: int, announce_at: datetime
+    session: Session,
+    group_id: int,
+    *,
+    task_count: int,
+    rejected: int,
+    announce_at: datetime | None,
 ) -> None:
     """Record what went into the group, just before its transaction is committed.
 
-    Who makes it tells Prefect, and says so before ``announce_at``; otherwise a relay tells.
+    A relay announces the group to Prefect at ``announce_at``. None is for a group whose run saves a
+    report, which is announced instead.
     """
-    given = {"task_count": task_count, "rejected": rejected, "announce_at": announce_at}
-    session.execute(_COMPLETE, {"group_id": group_id, **given})
+    counts = {"task_count": task_count, "rejected": rejected, "announce_at": announce_at}
+    session.execute(_COMPLETE, {"group_id": group_id, **counts})
 
 
 def grow_group(session: Session, group_id: int, added: int) -> None:
-    """Record that more tasks went into the group; nobody is told of that."""
+    """Record that more tasks went into the group. This is not announced to Prefect."""
     session.execute(
         update(TaskGroupRow)
         .where(TaskGroupRow.id == group_id)
@@ -109,16 +147,98 @@ def grow_group(session: Session, group_id: int, added: int) -> None:
 
 
 def delete_group(session: Session, group_id: int) -> None:
-    """Take back a group into which nothing went."""
+    """Delete a group that has no tasks."""
     session.execute(delete(TaskGroupRow).where(TaskGroupRow.id == group_id))
 
 
-def list_groups(session: Session, pipeline_id: int) -> list[TaskGroupRow]:
-    """Return the pipeline's groups, oldest first."""
-    return list(
-        session.scalars(
-            select(TaskGroupRow)
-            .where(TaskGroupRow.pipeline_id == pipeline_id)
-            .order_by(TaskGroupRow.id)
+def list_unannounced(session: Session, *, at: datetime, limit: int) -> list[StoredGroup]:
+    """Return groups that should have been announced to Prefect by ``at``, oldest first."""
+    statement = _SELECT.where(_GROUPS.c.announce_at <= at)
+    rows = session.execute(statement.order_by(_GROUPS.c.announce_at).limit(limit))
+    return [_group(*row) for row in rows]
+
+
+def count_unannounced(session: Session) -> int:
+    """Return how many groups have not been announced to Prefect."""
+    statement = select(func.count()).where(TaskGroupRow.announce_at.is_not(None))
+    return session.scalar(statement) or 0
+
+
+def mark_announced(session: Session, group_ids: Iterable[int]) -> None:
+    """Record that these groups were announced to Prefect."""
+    session.execute(
+        update(TaskGroupRow)
+        .where(TaskGroupRow.id.in_(list(group_ids)))
+        .values(announce_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def find_report(session: Session, run_id: str) -> Report | None:
+    """Return the report of a run, or None."""
+    row = session.get(SeedingRunRow, run_id)
+    return Report.model_validate(row.report) if row is not None else None
+
+
+def save_report(
+    session: Session,
+    run_id: str,
+    report: Report,
+    *,
+    at: datetime,
+    run_url: str | None,
+    announce_at: datetime | None,
+) -> None:
+    """Save the run's report; it replaces the one of an earlier attempt of the same run.
+
+    The caller announces the report to Prefect before ``announce_at``; otherwise a relay does.
+    """
+    session.merge(
+        SeedingRunRow(
+            id=run_id,
+            pipeline_id=report.pipeline_id,
+            group_id=report.group_id,
+            finished_at=at,
+            report=report.model_dump(mode="json"),
+            run_url=run_url,
+            announce_at=announce_at,
         )
     )
+    session.flush()
+
+
+def list_unannounced_reports(session: Session, *, at: datetime, limit: int) -> list[StoredReport]:
+    """Return reports that should have been announced to Prefect by ``at``, oldest first."""
+    statement = (
+        select(SeedingRunRow.id, SeedingRunRow.run_url, SeedingRunRow.report)
+        .where(SeedingRunRow.announce_at <= at)
+        .order_by(SeedingRunRow.announce_at)
+        .limit(limit)
+    )
+    return [
+        StoredReport(run_id, run_url, Report.model_validate(report))
+        for run_id, run_url, report in session.execute(statement)
+    ]
+
+
+def count_unannounced_reports(session: Session) -> int:
+    """Return how many reports have not been announced to Prefect."""
+    statement = select(func.count()).where(SeedingRunRow.announce_at.is_not(None))
+    return session.scalar(statement) or 0
+
+
+def mark_reports_announced(session: Session, run_ids: Iterable[str]) -> None:
+    """Record that the reports of these runs were announced to Prefect."""
+    session.execute(
+        update(SeedingRunRow)
+        .where(SeedingRunRow.id.in_(list(run_ids)))
+        .values(announce_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+_SELECT: Final = select(*(_GROUPS.c[name] for name in StoredGroup._fields))
+
+
+def _group(group_id: int, pipeline_id: int, kind: str, *others: Any) -> StoredGroup:
+    return StoredGroup(group_id, pipeline_id, SeedKind(kind), *others)

@@ -1,29 +1,31 @@
-"""The tasks of a pipeline as rows of a dataset: with what was seeded and what was filled in."""
+"""The tasks of a pipeline as rows of a source, with their seeded and filled-in values."""
 
 from collections.abc import Generator
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.store.bulk import stream_rows
+from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import TaskRow
 
-_CREATED = {
-    "postgresql": "to_char(g.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
-    "sqlite": "strftime('%Y-%m-%dT%H:%M:%SZ', g.created_at)",
-}
+_CREATED_POSTGRESQL: Final = (
+    "to_char(g.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+)
+_CREATED_SQLITE: Final = "strftime('%Y-%m-%dT%H:%M:%SZ', g.created_at)"
 
 
 def count_rows(session: Session, pipeline_id: int, status: TaskStatus | None = None) -> int:
-    """Return how many tasks the pipeline has, of one status or of any."""
+    """Return how many tasks the pipeline has, with this status or with any."""
     count = select(func.count()).select_from(TaskRow).where(TaskRow.pipeline_id == pipeline_id)
     if status is not None:
         count = count.where(TaskRow.status == status.value)
     return session.scalar(count) or 0
 
 
-def task_rows(
+def stream_task_rows(
     session: Session,
     pipeline_id: int,
     *,
@@ -33,19 +35,19 @@ def task_rows(
     after: int = 0,
     limit: int = -1,
 ) -> Generator[list[tuple[int, int, str]]]:
-    """Yield id, id and a JSON text of each task, in order, in batches.
+    """Yield the id, again the id, and a JSON text of each task, in order, in batches.
 
-    The text is an array: id, status, moment of creation, predefined values, and those filled in or
-    null. Leaves out what has gone into the stream, what does not wait for the chain or did not fit,
-    and numbers up to ``after``.
+    The text is an array: id, status, time of creation, predefined values, and filled-in values or
+    null. Leaves out tasks that the stream has let in, tasks that do not wait for the chain or did
+    not fit, and tasks with ids up to ``after``.
     """
-    created = _CREATED[session.get_bind().dialect.name]
+    created = _CREATED_POSTGRESQL if is_postgresql(session) else _CREATED_SQLITE
     filled_in = "COALESCE(CAST(t.filled_in AS TEXT), 'null')"
     quoted = f"',\"' || t.status || '\",\"' || {created} || '\",'"
     text = f"'[' || t.id || {quoted} || t.predefined || ',' || {filled_in} || ']'"
     inbox, number = "", "t.id"
     if waiting_for_chain is not None:
-        number = "i.task_id"  # what waits is few among many, and in order
+        number = "i.task_id"  # few tasks wait, and the inbox has them in order
         inbox = (
             f" JOIN chain_inbox i ON i.task_id = t.id AND i.chain_id = {waiting_for_chain:d}"
             " AND i.error_code IS NULL"

@@ -1,31 +1,45 @@
-"""Tasks: write them in bulk, read them, and give the oldest away."""
+"""Tasks: insert them in bulk, read them, and claim the oldest."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
-from sqlalchemy import Text, and_, bindparam, cast, func, literal, select, union_all
+from sqlalchemy import Text, and_, bindparam, cast, func, literal, select, text, union_all
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.statuses import TaskStatus
-from tasks_lib.policy.lifecycle import Move
+from tasks_lib.domain.lifecycle import Move
+from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.store.bulk import insert_rows, postgres_connection
-from tasks_lib.store.moves import Note, Picks, move_tasks, postgres_statement
+from tasks_lib.store.chain_inbox import lock_chains
+from tasks_lib.store.dialect import is_postgresql
+from tasks_lib.store.moves import (
+    LAST_FINISH_NUMBER,
+    Note,
+    Picks,
+    build_postgres_statement,
+    move_tasks,
+)
 from tasks_lib.store.tables import MAX_ID, DatasetItemRow, TaskGroupRow, TaskRow
 
-DATASET: Final = "dataset"
-"""The kind of groups whose tasks come from a dataset."""
-
-INFINITE: Final = "infinite"
-"""The kind of groups whose tasks infinite seeding makes."""
+_ROWS_AT_ONCE: Final = 100
+_BLANK_POSTGRESQL: Final = text(
+    "INSERT INTO tasks (pipeline_id, group_id, row, status, predefined)"
+    " SELECT :pipeline_id, :group_id, n, :status, '{}' FROM generate_series(1, :count) AS n"
+)
+_BLANK_SQLITE: Final = text(
+    "WITH RECURSIVE numbers(n) AS"
+    " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)"
+    " INSERT INTO tasks (pipeline_id, group_id, row, status, predefined)"
+    " SELECT :pipeline_id, :group_id, n, :status, '{}' FROM numbers"
+)
 
 
 class NewTasks(NamedTuple):
-    """Tasks to be made: each one's row in the source (int64) and its JSON object (string).
+    """Tasks to insert: the row of each in the source (int64) and its JSON object (string).
 
-    ``origins`` are the ids of the dataset rows, source tasks or copied tasks, if they have any.
+    ``origins`` are the ids of the dataset rows, source tasks or copied tasks, if there are any.
     """
 
     rows: pa.Array
@@ -43,10 +57,10 @@ def insert_tasks(
     stream_id: int | None = None,
     have_origins: bool = False,
 ) -> int:
-    """Write the batches as tasks of the group, in the caller's transaction; return their number.
+    """Insert the batches as tasks of the group, in the caller's transaction; return their number.
 
-    With ``stream_id`` each batch has ``origins``; without one it may have them, all or none do.
-    ``batches`` may raise: what was written until then is the caller's to roll back.
+    With ``stream_id`` or ``have_origins`` every batch has ``origins``. If ``batches`` raises, the
+    caller rolls back.
     """
     constants: dict[str, int | str] = {
         "pipeline_id": pipeline_id,
@@ -62,17 +76,27 @@ def insert_tasks(
     return insert_rows(session, "tasks", constants, columns, batches)
 
 
-class StoredTask(NamedTuple):
-    """A task with what its group says of its origin; ``version`` is that of its dataset's row.
+def insert_blank_tasks(
+    session: Session, *, pipeline_id: int, group_id: int, status: TaskStatus, count: int
+) -> None:
+    """Insert ``count`` tasks without values into the group, in the caller's transaction."""
+    session.execute(
+        _BLANK_POSTGRESQL if is_postgresql(session) else _BLANK_SQLITE,
+        {"pipeline_id": pipeline_id, "group_id": group_id, "status": status, "count": count},
+    )
 
-    ``chain_id`` is the chain that made it.
+
+class StoredTask(NamedTuple):
+    """A task with the kind, source and time of its group.
+
+    ``version`` is the import of its dataset row, ``chain_id`` the chain that created it.
     """
 
     id: int
     pipeline_id: int
     group_id: int
     row: int
-    status: str
+    status: TaskStatus
     predefined: str
     filled_in: str | None
     origin_id: int | None
@@ -80,61 +104,48 @@ class StoredTask(NamedTuple):
     claimed_at: datetime | None
     claim_expires_at: datetime | None
     finished_at: datetime | None
-    kind: str
+    kind: SeedKind
     source: str
     created_at: datetime
     version: int | None
     chain_id: int | None
 
 
-def ids_as_json(session: Session, group_id: int) -> str:
+def list_ids_as_json(session: Session, group_id: int) -> str:
     """Return the ids of a group's tasks in the order of their rows, as a JSON array."""
-    given = {"group_id": group_id}
-    if session.get_bind().dialect.name != "postgresql":
-        return f"[{','.join(map(str, session.scalars(_IDS, given)))}]"
-    return f"[{session.scalar(_JOINED_IDS, given) or ''}]"
+    parameters = {"group_id": group_id}
+    if not is_postgresql(session):
+        return f"[{','.join(map(str, session.scalars(_IDS, parameters)))}]"
+    return f"[{session.scalar(_JOINED_IDS, parameters) or ''}]"
 
 
-def list_tasks(
-    session: Session,
-    pipeline_id: int,
-    *,
-    group_id: int | None = None,
-    status: TaskStatus | None = None,
-    limit: int,
-) -> list[StoredTask]:
-    """Return the pipeline's oldest tasks, at most ``limit``."""
-    statement = _TASKS.where(TaskRow.pipeline_id == pipeline_id)
-    if group_id is not None:
-        statement = statement.where(TaskRow.group_id == _bounded(group_id))
-    if status is not None:
-        statement = statement.where(TaskRow.status == status.value)
-    found = session.execute(statement.order_by(TaskRow.id).limit(_bounded(limit)))
-    return [StoredTask(*row) for row in found]
-
-
-def page_of_tasks(
+def list_page(
     session: Session,
     pipeline_id: int,
     *,
     group_id: int | None,
     status: TaskStatus | None,
-    offset: int,
+    after: int = 0,
+    offset: int = 0,
     limit: int,
-) -> list[StoredTask]:
-    """Return some of the pipeline's tasks, oldest first."""
+) -> Generator[StoredTask]:
+    """Yield at most ``limit`` of the pipeline's tasks, oldest first.
+
+    They begin after the task with the id ``after``, and leave out ``offset`` more.
+    """
+    is_after, limit = TaskRow.id > _clamp(after), _clamp(limit)
     statuses = [status] if status is not None else list(TaskStatus)
     if group_id is not None:
         of_group = select(TaskRow.id).where(
-            TaskRow.pipeline_id == pipeline_id, TaskRow.group_id == _bounded(group_id)
+            TaskRow.pipeline_id == pipeline_id, TaskRow.group_id == _clamp(group_id), is_after
         )
         is_wanted = TaskRow.status.in_([wanted.value for wanted in statuses])
         ids = of_group.where(is_wanted).order_by(TaskRow.row).offset(offset).limit(limit).subquery()
     else:
-        # The index has a pipeline's tasks status by status, each in order: of each the first ones.
+        # The index orders tasks by pipeline, status and id: read the first ones of each status.
         firsts = [
             select(TaskRow.id)
-            .where(TaskRow.pipeline_id == pipeline_id, TaskRow.status == wanted.value)
+            .where(TaskRow.pipeline_id == pipeline_id, TaskRow.status == wanted.value, is_after)
             .order_by(TaskRow.id)
             .limit(offset + limit)
             .subquery()
@@ -142,22 +153,58 @@ def page_of_tasks(
         ]
         merged = union_all(*(select(first.c.id) for first in firsts))
         ids = merged.order_by(merged.selected_columns.id).offset(offset).limit(limit).subquery()
-    found = session.execute(_TASKS.join(ids, ids.c.id == TaskRow.id).order_by(TaskRow.id))
-    return [StoredTask(*row) for row in found]
+    statement = _TASKS.join(ids, ids.c.id == TaskRow.id).order_by(TaskRow.id)
+    with session.execute(statement.execution_options(yield_per=_ROWS_AT_ONCE)) as rows:
+        yield from map(_stored, rows)
+
+
+class FinishedTask(NamedTuple):
+    """A finished task, and its place in the order of finishing."""
+
+    finish_number: int
+    task: StoredTask
+
+
+def stream_finished(
+    session: Session, pipeline_id: int, *, after: int, up_to: int, limit: int
+) -> Generator[FinishedTask]:
+    """Yield at most ``limit`` tasks with finish numbers after ``after`` up to ``up_to``."""
+    number = TaskRow.finish_number
+    statement = (
+        _TASKS.add_columns(number)
+        .where(TaskRow.pipeline_id == pipeline_id, number.is_not(None))
+        .where(number > _clamp(after), number <= _clamp(up_to))
+        .order_by(number)
+        .limit(limit)
+        .execution_options(yield_per=_ROWS_AT_ONCE)
+    )
+    with session.execute(statement) as rows:
+        for *values, finish_number in rows:
+            yield FinishedTask(finish_number, _stored(values))
+
+
+def last_finish_number(session: Session, pipeline_id: int) -> int:
+    """Return the number of the task that was finished last; 0 if there is none.
+
+    Waits, on PostgreSQL, for transactions that are finishing tasks of the pipeline: afterwards no
+    smaller number can appear. The transaction must end soon, because it lets none begin.
+    """
+    lock_chains(session, pipeline_id)
+    return session.scalar(LAST_FINISH_NUMBER, {"pipeline_id": pipeline_id}) or 0
 
 
 def count_in_group(
     session: Session, pipeline_id: int, group_id: int, status: TaskStatus | None
 ) -> int:
-    """Return how many tasks of the pipeline are in the group, of one status or of any."""
+    """Return how many tasks of the pipeline are in the group, with this status or with any."""
     if status is None:
         count = select(TaskGroupRow.task_count).where(
-            TaskGroupRow.pipeline_id == pipeline_id, TaskGroupRow.id == _bounded(group_id)
+            TaskGroupRow.pipeline_id == pipeline_id, TaskGroupRow.id == _clamp(group_id)
         )
     else:
         count = select(func.count()).where(
             TaskRow.pipeline_id == pipeline_id,
-            TaskRow.group_id == _bounded(group_id),
+            TaskRow.group_id == _clamp(group_id),
             TaskRow.status == status.value,
         )
     return session.scalar(count) or 0
@@ -165,29 +212,40 @@ def count_in_group(
 
 def find_task(session: Session, task_id: int) -> StoredTask | None:
     """Return the task, or None."""
-    row = session.execute(_TASK, {"id": _bounded(task_id)}).one_or_none()
-    return StoredTask(*row) if row is not None else None
+    row = session.execute(_TASK, {"id": _clamp(task_id)}).one_or_none()
+    return _stored(row) if row is not None else None
 
 
 def claim_oldest(session: Session, pipeline_id: int, note: Note) -> StoredTask | None:
-    """Give the pipeline's oldest available task to ``note.by``; return it, or None.
+    """Claim the pipeline's oldest available task for ``note.by``; return it, or None.
 
-    On PostgreSQL that is a single statement, which can be a transaction of its own.
+    On PostgreSQL this is a single statement, which can be a transaction of its own.
     """
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(session):
         parameters = {**note._asdict(), "pipeline_id": pipeline_id, "limit": 1}
         row = postgres_connection(session).execute(_CLAIM, parameters).fetchone()
-        return _in_utc(StoredTask(*row)) if row is not None else None
+        return _in_utc(_stored(row)) if row is not None else None
     moved = move_tasks(session, pipeline_id, Move.CLAIM, Picks(limit=1), note)
     return find_task(session, moved[0].task_id) if moved else None
 
 
-def pipeline_of(session: Session, task_id: int) -> int | None:
-    """Return the pipeline that the task belongs to, None where there is no such task."""
-    return session.scalar(select(TaskRow.pipeline_id).where(TaskRow.id == _bounded(task_id)))
+def find_pipeline_id(session: Session, task_id: int) -> int | None:
+    """Return the id of the task's pipeline; None if there is no such task."""
+    return session.scalar(select(TaskRow.pipeline_id).where(TaskRow.id == _clamp(task_id)))
 
 
-def _bounded(number: int) -> int:
+_STATUS: Final = StoredTask._fields.index("status")
+_KIND: Final = StoredTask._fields.index("kind")
+
+
+def _stored(row: Iterable[Any]) -> StoredTask:
+    values = list(row)
+    values[_STATUS] = TaskStatus(values[_STATUS])
+    values[_KIND] = SeedKind(values[_KIND])
+    return StoredTask._make(values)
+
+
+def _clamp(number: int) -> int:
     return max(-MAX_ID, min(number, MAX_ID))
 
 
@@ -196,7 +254,7 @@ _IDS: Final = select(TaskRow.id).where(_OF_GROUP).order_by(TaskRow.row)
 _JOINED_IDS: Final = select(
     func.string_agg(cast(TaskRow.id, Text), aggregate_order_by(literal(","), TaskRow.row))
 ).where(_OF_GROUP)
-"""Thousands of numbers would take the client longer to fetch than PostgreSQL to write."""
+"""Joined by PostgreSQL: fetching thousands of rows takes the client longer."""
 
 _TASKS: Final = (
     select(
@@ -210,7 +268,7 @@ _TASKS: Final = (
     .join(TaskGroupRow, TaskGroupRow.id == TaskRow.group_id)
     .outerjoin(
         DatasetItemRow,
-        and_(TaskGroupRow.kind == DATASET, DatasetItemRow.id == TaskRow.origin_id),
+        and_(TaskGroupRow.kind == SeedKind.DATASET.value, DatasetItemRow.id == TaskRow.origin_id),
     )
 )
 _TASK: Final = _TASKS.where(TaskRow.id == bindparam("id"))
@@ -220,16 +278,16 @@ _WHOLE: Final = f"""
         m.finished_at, g.kind, g.source, g.created_at, d.version,
         g.chain_id
     FROM moved m JOIN task_groups g ON g.id = m.group_id
-    LEFT JOIN dataset_rows d ON g.kind = '{DATASET}' AND d.id = m.origin_id
+    LEFT JOIN dataset_rows d ON g.kind = '{SeedKind.DATASET}' AND d.id = m.origin_id
     """  # noqa: S608
-_CLAIM: Final = postgres_statement(Move.CLAIM, returned="tasks.*", answer=_WHOLE)
+_CLAIM: Final = build_postgres_statement(Move.CLAIM, returned="tasks.*", answer=_WHOLE)
 
 
 def _in_utc(task: StoredTask) -> StoredTask:
-    """Return the task with its moments in UTC, whatever the server's time zone is."""
-    moments = {
-        name: moment.astimezone(UTC)
+    """Return the task with its times in UTC, whatever the server's time zone is."""
+    times = {
+        name: time.astimezone(UTC)
         for name in ("claimed_at", "claim_expires_at", "finished_at", "created_at")
-        if (moment := getattr(task, name)) is not None
+        if (time := getattr(task, name)) is not None
     }
-    return task._replace(**moments)
+    return task._replace(**times)

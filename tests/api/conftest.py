@@ -1,4 +1,4 @@
-"""The External API in this process: on both databases, and once for what leaves no trace."""
+"""The External API in this process: on both databases, or shared by read-only tests."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,24 +9,24 @@ from starlette.testclient import TestClient
 
 from api_requests import GOOD, MORE_PIPELINES, PIPELINE, TASKS, NewKey, tasks
 from tasks_lib.api.app import create_app
-from tasks_lib.intake.limits import Limits
+from tasks_lib.domain.limits import Limits
 from tasks_lib.operations.api_keys import create_key
-from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.storage.files import Storage
+from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
 
 
 @pytest.fixture
 def workspace(workspace: Workspace, tmp_path: Path) -> Workspace:
-    """The workspace of all tests, with pipelines of other kinds and of another organization."""
+    """The shared workspace plus pipelines of other kinds and of another organization."""
     apply_text(workspace.store, MORE_PIPELINES, tmp_path)
     return workspace
 
 
 @pytest.fixture
 def new_key(workspace: Workspace) -> NewKey:
-    """Make a key of an organization."""
+    """A function that creates an API key of an organization."""
 
     def make(organization: str = "acme", lifetime: timedelta | None = None) -> str:
         now = datetime.now(UTC)
@@ -37,13 +37,13 @@ def new_key(workspace: Workspace) -> NewKey:
 
 @pytest.fixture
 def key(new_key: NewKey) -> str:
-    """A key of the organization acme."""
+    """An API key of the organization acme."""
     return new_key()
 
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[Workspace]:
-    """A workspace on SQLite, for what has nothing to do with the kind of database."""
+    """A workspace on SQLite, for tests that do not depend on the database."""
     store = Store.open(f"sqlite:///{tmp_path / 'embedded.db'}")
     apply_text(store, PIPELINE, tmp_path)
     yield Workspace(store, Storage((tmp_path / "files").as_uri()), Limits())
@@ -52,13 +52,13 @@ def embedded(tmp_path: Path) -> Iterator[Workspace]:
 
 @pytest.fixture
 def embedded_key(embedded: Workspace) -> str:
-    """A key of that workspace's organization."""
+    """An API key of that workspace's organization."""
     return create_key(embedded.store, "acme", name="t", lifetime=None, at=datetime.now(UTC))[0]
 
 
 @pytest.fixture(scope="session")
-def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """A client, with a key, of an application that is shared by tests that change nothing.
+def shared_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """An authenticated client of an application shared by tests that change nothing.
 
     Workflow 1 has two tasks.
     """
@@ -82,6 +82,6 @@ def apply_text(store: Store, catalogue: str, folder: Path) -> None:
 
 @pytest.fixture
 def client(workspace: Workspace, key: str) -> Iterator[TestClient]:
-    """A client whose requests bring the key."""
+    """A client that sends the API key."""
     with TestClient(create_app(workspace), headers={"X-API-Key": key}) as client:
         yield client

@@ -1,4 +1,4 @@
-"""Chains over HTTP: made, changed, paused, explained, deleted, by their organization alone."""
+"""Chains over HTTP: create, edit, pause, explain and delete, within one organization."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 
 from api_requests import BASE, GOOD, OTHER, TASKS, NewKey, error_of, tasks
 from tasks_lib.api.app import create_app
-from tasks_lib.operations.apply_catalogue import apply_catalogue
-from tasks_lib.operations.chains import Automations, Chain, record_automation
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.chains.manage import Automations, Chain, record_automation
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.engine import Store
 
@@ -28,6 +28,7 @@ organizations:
               - {name: sentiment, type: text, source: dataset, required: false}
               - {name: is_right, type: boolean, source: input}
 """
+NO_CHAINS: dict[str, Any] = {"items": [], "next": None, "has_more": False}
 NEW = {"target": TARGET, "source": 1, "on": "task-completion"}
 MADE = {
     "id": 1, "name": "chain: reviews/label-reviews -> qa/check on task completion",
@@ -38,7 +39,7 @@ MADE = {
 
 
 class Prefect:
-    """Takes note of what is asked of Prefect, and gives each chain an automation."""
+    """A fake Prefect that records its calls and gives each chain an automation."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, int, bool]] = []
@@ -60,7 +61,7 @@ def prefect() -> Prefect:
 def client(
     workspace: Workspace, key: str, prefect: Prefect, tmp_path: Path
 ) -> Iterator[TestClient]:
-    """A client of an organization with a pipeline that chains can lead to."""
+    """A client of an organization with a pipeline that chains can target."""
     path = tmp_path / "qa.yaml"
     path.write_text(CATALOGUE, encoding="utf-8")
     apply_catalogue(workspace.store, path)
@@ -69,31 +70,35 @@ def client(
         yield client
 
 
-def known(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a chain without the moment when it was made."""
+def without_creation_time(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a chain without its creation time."""
     return {name: value for name, value in document.items() if name != "created_at"}
 
 
-def test_a_chain_is_made_with_its_automation_listed_and_explained(
+def test_a_chain_is_created_with_its_automation_listed_and_explained(
     client: TestClient, prefect: Prefect
 ) -> None:
-    made = client.post(CHAINS, json=NEW)
-    assert (made.status_code, known(made.json())) == (201, MADE)
-    assert client.get(CHAINS).json() == {"items": [made.json()]}
-    assert client.get(f"{CHAINS}/1").json() == made.json() | {
+    response = client.post(CHAINS, json=NEW)
+    assert (response.status_code, without_creation_time(response.json())) == (201, MADE)
+    assert client.get(CHAINS).json() == {
+        "items": [response.json()],
+        "next": None,
+        "has_more": False,
+    }
+    assert client.get(f"{CHAINS}/1").json() == response.json() | {
         "reasons": ["no finished task waits for it"], "unfit_tasks": [],
     }  # fmt: skip
     assert prefect.asked == [("ensure", 1, False)]
 
 
-def test_what_was_finished_before_counts_if_asked_for(client: TestClient) -> None:
+def test_tasks_finished_earlier_count_on_request(client: TestClient) -> None:
     client.post(TASKS, json=tasks(GOOD))
     client.post(f"{TASKS}/claim", json={"contributor": "ann"})
     client.post(f"{TASKS}/1/submit", json={"contributor": "ann", "fields": {"sentiment": "good"}})
     assert client.post(CHAINS, json=NEW | {"include_existing": True}).json()["waiting"] == 1
 
 
-def test_it_is_edited_paused_resumed_and_deleted(client: TestClient, prefect: Prefect) -> None:
+def test_a_chain_is_edited_paused_resumed_and_deleted(client: TestClient, prefect: Prefect) -> None:
     client.post(CHAINS, json=NEW)
     edited = client.post(
         f"{CHAINS}/1", json={"on": "pipeline-completion", "mapping": {"review_id": "body"}}
@@ -104,7 +109,7 @@ def test_it_is_edited_paused_resumed_and_deleted(client: TestClient, prefect: Pr
     assert client.post(f"{CHAINS}/1/pause").json()["is_paused"] is True
     assert client.post(f"{CHAINS}/1/resume").json()["is_paused"] is False
     assert client.delete(f"{CHAINS}/1").json()["id"] == 1
-    assert client.get(CHAINS).json() == {"items": []}
+    assert client.get(CHAINS).json() == NO_CHAINS
     assert prefect.asked == [
         ("ensure", 1, False), ("ensure", 1, False), ("ensure", 1, True), ("ensure", 1, False),
         ("remove", 1, False),
@@ -124,26 +129,26 @@ def test_it_is_edited_paused_resumed_and_deleted(client: TestClient, prefect: Pr
         ({"target": TARGET}, (422, "malformed_body")),
     ],
 )
-def test_one_that_cannot_be_is_refused(
+def test_an_impossible_chain_is_refused(
     client: TestClient, body: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     assert error_of(client.post(CHAINS, json=body)) == expected
-    assert client.get(CHAINS).json() == {"items": []}
+    assert client.get(CHAINS).json() == NO_CHAINS
 
 
-def test_a_second_one_of_the_same_kind_is_refused(client: TestClient) -> None:
+def test_a_duplicate_chain_is_refused(client: TestClient) -> None:
     client.post(CHAINS, json=NEW)
     assert error_of(client.post(CHAINS, json=NEW)) == (422, "chain_rejected")
 
 
-def test_a_chain_of_another_organization_is_not_there(client: TestClient, new_key: NewKey) -> None:
+def test_a_chain_of_another_organization_is_not_found(client: TestClient, new_key: NewKey) -> None:
     client.post(CHAINS, json=NEW)
     theirs = {"X-API-Key": new_key("other")}
-    assert client.get(CHAINS, headers=theirs).json() == {"items": []}
+    assert client.get(CHAINS, headers=theirs).json() == NO_CHAINS
     calls = [("POST", f"/1{act}") for act in ("", "/pause", "/resume")]
     for method, path in (("GET", "/1"), *calls, ("DELETE", "/1")):
         answer = client.request(method, f"{CHAINS}{path}", headers=theirs)
         assert error_of(answer) == (404, "not_found")
         absent = client.request(method, f"{CHAINS}{path.replace('1', '9')}", headers=theirs)
         assert absent.text.replace("9", "1") == answer.text
-    assert known(client.get(f"{CHAINS}/1").json())["is_paused"] is False
+    assert without_creation_time(client.get(f"{CHAINS}/1").json())["is_paused"] is False

@@ -1,4 +1,4 @@
-"""The same Idempotency-Key and body make tasks once, whoever races, retries or is killed."""
+"""An Idempotency-Key and its body create tasks once, despite races, retries and kills."""
 
 import json
 import random
@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from starlette.testclient import TestClient
 
 from api_process import Server, client_of, fork
 from api_requests import GOOD, TASKS, error_of, tasks
-from people import counts, recounted
+from people import counts, recount
 from servers import wait_until
 from tasks_lib.api.app import create_app
 from tasks_lib.operations.idempotency import remove_old_answers
@@ -42,7 +43,7 @@ def test_the_same_request_gets_the_first_answer_byte_for_byte(
     assert "idempotent-replayed" not in first.headers
     assert again.headers["idempotent-replayed"] == "true"
     assert task_count(workspace) == 200
-    assert counts(workspace.store) == recounted(workspace.store)
+    assert counts(workspace.store) == recount(workspace.store)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +94,14 @@ def test_a_key_belongs_to_an_organization(client: TestClient, workspace: Workspa
 
 
 @pytest.mark.parametrize("given", ["", "a" * 256, "two words", "é".encode("latin-1")])
-def test_a_key_that_is_none_is_refused(unchanged: TestClient, given: str | bytes) -> None:
-    headers = {"Idempotency-Key": given, "Content-Type": "application/json"}
-    response = unchanged.post(TASKS, content=BODY, headers=headers)  # type: ignore[arg-type]
+def test_an_invalid_key_is_refused(shared_client: TestClient, given: str | bytes) -> None:
+    headers: dict[str, Any] = {"Idempotency-Key": given, "Content-Type": "application/json"}
+    response = shared_client.post(TASKS, content=BODY, headers=headers)
     assert error_of(response) == (422, "invalid_request")
     assert [error["field"] for error in response.json()["errors"]] == ["Idempotency-Key"]
 
 
-def test_of_many_at_once_one_makes_the_tasks_and_all_get_its_answer(
+def test_concurrent_requests_create_the_tasks_once_and_share_the_answer(
     client: TestClient, workspace: Workspace
 ) -> None:
     start = Barrier(8)
@@ -118,7 +119,7 @@ def test_of_many_at_once_one_makes_the_tasks_and_all_get_its_answer(
     assert task_count(workspace) == 200
 
 
-def test_two_processes_on_one_store_make_the_tasks_once(workspace: Workspace, key: str) -> None:
+def test_two_processes_on_one_store_create_the_tasks_once(workspace: Workspace, key: str) -> None:
     with fork(workspace) as one, fork(workspace) as two:
         clients = [client_of(one, key), client_of(two, key)]
         with ThreadPoolExecutor(8) as pool:
@@ -132,7 +133,7 @@ def test_two_processes_on_one_store_make_the_tasks_once(workspace: Workspace, ke
         for client in clients:
             client.close()
     assert task_count(workspace) == 5 * 200
-    assert counts(workspace.store) == recounted(workspace.store)
+    assert counts(workspace.store) == recount(workspace.store)
 
 
 def post_in_vain(server: Server, key: str, headers: dict[str, str]) -> None:
@@ -140,13 +141,13 @@ def post_in_vain(server: Server, key: str, headers: dict[str, str]) -> None:
         client.post(TASKS, content=BODY, headers=headers)
 
 
-def test_killed_between_insert_and_answer_nothing_is_left_and_the_retry_makes_it_once(
+def test_a_kill_before_the_answer_leaves_nothing_and_the_retry_creates_the_tasks(
     workspace: Workspace, key: str
 ) -> None:
-    """A lock stops the server where the answer is to be kept, after the tasks; PostgreSQL only."""
+    """A lock stops the server after the tasks, before the answer is stored; PostgreSQL only."""
     if not workspace.store.is_postgresql:
         return
-    stop_where_answers_are_kept(workspace)
+    stop_before_storing_answers(workspace)
     with ThreadPoolExecutor(1) as pool, fork(workspace) as server:
         with workspace.store.write() as session:
             session.execute(text("SELECT pg_advisory_xact_lock(7)"))
@@ -163,7 +164,7 @@ def test_killed_between_insert_and_answer_nothing_is_left_and_the_retry_makes_it
     assert task_count(workspace) == 200
 
 
-def stop_where_answers_are_kept(workspace: Workspace) -> None:
+def stop_before_storing_answers(workspace: Workspace) -> None:
     with workspace.store.write() as session:
         session.execute(
             text(
@@ -179,7 +180,7 @@ def stop_where_answers_are_kept(workspace: Workspace) -> None:
         )
 
 
-def test_killed_at_random_moments_and_sent_again_every_task_is_there_once(
+def test_every_task_exists_once_after_random_kills_and_retries(
     workspace: Workspace, key: str
 ) -> None:
     dice = random.Random(1807)
@@ -197,10 +198,10 @@ def test_killed_at_random_moments_and_sent_again_every_task_is_there_once(
             assert client.post(TASKS, content=BODY, headers=headers).json()["created"] == 200
             assert task_count(workspace) == 200 * (number + 1)
     assert cut_short >= 1, "the kills came too late to prove anything"
-    assert counts(workspace.store) == recounted(workspace.store)
+    assert counts(workspace.store) == recount(workspace.store)
 
 
-def test_killed_after_the_commit_the_retry_gets_the_answer_that_was_lost(
+def test_the_retry_after_a_kill_past_the_commit_gets_the_lost_answer(
     workspace: Workspace, key: str
 ) -> None:
     with ThreadPoolExecutor(1) as pool, fork(workspace) as server:

@@ -1,4 +1,4 @@
-"""Infinite seeding over HTTP: enabled, changed, looked at, disabled."""
+"""Infinite seeding over HTTP: enable, change, read and disable."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from starlette.testclient import TestClient
 from api_requests import GOOD, TASKS, WORKFLOW, error_of, tasks
 
 INFINITE = f"{WORKFLOW}/infinite"
-NEVER = {
+NEVER: dict[str, Any] = {
     "state": "disabled", "target": None, "keep_available": 1, "copy_groups": [], "available": 0,
     "total": 0, "made": 0, "group_id": None, "message": None, "warnings": [],
 }  # fmt: skip
 
 
-def test_it_is_enabled_looked_at_and_disabled(client: TestClient) -> None:
+def test_infinite_seeding_is_enabled_read_and_disabled(client: TestClient) -> None:
     assert client.get(INFINITE).json() == NEVER
     client.post(TASKS, json=tasks(GOOD))
     enabled = client.post(INFINITE, json={"target": 5, "keep_available": 3, "copy_groups": [1]})
@@ -28,7 +28,7 @@ def test_it_is_enabled_looked_at_and_disabled(client: TestClient) -> None:
     assert client.delete(INFINITE).json() == expected | {"state": "disabled"}
 
 
-def test_sent_again_with_its_key_it_is_answered_as_before(client: TestClient) -> None:
+def test_a_repeated_request_with_its_key_gets_the_same_answer(client: TestClient) -> None:
     headers = {"Idempotency-Key": "k"}
     first = client.post(INFINITE, json={"keep_available": 2}, headers=headers)
     client.delete(INFINITE)
@@ -41,8 +41,8 @@ def test_without_a_body_one_task_is_kept_available(client: TestClient) -> None:
     enabled = client.post(INFINITE).json()
     assert (enabled["state"], enabled["available"]) == ("running", 1)
     assert enabled["warnings"] == [
-        "new tasks have nothing in review_id, body, stars; to copy values, name groups with "
-        "--copy-group"
+        "new tasks have no values for review_id, body, stars; "
+        "to copy values, name the groups to copy"
     ]
 
 
@@ -60,7 +60,7 @@ def test_without_a_body_one_task_is_kept_available(client: TestClient) -> None:
         ({"copies": [1]}, (422, "malformed_body")),
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused_and_changes_nothing(
+def test_an_invalid_request_is_refused_and_changes_nothing(
     client: TestClient, body: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     assert error_of(client.post(INFINITE, json=body)) == expected

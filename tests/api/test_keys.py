@@ -1,4 +1,4 @@
-"""A key opens its own organization, until it expires or is revoked."""
+"""An API key gives access to its own organization until it expires or is revoked."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,9 +19,9 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
     [{"X-API-Key": "{}"}, {"Authorization": "Bearer {}"}, {"authorization": "bearer {}"}],
     ids=["X-API-Key", "Bearer", "bearer"],
 )
-def test_a_key_is_sent_in_either_header(unchanged: TestClient, headers: dict[str, str]) -> None:
-    key = unchanged.headers["X-API-Key"]
-    bare = TestClient(unchanged.app)
+def test_a_key_is_sent_in_either_header(shared_client: TestClient, headers: dict[str, str]) -> None:
+    key = shared_client.headers["X-API-Key"]
+    bare = TestClient(shared_client.app)
     sent = {name: value.format(key) for name, value in headers.items()}
     assert bare.get(WORKFLOW, headers=sent).status_code == 200
 
@@ -38,10 +38,10 @@ def test_a_key_is_sent_in_either_header(unchanged: TestClient, headers: dict[str
     ],
     ids=["none", "another scheme", "unknown", "its beginning", "not ASCII", "long"],
 )
-def test_without_a_known_key_nothing_opens(
-    unchanged: TestClient, headers: dict[str, str], code: str
+def test_an_unknown_key_gives_access_to_nothing(
+    shared_client: TestClient, headers: dict[str, str], code: str
 ) -> None:
-    response = TestClient(unchanged.app).get(WORKFLOW, headers=headers)
+    response = TestClient(shared_client.app).get(WORKFLOW, headers=headers)
     assert error_of(response) == (401, code)
     assert response.headers["www-authenticate"] == 'Bearer realm="task-seeding"'
 
@@ -73,13 +73,13 @@ def test_the_store_never_holds_the_key(workspace: Workspace, key: str) -> None:
     assert row["prefix"] == key[:16]
 
 
-def test_another_organizations_workflow_is_as_absent_as_one_that_is_not_there(
-    unchanged: TestClient, new_key: NewKey, workspace: Workspace
+def test_another_organizations_workflow_looks_like_a_missing_one(
+    shared_client: TestClient, new_key: NewKey, workspace: Workspace
 ) -> None:
-    found = unchanged.get(f"/api/v1/workflows/{OTHER}")
-    absent = unchanged.get("/api/v1/workflows/9")
-    assert error_of(found) == error_of(absent) == (404, "not_found")
-    assert found.text.replace(str(OTHER), "9") == absent.text
+    response = shared_client.get(f"/api/v1/workflows/{OTHER}")
+    absent = shared_client.get("/api/v1/workflows/9")
+    assert error_of(response) == error_of(absent) == (404, "not_found")
+    assert response.text.replace(str(OTHER), "9") == absent.text
     theirs = {"X-API-Key": new_key("other")}
     client = TestClient(create_app(workspace), headers=theirs)
     assert client.get(f"/api/v1/workflows/{OTHER}").json()["organization"] == "other"
@@ -87,11 +87,11 @@ def test_another_organizations_workflow_is_as_absent_as_one_that_is_not_there(
 
 
 @pytest.mark.parametrize("number", ["x", "-1", "1.0", "\uff11", "9" * 400, "%00", "1%2F2"])
-def test_what_is_no_number_names_no_workflow(unchanged: TestClient, number: str) -> None:
-    assert error_of(unchanged.get(f"/api/v1/workflows/{number}")) == (404, "not_found")
+def test_a_workflow_id_must_be_a_number(shared_client: TestClient, number: str) -> None:
+    assert error_of(shared_client.get(f"/api/v1/workflows/{number}")) == (404, "not_found")
 
 
-def test_uses_are_noted_but_not_with_every_request(workspace: Workspace, key: str) -> None:
+def test_uses_are_recorded_but_not_on_every_request(workspace: Workspace, key: str) -> None:
     def last_used() -> datetime | None:
         (entry,) = api_keys.list_keys(workspace.store, "acme")
         return entry.last_used_at
@@ -105,7 +105,7 @@ def test_uses_are_noted_but_not_with_every_request(workspace: Workspace, key: st
     assert last_used() == NOW + timedelta(seconds=1)
 
 
-def test_a_use_that_another_process_noted_later_stays(workspace: Workspace, key: str) -> None:
+def test_a_later_use_recorded_by_another_process_is_kept(workspace: Workspace, key: str) -> None:
     for moment in (NOW, NOW - timedelta(minutes=1)):
         uses = api_keys.KeyUses()
         uses.note(1, moment)

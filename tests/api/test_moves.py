@@ -1,4 +1,4 @@
-"""What contributors do over HTTP: each move by example, and what is answered where it cannot be."""
+"""Moving tasks over HTTP: an example of each move, and the answers to impossible ones."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -39,7 +39,7 @@ def test_a_task_is_claimed_submitted_and_read(client: TestClient) -> None:
     assert [move["move"] for move in read["moves"]] == ["claim", "submit"]
 
 
-def test_where_no_task_is_available_there_is_no_content(client: TestClient) -> None:
+def test_a_claim_without_available_tasks_returns_no_content(client: TestClient) -> None:
     for _ in range(2):
         assert client.post(f"{TASKS}/claim", json=ANN).status_code == 200
     empty = client.post(f"{TASKS}/claim", json=ANN)
@@ -47,7 +47,8 @@ def test_where_no_task_is_available_there_is_no_content(client: TestClient) -> N
 
 
 def test_a_claimed_task_is_released_with_and_without_a_name(client: TestClient) -> None:
-    for body in ({"json": ANN}, {"json": {}}, {}):
+    bodies: list[dict[str, Any]] = [{"json": ANN}, {"json": {}}, {}]
+    for body in bodies:
         client.post(f"{TASKS}/claim", json=ANN)
         released = client.post(f"{TASKS}/1/release", **body)
         assert (released.status_code, released.json()["status"]) == (200, "pending")
@@ -84,14 +85,14 @@ def test_a_status_is_set_for_a_reason(client: TestClient) -> None:
         ("x/release", ANN, (404, "not_found")),
     ],
 )
-def test_what_cannot_be_done_changes_nothing(
+def test_an_impossible_move_changes_nothing(
     client: TestClient, call: str, body: Any, expected: tuple[int, str]
 ) -> None:
     assert error_of(client.post(f"{TASKS}/{call}", json=body)) == expected
     assert client.get(f"{TASKS}/1").json()["moves"] == []
 
 
-def test_values_that_do_not_fit_are_told_field_by_field(client: TestClient) -> None:
+def test_invalid_values_are_reported_field_by_field(client: TestClient) -> None:
     client.post(f"{TASKS}/claim", json=ANN)
     refused = client.post(f"{TASKS}/1/submit", json=submission(sentiment="god", body="mine"))
     assert error_of(refused) == (422, "submission_rejected")
@@ -101,7 +102,7 @@ def test_values_that_do_not_fit_are_told_field_by_field(client: TestClient) -> N
     assert client.get(f"{TASKS}/1").json()["status"] == "in_progress"
 
 
-def test_what_somebody_else_has_claimed_is_not_submitted(client: TestClient) -> None:
+def test_another_contributors_task_cannot_be_submitted(client: TestClient) -> None:
     client.post(f"{TASKS}/claim", json=BEN)
     assert error_of(client.post(f"{TASKS}/1/submit", json=submission(sentiment="good"))) == (
         409, "move_not_allowed",
@@ -128,7 +129,7 @@ def test_nothing_is_moved_in_another_organization(
     assert client.get(f"{TASKS}/1").json()["moves"] == []
 
 
-def test_what_is_not_json_submits_nothing(client: TestClient) -> None:
+def test_a_body_that_is_not_json_submits_nothing(client: TestClient) -> None:
     client.post(f"{TASKS}/claim", json=ANN)
     text = '{"contributor": "ann@example.org", "fields": {"sentiment": NaN}}'
     headers = {"Content-Type": "application/json"}
@@ -136,7 +137,7 @@ def test_what_is_not_json_submits_nothing(client: TestClient) -> None:
     assert error_of(refused) == (422, "malformed_json")
 
 
-def test_a_claim_that_is_sent_again_with_its_key_gives_the_same_task(client: TestClient) -> None:
+def test_a_repeated_claim_with_its_key_gives_the_same_task(client: TestClient) -> None:
     key = {"Idempotency-Key": "claim-1"}
     first, again = (client.post(f"{TASKS}/claim", json=ANN, headers=key) for _ in range(2))
     assert (first.status_code, first.content) == (200, again.content)
@@ -146,7 +147,7 @@ def test_a_claim_that_is_sent_again_with_its_key_gives_the_same_task(client: Tes
     assert error_of(other) == (409, "idempotency_key_reused")
 
 
-def test_claims_at_once_with_one_key_take_one_task(client: TestClient) -> None:
+def test_concurrent_claims_with_one_key_take_one_task(client: TestClient) -> None:
     key, start = {"Idempotency-Key": "claim-1"}, Barrier(4)
 
     def claim(_: int) -> bytes:
@@ -159,7 +160,7 @@ def test_claims_at_once_with_one_key_take_one_task(client: TestClient) -> None:
     assert (counts["pending"], counts["in_progress"]) == (1, 1)
 
 
-def test_that_there_is_no_task_is_an_answer_that_is_kept_too(
+def test_an_answer_without_a_task_is_replayed_too(
     client: TestClient,
 ) -> None:
     for _ in range(2):
@@ -170,7 +171,7 @@ def test_that_there_is_no_task_is_an_answer_that_is_kept_too(
     assert again.headers["idempotent-replayed"] == "true"
 
 
-def test_a_key_is_not_taken_by_a_move_that_failed(client: TestClient) -> None:
+def test_a_failed_move_does_not_use_up_its_key(client: TestClient) -> None:
     key = {"Idempotency-Key": "submit-1"}
     client.post(f"{TASKS}/claim", json=ANN)
     bad = client.post(f"{TASKS}/1/submit", json=submission(sentiment="god"), headers=key)
@@ -182,7 +183,7 @@ def test_a_key_is_not_taken_by_a_move_that_failed(client: TestClient) -> None:
     assert client.get(f"{TASKS}/1").json()["status"] == "finished"
 
 
-def test_a_task_is_put_back_and_set_aside_once_for_a_key(client: TestClient) -> None:
+def test_a_task_is_released_and_failed_once_per_key(client: TestClient) -> None:
     client.post(f"{TASKS}/claim", json=ANN)
     for call, body in (("release", None), ("status", {"status": "failed"})):
         key = {"Idempotency-Key": call}

@@ -12,22 +12,22 @@ import pytest
 
 from api_process import Command, client_of, command
 from api_requests import GOOD, TASKS, WORKFLOW, tasks
-from people import counts, recounted
+from people import counts, recount
 from servers import wait_until
 from tasks_lib.cli import run
-from tasks_lib.operations import queries
+from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
 
 
 def processes_of(running: Command) -> set[int]:
-    """Return the ids of the processes that serve."""
+    """Return the ids of the serving processes."""
     process = running.process.pid
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return {child for child in map(int, children) if b"spawn_main" in _command_of(child)}
 
 
 def _command_of(process: int) -> bytes:
-    """Return what was run; nothing for one that has ended, whether or not it was waited for."""
+    """Return the command of a process; nothing if it has ended, whether or not it was reaped."""
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
@@ -35,7 +35,7 @@ def _command_of(process: int) -> bytes:
 
 
 def post_until_answered(client: httpx.Client, number: int) -> int:
-    """Send a request until a server answers; return the group that was made."""
+    """Send a request until a server answers; return the created group."""
     ends = time.monotonic() + 60
     while time.monotonic() < ends:
         try:
@@ -50,7 +50,7 @@ def post_until_answered(client: httpx.Client, number: int) -> int:
     raise AssertionError("nobody has answered for a minute")
 
 
-def test_a_process_that_is_killed_loses_and_doubles_nothing_and_is_replaced(
+def test_a_killed_process_loses_and_duplicates_nothing_and_is_replaced(
     workspace: Workspace, key: str, tmp_path: Path
 ) -> None:
     with (
@@ -66,7 +66,7 @@ def test_a_process_that_is_killed_loses_and_doubles_nothing_and_is_replaced(
         assert max(Counter(group.result() for group in groups).values()) == 1
         wait_until(lambda: len(processes_of(running) - {min(before)}) == 2)
         assert client.get(WORKFLOW).json()["task_total"] == 400
-    assert counts(workspace.store) == recounted(workspace.store)
+    assert counts(workspace.store) == recount(workspace.store)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -80,9 +80,9 @@ def test_processes_end_with_their_parent(
         running.signal(number)
         running.process.wait(30)
         wait_until(lambda: not any(map(_command_of, processes)))
-    assert len(queries.list_tasks(embedded.store, "1")) == 1
+    assert len(list_tasks(embedded.store, "1")) == 1
 
 
-def test_there_is_a_process_at_least(capsys: pytest.CaptureFixture[str]) -> None:
+def test_at_least_one_process_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["api", "--processes", "0"]) == 2
-    assert "there must be a process at least; 0 were asked for" in capsys.readouterr().err
+    assert "there must be at least one process; 0 were requested" in capsys.readouterr().err

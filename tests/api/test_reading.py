@@ -1,4 +1,4 @@
-"""A workflow and its tasks, as they are read over HTTP."""
+"""Reading a workflow and its tasks over HTTP."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from starlette.testclient import TestClient
 from api_requests import BLANK, GOOD, PHOTOS, TASKS, WORKFLOW, error_of, tasks
 from people import AT, claim, finish
 from tasks_lib.domain.statuses import TaskStatus
-from tasks_lib.operations import lifecycle
+from tasks_lib.operations.tasks.move import set_status
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.engine import LATEST_REVISION
 
 NONE = dict.fromkeys([status.value for status in TaskStatus], 0)
 
 
-def test_a_workflow_tells_its_counts(client: TestClient, workspace: Workspace) -> None:
+def test_a_workflow_shows_its_counts(client: TestClient, workspace: Workspace) -> None:
     client.post(TASKS, json=tasks(GOOD, GOOD, GOOD))
     claim(workspace.store)
     assert client.get(WORKFLOW).json() == {
@@ -37,16 +37,16 @@ def test_a_workflow_tells_its_counts(client: TestClient, workspace: Workspace) -
         (PHOTOS, "files", ["photo"]),
     ],
 )
-def test_the_schema_tells_how_tasks_are_created(
-    unchanged: TestClient, workflow: int, mode: str, names: list[str]
+def test_the_schema_shows_how_tasks_are_created(
+    shared_client: TestClient, workflow: int, mode: str, names: list[str]
 ) -> None:
-    schema = unchanged.get(f"/api/v1/workflows/{workflow}/schema").json()
+    schema = shared_client.get(f"/api/v1/workflows/{workflow}/schema").json()
     assert (schema["workflow_id"], schema["creation_mode"]) == (workflow, mode)
     assert [field["name"] for field in schema["fields"]] == names
 
 
-def test_the_schema_tells_a_fields_constraints(unchanged: TestClient) -> None:
-    schema = unchanged.get(f"{WORKFLOW}/schema").json()
+def test_the_schema_lists_a_fields_constraints(shared_client: TestClient) -> None:
+    schema = shared_client.get(f"{WORKFLOW}/schema").json()
     assert schema["fields"][2] == {
         "name": "stars", "type": "integer", "required": False, "min": "1", "max": "5",
     }  # fmt: skip
@@ -60,13 +60,13 @@ def test_the_schema_tells_a_fields_constraints(unchanged: TestClient) -> None:
     ]
 
 
-def test_the_template_is_the_header_of_a_csv(unchanged: TestClient) -> None:
-    response = unchanged.get(f"{WORKFLOW}/template.csv")
-    assert response.content == b"review_id,body,stars\r\n"
+def test_the_template_is_the_header_of_a_csv(shared_client: TestClient) -> None:
+    response = shared_client.get(f"{WORKFLOW}/template.csv")
+    assert response.content.decode("utf-8") == "\ufeffreview_id,body,stars\r\n"
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
 
 
-def test_a_task_tells_its_values_moves_and_origin(
+def test_a_task_shows_its_values_moves_and_origin(
     client: TestClient, workspace: Workspace, key: str
 ) -> None:
     client.post(
@@ -102,36 +102,36 @@ def test_a_task_tells_its_values_moves_and_origin(
 
 
 @pytest.mark.parametrize("number", ["3", "0", "x", "9" * 30])
-def test_a_task_that_is_not_there_is_not_found(unchanged: TestClient, number: str) -> None:
-    assert error_of(unchanged.get(f"{TASKS}/{number}")) == (404, "not_found")
+def test_a_missing_task_is_not_found(shared_client: TestClient, number: str) -> None:
+    assert error_of(shared_client.get(f"{TASKS}/{number}")) == (404, "not_found")
 
 
-def test_a_task_is_found_in_its_own_workflow_only(unchanged: TestClient) -> None:
-    elsewhere = unchanged.get(f"/api/v1/workflows/{BLANK}/tasks/1")
-    absent = unchanged.get(f"/api/v1/workflows/{BLANK}/tasks/99")
+def test_a_task_is_found_in_its_own_workflow_only(shared_client: TestClient) -> None:
+    elsewhere = shared_client.get(f"/api/v1/workflows/{BLANK}/tasks/1")
+    absent = shared_client.get(f"/api/v1/workflows/{BLANK}/tasks/99")
     assert (elsewhere.status_code, elsewhere.text) == (404, absent.text)
 
 
 def pages(client: TestClient, **parameters: Any) -> list[tuple[list[int], int, bool]]:
-    """Return ids, total and has_more of each page until there is no more."""
-    found = []
+    """Return ids, total and has_more of each page up to the last."""
+    read_pages = []
     for page in range(1, 20):
         answer = client.get(TASKS, params={"page": page, **parameters}).json()
         assert answer["page"] == page
         ids = [item["id"] for item in answer["items"]]
-        found.append((ids, answer["total"], answer["has_more"]))
+        read_pages.append((ids, answer["total"], answer["has_more"]))
         if not answer["has_more"]:
-            return found
-    raise AssertionError(found)
+            return read_pages
+    raise AssertionError(read_pages)
 
 
-def test_tasks_are_listed_page_by_page_oldest_first_whatever_their_status(
+def test_tasks_of_every_status_are_listed_page_by_page_oldest_first(
     client: TestClient, workspace: Workspace
 ) -> None:
     client.post(TASKS, json=tasks(*[GOOD] * 3))
     client.post(TASKS, json=tasks(*[GOOD] * 4))
     for number, status in ((2, TaskStatus.FAILED), (5, TaskStatus.ESCALATED)):
-        lifecycle.set_status(workspace.store, number, status, at=AT)
+        set_status(workspace.store, number, status, at=AT)
     assert pages(client, page_size=3) == [
         ([1, 2, 3], 7, True),
         ([4, 5, 6], 7, True),
@@ -154,8 +154,8 @@ def test_tasks_are_listed_page_by_page_oldest_first_whatever_their_status(
     assert (beyond["items"], beyond["total"], beyond["has_more"]) == ([], 7, False)
 
 
-def test_a_group_of_another_workflow_is_empty_here(unchanged: TestClient) -> None:
-    page = unchanged.get(f"/api/v1/workflows/{BLANK}/tasks", params={"group_id": 1}).json()
+def test_a_group_of_another_workflow_is_empty_here(shared_client: TestClient) -> None:
+    page = shared_client.get(f"/api/v1/workflows/{BLANK}/tasks", params={"group_id": 1}).json()
     assert (page["items"], page["total"]) == ([], 0)
 
 
@@ -166,16 +166,16 @@ def test_a_group_of_another_workflow_is_empty_here(unchanged: TestClient) -> Non
         ("page_size", "0"), ("status", "done"), ("group_id", "-1"), ("group_id", "1.5"),
     ],
 )  # fmt: skip
-def test_a_parameter_that_is_none_is_named(
-    unchanged: TestClient, parameter: str, value: str
+def test_an_invalid_parameter_is_named(
+    shared_client: TestClient, parameter: str, value: str
 ) -> None:
-    response = unchanged.get(TASKS, params={parameter: value})
+    response = shared_client.get(TASKS, params={parameter: value})
     assert error_of(response) == (422, "invalid_request")
     assert [error["field"] for error in response.json()["errors"]] == [parameter]
 
 
-def test_health_needs_no_key(unchanged: TestClient) -> None:
-    response = TestClient(unchanged.app).get("/api/v1/health")
+def test_health_needs_no_key(shared_client: TestClient) -> None:
+    response = TestClient(shared_client.app).get("/api/v1/health")
     document = response.json()
     assert (response.status_code, document["status"], document["store_revision"]) == (
         200, "ok", LATEST_REVISION,

@@ -1,4 +1,4 @@
-"""The server as a process: it says where it listens, and finishes what is in flight."""
+"""The server as a process: it prints its address and finishes requests in flight."""
 
 import json
 import signal
@@ -12,14 +12,14 @@ from api_process import client_of, command, fork
 from api_requests import GOOD, TASKS, WORKFLOW, tasks
 from servers import wait_until
 from tasks_lib.api import server
-from tasks_lib.operations import queries
+from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
 
 BODY = json.dumps(tasks(GOOD, GOOD)).encode()
 
 
 def begin_post(url: str, key: str) -> socket.socket:
-    """Send all of a request but its body, and wait until the server asks for that."""
+    """Send a request without its body, and wait until the server asks for the body."""
     address = urlsplit(url)
     connection = socket.create_connection((address.hostname, address.port))
     head = (
@@ -43,7 +43,7 @@ def refuses(url: str) -> bool:
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-def test_a_signal_ends_the_server_once_what_is_in_flight_is_answered(
+def test_a_signal_ends_the_server_once_requests_in_flight_are_answered(
     embedded: Workspace, embedded_key: str, tmp_path: Path, number: signal.Signals, processes: int
 ) -> None:
     with command(embedded, tmp_path, processes=processes) as running:
@@ -58,10 +58,10 @@ def test_a_signal_ends_the_server_once_what_is_in_flight_is_answered(
     assert answer.endswith(b'{"created":2,"group_id":1,"task_ids":[1,2]}')
     (line,) = map(json.loads, running.log.read_text().splitlines())
     assert (line["method"], line["status"]) == ("POST", 201)
-    assert len(queries.list_tasks(embedded.store, "1")) == 2
+    assert len(list_tasks(embedded.store, "1")) == 2
 
 
-def test_a_client_that_breaks_off_leaves_nothing_but_a_line_in_the_log(
+def test_a_client_that_disconnects_leaves_only_a_log_line(
     embedded: Workspace, embedded_key: str, tmp_path: Path
 ) -> None:
     with command(embedded, tmp_path) as running:
@@ -87,7 +87,7 @@ def test_10_mb_over_a_real_connection_are_answered_not_cut_off(
             assert response.status_code == 413
 
 
-def test_answers_wait_for_no_acknowledgement() -> None:
-    """What asyncio asks of a socket before it sends small packets at once."""
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """asyncio checks type and protocol before it disables Nagle's algorithm on a socket."""
     with server._listening("127.0.0.1", 0) as listener:
         assert (listener.type, listener.proto) == (socket.SOCK_STREAM, socket.IPPROTO_TCP)

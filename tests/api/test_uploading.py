@@ -1,4 +1,4 @@
-"""A ZIP or a CSV is uploaded, confirmed and becomes tasks, once, whatever dies on the way."""
+"""An uploaded and confirmed ZIP or CSV becomes tasks once, even if a process dies midway."""
 
 import random
 import socket
@@ -12,30 +12,30 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import httpx2
 import pytest
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from api_process import client_of as over_http, fork
 from api_requests import BASE, BLANK, DRAFT, WORKFLOW, error_of
-from photos import CATALOGUE, png, zipped
+from photos import CATALOGUE, png, write_zip
 from servers import wait_until
-from storages import stored
+from storages import files_in
 from tasks_lib.api.app import create_app
-from tasks_lib.api.limits import ApiLimits
-from tasks_lib.intake.limits import Limits
-from tasks_lib.operations import queries
+from tasks_lib.domain.limits import ApiLimits, Limits
 from tasks_lib.operations.api_keys import create_key
-from tasks_lib.operations.apply_catalogue import apply_catalogue
-from tasks_lib.operations.unused_files import GRACE
-from tasks_lib.operations.upload_processing import (
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.tasks.read import list_tasks
+from tasks_lib.operations.upkeep.unused_files import GRACE
+from tasks_lib.operations.uploads.process import (
     MAX_ATTEMPTS,
     process_upload,
     remove_uploads,
-    take_up_uploads,
+    resume_uploads,
 )
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.storage.files import Storage
+from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
 
 UPLOAD = f"{WORKFLOW}/tasks/upload"
@@ -44,8 +44,8 @@ BAD = b"review_id,body,stars\n001,one,9\n"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
-def nobody(workspace: Workspace, upload_id: str) -> None:
-    """Works on no upload, as a process that dies at once."""
+def ignore_upload(workspace: Workspace, upload_id: str) -> None:
+    """Ignore the upload, like a process that dies at once."""
 
 
 def client_of(workspace: Workspace, key: str, **settings: Any) -> TestClient:
@@ -59,15 +59,17 @@ def begin(client: TestClient, **body: Any) -> dict[str, Any]:
     return document
 
 
-def put(client: TestClient, promise: dict[str, Any], content: bytes) -> httpx.Response:
-    """PUT the file where it is to go: to this application, or to S3."""
+def put(
+    client: TestClient, promise: dict[str, Any], content: bytes
+) -> httpx.Response | httpx2.Response:
+    """PUT the file to its upload URL, in this application or on S3."""
     url = promise["upload_url"]
     if url.startswith("http://testserver"):
-        return client.put(url, content=content)  # type: ignore[return-value]
+        return client.put(url, content=content)
     return httpx.put(url, content=content, headers=promise["headers"])
 
 
-def uploaded(client: TestClient, content: bytes = CSV, **body: Any) -> str:
+def upload_file(client: TestClient, content: bytes = CSV, **body: Any) -> str:
     """Upload a file without confirming it; return the upload's id."""
     promise = begin(client, **body)
     assert put(client, promise, content).status_code == 200
@@ -81,19 +83,19 @@ def confirm(client: TestClient, upload_id: str) -> dict[str, Any]:
     return document
 
 
-def ended(client: TestClient, upload_id: str) -> dict[str, Any]:
-    """Return the upload once it has come to its end."""
+def wait_for_end(client: TestClient, upload_id: str) -> dict[str, Any]:
+    """Return the upload once it has ended."""
 
     def status() -> dict[str, Any]:
-        found: dict[str, Any] = client.get(f"{UPLOAD}/{upload_id}").json()
-        return found
+        upload: dict[str, Any] = client.get(f"{UPLOAD}/{upload_id}").json()
+        return upload
 
     wait_until(lambda: status()["status"] in {"completed", "failed"})
     return status()
 
 
-def let_go(workspace: Workspace) -> None:
-    """Have the time pass for which uploads are held."""
+def release_leases(workspace: Workspace) -> None:
+    """Release the leases of all uploads, as if their time had passed."""
     with workspace.store.write() as session:
         session.execute(text("UPDATE uploads SET leased_until = NULL"))
 
@@ -104,10 +106,10 @@ def attempts(workspace: Workspace) -> int:
 
 
 def tasks_of(workspace: Workspace) -> list[str]:
-    return [task.fields for task in queries.list_tasks(workspace.store, "1", limit=1_000)]
+    return [task.fields for task in list_tasks(workspace.store, "1", limit=1_000)]
 
 
-def test_a_csv_becomes_tasks_and_its_report_is_told(
+def test_a_csv_becomes_tasks_and_its_report_is_returned(
     client: TestClient, workspace: Workspace
 ) -> None:
     promise = begin(client, file_name="reviews of May.csv", size=len(CSV))
@@ -119,8 +121,7 @@ def test_a_csv_becomes_tasks_and_its_report_is_told(
     received = put(client, promise, CSV)
     assert received.json() == {"upload_id": upload_id, "bytes": len(CSV)}
     assert confirm(client, upload_id)["status"] in {"processing", "completed"}
-    done = ended(client, upload_id)
-    source = f"{workspace.storage.root}/uploads/{upload_id}-reviews_of_May.csv"
+    done = wait_for_end(client, upload_id)
     assert {name: done[name] for name in ("status", "file_name", "progress", "message")} == {
         "status": "completed",
         "file_name": "reviews of May.csv",
@@ -129,7 +130,7 @@ def test_a_csv_becomes_tasks_and_its_report_is_told(
     }
     assert done["report"] == {
         "group_id": 1, "pipeline_id": 1, "created": 2, "rejected": 0, "already_seeded": 0,
-        "dry_run": False, "source": source, "rejects_uri": None, "errors": [],
+        "dry_run": False, "source": "reviews of May.csv", "rejects_uri": None, "errors": [],
     }  # fmt: skip
     assert tasks_of(workspace) == [
         '{"review_id":"001","body":"one","stars":5}',
@@ -155,18 +156,18 @@ def photo_client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Tes
 
 
 def archive_in(folder: Path) -> bytes:
-    """The bytes of a ZIP with one photo."""
+    """Return the bytes of a ZIP with one photo."""
     rows = "photo,place,notes\na.png,Oslo,\n"
-    return Path(zipped(folder / "a.zip", rows, {"a.png": png("a")})).read_bytes()
+    return Path(write_zip(folder / "a.zip", rows, {"a.png": png("a")})).read_bytes()
 
 
 def test_a_zip_becomes_tasks_with_their_files(photo_client: TestClient, tmp_path: Path) -> None:
     archive = Path(
-        zipped(tmp_path / "a.zip", "photo,place,notes\na.png,Oslo,\n", {"a.png": png("a")})
+        write_zip(tmp_path / "a.zip", "photo,place,notes\na.png,Oslo,\n", {"a.png": png("a")})
     )
-    upload_id = uploaded(photo_client, archive.read_bytes(), file_name="a.zip")
+    upload_id = upload_file(photo_client, archive.read_bytes(), file_name="a.zip")
     confirm(photo_client, upload_id)
-    done = ended(photo_client, upload_id)
+    done = wait_for_end(photo_client, upload_id)
     assert (done["status"], done["report"]["created"]) == ("completed", 1)
     task = photo_client.get(f"{WORKFLOW}/tasks/1").json()
     assert task["fields"]["photo"]["name"] == "a.png"
@@ -185,23 +186,23 @@ def test_a_zip_becomes_tasks_with_their_files(photo_client: TestClient, tmp_path
         assert error_of(photo_client.get(f"{WORKFLOW}/tasks/1/files/{field}")) == (404, "not_found")
 
 
-def test_what_it_is_called_does_not_count_but_what_it_is(
+def test_the_content_decides_the_kind_of_file_not_the_name(
     photo_client: TestClient, tmp_path: Path
 ) -> None:
     archive = Path(
-        zipped(tmp_path / "a.zip", "photo,place,notes\na.png,Oslo,\n", {"a.png": png("a")})
+        write_zip(tmp_path / "a.zip", "photo,place,notes\na.png,Oslo,\n", {"a.png": png("a")})
     )
-    upload_id = uploaded(photo_client, archive.read_bytes(), file_name="rows.csv")
+    upload_id = upload_file(photo_client, archive.read_bytes(), file_name="rows.csv")
     confirm(photo_client, upload_id)
-    assert ended(photo_client, upload_id)["status"] == "completed"
+    assert wait_for_end(photo_client, upload_id)["status"] == "completed"
 
 
 def test_a_file_with_a_bad_row_fails_with_its_report(
     client: TestClient, workspace: Workspace
 ) -> None:
-    upload_id = uploaded(client, BAD)
+    upload_id = upload_file(client, BAD)
     confirm(client, upload_id)
-    failed = ended(client, upload_id)
+    failed = wait_for_end(client, upload_id)
     assert (failed["status"], failed["report"]["created"]) == ("failed", 0)
     assert failed["report"]["errors"] == [
         {"row": 1, "field": "stars", "code": "above_maximum",
@@ -211,25 +212,45 @@ def test_a_file_with_a_bad_row_fails_with_its_report(
 
 
 def test_bad_rows_may_be_skipped(client: TestClient) -> None:
-    upload_id = uploaded(client, BAD + b"002,two,4\n", on_error="skip-rows")
+    upload_id = upload_file(client, BAD + b"002,two,4\n", on_error="skip-rows")
     confirm(client, upload_id)
-    report = ended(client, upload_id)["report"]
+    report = wait_for_end(client, upload_id)["report"]
     assert (report["created"], report["rejected"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("max_rejected", "status", "created", "code"),
+    [
+        pytest.param("50%", "completed", 1, "above_maximum", id="as many as allowed"),
+        pytest.param("49%", "failed", 0, "too_many_rejected", id="too many"),
+        pytest.param(None, "completed", 1, "above_maximum", id="without a limit"),
+    ],
+)
+def test_more_bad_rows_than_allowed_fail_the_upload(
+    client: TestClient, max_rejected: str | None, status: str, created: int, code: str
+) -> None:
+    content = b"review_id,body,stars\n001,one,9\n002,two,\n"
+    upload_id = upload_file(client, content, on_error="skip-rows", max_rejected=max_rejected)
+    confirm(client, upload_id)
+    upload = wait_for_end(client, upload_id)
+    report = upload["report"]
+    assert (upload["status"], report["created"], report["rejected"]) == (status, created, 1)
+    assert report["errors"][0]["code"] == code
 
 
 def test_the_same_content_again_makes_nothing_new(client: TestClient) -> None:
     reports = []
     for _ in range(2):
-        upload_id = uploaded(client)
+        upload_id = upload_file(client)
         confirm(client, upload_id)
-        reports.append(ended(client, upload_id)["report"])
+        reports.append(wait_for_end(client, upload_id)["report"])
     assert [(report["created"], report["already_seeded"]) for report in reports] == [(2, 0), (0, 2)]
 
 
-def test_however_often_it_is_confirmed_the_work_begins_once(
+def test_repeated_confirmations_start_the_work_once(
     client: TestClient, workspace: Workspace
 ) -> None:
-    upload_id = uploaded(client)
+    upload_id = upload_file(client)
     start = Barrier(8)
 
     def confirm_with_others(_: int) -> str:
@@ -239,7 +260,7 @@ def test_however_often_it_is_confirmed_the_work_begins_once(
     with ThreadPoolExecutor(8) as pool:
         statuses = set(pool.map(confirm_with_others, range(8)))
     assert statuses <= {"processing", "completed"}
-    assert ended(client, upload_id)["report"]["created"] == 2
+    assert wait_for_end(client, upload_id)["report"]["created"] == 2
     assert confirm(client, upload_id)["status"] == "completed"
     assert (attempts(workspace), len(tasks_of(workspace))) == (1, 2)
 
@@ -250,20 +271,23 @@ def test_a_file_may_be_sent_again_until_it_is_confirmed(client: TestClient) -> N
     assert put(client, promise, CSV).status_code == 200
     confirm(client, promise["upload_id"])
     assert error_of(put(client, promise, BAD)) == (409, "upload_closed")
-    assert ended(client, promise["upload_id"])["report"]["created"] == 2
+    assert wait_for_end(client, promise["upload_id"])["report"]["created"] == 2
 
 
-def test_what_has_not_come_cannot_be_confirmed(photo_client: TestClient) -> None:
+def test_a_file_that_has_not_arrived_cannot_be_confirmed(photo_client: TestClient) -> None:
     promise = begin(photo_client)
     response = photo_client.post(f"{UPLOAD}/{promise['upload_id']}/confirm")
     assert error_of(response) == (409, "upload_missing")
+    assert response.json()["detail"] == (
+        "the file has not been uploaded yet; PUT it to the upload's URL, then confirm"
+    )
     status = photo_client.get(f"{UPLOAD}/{promise['upload_id']}").json()["status"]
     assert status == "awaiting_upload"
 
 
-def test_a_file_of_another_size_than_announced_is_not_taken(unchanged: TestClient) -> None:
-    upload_id = uploaded(unchanged, CSV[:-1], size=len(CSV))
-    response = unchanged.post(f"{UPLOAD}/{upload_id}/confirm")
+def test_a_file_of_another_size_than_announced_is_refused(shared_client: TestClient) -> None:
+    upload_id = upload_file(shared_client, CSV[:-1], size=len(CSV))
+    response = shared_client.post(f"{UPLOAD}/{upload_id}/confirm")
     assert error_of(response) == (409, "upload_incomplete")
     assert response.json()["detail"] == "the file has 39 bytes, 40 were announced; PUT it again"
 
@@ -279,22 +303,26 @@ def test_a_file_that_is_too_large_is_refused_when_announced_sent_and_confirmed(
     assert error_of(put(client, promise, CSV)) == (413, "body_too_large")
     streamed = client.put(promise["upload_url"], content=iter([CSV[:20], CSV[20:]]))
     assert error_of(streamed) == (413, "body_too_large")
-    assert stored(embedded.storage) == {}
-    upload_id = uploaded(client_of(embedded, embedded_key), CSV)
+    assert files_in(embedded.storage) == {}
+    upload_id = upload_file(client_of(embedded, embedded_key), CSV)
     response = client.post(f"{UPLOAD}/{upload_id}/confirm")
     assert error_of(response) == (413, "upload_too_large")
 
 
 @pytest.mark.parametrize("token", ["", "x", "é", "a" * 10_000])
-def test_only_who_has_the_url_may_send_the_file(unchanged: TestClient, token: str) -> None:
-    upload_id = begin(unchanged)["upload_id"]
-    response = unchanged.put(f"{BASE}/uploads/{upload_id}", params={"token": token}, content=CSV)
+def test_only_a_url_with_the_valid_token_accepts_the_file(
+    shared_client: TestClient, token: str
+) -> None:
+    upload_id = begin(shared_client)["upload_id"]
+    response = shared_client.put(
+        f"{BASE}/uploads/{upload_id}", params={"token": token}, content=CSV
+    )
     assert error_of(response) == (404, "not_found")
-    without = unchanged.put(f"{BASE}/uploads/{upload_id}", content=CSV)
+    without = shared_client.put(f"{BASE}/uploads/{upload_id}", content=CSV)
     assert error_of(without) == (422, "invalid_request")
 
 
-def test_a_url_takes_files_for_a_time(embedded: Workspace, embedded_key: str) -> None:
+def test_an_upload_url_expires(embedded: Workspace, embedded_key: str) -> None:
     moments = iter([NOW, NOW + timedelta(minutes=5), NOW + timedelta(minutes=5)])
     limits = ApiLimits(upload_minutes=5)
     client = client_of(embedded, embedded_key, limits=limits, clock=lambda: next(moments))
@@ -305,14 +333,14 @@ def test_a_url_takes_files_for_a_time(embedded: Workspace, embedded_key: str) ->
     assert late.json()["detail"] == "the URL expired on 2026-11-25 at 12:05:00 UTC; begin again"
 
 
-def test_the_url_is_where_the_settings_say(embedded: Workspace, embedded_key: str) -> None:
+def test_the_upload_url_follows_the_settings(embedded: Workspace, embedded_key: str) -> None:
     limits = ApiLimits(url="https://api.example.org/")
     promise = begin(client_of(embedded, embedded_key, limits=limits))
     start = f"https://api.example.org/api/v1/uploads/{promise['upload_id']}?token="
     assert promise["upload_url"].startswith(start)
 
 
-def test_the_same_request_is_promised_the_same_url(client: TestClient) -> None:
+def test_a_repeated_request_gets_the_same_upload_url(client: TestClient) -> None:
     key = {"Idempotency-Key": "upload-1"}
     first, again = (client.post(UPLOAD, json={}, headers=key) for _ in range(2))
     assert first.content == again.content
@@ -331,50 +359,66 @@ def test_the_same_request_is_promised_the_same_url(client: TestClient) -> None:
         ({"size": 1.5}, "invalid_request"),
         ({"size": 10**30}, "invalid_request"),
         ({"on_error": "ignore"}, "invalid_request"),
+        ({"max_rejected": "5 percent"}, "invalid_request"),
+        ({"max_rejected": 5}, "malformed_body"),
         ({"name": "x"}, "malformed_body"),
     ],
 )
-def test_an_odd_beginning_is_refused(unchanged: TestClient, body: Any, code: str) -> None:
-    assert error_of(unchanged.post(UPLOAD, json=body)) == (422, code)
+def test_an_invalid_upload_request_is_refused(
+    shared_client: TestClient, body: Any, code: str
+) -> None:
+    assert error_of(shared_client.post(UPLOAD, json=body)) == (422, code)
 
 
 @pytest.mark.parametrize(
-    ("workflow", "expected"),
-    [(DRAFT, (409, "pipeline_closed")), (BLANK, (422, "no_dataset_fields"))],
+    ("workflow", "expected", "detail"),
+    [
+        (
+            DRAFT,
+            (409, "pipeline_closed"),
+            "workflow acme/kinds/draft is draft and takes no tasks; set its status to active in "
+            "the catalogue and apply it",
+        ),
+        (
+            BLANK,
+            (422, "no_dataset_fields"),
+            "workflow acme/kinds/blank has no dataset fields for a file to fill; create blank "
+            f"tasks instead: POST {BASE}/workflows/{BLANK}/tasks/bulk",
+        ),
+    ],
 )
 def test_a_workflow_that_takes_no_files_says_so(
-    unchanged: TestClient, workflow: int, expected: tuple[int, str]
+    shared_client: TestClient, workflow: int, expected: tuple[int, str], detail: str
 ) -> None:
-    response = unchanged.post(f"{BASE}/workflows/{workflow}/tasks/upload", json={})
+    response = shared_client.post(f"{BASE}/workflows/{workflow}/tasks/upload", json={})
     assert error_of(response) == expected
+    assert response.json()["detail"] == detail
 
 
 @pytest.mark.parametrize("number", ["x", "0" * 32, "%00"])
-def test_an_upload_that_is_not_there_is_not_found(unchanged: TestClient, number: str) -> None:
-    assert error_of(unchanged.get(f"{UPLOAD}/{number}")) == (404, "not_found")
-    assert error_of(unchanged.post(f"{UPLOAD}/{number}/confirm")) == (404, "not_found")
+def test_a_missing_upload_is_not_found(shared_client: TestClient, number: str) -> None:
+    assert error_of(shared_client.get(f"{UPLOAD}/{number}")) == (404, "not_found")
+    assert error_of(shared_client.post(f"{UPLOAD}/{number}/confirm")) == (404, "not_found")
 
 
-def test_a_confirmed_upload_that_nobody_works_on_is_taken_up(
-    workspace: Workspace, key: str
-) -> None:
-    client = client_of(workspace, key, process=nobody)
-    upload_id = uploaded(client)
+def test_an_abandoned_confirmed_upload_is_picked_up(workspace: Workspace, key: str) -> None:
+    client = client_of(workspace, key, process=ignore_upload)
+    upload_id = upload_file(client)
     assert confirm(client, upload_id)["status"] == "processing"
     assert tasks_of(workspace) == []
     process = process_with(workspace)
-    assert take_up_uploads(workspace.store, process, at=datetime.now(UTC)) == 1
-    assert ended(client, upload_id)["report"]["created"] == 2
-    assert take_up_uploads(workspace.store, process, at=datetime.now(UTC)) == 0
+    assert resume_uploads(workspace.store, process, at=datetime.now(UTC)) == 1
+    assert wait_for_end(client, upload_id)["report"]["created"] == 2
+    assert resume_uploads(workspace.store, process, at=datetime.now(UTC)) == 0
 
 
 def process_with(workspace: Workspace) -> Callable[[str], None]:
     return lambda upload_id: process_upload(workspace, upload_id)
 
 
-def test_what_somebody_works_on_is_left_alone(workspace: Workspace, key: str) -> None:
-    client = client_of(workspace, key, process=nobody)
-    upload_id = uploaded(client)
+def test_an_upload_in_progress_is_left_alone(workspace: Workspace, key: str) -> None:
+    client = client_of(workspace, key, process=ignore_upload)
+    upload_id = upload_file(client)
     confirm(client, upload_id)
     now = datetime.now(UTC)
     with workspace.store.write() as session:
@@ -382,52 +426,54 @@ def test_what_somebody_works_on_is_left_alone(workspace: Workspace, key: str) ->
             text("UPDATE uploads SET leased_until = :until"), {"until": now + timedelta(minutes=1)}
         )
     process_upload(workspace, upload_id)
-    assert take_up_uploads(workspace.store, process_with(workspace), at=now) == 0
+    assert resume_uploads(workspace.store, process_with(workspace), at=now) == 0
     assert (attempts(workspace), tasks_of(workspace)) == (0, [])
 
 
-def test_killed_after_the_tasks_were_made_nothing_is_made_again(
+def test_a_kill_after_the_tasks_were_created_duplicates_nothing(
     workspace: Workspace, key: str
 ) -> None:
     client = client_of(workspace, key)
-    upload_id = uploaded(client)
+    upload_id = upload_file(client)
     confirm(client, upload_id)
-    report = ended(client, upload_id)["report"]
-    with workspace.store.write() as session:  # as if the process had died before it noted the end
+    report = wait_for_end(client, upload_id)["report"]
+    with (
+        workspace.store.write() as session
+    ):  # as if the process had died before it recorded the end
         session.execute(text("UPDATE uploads SET status = 'processing', leased_until = NULL"))
     assert client.get(f"{UPLOAD}/{upload_id}").json()["status"] == "completed"
     process_upload(workspace, upload_id)
-    assert take_up_uploads(workspace.store, process_with(workspace), at=datetime.now(UTC)) == 0
+    assert resume_uploads(workspace.store, process_with(workspace), at=datetime.now(UTC)) == 0
     assert client.get(f"{UPLOAD}/{upload_id}").json()["report"] == report
     assert (attempts(workspace), len(tasks_of(workspace))) == (1, 2)
 
 
-def test_what_fails_again_and_again_is_given_up(workspace: Workspace, key: str) -> None:
-    client = client_of(workspace, key, process=nobody)
-    upload_id = uploaded(client)
+def test_an_upload_that_keeps_failing_is_abandoned(workspace: Workspace, key: str) -> None:
+    client = client_of(workspace, key, process=ignore_upload)
+    upload_id = upload_file(client)
     confirm(client, upload_id)
     with workspace.store.write() as session:
         session.execute(text(f"UPDATE uploads SET attempts = {MAX_ATTEMPTS}"))
-    take_up_uploads(workspace.store, process_with(workspace), at=datetime.now(UTC))
+    resume_uploads(workspace.store, process_with(workspace), at=datetime.now(UTC))
     failed = client.get(f"{UPLOAD}/{upload_id}").json()
     assert (failed["status"], failed["message"]) == (
-        "failed", "given up after 5 attempts; the logs tell why they failed",
+        "failed", "given up after 5 attempts; the logs say why they failed",
     )  # fmt: skip
 
 
-def test_uploaded_files_are_removed_when_they_are_over_or_forgotten(
+def test_files_of_finished_and_forgotten_uploads_are_removed(
     workspace: Workspace, key: str
 ) -> None:
     moments = iter([NOW] * 20)
-    client = client_of(workspace, key, process=nobody, clock=lambda: next(moments))
-    over, waiting, forgotten = (uploaded(client) for _ in range(3))
+    client = client_of(workspace, key, process=ignore_upload, clock=lambda: next(moments))
+    over, waiting, forgotten = (upload_file(client) for _ in range(3))
     confirm(client, over)
     process_upload(workspace, over)
     confirm(client, waiting)
     expiry = NOW + timedelta(hours=1)
-    assert removed(workspace, expiry + GRACE) == 1
+    assert remove_old_uploads(workspace, expiry + GRACE) == 1
     assert names(workspace) == {f"{waiting}-upload.zip", f"{forgotten}-upload.zip"}
-    assert removed(workspace, expiry + GRACE + timedelta(seconds=1)) == 1
+    assert remove_old_uploads(workspace, expiry + GRACE + timedelta(seconds=1)) == 1
     assert names(workspace) == {f"{waiting}-upload.zip"}
     document = client.get(f"{UPLOAD}/{forgotten}").json()
     assert (document["status"], document["message"]) == (
@@ -435,35 +481,35 @@ def test_uploaded_files_are_removed_when_they_are_over_or_forgotten(
     )  # fmt: skip
     assert client.get(f"{UPLOAD}/{over}").json()["report"]["created"] == 2
     process_upload(workspace, waiting)
-    assert removed(workspace, NOW) == 1
+    assert remove_old_uploads(workspace, NOW) == 1
     assert names(workspace) == set()
 
 
-def removed(workspace: Workspace, now: datetime) -> int:
+def remove_old_uploads(workspace: Workspace, now: datetime) -> int:
     return remove_uploads(workspace, now=now, grace=GRACE)
 
 
 def names(workspace: Workspace) -> set[str]:
-    files = stored(workspace.storage)
+    files = files_in(workspace.storage)
     return {uri.rpartition("/")[2] for uri in files if "/uploads/" in uri}
 
 
-def test_a_pipeline_that_is_closed_meanwhile_fails_the_upload_with_a_report(
+def test_a_pipeline_closed_in_the_meantime_fails_the_upload_with_a_report(
     workspace: Workspace, key: str
 ) -> None:
-    client = client_of(workspace, key, process=nobody)
-    upload_id = uploaded(client)
+    client = client_of(workspace, key, process=ignore_upload)
+    upload_id = upload_file(client)
     confirm(client, upload_id)
     with workspace.store.write() as session:
         session.execute(text("UPDATE pipelines SET status = 'archived' WHERE id = 1"))
     process_upload(workspace, upload_id)
-    failed = ended(client, upload_id)
+    failed = wait_for_end(client, upload_id)
     assert (failed["status"], [error["code"] for error in failed["report"]["errors"]]) == (
         "failed", ["pipeline_closed"],
     )  # fmt: skip
 
 
-def test_a_server_killed_at_any_moment_after_the_confirmation_loses_and_doubles_nothing(
+def test_a_server_killed_after_the_confirmation_loses_and_duplicates_nothing(
     workspace: Workspace, key: str
 ) -> None:
     dice = random.Random(2026)
@@ -478,8 +524,8 @@ def test_a_server_killed_at_any_moment_after_the_confirmation_loses_and_doubles_
             time.sleep(dice.uniform(0, 0.1))
             server.kill()
         cut_short += count(workspace) == 2_000 * number
-        let_go(workspace)
-        take_up_uploads(workspace.store, process_with(workspace), at=datetime.now(UTC))
+        release_leases(workspace)
+        resume_uploads(workspace.store, process_with(workspace), at=datetime.now(UTC))
         done = client_of(workspace, key).get(f"{UPLOAD}/{upload_id}").json()
         assert (done["status"], done["report"]["created"]) == ("completed", 2_000)
         assert count(workspace) == 2_000 * (number + 1)
@@ -497,9 +543,7 @@ def count(workspace: Workspace) -> int:
         return session.scalar(text("SELECT count(*) FROM tasks")) or 0
 
 
-def test_a_file_whose_sending_breaks_off_is_not_there(
-    embedded: Workspace, embedded_key: str
-) -> None:
+def test_an_interrupted_upload_leaves_no_file(embedded: Workspace, embedded_key: str) -> None:
     with fork(embedded) as server, over_http(server, embedded_key) as client:
         promise = client.post(UPLOAD, json={}).json()
         address = urlsplit(promise["upload_url"])
@@ -507,7 +551,7 @@ def test_a_file_whose_sending_breaks_off_is_not_there(
             head = f"PUT {address.path}?{address.query} HTTP/1.1\r\nHost: x\r\n"
             connection.sendall(f"{head}Content-Length: 5000000\r\n\r\n".encode())
             connection.sendall(b"x" * 2_000_000)
-            wait_until(lambda: any(stored(embedded.storage).values()))
-        wait_until(lambda: stored(embedded.storage) == {})
+            wait_until(lambda: any(files_in(embedded.storage).values()))
+        wait_until(lambda: files_in(embedded.storage) == {})
         response = client.post(f"{UPLOAD}/{promise['upload_id']}/confirm")
         assert error_of(response) == (409, "upload_missing")

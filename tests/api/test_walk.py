@@ -1,8 +1,7 @@
-"""The page about the API says what is so: its commands and its Python, sent to a real server."""
+"""The commands and the Python of the API page work against a real server."""
 
 import re
 import shlex
-from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -10,21 +9,22 @@ import httpx
 import pytest
 
 from api_process import client_of, fork
+from pages import DOCS, ROOT, is_as_shown, typed_lines
 from tasks_lib.operations.workspace import Workspace
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+PAGE = DOCS / "how-to" / "http-api.md"
 SERVER, KEY = "http://127.0.0.1:8000", "pk_live_…"
 
 
-def block(kind: str) -> str:
-    """Return the page's only block of a kind."""
-    (found,) = re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    return str(found)
+def python_of_the_page() -> str:
+    (source,) = re.findall(
+        r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    return str(source)
 
 
 class Shell:
-    """Understands of a shell and of curl what the page uses."""
+    """A shell with as much of curl as the page uses."""
 
     def __init__(self) -> None:
         self.variables: dict[str, str] = {}
@@ -57,41 +57,38 @@ class Shell:
         return httpx.request(method, url, headers=headers, content=content)
 
 
-def test_the_walk_in_curl_works_as_typed(embedded: Workspace, embedded_key: str) -> None:
-    shell, answers = Shell(), []
+def test_the_curl_commands_print_the_output_on_the_page(
+    embedded: Workspace, embedded_key: str
+) -> None:
+    shell = Shell()
+    typed = [line for line in typed_lines(PAGE) if not line.command.startswith("seeding ")]
     with fork(embedded) as server:
-        for line in block("text").splitlines():
-            answer = shell.run(line.replace(SERVER, server.url).replace(KEY, embedded_key))
+        for command, shown in typed:
+            answer = shell.run(command.replace(SERVER, server.url).replace(KEY, embedded_key))
             if answer is None:
                 continue
-            assert answer.is_success, (line, answer.text)
-            answers.append(answer.json())
-            if "upload_url" in answers[-1]:
-                shell.variables["UPLOAD_URL"] = answers[-1]["upload_url"]
-                shell.variables["UPLOAD_ID"] = answers[-1]["upload_id"]
-    schema, created, claimed, submitted, task, promise, received, confirmed, looked = answers
-    assert schema["creation_mode"] == "fields"
-    assert created == {"created": 1, "group_id": 1, "task_ids": [1]}
-    assert [claimed["status"], submitted["status"], task["status"]] == [
-        "in_progress", "finished", "finished",
-    ]  # fmt: skip
-    assert promise["upload_id"] == received["upload_id"] == looked["upload_id"]
-    assert confirmed["status"] in {"processing", "completed"}
+            assert answer.is_success, (command, answer.text)
+            assert is_as_shown(answer.text, shown), (command, answer.text)
+            if "upload_url" in answer.json():
+                shell.variables["UPLOAD_URL"] = answer.json()["upload_url"]
+                shell.variables["UPLOAD_ID"] = answer.json()["upload_id"]
 
 
 def test_the_python_of_the_page_works(embedded: Workspace, embedded_key: str) -> None:
     names: dict[str, Any] = {}
     with fork(embedded) as server:
-        exec(block("python").replace(SERVER, server.url).replace(KEY, embedded_key), names)  # noqa: S102
+        exec(python_of_the_page().replace(SERVER, server.url).replace(KEY, embedded_key), names)  # noqa: S102
         good = {"fields": {"review_id": "1", "body": "x"}}
         assert [names["create"]([good] * 2, "batch-1") for _ in range(2)] == [[1, 2], [1, 2]]
         with pytest.raises(ValueError, match="missing_field"):
             names["create"]([{"fields": {}}], "batch-2")
-        assert names["finished"]() == []
+        assert names["finished"]() == ([], "0")
         with client_of(server, embedded_key) as client:
             url = "/api/v1/workflows/1/tasks"
             client.post(f"{url}/claim", json={"contributor": "ann"})
             submission = {"contributor": "ann", "fields": {"sentiment": "good"}}
             client.post(f"{url}/1/submit", json=submission)
-        assert [task["id"] for task in names["finished"]()] == [1]
+        tasks, cursor = names["finished"]()
+        assert [task["id"] for task in tasks] == [1]
+        assert names["finished"](cursor) == ([], cursor)
         names["client"].close()

@@ -8,15 +8,21 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from chained import ON_TASKS
+from chain_setup import ON_TASKS
 from deployments.entry_point import interrupting_signals
 from deployments.local_stack import local_stack
-from deployments.manifest import ROOT
+from deployments.repository import ROOT
 from installation import PATH, QA, Installation
 from servers import free_port
 from tasks_lib.domain.chains import Trigger
-from tasks_lib.operations.apply_catalogue import apply_catalogue
-from tasks_lib.operations.chains import Chain, ChainRequest, create_chain, delete_chain, find_chain
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.chains.manage import (
+    Chain,
+    ChainRequest,
+    create_chain,
+    delete_chain,
+    find_chain,
+)
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import Settings, read_settings
 from tasks_lib.steps import automations
@@ -24,7 +30,7 @@ from tasks_lib.steps import automations
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The real thing: server, deployments, worker, and the example catalogue."""
+    """A running installation: server, deployments, worker and the example catalogue."""
     folder = tmp_path_factory.mktemp("installation")
     settings, environment = _settings_and_environment(folder / "seeding")
     with open_workspace(settings) as workspace, interrupting_signals():
@@ -37,27 +43,29 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 
 @pytest.fixture
-def selected(installation: Installation) -> Iterator[None]:
-    """Lead this process to the stack."""
+def stack_settings(installation: Installation) -> Iterator[None]:
+    """Connect this process to the stack."""
     with temporary_settings({PREFECT_API_URL: installation.stack.api_url}):
         yield
 
 
 @pytest.fixture
 def chain(
-    installation: Installation, selected: None, request: pytest.FixtureRequest
+    installation: Installation, stack_settings: None, request: pytest.FixtureRequest
 ) -> Iterator[Chain]:
-    """A chain with its automation; both are gone afterwards."""
+    """A chain with its automation; both are deleted afterwards."""
     trigger: Trigger = getattr(request, "param", ON_TASKS)
     store = installation.workspace.store
-    made = create_chain(
-        installation.workspace, ChainRequest(QA, PATH, trigger), at=datetime.now(UTC)
+    new_chain = create_chain(
+        installation.workspace,
+        ChainRequest(target=QA, source=PATH, trigger=trigger),
+        at=datetime.now(UTC),
     )
     try:
-        automations.ensure_automation(store, made)
-        yield find_chain(store, made.id)
+        automations.ensure_automation(store, new_chain)
+        yield find_chain(store, new_chain.id)
     finally:
-        automations.remove_automation(delete_chain(store, made.id))
+        automations.remove_automation(delete_chain(store, new_chain.id))
 
 
 def _settings_and_environment(home: Path) -> tuple[Settings, dict[str, str]]:
@@ -66,4 +74,5 @@ def _settings_and_environment(home: Path) -> tuple[Settings, dict[str, str]]:
             if name.startswith(("SEEDING_", "AWS_", "PREFECT_")):
                 patch.delenv(name)
         patch.setenv("SEEDING_HOME", str(home))
+        patch.setenv("SEEDING_CHAIN_IDLE_SECONDS", "5")
         return read_settings(), dict(os.environ)

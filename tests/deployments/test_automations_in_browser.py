@@ -1,7 +1,8 @@
-"""Automations in the Prefect UI, as a person switches and makes them: in a Chromium."""
+"""Automations that a person switches and creates in the Prefect UI, with Chromium."""
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,18 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from browsers import picture
-from deployments.manifest import WORK_POOL
 from installation import PATH, QA, Installation
 from people import make_tasks
 from servers import wait_until
-from tasks_lib.operations.chains import Chain, find_chain
-from tasks_lib.operations.draining import Fired, drain_chain
+from tasks_lib.deploy.manifest import WORK_POOL
+from tasks_lib.operations.chains.fire import Fired, fire_chain
+from tasks_lib.operations.chains.manage import Chain, find_chain
 from tasks_lib.steps import automations
 
 SEEDS = "Check the labels when all are there"
 TELLS = "Tell the team of new tasks"
+_CLICKS = 5
+_CLICK_MS = 10_000
 OWN_FLOW = """
 from prefect import flow
 
@@ -40,13 +43,23 @@ def switch_of(page: Page, name: str) -> Locator:
     return page.locator(".automation-card", has_text=name).get_by_role("switch")
 
 
+def flip(switch: Locator, state: str) -> None:
+    """Click a switch, again if it jumps back because the server's SQLite was locked."""
+    for _ in range(_CLICKS):
+        switch.click()
+        with suppress(AssertionError):
+            expect(switch).to_have_attribute("aria-checked", state, timeout=_CLICK_MS)
+            return
+    expect(switch).to_have_attribute("aria-checked", state)
+
+
 def is_paused(installation: Installation, chain: Chain) -> bool:
-    """Look at the switches as each run does first, and tell what the chain is then."""
+    """Follow the switches, as each run does first; return whether the chain is paused then."""
     automations.mirror_switches(installation.workspace.store)
     return find_chain(installation.workspace.store, chain.id).is_paused
 
 
-def test_a_chain_switched_off_in_the_ui_is_paused_for_the_sweep_and_switched_on_catches_up(
+def test_a_chain_switched_off_in_the_ui_is_paused_and_catches_up_when_switched_on(
     browser: BrowserContext, installation: Installation, chain: Chain, tmp_path: Path
 ) -> None:
     workspace = installation.workspace
@@ -55,18 +68,16 @@ def test_a_chain_switched_off_in_the_ui_is_paused_for_the_sweep_and_switched_on_
     expect(switch).to_have_attribute("aria-checked", "true")
     expect(page.locator(".automation-card", has_text=chain.name)).to_contain_text("seed-chain")
     picture(page, "chain-automation")
-    switch.click()
-    expect(switch).to_have_attribute("aria-checked", "false")
+    flip(switch, "false")
     wait_until(lambda: is_paused(installation, chain))
     make_tasks(workspace, tmp_path, 2, "paused.csv")
     done = set(installation.finish_all())
-    assert drain_chain(workspace, chain.id, at=datetime.now(UTC)) == Fired()
+    assert fire_chain(workspace, chain.id, at=datetime.now(UTC)) == Fired()
     assert not done & set(installation.origins())
     page.reload()
-    switch.click()
-    expect(switch).to_have_attribute("aria-checked", "true")
+    flip(switch, "true")
     wait_until(lambda: not is_paused(installation, chain))
-    drain_chain(workspace, chain.id, at=datetime.now(UTC))
+    fire_chain(workspace, chain.id, at=datetime.now(UTC))
     assert done <= set(installation.origins())
 
 
@@ -83,7 +94,7 @@ def make_automation(
     trigger: dict[str, Any],
     deployment: str,
 ) -> None:
-    """Make an automation as docs/chains.md says, with a picture of its two steps."""
+    """Create an automation as docs/how-to/chains.md says, with a picture of its two steps."""
     page = page_of(browser, installation, "/automations/create")
     choose(page, ".automation-trigger-template-select", "Custom")
     page.get_by_role("button", name="JSON").click()
@@ -113,8 +124,10 @@ def event_trigger(name: str, pipeline: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def own_deployments(installation: Installation, selected: None, tmp_path: Path) -> Iterator[None]:
-    """Two deployments without required parameters; what starts them is gone afterwards."""
+def own_deployments(
+    installation: Installation, stack_settings: None, tmp_path: Path
+) -> Iterator[None]:
+    """Two deployments without required parameters; their automations are deleted afterwards."""
     client = installation.client
     model = client.read_deployment_by_name("seed-from-pipeline/seed-from-pipeline")
     client.create_deployment(
@@ -136,12 +149,12 @@ def own_deployments(installation: Installation, selected: None, tmp_path: Path) 
     )
     yield
     for name in (SEEDS, TELLS):
-        for made in client.read_automations_by_name(name):
-            client.delete_automation(made.id)
+        for automation in client.read_automations_by_name(name):
+            client.delete_automation(automation.id)
 
 
 @pytest.mark.usefixtures("own_deployments")
-def test_automations_that_a_person_makes_seed_a_pipeline_and_start_a_deployment_of_theirs(
+def test_automations_created_in_the_ui_seed_a_pipeline_and_start_a_deployment(
     browser: BrowserContext, installation: Installation, tmp_path: Path
 ) -> None:
     make_automation(
@@ -162,11 +175,11 @@ def test_automations_that_a_person_makes_seed_a_pipeline_and_start_a_deployment_
     done = set(installation.finish_all())
     wait_until(lambda: done <= set(installation.origins()))
 
-    def told() -> list[str]:
+    def own_states() -> list[str]:
         runs = installation.runs("tell-the-team")
         return [run.state.name or "" for run in runs if run.state is not None]
 
-    wait_until(lambda: told() == ["Completed"])
+    wait_until(lambda: own_states() == ["Completed"])
     assert [run.state.name for run in installation.runs("check-finished-labels") if run.state] == [
         "Completed"
     ]

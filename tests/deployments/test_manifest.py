@@ -1,5 +1,6 @@
-"""prefect.yaml: what it declares, and what the strict reading refuses."""
+"""prefect.yaml: its declarations, and the errors of strict parsing."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,16 @@ import yaml
 from prefect.cli.deploy import _models as prefect_models
 from pydantic import BaseModel
 
-from deployments import manifest
-from deployments.manifest import ROOT, ManifestRejectedError, load_flows, read_manifest
+from deployments.repository import ROOT
+from pages import DOCS
+from tasks_lib.deploy import manifest
+from tasks_lib.deploy.manifest import ManifestRejectedError, load_flows, read_manifest
 from tasks_lib.errors import UsageError
 
 
 @pytest.fixture
 def document() -> dict[str, Any]:
-    """The manifest as it is, to be spoilt."""
+    """The manifest, which a test may break."""
     loaded: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
     return loaded
 
@@ -30,13 +33,55 @@ def write(path: Path, document: object) -> Path:
     return path
 
 
-def test_every_definition_is_as_reviewed() -> None:
-    deployments = read_manifest().deployments
-    assert [deployment.model_dump(exclude_defaults=True) for deployment in deployments] == [
+def yaml_of(page: str) -> Any:
+    """Return a page's first block of YAML."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])
+
+
+def test_the_schedule_that_the_page_about_nightly_files_shows_can_be_added(
+    document: dict[str, Any], path: Path
+) -> None:
+    document["deployments"][0] |= yaml_of("how-to/nightly-file.md")
+    with_schedule = read_manifest(write(path, document))
+    assert [schedule.slug for schedule in with_schedule.deployments[0].schedules] == [
+        "nightly-reviews"
+    ]
+    load_flows(with_schedule)
+
+
+def first_sentence(text: str) -> str:
+    return re.split(r"(?<=[.])\s", " ".join(text.split()), maxsplit=1)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("seed-from-csv", ["Example", "Bad rows", "Once"]),
+        ("seed-from-zip", ["Example", "Bad rows", "Once"]),
+        ("seed-from-dataset", ["Example", "Bad rows", "Review", "Once"]),
+        ("seed-from-pipeline", ["Example", "Bad rows", "Review", "Once"]),
+        ("bulk-create", ["Example", "Bad rows", "Once"]),
+    ],
+)
+def test_a_description_says_what_a_seeding_does_with_bad_rows_and_gives_an_example(
+    name: str, parts: list[str]
+) -> None:
+    descriptions = {one.name: one.description for one in read_manifest().deployments}
+    assert re.findall(r"^\*\*([^*]+)\.\*\*", descriptions[name], re.MULTILINE) == parts
+
+
+def test_every_definition_matches_the_reviewed_one() -> None:
+    definitions = [
+        deployment.model_dump(exclude_defaults=True) for deployment in read_manifest().deployments
+    ]
+    for definition in definitions:
+        definition["description"] = first_sentence(definition["description"])
+    assert definitions == [
         {
             "name": "seed-from-csv",
             "entrypoint": "flows.seed_from_csv.seed_from_csv",
-            "description": "Each row of a CSV file becomes a task of the pipeline.",
+            "description": "Create one task for each row of a CSV file.",
             "tags": ["seeding"],
             "work_pool": {"name": "seeding"},
             "schedules": [
@@ -56,7 +101,7 @@ def test_every_definition_is_as_reviewed() -> None:
         {
             "name": "seed-from-zip",
             "entrypoint": "flows.seed_from_zip.seed_from_zip",
-            "description": "Each row of a ZIP's CSV becomes a task of the pipeline, with the files "
+            "description": "Create one task for each row of a ZIP's CSV, with the files that "
             "it names.",
             "tags": ["seeding"],
             "work_pool": {"name": "seeding"},
@@ -64,59 +109,53 @@ def test_every_definition_is_as_reviewed() -> None:
         {
             "name": "seed-from-dataset",
             "entrypoint": "flows.seed_from_dataset.seed_from_dataset",
-            "description": "Each row of a dataset becomes a task of the pipeline, once.",
+            "description": "Create one task for each row of a dataset that is not a task yet.",
             "tags": ["seeding"],
             "work_pool": {"name": "seeding"},
         },
         {
             "name": "seed-from-pipeline",
             "entrypoint": "flows.seed_from_pipeline.seed_from_pipeline",
-            "description": "Each finished task of a pipeline becomes a task of another one, once.",
+            "description": "Create one task for each finished task of another pipeline, once.",
             "tags": ["seeding"],
             "work_pool": {"name": "seeding"},
         },
         {
             "name": "bulk-create",
             "entrypoint": "flows.bulk_create.bulk_create",
-            "description": "A pipeline without dataset fields gets blank tasks, as many as are "
-            "asked for.",
+            "description": "Create blank tasks in a pipeline without dataset fields.",
             "tags": ["seeding"],
             "work_pool": {"name": "seeding"},
         },
         {
             "name": "infinite-seeding",
             "entrypoint": "flows.infinite_seeding.infinite_seeding",
-            "description": "As contributors claim tasks, new ones are made, so that some are "
-            "available.",
-            "tags": ["seeding"],
+            "description": "Create tasks as contributors claim them, so that some are available.",
+            "tags": ["upkeep"],
             "work_pool": {"name": "seeding"},
         },
         {
             "name": "seed-chain",
             "entrypoint": "flows.seed_chain.seed_chain",
-            "description": "Finished tasks become tasks of the pipelines chained to theirs, each "
-            "once.",
+            "description": "Create tasks from finished tasks in the pipelines chained to theirs.",
             "tags": ["seeding"],
             "work_pool": {"name": "seeding"},
-            "concurrency_limit": {"limit": 3, "collision_strategy": "CANCEL_NEW"},
         },
         {
             "name": "reconcile",
             "entrypoint": "flows.reconcile.reconcile",
-            "description": "Releases expired claims, fires chains, announces what Prefect has not "
-            "heard of, cleans up files.",
-            "tags": ["seeding", "upkeep"],
+            "description": "Release expired claims, fire chains, publish pending events, and "
+            "remove unused files.",
+            "tags": ["upkeep"],
             "work_pool": {"name": "seeding"},
-            "concurrency_limit": {"limit": 2, "collision_strategy": "CANCEL_NEW"},
             "schedules": [
                 {
-                    "slug": "every-minute",
-                    "cron": "* * * * *",
+                    "slug": "half-hourly",
+                    "cron": "7,37 * * * *",
                     "timezone": "UTC",
                     "active": True,
-                    "parameters": {"clean_up": False},
+                    "parameters": {"minutes": 60},
                 },
-                {"slug": "hourly", "cron": "17 * * * *", "timezone": "UTC", "active": True},
             ],
         },
     ]
@@ -177,13 +216,13 @@ def test_another_work_pool_is_refused(document: dict[str, Any], path: Path) -> N
     )
 
 
-def test_a_schedule_has_one_rhythm(document: dict[str, Any], path: Path) -> None:
+def test_a_schedule_has_one_kind_of_timing(document: dict[str, Any], path: Path) -> None:
     document["deployments"][0]["schedules"][0]["interval"] = 60
     with pytest.raises(ManifestRejectedError, match="a schedule has either cron or interval"):
         read_manifest(write(path, document))
 
 
-def test_a_name_stands_once(document: dict[str, Any], path: Path) -> None:
+def test_a_name_occurs_once(document: dict[str, Any], path: Path) -> None:
     document["deployments"].append(document["deployments"][0])
     with pytest.raises(ManifestRejectedError, match=r"the file: deployed twice: seed-from-csv$"):
         read_manifest(write(path, document))
@@ -198,14 +237,14 @@ def test_a_name_stands_once(document: dict[str, Any], path: Path) -> None:
     ],
     ids=["no YAML", "no mapping", "a number for a deployment"],
 )
-def test_what_is_no_manifest_is_refused_with_the_reason(path: Path, text: str, reason: str) -> None:
+def test_an_invalid_manifest_is_refused_with_the_reason(path: Path, text: str, reason: str) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ManifestRejectedError) as caught:
         read_manifest(path)
     assert str(caught.value).startswith(f"{path} {reason}")
 
 
-def test_a_manifest_that_is_not_there_is_told_of(path: Path) -> None:
+def test_a_missing_manifest_is_reported(path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_manifest(path)
     assert str(caught.value) == f"{path} cannot be read: No such file or directory"
@@ -225,14 +264,14 @@ def test_a_manifest_that_is_not_there_is_told_of(path: Path) -> None:
         ),
         (
             {"pipeline": "a/b/c", "sauce": "x.csv"},
-            "Function expects parameters ['pipeline', 'source', 'on_error', 'dry_run', "
-            "'allow_duplicate', 'encoding', 'delimiter', 'upload'] but was provided with "
-            "parameters ['pipeline', 'sauce']",
+            "Function expects parameters ['pipeline', 'source', 'encoding', 'delimiter', "
+            "'quote', 'on_error', 'max_rejected', 'dry_run', 'allow_duplicate', 'upload'] but was "
+            "provided with parameters ['pipeline', 'sauce']",
         ),
     ],
     ids=["wrong value", "missing", "unknown"],
 )
-def test_a_schedule_that_the_flow_would_not_take_is_refused(
+def test_a_schedule_that_the_flow_would_reject_is_refused(
     document: dict[str, Any], path: Path, parameters: dict[str, str], reason: str
 ) -> None:
     document["deployments"][0]["schedules"][0]["parameters"] = parameters

@@ -1,4 +1,4 @@
-"""The tutorial, typed into a terminal line by line: it says what the reader will see."""
+"""The tutorial, typed into a terminal line by line: the reader sees the shown output."""
 
 import os
 import re
@@ -7,58 +7,32 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from browsers import picture
-from deployments.manifest import ROOT
-from staying import Up, up
+from deployments.repository import ROOT
+from pages import DOCS, is_as_shown, typed_lines
+from up_process import Up, up
 
-PAGE = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-ANYTHING = "…"
+PAGE = DOCS / "get-started" / "tutorial.md"
 PATIENCE_SECONDS = 120
 """How long what a worker does in the background may take on a busy machine."""
-
-
-class Typed(NamedTuple):
-    """A line that the reader types, and the lines that the page then shows."""
-
-    command: str
-    shown: list[str]
-
-
-def typed_lines() -> list[Typed]:
-    found: list[Typed] = []
-    for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
-        for line in block.splitlines():
-            if line.startswith("$ "):
-                found.append(Typed(line.removeprefix("$ "), []))
-            else:
-                found[-1].shown.append(line)
-    return found
-
-
-def is_as_shown(said: str, shown: list[str]) -> bool:
-    """Tell whether the output is what the page shows; ``…`` there stands for anything."""
-    expected, actual = (" ".join(text.split()) for text in ("\n".join(shown), said))
-    pattern = re.escape(expected).replace(ANYTHING, ".*").replace(r".*\ ", ".* ?")
-    return re.fullmatch(pattern.replace(r"\ .*", " ?.*"), actual) is not None
 
 
 class Terminal:
     """The reader's second terminal: it has typed the two lines that ``make up`` printed."""
 
     def __init__(self, first: Up) -> None:
-        exports = dict(re.findall(r"^  export (\w+)=(.+)$", first.said(), re.MULTILINE))
+        exports = dict(re.findall(r"^  export (\w+)=(.+)$", first.read_output(), re.MULTILINE))
         assert list(exports) == ["PREFECT_API_URL", "SEEDING_HOME"]
-        self._environment = os.environ | exports | {"COLUMNS": "100"}
+        programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self._environment = os.environ | exports | {"COLUMNS": "100", "PATH": programs}
 
     def type(self, command: str) -> str:
-        here = command.replace(".venv/bin", str(Path(sys.executable).parent))
         done = subprocess.run(
-            ["bash", "-c", here],
+            ["bash", "-c", command],
             cwd=ROOT,
             env=self._environment,
             stdout=subprocess.PIPE,
@@ -79,14 +53,14 @@ def test_the_reader_sees_what_the_tutorial_shows(
     terminal: Terminal, browser: BrowserContext
 ) -> None:
     output = ""
-    for command, shown in typed_lines():
+    for command, shown in typed_lines(PAGE):
         deadline = time.monotonic() + PATIENCE_SECONDS
-        said = terminal.type(command)
+        answer = terminal.type(command)
         looks = re.search(r" (list|show|status)\b", command)
-        while looks and not is_as_shown(said, shown) and time.monotonic() < deadline:
-            said = terminal.type(command)
-        assert is_as_shown(said, shown), f"{command}\n{said}"
-        output += said
+        while looks and not is_as_shown(answer, shown) and time.monotonic() < deadline:
+            answer = terminal.type(command)
+        assert is_as_shown(answer, shown), f"{command}\n{answer}"
+        output += answer
 
     first, *_ = re.findall(r"http://\S+/runs/flow-run/\S+", output)
     page = browser.new_page()

@@ -1,10 +1,11 @@
-"""A real Prefect server, started once for the flow tests, and the settings that lead to it."""
+"""A real Prefect server, started once for the flow tests, and the settings that point to it."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -18,10 +19,10 @@ UNSHARED = httpx.Limits(max_keepalive_connections=0)
 
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of a Prefect server of this session's own."""
+    """The API URL of a Prefect server that only this session uses."""
     with prefect_server(tmp_path_factory.mktemp("prefect"), free_port()) as url:
         yield url
-        # What Prefect still has to tell would keep this process waiting for the server at its end.
+        # Unsent events of Prefect would keep this process waiting for the server at exit.
         with temporary_settings({PREFECT_API_URL: url}):
             APILogWorker.instance().drain()
             EventsWorker.drain_all()
@@ -38,12 +39,28 @@ def prefect(prefect_api: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
+def server(prefect: httpx.Client, prefect_api: str) -> Iterator[SyncPrefectClient]:
+    """A client of the server; deployments and work pool are deleted afterwards.
+
+    Prefect's own client asks again when the server's SQLite is locked: a deployment that stayed
+    would show up in the next test.
+    """
+    with SyncPrefectClient(prefect_api) as client:
+        yield client
+        for deployment in client.read_deployments():
+            client.delete_deployment(deployment.id)
+        client.delete_work_pool("seeding")
+        assert client.read_deployments() == []
+
+
+@pytest.fixture
 def flow_workspace(catalogue_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded defaults in a fresh home, as a flow finds them, with the catalogue applied."""
-    from tasks_lib.operations.apply_catalogue import apply_catalogue
+    from tasks_lib.operations.catalogue.apply import apply_catalogue
     from tasks_lib.operations.workspace import open_workspace
     from tasks_lib.settings import read_settings
 
     monkeypatch.setenv("SEEDING_HOME", str(tmp_path / "seeding"))
+    monkeypatch.setenv("SEEDING_CHAIN_IDLE_SECONDS", "0")
     with open_workspace(read_settings()) as workspace:
         apply_catalogue(workspace.store, catalogue_file)

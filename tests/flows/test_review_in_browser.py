@@ -1,5 +1,6 @@
-"""The mapping's form in the Prefect UI, as a person meets it: in a Chromium, on a real server."""
+"""The mapping's form in the Prefect UI, filled in with Chromium, on a real server."""
 
+import re
 from pathlib import Path
 from uuid import uuid4
 
@@ -8,9 +9,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from browsers import picture
-from reviewed_flows import PATH, PATIENCE_SECONDS, Reviewed, paused_run
-from tasks_lib.operations import queries
-from tasks_lib.operations.import_dataset import ImportRequest, import_dataset
+from reviewed_flows import PATH, PATIENCE_SECONDS, ReviewedFlow, paused_run
+from tasks_lib.operations.datasets.import_dataset import ImportRequest, import_dataset
+from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 
@@ -24,19 +25,19 @@ ROWS = (
 
 @pytest.fixture
 def dataset(flow_workspace: None, tmp_path: Path) -> str:
-    """A dataset of a name of its own, so that its run can be found."""
+    """A dataset with a unique name, so that its run can be found."""
     name = f"reviews-{uuid4().hex[:8]}"
     file = tmp_path / "reviews.jsonl"
     file.write_text(ROWS, encoding="utf-8")
     with open_workspace(read_settings()) as workspace:
-        import_dataset(workspace, ImportRequest("acme", name, str(file)))
+        import_dataset(workspace, ImportRequest(organization="acme", name=name, source=str(file)))
     return name
 
 
 def entry(page: Page, field: str) -> Locator:
-    """Return the form's entry of this title."""
-    title = page.locator(".schema-form-property__label", has_text=f"{field} (Optional)")
-    return page.locator(".schema-form-property").filter(has=title)
+    """Return the form's entry with this title."""
+    title = page.locator(".schema-form-property__label", has_text=re.compile(rf"^\s*{field}\b"))
+    return page.locator(".schema-form-property").filter(has=title).first
 
 
 def dropdown(page: Page, field: str) -> Locator:
@@ -49,36 +50,77 @@ def choose(page: Page, field: str, column: str) -> None:
     expect(dropdown(page, field)).to_have_text(column)
 
 
+def open_form(page: Page) -> Locator:
+    page.get_by_role("button", name="Resume").first.click()
+    return page.get_by_role("dialog")
+
+
+def look_in_second_ui(browser: BrowserContext, url: str) -> None:
+    """Open the form in Prefect's second UI, and check that it shows the plan."""
+    page = browser.new_page()
+    page.goto(url)
+    page.get_by_role("button", name="Open menu").click()
+    page.get_by_role("menuitem", name="Resume").click()
+    dialog = page.get_by_role("dialog")
+    instruction = dialog.get_by_text("Choose the column that fills each field, then submit.")
+    expect(instruction).to_be_in_viewport()
+    expect(dialog.get_by_role("cell", name='"Fits well", "Too small"')).to_be_in_viewport()
+    for field in ("review_id", "body", "stars"):
+        preset = dialog.locator("button", has_text=re.compile(rf"^{field}$"))
+        expect(preset).to_have_count(1)
+    picture(page, "review-mapping-plan")
+    page.close()
+
+
 def test_a_person_changes_the_mapping_and_the_tasks_are_as_chosen(
     browser: BrowserContext, prefect: httpx.Client, prefect_api: str, dataset: str
 ) -> None:
-    flow = Reviewed(prefect_api, dataset)
+    flow = ReviewedFlow(prefect_api, dataset)
     flow.start()
     run = paused_run(prefect, dataset)
+    ui = prefect_api.removesuffix("/api")
+    look_in_second_ui(browser, f"{ui}/v2/runs/flow-run/{run['id']}")
     page = browser.new_page()
-    page.goto(f"{prefect_api.removesuffix('/api')}/runs/flow-run/{run['id']}")
-    page.get_by_role("button", name="Resume").first.click()
-
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Choose the column that fills each field, then submit.")
-    expect(dialog).to_contain_text('"Fits well", "Too small"')
+    page.goto(f"{ui}/runs/flow-run/{run['id']}")
+    dialog = open_form(page)
     planned = [dropdown(page, name) for name in ("review_id", "body", "stars", "sentiment")]
     for shown, column in zip(planned, ("review_id", "body", "stars", "(skip)"), strict=True):
         expect(shown).to_have_text(column)
-    picture(page, "review-mapping-plan")
+    labels = [
+        entry(page, name).locator(".schema-form-property__label").first
+        for name in ("review_id", "body", "stars", "sentiment")
+    ]
+    for label, text in zip(
+        labels, ("review_id", "body", "stars (Optional)", "sentiment (Optional)"), strict=True
+    ):
+        expect(label).to_have_text(text)
     choose(page, "body", "headline")
     choose(page, "stars", "(skip)")
-    entry(page, "sentiment").scroll_into_view_if_needed()
-    picture(page, "review-mapping-form")
     dialog.get_by_role("button", name="Submit").click()
-
     expect(dialog).to_have_count(0)
+
+    shown = run["state"]["state_details"]["run_input_keyset"]["schema"]
+    paused_run(prefect, dataset, unlike=shown)
+    page.reload()
+    dialog = open_form(page)
+    expect(dialog).to_contain_text(
+        'body is filled by headline instead of body: "Fits well", "Too small"'
+    )
+    expect(dialog).to_contain_text("stars is filled by nothing instead of stars")
+    lead = entry(page, "review_id").get_by_text("You changed the mapping.")
+    expect(lead).to_be_in_viewport()  # the text above the form is not, since the form is long
+    expect(entry(page, "body")).to_contain_text('First values: "Fits well", "Too small"')
+    expect(dropdown(page, "body")).to_have_text("headline")
+    picture(page, "review-mapping-again")
+    dialog.get_by_role("button", name="Submit").click()
+    expect(dialog).to_have_count(0)
+
     flow.join(timeout=PATIENCE_SECONDS)
     assert (flow.state.name, flow.state.message) == (
         "Completed", f"'{dataset}' created 2 tasks in group 1.",
     )  # fmt: skip
     with open_workspace(read_settings()) as workspace:
-        assert [task.fields for task in queries.list_tasks(workspace.store, PATH)] == [
+        assert [task.fields for task in list_tasks(workspace.store, PATH)] == [
             '{"review_id":"r1","body":"Fits well"}',
             '{"review_id":"r2","body":"Too small"}',
         ]

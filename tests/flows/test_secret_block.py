@@ -1,4 +1,4 @@
-"""A dataset's connection stands in a Secret block of the server; flow and command line find it."""
+"""The flow and the command line read a dataset's connection from a Secret block."""
 
 import sqlite3
 from contextlib import closing
@@ -17,7 +17,7 @@ PATH = "acme/reviews/label-reviews"
 pytestmark = pytest.mark.usefixtures("flow_workspace")
 
 
-def test_a_query_is_seeded_from_by_the_name_of_its_secret(
+def test_a_query_dataset_is_seeded_with_the_name_of_its_secret(
     prefect: httpx.Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "shop.db")) as file:
@@ -31,6 +31,16 @@ def test_a_query_is_seeded_from_by_the_name_of_its_secret(
     assert (state.name, state.message) == ("Completed", "'shop' created 1 task in group 1.")
     assert steps_of(prefect, run_of(prefect, state)) == [
         ("refresh dataset", "Completed"), ("plan mapping", "Completed"), ("load rows", "Completed"),
+    ]  # fmt: skip
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as file:
+        file.execute("DROP TABLE reviews")
+    state = seed_from_dataset(PATH, "shop", return_state=True)
+    assert (state.name, state.message) == (
+        "Failed",
+        "'shop' was rejected, nothing was created: the query failed: no such table: reviews.",
+    )
+    assert steps_of(prefect, run_of(prefect, state)) == [
+        ("refresh dataset", "Failed"), ("record rejection", "Completed"),
     ]  # fmt: skip
     assert run([*add[:4], "secret:no-such-block", "reviews"]) == 2
     assert "the Prefect server has no Secret block 'no-such-block'" in capsys.readouterr().err

@@ -8,20 +8,20 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from chained import apply_pipelines, chain, finish_tasks, origins
+from chain_setup import apply_pipelines, chain, finish_tasks, origins
 from flow_runs import artifacts_of, events_about, run_of
 from flows.reconcile import reconcile
 from flows.seed_chain import seed_chain
 from prefect_server import prefect_server
 from servers import free_port
 from tasks_lib.errors import PrefectUnavailableError
-from tasks_lib.operations.chains import delete_chain
-from tasks_lib.operations.reconcile import Reconciled, reconcile as sweep_once
+from tasks_lib.operations.chains.manage import delete_chain
+from tasks_lib.operations.upkeep.reconcile import Reconciled, reconcile as sweep_once
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.steps.chains import GRAPH
-from tasks_lib.steps.server import post_events
-from vault import AUDIT
+from tasks_lib.steps.prefect_api import post_events
+from vault import AUDIT, LABEL
 
 pytestmark = pytest.mark.usefixtures("flow_workspace")
 
@@ -31,21 +31,26 @@ def test_a_run_fires_its_chain_and_all_others_that_are_due(
 ) -> None:
     with open_workspace(read_settings()) as workspace:
         apply_pipelines(workspace, tmp_path)
-        made = chain(workspace)
+        new_chain = chain(workspace)
         chain(workspace, AUDIT, mapping={"made": "body"})
         finish_tasks(workspace, 2)
-        state = seed_chain(made.id, return_state=True)
+        state = seed_chain(new_chain.id, return_state=True)
         assert (origins(workspace), origins(workspace, AUDIT)) == ([1, 2], [])
     run = run_of(prefect, state)
     assert (run["name"], run["state"]["message"]) == (
-        f"chain {made.id}", "Made 2 tasks; 2 tasks did not fit.",
+        f"chain {new_chain.id}", "Created 2 tasks; 2 tasks did not fit.",
     )  # fmt: skip
-    told, graph = [data for _, data in artifacts_of(prefect, run)]
-    assert told.startswith(f"## {made.name}\n")
+    summary, graph = [data for _, data in artifacts_of(prefect, run)]
+    assert summary.startswith(f"## {new_chain.name}\n")
     assert '    p3 -->|"task-completion"| p1' in graph.splitlines()
 
 
-def test_without_any_event_the_sweep_fires(prefect: httpx.Client, tmp_path: Path) -> None:
+def test_a_chain_that_does_not_exist_fails_the_run(prefect: httpx.Client) -> None:
+    run = run_of(prefect, seed_chain(99, return_state=True))
+    assert (run["state"]["type"], run["state"]["message"]) == ("FAILED", "there is no chain 99")
+
+
+def test_the_sweep_fires_without_any_event(prefect: httpx.Client, tmp_path: Path) -> None:
     with open_workspace(read_settings()) as workspace:
         apply_pipelines(workspace, tmp_path)
         chain(workspace)
@@ -53,10 +58,10 @@ def test_without_any_event_the_sweep_fires(prefect: httpx.Client, tmp_path: Path
         state = reconcile(clean_up=False, return_state=True)
         assert origins(workspace) == [1, 2, 3]
     message = run_of(prefect, state)["state"]["message"]
-    assert message.startswith("Made 3 chained tasks, ")
+    assert message.startswith("Created 3 chained tasks, ")
 
 
-def test_a_thousand_tasks_finished_while_the_server_is_down_are_there_after_one_sweep(
+def test_a_thousand_tasks_finished_while_the_server_is_down_need_one_sweep(
     tmp_path: Path,
 ) -> None:
     home, port, started = tmp_path / "prefect", free_port(), datetime.now(UTC)
@@ -77,9 +82,17 @@ def test_a_thousand_tasks_finished_while_the_server_is_down_are_there_after_one_
         finish_tasks(workspace, 1)
         with prefect_server(home, port) as url, httpx.Client(base_url=url) as client:
             assert sweep(workspace).chained_tasks == 1
-            told = events_about(client, "seeding.pipeline.1", since=started)
+            payloads = events_about(
+                client, "seeding.pipeline.1", ["seeding.tasks.finished"], since=started
+            )
         assert origins(workspace) == list(range(1, 1_001))
-    assert told["seeding.tasks.finished"] == {"pipeline_id": 1, "count": 1_000, "finished": 1_000}
+    assert payloads["seeding.tasks.finished"] == {
+        "pipeline_id": 1,
+        "pipeline": LABEL,
+        "count": 1_000,
+        "finished": 1_000,
+        "message": f"1,000 tasks of {LABEL} finished.",
+    }
 
 
 def test_the_sweep_keeps_one_artifact_of_the_chains_up_to_date(
@@ -87,12 +100,12 @@ def test_the_sweep_keeps_one_artifact_of_the_chains_up_to_date(
 ) -> None:
     with open_workspace(read_settings()) as workspace:
         apply_pipelines(workspace, tmp_path)
-        made = chain(workspace)
+        new_chain = chain(workspace)
         reconcile(clean_up=False)
-        (drawn,) = graphs(prefect)
-        delete_chain(workspace.store, made.id)
+        (graph,) = graphs(prefect)
+        delete_chain(workspace.store, new_chain.id)
         reconcile(clean_up=False)
-    assert drawn["data"].splitlines() == [
+    assert graph["data"].splitlines() == [
         "## acme",
         "",
         "```mermaid",
@@ -103,17 +116,17 @@ def test_the_sweep_keeps_one_artifact_of_the_chains_up_to_date(
         "```",
     ]
     (after,) = graphs(prefect)
-    assert (after["id"], after["data"]) == (drawn["id"], "There is no chain.")
+    assert (after["id"], after["data"]) == (graph["id"], "There is no chain.")
 
 
 def graphs(prefect: httpx.Client) -> list[dict[str, Any]]:
     """Return all versions of the artifact."""
     chosen = {"artifacts": {"key": {"any_": [GRAPH]}}}
-    found: list[dict[str, Any]] = prefect.post("/artifacts/filter", json=chosen).json()
-    return found
+    artifacts: list[dict[str, Any]] = prefect.post("/artifacts/filter", json=chosen).json()
+    return artifacts
 
 
-def test_a_store_that_is_away_fails_the_run_in_a_sentence(
+def test_an_unreachable_store_fails_the_run_in_one_sentence(
     prefect: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEEDING_DATABASE_URL", "sqlite:////proc/nowhere/seeding.db")

@@ -1,4 +1,4 @@
-"""The flow: its steps, its end, and what a person sees of the mapping and the tasks."""
+"""The dataset flow: its steps, its state, and the artifacts of mapping and tasks."""
 
 import json
 from collections.abc import Iterator
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prefect.utilities.urls import url_for
 
-from flow_runs import arrived_events, artifacts_of, events_of, run_of, steps_of
+from flow_runs import artifacts_of, events_of, query_events, run_of, steps_of
 from flows.seed_from_dataset import seed_from_dataset
 from tasks_lib.errors import NotFoundError
-from tasks_lib.operations import queries
+from tasks_lib.operations.groups.read import list_groups
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
 from vault import FIELDS, LABEL, ROWS, apply_vault, put, tasks_of, write
@@ -53,32 +54,34 @@ def test_a_good_dataset_completes_with_its_plan_report_artifacts_and_event(
         "| 0 of 3 |\n"
         "| `sentiment` | single_select |  | unmatched | no column matches |  |  |",
     )
-    assert "| Rows read | 3 |\n| Created | 3 |\n| Rejected | 0 |\n| Group | 1 |" in summary
+    assert "| Rows read | 3 |\n| Created | 3 |\n| Group | 1 |" in summary
     (event,) = events_of(prefect, "seeding.group.created", run)
     assert event["payload"] == {
-        "group_id": 1, "pipeline_id": 1, "created": 3, "rejected": 0, "source": NAME,
+        "pipeline_id": 1, "pipeline": LABEL, "group_id": 1, "created": 3, "rejected": 0,
+        "source": NAME, "message": f"'{NAME}' created 3 tasks in group 1.",
+        "run_url": url_for("flow-run", run["id"]),
     }  # fmt: skip
     assert tasks_of(vault) == FIELDS
 
 
-def test_run_again_it_tells_that_nothing_is_new_and_emits_no_event(
+def test_a_second_run_reports_nothing_new_and_emits_no_event(
     prefect: httpx.Client, vault: Workspace, tmp_path: Path
 ) -> None:
     put(vault, write(tmp_path, ROWS), name="seeded-twice")
     first = seed_from_dataset(LABEL, "seeded-twice", return_state=True)
     state = seed_from_dataset("1", "seeded-twice", return_state=True)
     assert (state.name, state.message) == (
-        "Completed", "'seeded-twice' created 0 tasks, 3 were there already.",
+        "Completed", "'seeded-twice' created 0 tasks, 3 existed already.",
     )  # fmt: skip
     run = run_of(prefect, state)
     assert run["name"] == f"dataset seeded-twice -> {LABEL}"
     _, (_, summary) = artifacts_of(prefect, run)
-    assert "| Created | 0 |\n| Rejected | 0 |\n| Already seeded | 3 |" in summary
+    assert "| Source | `seeded-twice` |\n| Already seeded | 3 |\n| Time | " in summary
     assert len(events_of(prefect, "seeding.group.created", run_of(prefect, first))) == 1
-    assert arrived_events(prefect, "seeding.group.created", run) == []
+    assert query_events(prefect, "seeding.group.created", run) == []
 
 
-def test_a_mapping_that_cannot_work_fails_in_one_sentence_with_the_problem_as_a_table(
+def test_an_invalid_mapping_fails_in_one_sentence_with_the_problem_as_a_table(
     prefect: httpx.Client, vault: Workspace, tmp_path: Path
 ) -> None:
     put(vault, write(tmp_path, ROWS), name="turned-away")
@@ -88,6 +91,9 @@ def test_a_mapping_that_cannot_work_fails_in_one_sentence_with_the_problem_as_a_
         "Failed", f"'turned-away' was rejected, nothing was created: {why}",
     )  # fmt: skip
     run = run_of(prefect, state)
+    assert steps_of(prefect, run) == [
+        ("plan mapping", "Completed"), ("load rows", "Failed"), ("record rejection", "Completed"),
+    ]  # fmt: skip
     (_, mapping), (_, summary), (kind, table) = artifacts_of(prefect, run)
     assert mapping.startswith(f"## Mapping\n\n- **unknown_source_column**: {why}\n\n{HEAD}")
     assert summary.splitlines()[0] == "## Rejected"
@@ -97,32 +103,13 @@ def test_a_mapping_that_cannot_work_fails_in_one_sentence_with_the_problem_as_a_
     )
     (event,) = events_of(prefect, "seeding.group.rejected", run)
     assert (event["payload"]["created"], event["payload"]["group_id"]) == (0, None)
-    assert queries.list_groups(vault.store, LABEL) == []
+    assert list_groups(vault.store, LABEL) == []
 
 
-def test_a_dataset_that_is_not_there_fails_in_a_sentence(
-    prefect: httpx.Client, vault: Workspace
-) -> None:
+def test_a_missing_dataset_fails_in_one_sentence(prefect: httpx.Client, vault: Workspace) -> None:
     state = seed_from_dataset(LABEL, "reviews-of-a-flo", return_state=True)
     assert (state.name, state.message) == (
         "Failed", f"there is no dataset 'reviews-of-a-flo'; did you mean '{NAME}'?",
     )  # fmt: skip
     with pytest.raises(NotFoundError):
         seed_from_dataset(LABEL, "reviews-of-a-flo")
-
-
-def test_the_run_form_describes_the_parameters() -> None:
-    properties = seed_from_dataset.parameters.model_dump()["properties"]
-    assert list(properties)[:4] == ["pipeline", "dataset", "mapping", "skip"]
-    assert {"on_error", "dry_run", "reseed"} <= set(properties)
-    assert [name for name, schema in properties.items() if "description" not in schema] == []
-    assert properties["mapping"] == {
-        "type": "object",
-        "additionalProperties": {"type": "string"},
-        "description": "Field to column, or to column:jsonpath. What is not named here is matched "
-        "by its name.",
-        "examples": [{"body": "payload:$.text"}],
-        "default": {},
-        "position": 2,
-        "title": "mapping",
-    }

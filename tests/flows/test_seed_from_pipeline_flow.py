@@ -1,10 +1,11 @@
-"""The flow: its steps, its end, and what a person sees of the mapping and the tasks."""
+"""The pipeline flow: its steps, its state, and the artifacts of mapping and tasks."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from prefect.utilities.urls import url_for
 
 from flow_runs import artifacts_of, events_of, run_of, steps_of
 from flows.seed_from_pipeline import seed_from_pipeline
@@ -26,8 +27,8 @@ from vault import (
 
 
 @pytest.fixture
-def labelled(flow_workspace: None, tmp_path: Path) -> Iterator[Workspace]:
-    """The pipelines of ``vault``; of three tasks to be labelled one is finished."""
+def label_pipelines(flow_workspace: None, tmp_path: Path) -> Iterator[Workspace]:
+    """The pipelines of ``vault`` with three tasks to label, one of them finished."""
     with open_workspace(read_settings()) as workspace:
         apply_vault(workspace, tmp_path)
         put(workspace, write(tmp_path, ROWS))
@@ -37,7 +38,7 @@ def labelled(flow_workspace: None, tmp_path: Path) -> Iterator[Workspace]:
 
 
 def test_finished_tasks_are_seeded_with_plan_report_artifacts_and_event(
-    prefect: httpx.Client, labelled: Workspace
+    prefect: httpx.Client, label_pipelines: Workspace
 ) -> None:
     state = seed_from_pipeline(AUDIT, LABEL, mapping={"opinion": "sentiment"}, return_state=True)
     run = run_of(prefect, state)
@@ -58,18 +59,20 @@ def test_finished_tasks_are_seeded_with_plan_report_artifacts_and_event(
     assert f"| Source | `{LABEL}` |\n| Rows read | 1 |\n| Created | 1 |" in summary
     (event,) = events_of(prefect, "seeding.group.created", run)
     assert event["payload"] == {
-        "group_id": 2, "pipeline_id": 3, "created": 1, "rejected": 0, "source": LABEL,
+        "pipeline_id": 3, "pipeline": AUDIT, "group_id": 2, "created": 1, "rejected": 0,
+        "source": LABEL, "message": "'label-reviews' created 1 task in group 2.",
+        "run_url": url_for("flow-run", run["id"]),
     }  # fmt: skip
-    assert tasks_of(labelled, AUDIT) == [(2, '{"review_id":"NA","opinion":"good"}')]
+    assert tasks_of(label_pipelines, AUDIT) == [(2, '{"review_id":"NA","opinion":"good"}')]
 
 
 def test_a_source_of_another_organization_fails_in_one_sentence(
-    prefect: httpx.Client, labelled: Workspace
+    prefect: httpx.Client, label_pipelines: Workspace
 ) -> None:
     state = seed_from_pipeline(CHECK, FOREIGN, return_state=True)
     assert (state.name, state.message) == (
         "Failed",
-        f"pipeline {FOREIGN} is of another organization than {CHECK}, "
+        f"pipeline {FOREIGN} belongs to another organization than {CHECK}, "
         "and nothing crosses an organization",
     )
     run = run_of(prefect, state)
@@ -79,18 +82,7 @@ def test_a_source_of_another_organization_fails_in_one_sentence(
 
 
 def test_pipelines_may_be_given_by_their_numbers(
-    prefect: httpx.Client, labelled: Workspace
+    prefect: httpx.Client, label_pipelines: Workspace
 ) -> None:
     state = seed_from_pipeline(2, 1, dry_run=True, return_state=True)
     assert (state.name, state.message) == ("Completed", "'label-reviews' would create 1 task.")
-
-
-def test_the_run_form_describes_the_parameters() -> None:
-    properties = seed_from_pipeline.parameters.model_dump()["properties"]
-    assert list(properties)[:4] == ["pipeline", "source_pipeline", "mapping", "skip"]
-    assert {"on_error", "dry_run", "reseed"} <= set(properties)
-    assert [name for name, schema in properties.items() if "description" not in schema] == []
-    assert properties["source_pipeline"]["description"] == (
-        "The pipeline whose finished tasks are seeded: its number, or "
-        "organization/project/pipeline, of the same organization."
-    )

@@ -1,23 +1,25 @@
-"""The flow: its steps, its end, and what a person sees of it."""
+"""The ZIP flow: its steps, its state and its artifacts."""
 
 import json
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from prefect.utilities.urls import url_for
 
-from flow_runs import artifacts_of, events_of, run_of, steps_of
+from flow_runs import artifacts_of, attempts_of, events_of, run_of, steps_of
 from flows.reconcile import reconcile
 from flows.seed_from_zip import seed_from_zip
-from photos import CATALOGUE, HEADER, PATH, png, zipped
-from tasks_lib.operations import queries
-from tasks_lib.operations.apply_catalogue import apply_catalogue
-from tasks_lib.operations.reconcile import Reconciled
+from photos import CATALOGUE, HEADER, PATH, png, write_zip
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.tasks.read import find_task, link_files
+from tasks_lib.operations.upkeep.reconcile import Reconciled
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
-from tasks_lib.storage.files import Upload
+from tasks_lib.storage.parallel_writes import FileWrite
 from tasks_lib.store import files
 
 ROWS = f"{HEADER}dawn.png,Harbour,\nnoon.png,Meadow,\n"
@@ -38,7 +40,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspac
 def test_a_good_archive_completes_with_its_report_artifacts_and_event(
     prefect: httpx.Client, photos: Workspace, tmp_path: Path
 ) -> None:
-    source = zipped(tmp_path / "photos.zip", ROWS, FILES)
+    source = write_zip(tmp_path / "photos.zip", ROWS, FILES)
     state = seed_from_zip(PATH, source, return_state=True)
     run = run_of(prefect, state)
     assert (state.name, state.message) == ("Completed", "'photos.zip' created 2 tasks in group 1.")
@@ -50,27 +52,36 @@ def test_a_good_archive_completes_with_its_report_artifacts_and_event(
     ]
     ((kind, summary),) = artifacts_of(prefect, run)
     assert kind == "markdown"
-    assert "| Rows read | 2 |\n| Created | 2 |\n| Rejected | 0 |\n| Files | 2 |" in summary
+    assert "| Rows read | 2 |\n| Created | 2 |\n| Files | 2 |" in summary
     assert summary.endswith(
         "\n\n**Warning**: 1 file of the archive is named by no row: 'more|names.txt'"
     )
     (event,) = events_of(prefect, "seeding.group.created", run)
     assert event["payload"] == {
-        "group_id": 1, "pipeline_id": 1, "created": 2, "rejected": 0, "source": source,
+        "pipeline_id": 1, "pipeline": PATH, "group_id": 1, "created": 2, "rejected": 0,
+        "source": source, "message": "'photos.zip' created 2 tasks in group 1.",
+        "run_url": url_for("flow-run", run["id"]),
     }  # fmt: skip
 
 
 def test_a_bad_archive_fails_in_one_sentence_with_the_rows_as_a_table(
     prefect: httpx.Client, photos: Workspace, tmp_path: Path
 ) -> None:
-    source = zipped(tmp_path / "photos.zip", ROWS.replace("noon", "Noon"), FILES)
+    source = write_zip(tmp_path / "photos.zip", ROWS.replace("noon", "Noon"), FILES)
     state = seed_from_zip(PATH, source, return_state=True)
     sentence = (
         "'photos.zip' was rejected, nothing was created: 1 row rejected; row 2, photo: "
         "'Noon.png' is not in the archive; did you mean 'noon.png'?"
     )
     assert (state.name, state.message) == ("Failed", sentence)
-    _, table, _ = artifacts_of(prefect, run_of(prefect, state))
+    run = run_of(prefect, state)
+    assert steps_of(prefect, run) == [
+        ("survey archive", "Completed"),
+        ("store files", "Completed"),
+        ("load rows", "Failed"),
+        ("record rejection", "Completed"),
+    ]
+    _, table, _ = artifacts_of(prefect, run)
     assert json.loads(table[1]) == [
         {
             "row": 2,
@@ -81,25 +92,32 @@ def test_a_bad_archive_fails_in_one_sentence_with_the_rows_as_a_table(
     ]
 
 
-def test_the_run_form_describes_the_parameters() -> None:
-    properties = seed_from_zip.parameters.model_dump()["properties"]
-    assert list(properties) == [
-        "pipeline", "source", "on_error", "dry_run", "allow_duplicate", "encoding", "delimiter",
-        "csv_name", "upload",
+def test_an_unreadable_archive_fails_in_the_survey_step(
+    prefect: httpx.Client, photos: Workspace, tmp_path: Path
+) -> None:
+    path = tmp_path / "photos.zip"
+    path.write_text("not a zip", encoding="utf-8")
+    state = seed_from_zip(PATH, str(path), return_state=True)
+    run = run_of(prefect, state)
+    assert state.name == "Failed"
+    assert attempts_of(prefect, run) == {"survey archive": 1, "record rejection": 1}
+    assert steps_of(prefect, run) == [
+        ("survey archive", "Failed"), ("record rejection", "Completed"),
     ]  # fmt: skip
-    assert [name for name, schema in properties.items() if "description" not in schema] == []
 
 
 def test_reconcile_removes_files_that_no_task_has(
-    prefect: httpx.Client, photos: Workspace, tmp_path: Path
+    prefect: httpx.Client, photos: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seed_from_zip(PATH, zipped(tmp_path / "photos.zip", ROWS, FILES))
-    unused = Upload("ab" * 32, 3, "text/plain", b"abc")
+    (tmp_path / "temporary").mkdir()  # upkeep counts what killed runs of other tests have left
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    seed_from_zip(PATH, write_zip(tmp_path / "photos.zip", ROWS, FILES))
+    unused = FileWrite("ab" * 32, 3, "text/plain", b"abc")
     long_ago = datetime.now(UTC) - timedelta(hours=25)
     with photos.store.write() as session:
         files.touch_files(session, [(photos.storage.uri_of(unused.sha256), 3)], at=long_ago)
-    with photos.storage.uploads() as uploads:
-        uploads.submit(unused, may_exist=False)
+    with photos.storage.parallel_writes() as writes:
+        writes.submit(unused, may_exist=False)
     state = reconcile(return_state=True)
     assert (state.name, state.message) == (
         "Completed",
@@ -108,4 +126,4 @@ def test_reconcile_removes_files_that_no_task_has(
     nothing = dict.fromkeys(Reconciled._fields, 0)
     assert state.result() == nothing | {"removed_files": 1}
     assert reconcile(return_state=True).result() == nothing
-    assert set(queries.links_to_files(photos, queries.find_task(photos.store, 1))) == {"photo"}
+    assert set(link_files(photos, find_task(photos.store, 1))) == {"photo"}

@@ -1,4 +1,4 @@
-"""An upload of the External API, worked on by a flow run instead of a thread."""
+"""An upload of the External API, processed by a flow run instead of a thread."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from flows.seed_from_zip import seed_from_zip
 from tasks_lib.api.app import create_app
 from tasks_lib.errors import NotFoundError, PrefectUnavailableError
 from tasks_lib.operations.api_keys import create_key
-from tasks_lib.operations.upload_processing import take_up_uploads
+from tasks_lib.operations.uploads.process import resume_uploads
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.steps.uploads import start_flow_run
@@ -35,7 +35,7 @@ def workspace() -> Iterator[Workspace]:
 
 
 class Uploads:
-    """Uploads files and confirms them, with nobody at work but the test."""
+    """Uploads and confirms files, which only the test processes."""
 
     def __init__(self, workspace: Workspace) -> None:
         key = create_key(workspace.store, "acme", name="t", lifetime=None, at=datetime.now(UTC))[0]
@@ -91,7 +91,7 @@ def test_a_rejected_upload_has_failed(
     assert (failed["status"], failed["report"]["errors"][0]["code"]) == ("failed", "above_maximum")
 
 
-def test_what_will_never_work_fails_the_upload_with_its_sentence(
+def test_a_permanent_error_fails_the_upload_with_its_sentence(
     prefect: httpx.Client, workspace: Workspace, upload: Uploads
 ) -> None:
     upload_id = upload(GOOD)
@@ -110,5 +110,5 @@ def test_without_the_deployment_the_upload_stays_and_is_due_again(
         start_flow_run(workspace, upload_id)
     assert upload.status(upload_id)["status"] == "processing"
     started: list[str] = []
-    take_up_uploads(workspace.store, started.append, at=datetime.now(UTC))
+    resume_uploads(workspace.store, started.append, at=datetime.now(UTC))
     assert started == [upload_id]

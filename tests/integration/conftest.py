@@ -17,6 +17,6 @@ def vault(workspace: Workspace, tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def reviews(vault: Workspace, tmp_path: Path) -> Workspace:
-    """The same with a dataset of three rows."""
+    """The workspace of ``vault`` with a dataset of three rows."""
     put(vault, write(tmp_path, ROWS))
     return vault

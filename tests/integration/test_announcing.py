@@ -1,39 +1,49 @@
-"""What Prefect is told of: everything at least once, coalesced, and nobody waits for it."""
+"""Announcing to Prefect: every event at least once, coalesced, without making anyone wait."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from people import AT, claim, finish, make_tasks
+from chain_setup import apply_pipelines, chain, finish_tasks
+from people import AT, PATH, claim, finish, make_tasks
 from servers import wait_until
-from tasks_lib.domain.events import Event
-from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.domain.events import Event, report_events
+from tasks_lib.domain.names import counted
+from tasks_lib.domain.statuses import OnError, TaskStatus
 from tasks_lib.errors import PrefectUnavailableError
-from tasks_lib.operations import lifecycle, queries
-from tasks_lib.operations.announcing import (
+from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.chains.manage import find_chain
+from tasks_lib.operations.groups.read import find_report
+from tasks_lib.operations.seeding.file_sources import CsvRequest
+from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
+from tasks_lib.operations.tasks import move
+from tasks_lib.operations.upkeep.announcing import (
+    Pending,
     Relay,
-    Waiting,
     announce_due,
-    created_event,
+    count_pending,
     mark_announced,
-    waiting,
 )
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store.announcements import lease
+from tasks_lib.store.announcements import acquire_leases
 from tasks_lib.store.engine import Store
+from vault import CHECK, LABEL, apply_vault, set_status, write
 
 SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
 LATER = AT + timedelta(days=3_650)
 """When groups that nobody has told of are due: they are made at the real time."""
 
 
 class Prefect:
-    """Takes events and records them; while it is away it takes none."""
+    """A fake Prefect that records events, and raises while it is away."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -45,8 +55,8 @@ class Prefect:
         self.events.extend(events)
 
     @property
-    def told(self) -> list[tuple[str, dict[str, Any]]]:
-        """Name and payload of what was told, without the groups."""
+    def payloads(self) -> list[tuple[str, dict[str, Any]]]:
+        """Name and payload of each event, except those of groups."""
         return [
             (event.event, event.payload)
             for event in self.events
@@ -56,36 +66,48 @@ class Prefect:
 
 @pytest.fixture
 def prefect() -> Prefect:
-    """A Prefect that has heard of nothing."""
+    """A fake Prefect that has received no events."""
     return Prefect()
 
 
 @pytest.fixture
 def store(workspace: Workspace, tmp_path: Path) -> Store:
-    """A store with three tasks to be done."""
+    """A store with three available tasks, whose group was not announced."""
     make_tasks(workspace, tmp_path, 3)
     return workspace.store
 
 
-def claimed(count: int, claims: int) -> tuple[str, dict[str, Any]]:
-    return "seeding.tasks.claimed", {"pipeline_id": 1, "count": count, "claims": claims}
+OF_PIPELINE = {"pipeline_id": 1, "pipeline": PATH}
 
 
-def finished(count: int, of: int) -> tuple[str, dict[str, Any]]:
-    return "seeding.tasks.finished", {"pipeline_id": 1, "count": count, "finished": of}
+def claimed_event(count: int, claims: int) -> tuple[str, dict[str, Any]]:
+    message = f"{counted(count, 'task')} of {PATH} claimed."
+    payload = {"count": count, "claims": claims, "message": message}
+    return "seeding.tasks.claimed", OF_PIPELINE | payload
 
 
-ENDED = ("seeding.pipeline.finished", {"pipeline_id": 1, "finished": 3})
+def finished_event(count: int, of: int) -> tuple[str, dict[str, Any]]:
+    message = f"{counted(count, 'task')} of {PATH} finished."
+    payload = {"count": count, "finished": of, "message": message}
+    return "seeding.tasks.finished", OF_PIPELINE | payload
 
 
-def test_claims_and_finished_tasks_are_told_together_and_once(
+def ended_event(finished: int) -> tuple[str, dict[str, Any]]:
+    message = f"All {finished} tasks of {PATH} are finished."
+    return "seeding.pipeline.finished", OF_PIPELINE | {"finished": finished, "message": message}
+
+
+ENDED = ended_event(3)
+
+
+def test_claims_and_finished_tasks_are_announced_together_and_once(
     store: Store, prefect: Prefect
 ) -> None:
     claim(store)
     finish(store)
     assert announce_due(store, prefect, at=AT) == 2
     assert announce_due(store, prefect, at=AT + SECOND) == 0
-    assert prefect.told == [claimed(2, 2), finished(1, 1)]
+    assert prefect.payloads == [claimed_event(2, 2), finished_event(1, 1)]
 
 
 def test_an_event_names_pipeline_project_and_organization(store: Store, prefect: Prefect) -> None:
@@ -101,7 +123,7 @@ def test_an_event_names_pipeline_project_and_organization(store: Store, prefect:
     ]  # fmt: skip
 
 
-def test_there_is_at_most_one_event_a_second_and_it_counts_what_came_meanwhile(
+def test_at_most_one_event_a_second_is_sent_and_it_counts_the_coalesced_ones(
     store: Store, prefect: Prefect
 ) -> None:
     claim(store)
@@ -110,7 +132,7 @@ def test_there_is_at_most_one_event_a_second_and_it_counts_what_came_meanwhile(
     claim(store)
     assert announce_due(store, prefect, at=AT + 0.9 * SECOND) == 0
     assert announce_due(store, prefect, at=AT + SECOND) == 1
-    assert prefect.told == [claimed(1, 1), claimed(2, 3)]
+    assert prefect.payloads == [claimed_event(1, 1), claimed_event(2, 3)]
 
 
 def test_a_pipeline_is_finished_when_its_last_task_is_and_again_after_new_ones(
@@ -119,49 +141,51 @@ def test_a_pipeline_is_finished_when_its_last_task_is_and_again_after_new_ones(
     for _ in range(3):
         finish(store)
     announce_due(store, prefect, at=AT)
-    assert prefect.told == [claimed(3, 3), finished(3, 3), ENDED]
+    assert prefect.payloads == [claimed_event(3, 3), finished_event(3, 3), ENDED]
     make_tasks(workspace, tmp_path, 1, "more.csv")
     assert announce_due(store, prefect, at=AT + SECOND) == 0
     finish(store)
     announce_due(store, prefect, at=AT + 2 * SECOND)
-    assert prefect.told[-1] == (ENDED[0], {"pipeline_id": 1, "finished": 4})
+    assert prefect.payloads[-1] == ended_event(4)
 
 
 @pytest.mark.parametrize("status", ["failed", "escalated", "quarantined"])
 def test_a_blocked_task_keeps_its_pipeline_from_being_finished(
     store: Store, prefect: Prefect, status: str
 ) -> None:
-    lifecycle.set_status(store, 1, TaskStatus(status), at=AT)
+    move.set_status(store, 1, TaskStatus(status), at=AT)
     finish(store)
     finish(store)
     announce_due(store, prefect, at=AT)
-    assert prefect.told == [claimed(2, 2), finished(2, 2)]
+    assert prefect.payloads == [claimed_event(2, 2), finished_event(2, 2)]
 
 
-def test_what_prefect_does_not_take_is_due_until_it_does(store: Store, prefect: Prefect) -> None:
+def test_an_event_that_prefect_rejects_stays_due_until_it_is_accepted(
+    store: Store, prefect: Prefect
+) -> None:
     finish(store)
     prefect.is_away = True
     with pytest.raises(PrefectUnavailableError, match="the Prefect server is away"):
         announce_due(store, prefect, at=AT)
-    assert waiting(store) == Waiting(claims=1, finished_tasks=1, groups=1)
+    assert count_pending(store) == Pending(claims=1, finished_tasks=1, groups=1)
     prefect.is_away = False
     assert announce_due(store, prefect, at=AT) == 2
-    assert prefect.told == [claimed(1, 1), finished(1, 1)]
-    assert waiting(store) == Waiting(claims=0, finished_tasks=0, groups=1)
+    assert prefect.payloads == [claimed_event(1, 1), finished_event(1, 1)]
+    assert count_pending(store) == Pending(claims=0, finished_tasks=0, groups=1)
 
 
-def test_what_a_relay_that_died_had_taken_is_told_by_another_after_half_a_minute(
+def test_events_of_a_dead_relay_are_sent_by_another_after_half_a_minute(
     store: Store, prefect: Prefect
 ) -> None:
     claim(store)
     with store.write() as session:
-        assert lease(session, [1], at=AT, until=AT + 30 * SECOND) == {1}
+        assert acquire_leases(session, [1], at=AT, lasts=30 * SECOND) == {1}
     assert announce_due(store, prefect, at=AT + 29 * SECOND) == 0
     assert announce_due(store, prefect, at=AT + 30 * SECOND) == 1
-    assert prefect.told == [claimed(1, 1)]
+    assert prefect.payloads == [claimed_event(1, 1)]
 
 
-def test_two_relays_at_once_tell_everything_once(store: Store, prefect: Prefect) -> None:
+def test_two_concurrent_relays_send_each_event_once(store: Store, prefect: Prefect) -> None:
     for _ in range(3):
         finish(store)
     start = threading.Barrier(8)
@@ -172,45 +196,199 @@ def test_two_relays_at_once_tell_everything_once(store: Store, prefect: Prefect)
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(relay, range(8))) == 3
-    assert prefect.told == [claimed(3, 3), finished(3, 3), ENDED]
+    assert prefect.payloads == [claimed_event(3, 3), finished_event(3, 3), ENDED]
 
 
-def test_a_group_that_its_maker_has_told_of_is_not_told_again(
+def test_a_group_announced_by_its_creator_is_not_announced_again(
     store: Store, prefect: Prefect
 ) -> None:
-    mark_announced(store, 1)
+    mark_announced(store, "people.csv")
     assert announce_due(store, prefect, at=LATER) == 0
 
 
-def test_a_group_that_nobody_has_told_of_is_told_as_its_maker_would_have(
+def test_an_unannounced_group_gets_the_event_that_its_creator_would_have_sent(
     store: Store, prefect: Prefect, tmp_path: Path
 ) -> None:
-    assert announce_due(store, prefect, at=AT) == 0, "its maker has a minute"
+    assert announce_due(store, prefect, at=AT) == 0, (
+        "the creator has a minute to announce its group"
+    )
     assert announce_due(store, prefect, at=LATER) == 1
     assert announce_due(store, prefect, at=LATER) == 0
-    (told,) = prefect.events
-    report = queries.find_report(store, "people.csv")
+    (event,) = prefect.events
+    report = find_report(store, "people.csv")
     assert report is not None
-    pipeline = queries.find_pipeline(store, "1")
-    assert told == created_event(store, pipeline, report)
-    assert told.payload == {
-        "group_id": 1, "pipeline_id": 1, "created": 3, "rejected": 0,
-        "source": str(tmp_path / "people.csv"),
+    pipeline = find_pipeline(store, "1")
+    assert [event] == report_events(pipeline, report, "people.csv")
+    assert event.payload == OF_PIPELINE | {
+        "group_id": 1, "created": 3, "rejected": 0, "source": str(tmp_path / "people.csv"),
+        "message": "'people.csv' created 3 tasks in group 1.",
     }  # fmt: skip
 
 
-def test_the_relays_thread_goes_on_when_prefect_comes_back(store: Store, prefect: Prefect) -> None:
+MIXED = "review_id,body,stars\na,one,5\nb,two,9\n"
+BAD_ROW = "row 2, stars: '9' is above the maximum 5"
+PAGE = "http://prefect/runs/flow-run/run-1"
+
+
+def seed_mixed(workspace: Workspace, source: str, on_error: OnError) -> None:
+    """Seed one good row and a bad one in a flow run that ends before it announces its report."""
+    request = CsvRequest(pipeline=PATH, source=source, on_error=on_error)
+    seed_from_csv(replace(workspace, run_url=PAGE), request, run_id="run-1")
+
+
+def test_rejected_rows_are_announced_although_their_run_has_died(
+    workspace: Workspace, prefect: Prefect, csv_file: Callable[[str], str]
+) -> None:
+    source = csv_file(MIXED)
+    seed_mixed(workspace, source, OnError.SKIP_ROWS)
+    assert announce_due(workspace.store, prefect, at=datetime.now(UTC)) == 0
+    assert count_pending(workspace.store) == Pending(claims=0, finished_tasks=0, groups=1)
+    assert announce_due(workspace.store, prefect, at=LATER) == 2
+    assert count_pending(workspace.store) == Pending(claims=0, finished_tasks=0, groups=0)
+    report = find_report(workspace.store, "run-1")
+    assert report is not None
+    pipeline = find_pipeline(workspace.store, PATH)
+    assert prefect.events == report_events(pipeline, report, "run-1", PAGE)
+    assert [event.event for event in prefect.events] == [
+        "seeding.group.created", "seeding.rows.rejected",
+    ]  # fmt: skip
+    assert prefect.events[1].payload == OF_PIPELINE | {
+        "group_id": 1, "created": 1, "rejected": 1, "source": source,
+        "message": f"'reviews.csv' created 1 task in group 1, 1 row rejected; the first: "
+        f"{BAD_ROW}.",
+        "code": "above_maximum",
+        "rejects_uri": f"{workspace.storage.root}/rejects/run-1.csv",
+        "run_url": PAGE,
+    }  # fmt: skip
+
+
+def test_a_rejected_source_is_announced_although_its_run_has_died(
+    workspace: Workspace, prefect: Prefect, csv_file: Callable[[str], str]
+) -> None:
+    source = csv_file(MIXED)
+    seed_mixed(workspace, source, OnError.REJECT_FILE)
+    prefect.is_away = True
+    with pytest.raises(PrefectUnavailableError):
+        announce_due(workspace.store, prefect, at=LATER)
+    prefect.is_away = False
+    assert announce_due(workspace.store, prefect, at=LATER) == 2
+    assert announce_due(workspace.store, prefect, at=LATER) == 0
+    payload = OF_PIPELINE | {
+        "group_id": None, "created": 0, "rejected": 1, "source": source,
+        "message": f"'reviews.csv' was rejected, nothing was created: 1 row rejected; {BAD_ROW}.",
+        "code": "above_maximum",
+        "rejects_uri": f"{workspace.storage.root}/rejects/run-1.csv",
+        "run_url": PAGE,
+    }  # fmt: skip
+    assert [(event.event, event.payload) for event in prefect.events] == [
+        ("seeding.group.rejected", payload), ("seeding.rows.rejected", payload),
+    ]  # fmt: skip
+
+
+def test_a_dry_run_and_content_that_was_seeded_before_are_not_announced(
+    workspace: Workspace, store: Store, prefect: Prefect, tmp_path: Path
+) -> None:
+    mark_announced(store, "people.csv")
+    request = CsvRequest(pipeline=PATH, source=str(tmp_path / "people.csv"))
+    seed_from_csv(workspace, request, run_id="again")
+    seed_from_csv(workspace, replace(request, dry_run=True), run_id="dry")
+    assert announce_due(store, prefect, at=LATER) == 0
+
+
+def test_a_failed_chain_is_announced_once_for_each_reason(
+    workspace: Workspace, prefect: Prefect, tmp_path: Path
+) -> None:
+    apply_pipelines(workspace, tmp_path)
+    mark_announced(workspace.store, "people.csv")
+    chain(workspace)
+    finish_tasks(workspace, 1)
+    set_status(workspace, "archived", CHECK)
+    for minute in range(3):
+        fire_due(workspace, at=AT + timedelta(minutes=minute))
+        announce_due(workspace.store, prefect, at=AT)
+    failures = [event for event in prefect.events if event.event == "seeding.chain.failed"]
+    assert [(event.resource["prefect.resource.name"], event.payload) for event in failures] == [
+        (
+            CHECK,
+            {
+                "pipeline_id": 2, "pipeline": CHECK, "chain_id": 1, "source": LABEL,
+                "message": f"Chain 1, from {LABEL} to {CHECK}, has failed: pipeline {CHECK} is "
+                "archived and takes no tasks; set its status to active in the catalogue and apply "
+                "it.",
+                "code": "pipeline_closed",
+            },
+        )
+    ]  # fmt: skip
+    assert find_chain(workspace.store, 1).failed_at == AT
+
+    set_status(workspace, "active", CHECK)
+    fire_due(workspace, at=AT + timedelta(minutes=3))
+    finish_tasks(workspace, 1)
+    set_status(workspace, "archived", CHECK)
+    fire_due(workspace, at=AT + timedelta(minutes=4))
+    prefect.events.clear()
+    announce_due(workspace.store, prefect, at=AT + timedelta(minutes=4))
+    again = [event for event in prefect.events if event.event == "seeding.chain.failed"]
+    assert (len(again), again[0].payload) == (1, failures[0].payload)
+    assert again[0].id != failures[0].id
+
+
+@pytest.mark.parametrize(
+    ("stars", "name", "facts"),
+    [
+        (
+            "2",
+            "seeding.group.created",
+            {
+                "group_id": 2, "created": 1, "rejected": 1,
+                "message": "'label-reviews' created 1 task in group 2, 1 row rejected; the first: "
+                "row 1, review_id: is required, but the cell is empty.",
+            },
+        ),
+        (
+            "",
+            "seeding.group.rejected",
+            {
+                "group_id": None, "created": 0, "rejected": 2,
+                "message": "'label-reviews' was rejected, nothing was created: 2 rows rejected; "
+                "row 1, review_id: is required, but the cell is empty (and 1 more).",
+            },
+        ),
+    ],
+    ids=["some", "all"],
+)  # fmt: skip
+def test_tasks_that_do_not_fit_are_announced_once_with_the_reason(
+    workspace: Workspace, prefect: Prefect, tmp_path: Path, stars: str, name: str,
+    facts: dict[str, Any],
+) -> None:  # fmt: skip
+    apply_vault(workspace, tmp_path)
+    source = write(tmp_path, f"review_id,body,stars\n1,one,\n2,two,{stars}\n")
+    seed_from_csv(workspace, CsvRequest(pipeline=LABEL, source=source), run_id="csv")
+    mark_announced(workspace.store, "csv")
+    chain(workspace, mapping={"review_id": "stars"})
+    finish_tasks(workspace, 2)
+    for minute in range(2):
+        fire_due(workspace, at=AT + minute * MINUTE)
+        announce_due(workspace.store, prefect, at=AT + minute * MINUTE)
+    seedings = [event for event in prefect.events if event.payload["pipeline_id"] == 2]
+    assert [event.event for event in seedings] == [name, "seeding.rows.rejected"]
+    assert seedings[1].payload == facts | {
+        "pipeline_id": 2, "pipeline": CHECK, "source": LABEL, "code": "required",
+    }  # fmt: skip
+
+
+def test_the_relay_thread_resumes_when_prefect_comes_back(store: Store, prefect: Prefect) -> None:
     prefect.is_away = True
     finish(store)
-    asked = threading.Event()
+    attempted = threading.Event()
 
     def tell(events: Sequence[Event]) -> None:
-        asked.set()
+        attempted.set()
         prefect(events)
 
     with Relay(store, tell, every_seconds=0.01):
-        assert asked.wait(30)
-        assert claim(store).status == "in_progress", "nobody waits for Prefect"
+        assert attempted.wait(30)
+        assert claim(store).status == "in_progress", "a claim does not wait for Prefect"
         prefect.is_away = False
-        wait_until(lambda: waiting(store)[:2] == (0, 0))
-    assert sum(payload["count"] for name, payload in prefect.told if "claimed" in name) == 2
+        wait_until(lambda: count_pending(store)[:2] == (0, 0))
+    assert sum(payload["count"] for name, payload in prefect.payloads if "claimed" in name) == 2

@@ -1,4 +1,4 @@
-"""Rows of a dataset that do not fit: all or none, or all but these, and what is reported."""
+"""Bad rows of a dataset reject the seeding or are skipped, and are all reported."""
 
 import csv
 from pathlib import Path
@@ -7,16 +7,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import OnError
-from tasks_lib.intake.limits import Limits
-from tasks_lib.operations import queries
+from tasks_lib.operations.groups.read import find_report
 from tasks_lib.operations.workspace import Workspace
 from vault import (
     MIXED,
     MIXED_ERRORS,
+    has_no_groups,
     lines,
-    nothing_was_made,
     origins_of,
     put,
     seed_dataset,
@@ -31,7 +31,7 @@ MIXED_FIELDS = [
 ]
 
 
-def test_one_bad_row_turns_all_away_and_all_bad_rows_are_reported(
+def test_one_bad_row_rejects_the_dataset_and_all_bad_rows_are_reported(
     vault: Workspace, tmp_path: Path
 ) -> None:
     put(vault, write(tmp_path, MIXED))
@@ -49,11 +49,11 @@ def test_one_bad_row_turns_all_away_and_all_bad_rows_are_reported(
          "body: is required, but the cell is empty; stars: '9' is above the maximum 5"],
         ["3", "three", "x", "3", "stars: 'x' is not a whole number such as 42 or -7"],
     ]  # fmt: skip
-    assert nothing_was_made(vault)
-    assert queries.find_report(vault.store, "run-1") == report
+    assert has_no_groups(vault)
+    assert find_report(vault.store, "run-1") == report
 
 
-def test_a_skipped_row_is_tried_again_and_goes_in_once_it_is_mapped_better(
+def test_a_skipped_row_is_retried_and_seeded_once_the_mapping_fits(
     vault: Workspace, tmp_path: Path
 ) -> None:
     put(vault, write(tmp_path, MIXED))
@@ -84,7 +84,7 @@ def test_a_skipped_row_is_tried_again_and_goes_in_once_it_is_mapped_better(
     ]
 
 
-def test_bad_rows_beside_good_ones_that_are_tasks_already_turn_a_strict_run_away(
+def test_bad_rows_reject_a_strict_run_even_if_the_good_rows_are_tasks_already(
     vault: Workspace, tmp_path: Path
 ) -> None:
     put(vault, write(tmp_path, MIXED))
@@ -94,14 +94,14 @@ def test_bad_rows_beside_good_ones_that_are_tasks_already_turn_a_strict_run_away
     assert tasks_of(vault) == MIXED_FIELDS
 
 
-def test_when_every_row_is_bad_there_is_no_empty_group(vault: Workspace, tmp_path: Path) -> None:
+def test_no_empty_group_is_created_when_every_row_is_bad(vault: Workspace, tmp_path: Path) -> None:
     put(vault, write(tmp_path, "review_id,body,stars\n1,,1\n"))
     report = seed_dataset(vault, on_error=OnError.SKIP_ROWS)
     assert (report.is_rejection, report.rejected) == (True, 1)
-    assert nothing_was_made(vault)
+    assert has_no_groups(vault)
 
 
-def test_a_value_of_the_wrong_kind_is_a_bad_row_and_its_neighbours_are_good(
+def test_a_value_of_the_wrong_type_makes_only_its_own_row_bad(
     vault: Workspace, tmp_path: Path
 ) -> None:
     content = lines(
@@ -124,7 +124,7 @@ def test_a_value_of_the_wrong_kind_is_a_bad_row_and_its_neighbours_are_good(
 
 
 @pytest.mark.parametrize("on_error", OnError)
-def test_a_hopeless_dataset_is_given_up_early(
+def test_a_dataset_with_too_many_bad_rows_is_abandoned_early(
     vault: Workspace, tmp_path: Path, on_error: OnError
 ) -> None:
     put(vault, write(tmp_path, "review_id,body,stars\n1,b,1\n" + "x,y,z\n" * 60_000))
@@ -132,11 +132,11 @@ def test_a_hopeless_dataset_is_given_up_early(
     report = seed_dataset(limited, on_error=on_error)
     assert (report.is_rejection, report.errors[0].code) == (True, "too_many_errors")
     assert report.rejected < 60_000
-    assert nothing_was_made(vault)
+    assert has_no_groups(vault)
     assert seed_dataset(vault, run_id="run-2", skip=("stars",)).created == 60_001
 
 
-def test_a_rehearsal_reports_and_writes_nothing(vault: Workspace, tmp_path: Path) -> None:
+def test_a_dry_run_reports_and_writes_nothing(vault: Workspace, tmp_path: Path) -> None:
     put(vault, write(tmp_path, MIXED))
     assert seed_dataset(vault, dry_run=True, skip=("stars",), mapping={"body": "stars"}) == Report(
         pipeline_id=1, created=4, dry_run=True, source="reviews"
@@ -146,7 +146,7 @@ def test_a_rehearsal_reports_and_writes_nothing(vault: Workspace, tmp_path: Path
     )
     skipping = seed_dataset(vault, dry_run=True, on_error=OnError.SKIP_ROWS)
     assert (skipping.created, skipping.rejected, skipping.rejects_uri) == (2, 2, None)
-    assert (nothing_was_made(vault), queries.find_report(vault.store, "run-1")) == (True, None)
+    assert (has_no_groups(vault), find_report(vault.store, "run-1")) == (True, None)
     seed_dataset(vault, on_error=OnError.SKIP_ROWS)
     again = seed_dataset(vault, run_id="run-2", dry_run=True, on_error=OnError.SKIP_ROWS)
     assert (again.created, again.rejected, again.already_seeded) == (0, 2, 2)
@@ -157,9 +157,7 @@ def test_a_rehearsal_reports_and_writes_nothing(vault: Workspace, tmp_path: Path
     assert streams_of(vault) == [("dataset:1", 1)]
 
 
-def test_a_run_that_makes_nothing_leaves_no_generation_behind(
-    vault: Workspace, tmp_path: Path
-) -> None:
+def test_a_run_that_creates_nothing_leaves_no_generation(vault: Workspace, tmp_path: Path) -> None:
     put(vault, write(tmp_path, MIXED))
     seed_dataset(vault)
     seed_dataset(vault, run_id="run-2", reseed=True)

@@ -1,23 +1,25 @@
-"""Blank tasks: all at once, once for a key or a run, on both databases."""
+"""Bulk creation of blank tasks: atomic, once per key or run, on both databases."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from sqlalchemy import event
 
 from children import CHILDREN
-from people import counts, recounted
+from people import counts, recount
+from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.errors import ConflictError, NotFoundError, UsageError
-from tasks_lib.intake.limits import Limits
-from tasks_lib.operations import queries
-from tasks_lib.operations.apply_catalogue import apply_catalogue
-from tasks_lib.operations.bulk_create import BulkRequest, bulk_create
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.groups.read import find_report, list_groups
+from tasks_lib.operations.seeding.bulk_create import BulkRequest, bulk_create
+from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.storage.files import Storage
+from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
 
 PATH = "acme/ideas/collect"
@@ -33,7 +35,7 @@ organizations:
 
 @pytest.fixture
 def workspace(workspace: Workspace, tmp_path: Path) -> Workspace:
-    """The workspace of all tests with a pipeline, number 2, that has no dataset fields."""
+    """The shared workspace plus pipeline 2, which has no dataset fields."""
     set_status(workspace, "active", tmp_path)
     return workspace
 
@@ -44,22 +46,22 @@ def set_status(workspace: Workspace, status: str, folder: Path) -> None:
     apply_catalogue(workspace.store, path)
 
 
-def create(workspace: Workspace, count: int, *, run_id: str = "run-1", **options: object) -> Report:
-    request = BulkRequest(PATH, count, **options)  # type: ignore[arg-type]
+def create(workspace: Workspace, count: int, *, run_id: str = "run-1", **options: Any) -> Report:
+    request = BulkRequest(pipeline=PATH, count=count, **options)
     return bulk_create(workspace, request, run_id=run_id).report
 
 
 def tasks_of(workspace: Workspace) -> list[tuple[int, int, str, str]]:
     """Return group, row, status and fields of every task."""
-    found = queries.list_tasks(workspace.store, PATH, limit=10_000)
-    return [(task.group_id, task.origin.row, task.status, task.fields) for task in found]
+    page = list_tasks(workspace.store, PATH, limit=10_000)
+    return [(task.group_id, task.origin.row, task.status, task.fields) for task in page]
 
 
-def test_as_many_tasks_as_asked_for_are_there_at_once_and_counted(workspace: Workspace) -> None:
+def test_the_requested_number_of_tasks_is_created_and_counted(workspace: Workspace) -> None:
     assert create(workspace, 3) == Report(group_id=1, pipeline_id=2, created=3, source="bulk")
     assert tasks_of(workspace) == [(1, row, "pending", "{}") for row in (1, 2, 3)]
-    assert counts(workspace.store, PATH) == recounted(workspace.store, PATH)
-    (group,) = queries.list_groups(workspace.store, PATH)
+    assert counts(workspace.store, PATH) == recount(workspace.store, PATH)
+    (group,) = list_groups(workspace.store, PATH)
     assert (group.kind, group.source, group.tasks) == ("bulk", "bulk", 3)
 
 
@@ -73,20 +75,20 @@ def test_a_hundred_thousand_take_one_statement(workspace: Workspace) -> None:
 
     create(workspace, 100_000)
     assert sum("INSERT INTO tasks " in statement for statement in seen) == 1
-    assert counts(workspace.store, PATH) == recounted(workspace.store, PATH)
+    assert counts(workspace.store, PATH) == recount(workspace.store, PATH)
 
 
-def test_each_call_makes_a_group_of_its_own(workspace: Workspace) -> None:
-    made = [create(workspace, 2, run_id=f"run-{n}") for n in (1, 2)]
-    assert [(report.group_id, report.created) for report in made] == [(1, 2), (2, 2)]
+def test_each_call_creates_its_own_group(workspace: Workspace) -> None:
+    reports = [create(workspace, 2, run_id=f"run-{n}") for n in (1, 2)]
+    assert [(report.group_id, report.created) for report in reports] == [(1, 2), (2, 2)]
 
 
-def test_a_run_that_comes_again_gets_the_report_of_what_it_has_made(workspace: Workspace) -> None:
+def test_a_retried_run_gets_its_own_report_again(workspace: Workspace) -> None:
     assert create(workspace, 2) == create(workspace, 2)
     assert len(tasks_of(workspace)) == 2
 
 
-def test_a_key_makes_its_tasks_once(workspace: Workspace) -> None:
+def test_a_key_creates_its_tasks_once(workspace: Workspace) -> None:
     first = create(workspace, 2, key="december")
     again = create(workspace, 2, run_id="run-2", key="december")
     assert (first.created, first.source) == (2, "bulk december")
@@ -94,9 +96,7 @@ def test_a_key_makes_its_tasks_once(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_a_key_that_comes_with_another_count_is_refused(
-    workspace: Workspace, dry_run: bool
-) -> None:
+def test_a_key_with_a_different_count_is_refused(workspace: Workspace, dry_run: bool) -> None:
     create(workspace, 2, key="december")
     with pytest.raises(ConflictError) as caught:
         create(workspace, 3, run_id="run-2", key="december", dry_run=dry_run)
@@ -107,7 +107,7 @@ def test_a_key_that_comes_with_another_count_is_refused(
     )
 
 
-def test_of_many_who_bring_a_key_at_the_same_moment_one_makes_the_tasks(
+def test_concurrent_calls_with_one_key_create_the_tasks_once(
     workspace: Workspace,
 ) -> None:
     with ThreadPoolExecutor(8) as threads:
@@ -119,14 +119,14 @@ def test_of_many_who_bring_a_key_at_the_same_moment_one_makes_the_tasks(
     assert len(tasks_of(workspace)) == 5
 
 
-def test_a_rehearsal_creates_nothing(workspace: Workspace) -> None:
+def test_a_dry_run_creates_nothing(workspace: Workspace) -> None:
     report = create(workspace, 7, dry_run=True)
     assert report == Report(pipeline_id=2, created=7, dry_run=True, source="bulk")
     assert tasks_of(workspace) == []
 
 
 @pytest.mark.parametrize("count", [0, -3, 1_001])
-def test_a_count_beyond_the_bounds_says_what_they_are(workspace: Workspace, count: int) -> None:
+def test_a_count_out_of_bounds_names_the_bounds(workspace: Workspace, count: int) -> None:
     workspace = replace(workspace, limits=Limits(max_bulk_count=1_000))
     with pytest.raises(UsageError) as caught:
         create(workspace, count)
@@ -136,24 +136,23 @@ def test_a_count_beyond_the_bounds_says_what_they_are(workspace: Workspace, coun
     )
 
 
-def test_a_pipeline_with_dataset_fields_is_refused_with_the_way_to_go(
+def test_a_pipeline_with_dataset_fields_is_refused(
     workspace: Workspace,
 ) -> None:
-    report = bulk_create(workspace, BulkRequest("1", 5), run_id="run-1").report
+    report = bulk_create(workspace, BulkRequest(pipeline="1", count=5), run_id="run-1").report
     message = (
         "pipeline acme/reviews/label-reviews has dataset fields (review_id, body, stars), which "
-        "blank tasks would leave empty; get a file to fill with: "
-        "seeding template acme/reviews/label-reviews -o tasks.csv"
+        "blank tasks would leave empty"
     )
     error = ReportError(row=None, field=None, code="has_dataset_fields", message=message)
     assert report == Report(pipeline_id=1, source="bulk", errors=(error,))
-    assert queries.find_report(workspace.store, "run-1") == report
+    assert find_report(workspace.store, "run-1") == report
 
 
 @pytest.mark.parametrize(
     ("status", "expected"), [("paused", "paused"), ("completed", "pending"), ("active", "pending")]
 )
-def test_the_tasks_start_as_their_pipeline_says(
+def test_the_pipelines_status_decides_how_tasks_start(
     workspace: Workspace, tmp_path: Path, status: str, expected: str
 ) -> None:
     set_status(workspace, status, tmp_path)
@@ -161,24 +160,24 @@ def test_the_tasks_start_as_their_pipeline_says(
     assert tasks_of(workspace) == [(1, 1, expected, "{}")]
 
 
-def test_a_draft_takes_none(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_draft_pipeline_takes_no_tasks(workspace: Workspace, tmp_path: Path) -> None:
     set_status(workspace, "draft", tmp_path)
     assert [error.code for error in create(workspace, 1).errors] == ["pipeline_closed"]
 
 
-def test_a_pipeline_that_is_not_there_is_named(workspace: Workspace) -> None:
+def test_a_missing_pipeline_is_named(workspace: Workspace) -> None:
     with pytest.raises(NotFoundError, match="acme/ideas/none"):
-        bulk_create(workspace, BulkRequest("acme/ideas/none", 1), run_id="run-1")
+        bulk_create(workspace, BulkRequest(pipeline="acme/ideas/none", count=1), run_id="run-1")
 
 
 def _create_many(url: str, files: str, started: Event) -> None:
     workspace = Workspace(Store.open(url), Storage(files), Limits())
     started.set()
-    bulk_create(workspace, BulkRequest(PATH, 50_000, "k"), run_id="run-1")
+    bulk_create(workspace, BulkRequest(pipeline=PATH, count=50_000, key="k"), run_id="run-1")
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.15, 0.4])
-def test_killed_at_any_moment_and_run_again_the_tasks_are_there_once(
+def test_a_killed_run_that_is_retried_creates_the_tasks_once(
     workspace: Workspace, delay: float
 ) -> None:
     url = workspace.store.engine.url.render_as_string(hide_password=False)
@@ -191,4 +190,4 @@ def test_killed_at_any_moment_and_run_again_the_tasks_are_there_once(
     child.join()
     report = create(workspace, 50_000, key="k")
     assert (report.group_id is not None, report.created + report.already_seeded) == (True, 50_000)
-    assert counts(workspace.store, PATH) == recounted(workspace.store, PATH)
+    assert counts(workspace.store, PATH) == recount(workspace.store, PATH)

@@ -1,4 +1,4 @@
-"""Chains: what finishes in one pipeline becomes tasks of another, each once, on both databases."""
+"""Chains: finished tasks of a pipeline become tasks of another, each once, on both databases."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from chained import LATER, ON_PIPELINE, ON_TASKS, apply_pipelines, chain, finish_tasks, origins
+from chain_setup import LATER, ON_PIPELINE, ON_TASKS, apply_pipelines, chain, finish_tasks, origins
 from people import AT, make_tasks
-from tasks_lib.domain.chains import mermaid
-from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.domain.chains import draw_mermaid
+from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import NotFoundError, PrefectUnavailableError, SeedingError, UsageError
-from tasks_lib.operations import lifecycle, queries
-from tasks_lib.operations.chains import (
+from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.chains.fire import Fired, fire_chain, fire_due
+from tasks_lib.operations.chains.manage import (
     ChainRejectedError,
     delete_chain,
     edit_chain,
@@ -25,215 +26,236 @@ from tasks_lib.operations.chains import (
     record_automation,
     set_paused,
 )
-from tasks_lib.operations.draining import Fired, drain_chain, drain_due
-from tasks_lib.operations.reconcile import reconcile
+from tasks_lib.operations.groups.read import list_groups
+from tasks_lib.operations.tasks import move
+from tasks_lib.operations.tasks.move import claim_task, submit_task
+from tasks_lib.operations.tasks.read import Origin, list_tasks
+from tasks_lib.operations.upkeep.reconcile import reconcile
 from tasks_lib.operations.workspace import Workspace
 from vault import AUDIT, CHECK, FOREIGN, LABEL, apply_vault, seed_pipeline, set_status, tasks_of
 
 
 @pytest.fixture
-def chained(workspace: Workspace, tmp_path: Path) -> Workspace:
-    """Three tasks to be labelled, and other pipelines; no chain yet."""
+def chain_workspace(workspace: Workspace, tmp_path: Path) -> Workspace:
+    """Three tasks to label, and other pipelines; no chain yet."""
     apply_pipelines(workspace, tmp_path)
     return workspace
 
 
 def drain(workspace: Workspace) -> Fired:
-    return drain_due(workspace, at=LATER)
+    return fire_due(workspace, at=LATER)
 
 
-def test_each_finished_task_makes_a_task_and_nothing_waits_then(chained: Workspace) -> None:
-    made = chain(chained)
-    finish_tasks(chained, 2)
-    assert find_chain(chained.store, made.id).waiting == 2
-    assert drain(chained) == Fired(created=2, chains=1)
-    assert tasks_of(chained, CHECK) == [
+def test_each_finished_task_creates_one_task_and_nothing_is_left_waiting(
+    chain_workspace: Workspace,
+) -> None:
+    new_chain = chain(chain_workspace)
+    finish_tasks(chain_workspace, 2)
+    assert find_chain(chain_workspace.store, new_chain.id).waiting == 2
+    assert drain(chain_workspace) == Fired(created=2, chains=1)
+    assert tasks_of(chain_workspace, CHECK) == [
         (1, '{"review_id":"people.csv-0","body":"body"}'),
         (2, '{"review_id":"people.csv-1","body":"body"}'),
     ]
-    after = find_chain(chained.store, made.id)
+    after = find_chain(chain_workspace.store, new_chain.id)
     assert (after.waiting, after.looked_at, after.fired_at) == (0, LATER, LATER)
-    assert drain(chained) == Fired()
+    assert drain(chain_workspace) == Fired()
 
 
-def test_a_chained_task_knows_its_source_task_and_its_chain(chained: Workspace) -> None:
-    made = chain(chained)
-    finish_tasks(chained, 1)
-    drain(chained)
-    (task,) = queries.list_tasks(chained.store, CHECK)
-    assert task.origin == queries.Origin("chain", LABEL, 1, chain_id=made.id)
+def test_a_chained_task_records_its_source_task_and_its_chain(chain_workspace: Workspace) -> None:
+    new_chain = chain(chain_workspace)
+    finish_tasks(chain_workspace, 1)
+    drain(chain_workspace)
+    (task,) = list_tasks(chain_workspace.store, CHECK)
+    assert task.origin == Origin(SeedKind.CHAIN, LABEL, 1, chain_id=new_chain.id)
 
 
-def test_what_was_finished_before_the_chain_counts_only_on_request(chained: Workspace) -> None:
-    finish_tasks(chained, 2)
-    assert chain(chained).waiting == 0
-    assert chain(chained, AUDIT, include_existing=True).waiting == 2
-    finish_tasks(chained, 1)
-    assert drain(chained) == Fired(created=4, chains=2)
-    assert (origins(chained), origins(chained, AUDIT)) == ([3], [1, 2, 3])
+def test_tasks_finished_before_the_chain_count_only_on_request(chain_workspace: Workspace) -> None:
+    finish_tasks(chain_workspace, 2)
+    assert chain(chain_workspace).waiting == 0
+    assert chain(chain_workspace, AUDIT, include_existing=True).waiting == 2
+    finish_tasks(chain_workspace, 1)
+    assert drain(chain_workspace) == Fired(created=4, chains=2)
+    assert (origins(chain_workspace), origins(chain_workspace, AUDIT)) == ([3], [1, 2, 3])
 
 
-def test_a_chain_and_a_seeding_by_hand_make_each_task_once(chained: Workspace) -> None:
-    chain(chained)
-    finish_tasks(chained, 2)
-    assert seed_pipeline(chained).created == 2
-    assert drain(chained) == Fired()
-    finish_tasks(chained, 1)
-    drain(chained)
-    assert seed_pipeline(chained, run_id="run-2").already_seeded == 3
-    assert origins(chained) == [1, 2, 3]
+def test_a_chain_and_a_manual_seeding_create_each_task_once(chain_workspace: Workspace) -> None:
+    chain(chain_workspace)
+    finish_tasks(chain_workspace, 2)
+    assert seed_pipeline(chain_workspace).created == 2
+    assert drain(chain_workspace) == Fired()
+    finish_tasks(chain_workspace, 1)
+    drain(chain_workspace)
+    assert seed_pipeline(chain_workspace, run_id="run-2").already_seeded == 3
+    assert origins(chain_workspace) == [1, 2, 3]
 
 
-def test_a_pipeline_fires_when_all_is_finished_and_again_for_what_came_later(
-    chained: Workspace, tmp_path: Path
+def test_a_pipeline_fires_when_all_tasks_are_finished_and_again_for_later_ones(
+    chain_workspace: Workspace, tmp_path: Path
 ) -> None:
-    chain(chained, trigger=ON_PIPELINE)
-    finish_tasks(chained, 2)
-    assert drain(chained) == Fired()
-    finish_tasks(chained, 1)
-    assert drain(chained) == Fired(created=3, chains=1)
-    make_tasks(chained, tmp_path, 2, "more.csv")
-    finish_tasks(chained, 1)
-    assert drain(chained) == Fired()
-    finish_tasks(chained, 1)
-    assert drain(chained) == Fired(created=2, chains=1)
-    assert [group.tasks for group in queries.list_groups(chained.store, CHECK)] == [3, 2]
+    chain(chain_workspace, trigger=ON_PIPELINE)
+    finish_tasks(chain_workspace, 2)
+    assert drain(chain_workspace) == Fired()
+    finish_tasks(chain_workspace, 1)
+    assert drain(chain_workspace) == Fired(created=3, chains=1)
+    make_tasks(chain_workspace, tmp_path, 2, "more.csv")
+    finish_tasks(chain_workspace, 1)
+    assert drain(chain_workspace) == Fired()
+    finish_tasks(chain_workspace, 1)
+    assert drain(chain_workspace) == Fired(created=2, chains=1)
+    assert [group.tasks for group in list_groups(chain_workspace.store, CHECK)] == [3, 2]
 
 
 @pytest.mark.parametrize("status", ["failed", "escalated", "quarantined"])
 def test_a_blocked_task_holds_the_pipeline_up_until_it_is_resolved(
-    chained: Workspace, status: str
+    chain_workspace: Workspace, status: str
 ) -> None:
-    made = chain(chained, trigger=ON_PIPELINE)
-    lifecycle.set_status(chained.store, 1, TaskStatus(status), at=AT)
-    finish_tasks(chained, 2)
-    assert drain(chained) == Fired()
-    assert explain_chain(chained.store, made.id).reasons == [
+    new_chain = chain(chain_workspace, trigger=ON_PIPELINE)
+    move.set_status(chain_workspace.store, 1, TaskStatus(status), at=AT)
+    finish_tasks(chain_workspace, 2)
+    assert drain(chain_workspace) == Fired()
+    assert explain_chain(chain_workspace.store, new_chain.id).reasons == [
         f"1 of 3 tasks of {LABEL} are not finished", f"1 {status} block it",
     ]  # fmt: skip
-    lifecycle.set_status(chained.store, 1, TaskStatus.PENDING, at=AT)
-    finish_tasks(chained, 1)
-    assert drain(chained) == Fired(created=3, chains=1)
+    move.set_status(chain_workspace.store, 1, TaskStatus.PENDING, at=AT)
+    finish_tasks(chain_workspace, 1)
+    assert drain(chain_workspace) == Fired(created=3, chains=1)
 
 
-def test_a_pipeline_without_tasks_does_not_fire(chained: Workspace) -> None:
-    chain(chained, AUDIT, CHECK, ON_PIPELINE, mapping={"opinion": "body"}, include_existing=True)
-    assert drain(chained) == Fired()
+def test_a_pipeline_without_tasks_does_not_fire(chain_workspace: Workspace) -> None:
+    chain(
+        chain_workspace,
+        AUDIT,
+        CHECK,
+        ON_PIPELINE,
+        mapping={"opinion": "body"},
+        include_existing=True,
+    )
+    assert drain(chain_workspace) == Fired()
 
 
-def test_a_paused_chain_catches_up_when_it_goes_on(chained: Workspace) -> None:
-    made = chain(chained)
-    assert set_paused(chained.store, made.id, is_paused=True).is_paused
-    finish_tasks(chained, 2)
-    assert (drain(chained), drain_chain(chained, made.id, at=LATER)) == (Fired(), Fired())
-    set_paused(chained.store, made.id, is_paused=False)
-    assert drain(chained) == Fired(created=2, chains=1)
+def test_a_paused_chain_catches_up_when_it_is_resumed(chain_workspace: Workspace) -> None:
+    new_chain = chain(chain_workspace)
+    assert set_paused(chain_workspace.store, new_chain.id, is_paused=True).is_paused
+    finish_tasks(chain_workspace, 2)
+    assert (drain(chain_workspace), fire_chain(chain_workspace, new_chain.id, at=LATER)) == (
+        Fired(),
+        Fired(),
+    )
+    set_paused(chain_workspace.store, new_chain.id, is_paused=False)
+    assert drain(chain_workspace) == Fired(created=2, chains=1)
 
 
-def test_a_chain_follows_its_automation_only_when_that_was_switched(chained: Workspace) -> None:
-    made = chain(chained)
-    record_automation(chained.store, made.id, "a", is_enabled=True)
-    set_paused(chained.store, made.id, is_paused=True)
-    assert mirror_automations(chained.store, {"a": True, "b": False}) == []
-    assert find_chain(chained.store, made.id).is_paused
-    assert mirror_automations(chained.store, {"a": False}) == [made.id]
-    assert mirror_automations(chained.store, {"a": True}) == [made.id]
-    assert not find_chain(chained.store, made.id).is_paused
-
-
-def test_a_task_that_does_not_fit_is_told_of_and_goes_in_when_the_mapping_is_changed(
-    chained: Workspace,
+def test_a_chain_follows_its_automation_only_when_that_was_switched(
+    chain_workspace: Workspace,
 ) -> None:
-    made = chain(chained, AUDIT, mapping={"opinion": "sentiment", "made": "body"}, skip=("task",))
-    finish_tasks(chained, 3)
-    assert drain(chained) == Fired(misfits=3)
-    told = explain_chain(chained.store, made.id)
-    assert [(misfit.task_id, misfit.code) for misfit in told.misfits] == [
+    new_chain = chain(chain_workspace)
+    record_automation(chain_workspace.store, new_chain.id, "a", is_enabled=True)
+    set_paused(chain_workspace.store, new_chain.id, is_paused=True)
+    assert mirror_automations(chain_workspace.store, {"a": True, "b": False}) == []
+    assert find_chain(chain_workspace.store, new_chain.id).is_paused
+    assert mirror_automations(chain_workspace.store, {"a": False}) == [new_chain.id]
+    assert mirror_automations(chain_workspace.store, {"a": True}) == [new_chain.id]
+    assert not find_chain(chain_workspace.store, new_chain.id).is_paused
+
+
+def test_a_task_that_does_not_fit_is_reported_and_seeded_once_the_mapping_fits(
+    chain_workspace: Workspace,
+) -> None:
+    new_chain = chain(
+        chain_workspace, AUDIT, mapping={"opinion": "sentiment", "made": "body"}, skip=("task",)
+    )
+    finish_tasks(chain_workspace, 3)
+    assert drain(chain_workspace) == Fired(misfits=3)
+    explanation = explain_chain(chain_workspace.store, new_chain.id)
+    assert [(misfit.task_id, misfit.code) for misfit in explanation.misfits] == [
         (1, "invalid_datetime"), (2, "invalid_datetime"), (3, "invalid_datetime"),
     ]  # fmt: skip
-    assert queries.list_groups(chained.store, AUDIT) == []
-    assert drain(chained) == Fired(), "it is not tried again until something has changed"
-    edit_chain(chained.store, made.id, mapping={"opinion": "sentiment"})
-    assert drain(chained) == Fired(created=3, chains=1)
-    assert find_chain(chained.store, made.id).misfits == 0
+    assert list_groups(chain_workspace.store, AUDIT) == []
+    assert drain(chain_workspace) == Fired(), "a misfit is not retried until something has changed"
+    edit_chain(chain_workspace.store, new_chain.id, mapping={"opinion": "sentiment"})
+    assert drain(chain_workspace) == Fired(created=3, chains=1)
+    assert find_chain(chain_workspace.store, new_chain.id).misfits == 0
 
 
-def test_a_misfit_does_not_stop_the_others(chained: Workspace, tmp_path: Path) -> None:
+def test_a_misfit_does_not_stop_the_others(chain_workspace: Workspace, tmp_path: Path) -> None:
     limited = (
         "organizations: [{name: acme, projects: [{name: audits, pipelines: [{name: short, fields: "
         "[{name: review_id, type: text, source: dataset, pattern: '.*[02]'}]}]}]}]"
     )
-    apply_vault(chained, tmp_path, limited)
-    made = chain(chained, "acme/audits/short")
-    finish_tasks(chained, 3)
-    assert drain(chained) == Fired(created=2, misfits=1, chains=1)
-    assert origins(chained, "acme/audits/short") == [1, 3]
-    assert [one.task_id for one in explain_chain(chained.store, made.id).misfits] == [2]
-    apply_vault(chained, tmp_path, limited.replace(", pattern: '.*[02]'", ""))
-    assert drain(chained) == Fired(created=1, chains=1)
+    apply_vault(chain_workspace, tmp_path, limited)
+    new_chain = chain(chain_workspace, "acme/audits/short")
+    finish_tasks(chain_workspace, 3)
+    assert drain(chain_workspace) == Fired(created=2, misfits=1, chains=1)
+    assert origins(chain_workspace, "acme/audits/short") == [1, 3]
+    assert [one.task_id for one in explain_chain(chain_workspace.store, new_chain.id).misfits] == [
+        2
+    ]
+    apply_vault(chain_workspace, tmp_path, limited.replace(", pattern: '.*[02]'", ""))
+    assert drain(chain_workspace) == Fired(created=1, chains=1)
 
 
 @pytest.mark.parametrize("status", ["draft", "archived"])
-def test_a_closed_target_lets_everything_wait_with_the_reason(
-    chained: Workspace, status: str
+def test_a_closed_target_keeps_tasks_waiting_and_gives_the_reason(
+    chain_workspace: Workspace, status: str
 ) -> None:
-    made = chain(chained)
-    finish_tasks(chained, 1)
-    set_status(chained, status, CHECK)
-    assert drain(chained) == Fired()
-    told = explain_chain(chained.store, made.id)
-    assert (told.chain.error_code, told.chain.waiting) == ("pipeline_closed", 1)
-    set_status(chained, "active", CHECK)
-    assert drain(chained) == Fired(created=1, chains=1)
-    assert find_chain(chained.store, made.id).error_code is None
+    new_chain = chain(chain_workspace)
+    finish_tasks(chain_workspace, 1)
+    set_status(chain_workspace, status, CHECK)
+    assert drain(chain_workspace) == Fired()
+    explanation = explain_chain(chain_workspace.store, new_chain.id)
+    assert (explanation.chain.error_code, explanation.chain.waiting) == ("pipeline_closed", 1)
+    set_status(chain_workspace, "active", CHECK)
+    assert drain(chain_workspace) == Fired(created=1, chains=1)
+    assert find_chain(chain_workspace.store, new_chain.id).error_code is None
 
 
-def test_a_deleted_chain_leaves_its_tasks_and_nothing_waits(chained: Workspace) -> None:
-    made = chain(chained)
-    finish_tasks(chained, 1)
-    drain(chained)
-    finish_tasks(chained, 1)
-    delete_chain(chained.store, made.id)
-    assert (drain(chained), origins(chained)) == (Fired(), [1])
-    assert list_chains(chained.store, "acme") == []
-    with pytest.raises(NotFoundError, match=f"there is no chain {made.id}"):
-        delete_chain(chained.store, made.id)
+def test_a_deleted_chain_leaves_its_tasks_and_nothing_waits(chain_workspace: Workspace) -> None:
+    new_chain = chain(chain_workspace)
+    finish_tasks(chain_workspace, 1)
+    drain(chain_workspace)
+    finish_tasks(chain_workspace, 1)
+    delete_chain(chain_workspace.store, new_chain.id)
+    assert (drain(chain_workspace), origins(chain_workspace)) == (Fired(), [1])
+    assert list_chains(chain_workspace.store, "acme") == []
+    with pytest.raises(NotFoundError, match=f"there is no chain {new_chain.id}"):
+        delete_chain(chain_workspace.store, new_chain.id)
 
 
-def test_what_cannot_be_a_chain_is_refused_in_a_sentence(chained: Workspace) -> None:
-    made = chain(chained)
-    chain(chained, trigger=ON_PIPELINE)
+def test_an_impossible_chain_is_refused_in_one_sentence(chain_workspace: Workspace) -> None:
+    new_chain = chain(chain_workspace)
+    chain(chain_workspace, trigger=ON_PIPELINE)
     for request, reason in [
-        ((CHECK, LABEL), f"chain {made.id} leads from {LABEL} to {CHECK} on task-completion"),
+        ((CHECK, LABEL), f"chain {new_chain.id} leads from {LABEL} to {CHECK} on task-completion"),
         ((LABEL, CHECK), f"would close a cycle.*{CHECK} -> {LABEL} -> {CHECK}"),
         ((LABEL, LABEL), "cannot be chained to itself"),
         ((FOREIGN, LABEL), "nothing crosses an organization"),
     ]:
         with pytest.raises(SeedingError, match=reason):
-            chain(chained, *request)
+            chain(chain_workspace, *request)
     with pytest.raises(ChainRejectedError, match="unknown_target"):
-        chain(chained, AUDIT, mapping={"opinions": "body"})
-    with pytest.raises(ChainRejectedError, match=f"chain {made.id} leads"):
-        edit_chain(chained.store, made.id + 1, trigger=ON_TASKS)
+        chain(chain_workspace, AUDIT, mapping={"opinions": "body"})
+    with pytest.raises(ChainRejectedError, match=f"chain {new_chain.id} leads"):
+        edit_chain(chain_workspace.store, new_chain.id + 1, trigger=ON_TASKS)
     with pytest.raises(UsageError, match="there is no organization 'acne'"):
-        list_chains(chained.store, "acne")
+        list_chains(chain_workspace.store, "acne")
 
 
-def test_a_way_of_pipelines_passes_a_task_through(chained: Workspace) -> None:
-    chain(chained)
-    chain(chained, AUDIT, CHECK, mapping={"opinion": "verdict"})
-    finish_tasks(chained, 1)
-    drain(chained)
-    pipeline = queries.find_pipeline(chained.store, CHECK)
-    task = lifecycle.claim_task(chained.store, pipeline, "ann", at=AT)
+def test_a_series_of_pipelines_passes_a_task_through(chain_workspace: Workspace) -> None:
+    chain(chain_workspace)
+    chain(chain_workspace, AUDIT, CHECK, mapping={"opinion": "verdict"})
+    finish_tasks(chain_workspace, 1)
+    drain(chain_workspace)
+    pipeline = find_pipeline(chain_workspace.store, CHECK)
+    task = claim_task(chain_workspace.store, pipeline.id, "ann", at=AT)
     assert task is not None
-    lifecycle.submit_task(chained.store, task.id, "ann", {"verdict": "right"}, at=AT)
-    assert drain(chained) == Fired(created=1, chains=1)
-    assert origins(chained, AUDIT) == [task.id]
+    submit_task(chain_workspace.store, task.id, "ann", {"verdict": "right"}, at=AT)
+    assert drain(chain_workspace) == Fired(created=1, chains=1)
+    assert origins(chain_workspace, AUDIT) == [task.id]
 
 
 def at_once(*acts: Any) -> list[Any]:
-    """Do all at the same moment; return what came of each, an error of ours as its class."""
+    """Run all functions concurrently; return each result, or the class of one of our errors."""
     start = threading.Barrier(len(acts))
 
     def run(act: Any) -> Any:
@@ -247,26 +269,28 @@ def at_once(*acts: Any) -> list[Any]:
         return list(pool.map(run, acts))
 
 
-def test_of_two_halves_of_a_cycle_made_at_the_same_moment_one_is_refused_a_hundred_times(
-    chained: Workspace,
+def test_one_of_two_chains_that_concurrently_close_a_cycle_is_refused(
+    chain_workspace: Workspace,
 ) -> None:
-    back = {"mapping": {"body": "body"}, "skip": ("stars",)}
+    back: dict[str, Any] = {"mapping": {"body": "body"}, "skip": ("stars",)}
     for _ in range(100):
-        made = at_once(lambda: chain(chained), lambda: chain(chained, LABEL, CHECK, **back))
-        assert made.count(ChainRejectedError) == 1
-        for left in list_chains(chained.store):
-            delete_chain(chained.store, left.id)
+        results = at_once(
+            lambda: chain(chain_workspace), lambda: chain(chain_workspace, LABEL, CHECK, **back)
+        )
+        assert results.count(ChainRejectedError) == 1
+        for left in list_chains(chain_workspace.store):
+            delete_chain(chain_workspace.store, left.id)
 
 
-def test_six_drains_at_the_same_moment_make_each_task_once(chained: Workspace) -> None:
-    chain(chained)
-    finish_tasks(chained, 3)
-    done = at_once(*[lambda: drain(chained)] * 6)
+def test_six_concurrent_drains_create_each_task_once(chain_workspace: Workspace) -> None:
+    chain(chain_workspace)
+    finish_tasks(chain_workspace, 3)
+    done = at_once(*[lambda: drain(chain_workspace)] * 6)
     assert sum(fired.created for fired in done) == 3
-    assert origins(chained) == [1, 2, 3]
+    assert origins(chain_workspace) == [1, 2, 3]
 
 
-def test_no_task_is_lost_that_is_finished_while_the_chain_is_made(
+def test_a_task_finished_while_the_chain_is_created_is_not_lost(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     apply_pipelines(workspace, tmp_path, 40)
@@ -279,11 +303,13 @@ def test_no_task_is_lost_that_is_finished_while_the_chain_is_made(
     assert origins(workspace) == list(range(1, 41))
 
 
-def test_the_graph_draws_a_paused_chain_dashed(chained: Workspace) -> None:
-    made = chain(chained)
-    chain(chained, AUDIT, trigger=ON_PIPELINE)
-    set_paused(chained.store, made.id, is_paused=True)
-    assert mermaid([one.link for one in list_chains(chained.store, "acme")]).splitlines() == [
+def test_the_graph_draws_a_paused_chain_dashed(chain_workspace: Workspace) -> None:
+    new_chain = chain(chain_workspace)
+    chain(chain_workspace, AUDIT, trigger=ON_PIPELINE)
+    set_paused(chain_workspace.store, new_chain.id, is_paused=True)
+    assert draw_mermaid(
+        [one.link for one in list_chains(chain_workspace.store, "acme")]
+    ).splitlines() == [
         "flowchart LR",
         '    p1["acme/audits/audit-reviews"]',
         '    p2["acme/reviews/check-reviews"]',
@@ -309,26 +335,26 @@ STATION = """
 """
 
 
-def test_five_pipelines_pass_a_task_through_to_the_letter(
-    chained: Workspace, tmp_path: Path
+def test_five_pipelines_pass_a_task_through_unchanged(
+    chain_workspace: Workspace, tmp_path: Path
 ) -> None:
     paths = [LABEL, *(f"acme/way/station-{number}" for number in range(2, 6))]
     stations = "".join(STATION.format(number) for number in range(2, 6))
-    apply_vault(chained, tmp_path, WAY.format(stations))
+    apply_vault(chain_workspace, tmp_path, WAY.format(stations))
     for source, target in pairwise(paths):
-        chain(chained, target, source, skip=("sentiment",))
+        chain(chain_workspace, target, source, skip=("sentiment",))
     for path in paths[:-1]:
-        pipeline = queries.find_pipeline(chained.store, path)
-        task = lifecycle.claim_task(chained.store, pipeline, "ann", at=AT)
+        pipeline = find_pipeline(chain_workspace.store, path)
+        task = claim_task(chain_workspace.store, pipeline.id, "ann", at=AT)
         assert task is not None
-        lifecycle.submit_task(chained.store, task.id, "ann", {"sentiment": "good"}, at=AT)
-        assert drain(chained) == Fired(created=1, chains=1)
-    assert [fields for _, fields in tasks_of(chained, paths[-1])] == [
+        submit_task(chain_workspace.store, task.id, "ann", {"sentiment": "good"}, at=AT)
+        assert drain(chain_workspace) == Fired(created=1, chains=1)
+    assert [fields for _, fields in tasks_of(chain_workspace, paths[-1])] == [
         '{"review_id":"people.csv-0"}'
     ]
 
 
-def test_tasks_finished_while_prefect_is_away_are_there_after_one_sweep(
+def test_tasks_finished_while_prefect_is_down_are_seeded_by_one_sweep(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     apply_pipelines(workspace, tmp_path, 100)
@@ -341,9 +367,12 @@ def test_tasks_finished_while_prefect_is_away_are_there_after_one_sweep(
     with pytest.raises(PrefectUnavailableError):
         reconcile(workspace, away, now=LATER, cleans_up=False)
     assert origins(workspace) == list(range(1, 101)), "chains need no Prefect"
-    told: list[str] = []
-    swept = reconcile(
-        workspace, lambda events: told.extend(e.event for e in events), now=LATER, cleans_up=False
+    events_sent: list[str] = []
+    summary = reconcile(
+        workspace,
+        lambda events: events_sent.extend(e.event for e in events),
+        now=LATER,
+        cleans_up=False,
     )
-    assert (swept.chained_tasks, origins(workspace)) == (0, list(range(1, 101)))
-    assert "seeding.tasks.finished" in told
+    assert (summary.chained_tasks, origins(workspace)) == (0, list(range(1, 101)))
+    assert "seeding.tasks.finished" in events_sent

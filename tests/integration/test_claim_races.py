@@ -12,18 +12,20 @@ from threading import Barrier
 from sqlalchemy import text
 
 from children import CHILDREN
-from people import AT, PATH, claim, counts, make_tasks, recounted
+from people import AT, PATH, claim, counts, make_tasks, recount
 from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.domain.lifecycle import Move
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import MoveNotAllowedError
-from tasks_lib.operations import queries
-from tasks_lib.operations.lifecycle import (
+from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.tasks.move import (
     claim_task,
     release_expired_claims,
     release_task,
     set_status,
     submit_task,
 )
+from tasks_lib.operations.tasks.read import find_task, list_tasks
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.engine import Store
 
@@ -36,9 +38,9 @@ def url_of(workspace: Workspace) -> str:
 
 
 def claim_all(store: Store, pipeline: Pipeline, contributor: str) -> list[int]:
-    """Claim until there is nothing left; return the tasks' numbers."""
+    """Claim until no task is left; return the ids of the claimed tasks."""
     claimed = []
-    while (task := claim_task(store, pipeline, contributor, at=AT)) is not None:
+    while (task := claim_task(store, pipeline.id, contributor, at=AT)) is not None:
         claimed.append(task.id)
     return claimed
 
@@ -57,13 +59,13 @@ def test_fifty_claimers_share_a_thousand_tasks_and_each_goes_to_one(
         claimed = list(pool.map(work, range(CLAIMERS)))
     assert Counter(number for some in claimed for number in some) == Counter(range(1, TASKS + 1))
     assert [sorted(some) == some for some in claimed] == [True] * CLAIMERS, "not oldest first"
-    found = queries.list_tasks(workspace.store, PATH, limit=TASKS)
+    page = list_tasks(workspace.store, PATH, limit=TASKS)
     holders = {number: f"contributor-{who}" for who, some in enumerate(claimed) for number in some}
-    assert {task.id: task.claimed_by for task in found} == holders
-    assert counts(workspace.store) == recounted(workspace.store)
+    assert {task.id: task.claimed_by for task in page} == holders
+    assert counts(workspace.store) == recount(workspace.store)
 
 
-def test_of_many_who_move_one_task_one_wins(workspace: Workspace, tmp_path: Path) -> None:
+def test_one_of_many_concurrent_moves_of_a_task_wins(workspace: Workspace, tmp_path: Path) -> None:
     make_tasks(workspace, tmp_path, 20)
     store = workspace.store
     for _ in range(20):
@@ -86,22 +88,22 @@ def test_of_many_who_move_one_task_one_wins(workspace: Workspace, tmp_path: Path
         with ThreadPoolExecutor(5) as pool:
             won = [answer for answer in pool.map(move, range(5)) if answer]
         assert len(won) == 1
-        moves = [move.move for move in queries.find_task(store, task.id).moves]
-        assert moves.count("submit") + moves.count("release") + moves.count("time_out") == len(
-            moves
-        ) - moves.count("claim")
-        if queries.find_task(store, task.id).status == "pending":
+        moves = [move.move for move in find_task(store, task.id).moves]
+        assert moves.count(Move.SUBMIT) + moves.count(Move.RELEASE) + moves.count(
+            Move.TIME_OUT
+        ) == len(moves) - moves.count(Move.CLAIM)
+        if find_task(store, task.id).status == "pending":
             set_status(store, task.id, TaskStatus.FAILED, at=AT)
-    assert counts(store) == recounted(store)
+    assert counts(store) == recount(store)
 
 
 def work_until_killed(url: str, path: str, contributor: str) -> None:
-    """Run in a child process: claim, submit and release without end."""
+    """Claim, submit and release tasks without end, in a child process."""
     store = Store.open(url)
-    pipeline = queries.find_pipeline(store, path)
+    pipeline = find_pipeline(store, path)
     dice = random.Random(contributor)
     while True:
-        task = claim_task(store, pipeline, contributor, at=AT)
+        task = claim_task(store, pipeline.id, contributor, at=AT)
         if task is None:
             return
         if dice.random() < 0.5:
@@ -116,7 +118,7 @@ def start_worker(workspace: Workspace, contributor: str) -> ForkServerProcess:
     return child
 
 
-def test_killed_at_any_moment_a_task_its_moves_and_the_counts_agree(
+def test_a_task_its_moves_and_the_counts_agree_after_kills(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     make_tasks(workspace, tmp_path, 2_000)
@@ -127,24 +129,24 @@ def test_killed_at_any_moment_a_task_its_moves_and_the_counts_agree(
         children = [start_worker(workspace, f"worker-{round_number}-{k}") for k in range(2)]
         deadline = time.monotonic() + 30
         while counts(workspace.store).claims == before:
-            assert time.monotonic() < deadline, "nobody works"
+            assert time.monotonic() < deadline, "no worker claimed a task in time"
         time.sleep(dice.uniform(0, 0.1))
         for child in children:
             cut_short += child.is_alive()
             child.kill()
             child.join()
-        assert counts(workspace.store) == recounted(workspace.store)
+        assert counts(workspace.store) == recount(workspace.store)
         assert statuses_by_last_move(workspace) == statuses(workspace)
     assert cut_short >= 10, "the kills came too late to prove anything"
 
 
 def statuses(workspace: Workspace) -> dict[int, str]:
-    found = queries.list_tasks(workspace.store, PATH, status=None, limit=2_000)
-    return {task.id: task.status for task in found}
+    page = list_tasks(workspace.store, PATH, status=None, limit=2_000)
+    return {task.id: task.status for task in page}
 
 
 def statuses_by_last_move(workspace: Workspace) -> dict[int, str]:
-    """Return where each task's moves have led it."""
+    """Return each task's status according to its last move."""
     with workspace.store.read() as session:
         moves = session.execute(text("SELECT task_id, to_status FROM task_moves ORDER BY id"))
         led = {move.task_id: move.to_status for move in moves}

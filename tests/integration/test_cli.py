@@ -1,6 +1,7 @@
-"""The command line as a person and as a program meet it, on the embedded defaults."""
+"""The command line, for people and for programs, on the embedded defaults."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,31 +24,44 @@ def seeding(capsys: pytest.CaptureFixture[str]) -> Seeding:
 
 
 @pytest.fixture
-def applied(seeding: Seeding, catalogue_file: Path) -> Seeding:
+def seeding_with_catalogue(seeding: Seeding, catalogue_file: Path) -> Seeding:
     assert seeding("apply", str(catalogue_file)) == (0, f"created    {PATH} (1)\n", "")
     return seeding
 
 
-def test_applying_twice_changes_nothing(applied: Seeding, catalogue_file: Path) -> None:
+def test_applying_twice_changes_nothing(
+    seeding_with_catalogue: Seeding, catalogue_file: Path
+) -> None:
     expected = {"pipelines": [{"id": 1, "path": PATH, "outcome": "unchanged"}]}
-    assert applied.json("apply", str(catalogue_file)) == (0, expected)
+    assert seeding_with_catalogue.json("apply", str(catalogue_file)) == (0, expected)
 
 
-def test_the_template_is_the_header_that_is_accepted(applied: Seeding, tmp_path: Path) -> None:
+def test_the_template_is_the_header_that_is_accepted(
+    seeding_with_catalogue: Seeding, tmp_path: Path
+) -> None:
     header = "review_id,body,stars\r\n"
     target = tmp_path / "template.csv"
-    assert applied("template", PATH) == (0, header, "")
-    assert applied("template", "1", "-o", str(target)) == (0, "", "")
-    assert target.read_bytes() == header.encode()
-    assert applied.json("template", "1") == (
+    assert seeding_with_catalogue("template", PATH) == (0, header, "")
+    assert seeding_with_catalogue("template", "1", "-o", str(target)) == (0, "", "")
+    assert target.read_bytes() == header.encode("utf-8-sig")  # for spreadsheets
+    target.write_text("typed by hand")
+    assert seeding_with_catalogue("template", "1", "-o", str(target)) == (
+        2, "", f"error: {target} exists; to replace it, add --overwrite\n",
+    )  # fmt: skip
+    assert target.read_text() == "typed by hand"
+    assert seeding_with_catalogue("template", "1", "-o", str(target), "--overwrite")[0] == 0
+    assert target.read_bytes() == header.encode("utf-8-sig")
+    assert seeding_with_catalogue.json("template", "1") == (
         0,
         {"pipeline_id": 1, "columns": ["review_id", "body", "stars"], "template": header},
     )
 
 
-def test_seeding_prints_the_report(applied: Seeding, csv_file: Callable[..., str]) -> None:
+def test_seeding_prints_the_report(
+    seeding_with_catalogue: Seeding, csv_file: Callable[..., str]
+) -> None:
     source = csv_file(GOOD)
-    assert applied.json("seed", "csv", PATH, source) == (
+    assert seeding_with_catalogue.json("seed", "csv", PATH, source) == (
         0,
         {
             "group_id": 1,
@@ -61,7 +75,7 @@ def test_seeding_prints_the_report(applied: Seeding, csv_file: Callable[..., str
             "errors": [],
         },
     )
-    assert applied("seed", "csv", "1", source) == (
+    assert seeding_with_catalogue("seed", "csv", "1", source) == (
         0,
         "'reviews.csv' was seeded before: group 1 holds its 2 tasks, so nothing was created. "
         f"Pipeline: {PATH}.\n",
@@ -69,11 +83,11 @@ def test_seeding_prints_the_report(applied: Seeding, csv_file: Callable[..., str
     )
 
 
-def test_a_rejected_file_exits_with_1_and_shows_what_is_wrong(
-    applied: Seeding, csv_file: Callable[..., str], tmp_path: Path
+def test_a_rejected_file_exits_with_1_and_shows_the_errors(
+    seeding_with_catalogue: Seeding, csv_file: Callable[..., str], tmp_path: Path
 ) -> None:
     source = csv_file(BAD)
-    status, out, err = applied("seed", "csv", PATH, source)
+    status, out, err = seeding_with_catalogue("seed", "csv", PATH, source)
     assert status == 1
     assert err == (
         "'reviews.csv' was rejected, nothing was created: 1 row rejected; "
@@ -86,7 +100,7 @@ def test_a_rejected_file_exits_with_1_and_shows_what_is_wrong(
     ]
     home = (tmp_path / "seeding" / "files").as_uri()
     assert where.startswith(f"Rejected rows, and what is wrong with each: {home}/rejects/")
-    status, report = applied.json("seed", "csv", PATH, source)
+    status, report = seeding_with_catalogue.json("seed", "csv", PATH, source)
     assert (status, report["errors"]) == (
         1,
         [
@@ -100,27 +114,33 @@ def test_a_rejected_file_exits_with_1_and_shows_what_is_wrong(
     )
 
 
-def test_options_reach_the_intake(applied: Seeding, csv_file: Callable[..., str]) -> None:
+def test_options_reach_the_intake(
+    seeding_with_catalogue: Seeding, csv_file: Callable[..., str]
+) -> None:
     content = "review_id;body;stars\n1;café;\n".encode("cp1252") + b"2;x;7\n"
     options = ("--delimiter", ";", "--encoding", "cp1252", "--on-error", "skip-rows")
     source = csv_file(content)
-    status, rehearsal = applied.json("seed", "csv", PATH, source, *options, "--dry-run")
+    status, rehearsal = seeding_with_catalogue.json(
+        "seed", "csv", PATH, source, *options, "--dry-run"
+    )
     assert (status, rehearsal["created"], rehearsal["dry_run"]) == (0, 1, True)
-    assert applied.json("seed", "csv", PATH, source, *options)[1]["created"] == 1
-    again = applied.json("seed", "csv", PATH, source, *options, "--allow-duplicate")
+    assert seeding_with_catalogue.json("seed", "csv", PATH, source, *options)[1]["created"] == 1
+    again = seeding_with_catalogue.json("seed", "csv", PATH, source, *options, "--allow-duplicate")
     assert again[1]["created"] == 1
-    assert [task["fields"]["body"] for task in applied.json("tasks", "list", PATH)[1]] == [
+    assert [
+        task["fields"]["body"] for task in seeding_with_catalogue.json("tasks", "list", PATH)[1]
+    ] == [
         "café",
         "café",
     ]
 
 
 def test_groups_and_tasks_are_listed_and_shown(
-    applied: Seeding, csv_file: Callable[..., str]
+    seeding_with_catalogue: Seeding, csv_file: Callable[..., str]
 ) -> None:
     source = csv_file(GOOD)
-    applied("seed", "csv", PATH, source)
-    status, (group,) = applied.json("groups", PATH)
+    seeding_with_catalogue("seed", "csv", PATH, source)
+    status, (group,) = seeding_with_catalogue.json("groups", PATH)
     created_at = group.pop("created_at")
     assert (status, group) == (
         0,
@@ -139,15 +159,18 @@ def test_groups_and_tasks_are_listed_and_shown(
         "finished_at": None,
         "origin": {"kind": "csv", "source": source, "row": 2},
     }
-    assert applied.json("tasks", "show", "2") == (0, second | {"moves": [], "links": {}})
-    assert applied.json("tasks", "list", "1", "--group", "1")[1][1] == second
-    assert applied.json("tasks", "list", "1", "--group", "2") == (0, [])
-    assert applied.json("tasks", "list", "1", "--status", "finished") == (0, [])
-    assert len(applied.json("tasks", "list", "1", "--limit", "1")[1]) == 1
-    shown = applied("tasks", "show", "2")[1]
+    assert seeding_with_catalogue.json("tasks", "show", "2") == (
+        0,
+        second | {"moves": [], "links": {}},
+    )
+    assert seeding_with_catalogue.json("tasks", "list", "1", "--group", "1")[1][1] == second
+    assert seeding_with_catalogue.json("tasks", "list", "1", "--group", "2") == (0, [])
+    assert seeding_with_catalogue.json("tasks", "list", "1", "--status", "finished") == (0, [])
+    assert len(seeding_with_catalogue.json("tasks", "list", "1", "--limit", "1")[1]) == 1
+    shown = seeding_with_catalogue("tasks", "show", "2")[1]
     assert "  review_id: NA\n  body:  two \n  stars: null\n" in shown
-    assert "2     pending  1      2    " in applied("tasks", "list", "1")[1]
-    assert "1      csv   2" in applied("groups", "1")[1]
+    assert "2     pending  1      2    " in seeding_with_catalogue("tasks", "list", "1")[1]
+    assert "1      csv   2" in seeding_with_catalogue("groups", "1")[1]
 
 
 @pytest.mark.parametrize(
@@ -164,51 +187,50 @@ def test_groups_and_tasks_are_listed_and_shown(
     ],
 )  # fmt: skip
 def test_a_wrong_request_exits_with_2_and_one_sentence(
-    applied: Seeding, arguments: tuple[str, ...], message: str
+    seeding_with_catalogue: Seeding, arguments: tuple[str, ...], message: str
 ) -> None:
-    status, out, err = applied(*arguments)
+    status, out, err = seeding_with_catalogue(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith("error: ")
     assert message in err
     assert err.count("\n") == 1
-    status, document = applied.json(*arguments)
+    status, document = seeding_with_catalogue.json(*arguments)
     assert (status, list(document), list(document["error"])) == (
         2, ["error"], ["code", "message"],
     )  # fmt: skip
 
 
 def test_a_catalogue_that_would_break_tasks_is_refused_with_1(
-    applied: Seeding, csv_file: Callable[..., str], catalogue_file: Path
+    seeding_with_catalogue: Seeding, csv_file: Callable[..., str], catalogue_file: Path
 ) -> None:
-    applied("seed", "csv", PATH, csv_file(GOOD))
+    seeding_with_catalogue("seed", "csv", PATH, csv_file(GOOD))
     narrower = catalogue_file.read_text(encoding="utf-8").replace("max: 5", "max: 4")
     catalogue_file.write_text(narrower, encoding="utf-8")
-    assert applied("apply", str(catalogue_file)) == (
+    assert seeding_with_catalogue("apply", str(catalogue_file)) == (
         1,
         "",
-        f"error: {catalogue_file} would break existing tasks, nothing was changed: "
-        f"pipeline {PATH}: field 'stars' would get a narrower max: 5 to 4\n",
+        f"error: {catalogue_file} would break existing tasks, nothing was changed:\n"
+        f"{catalogue_file}:7:13: pipeline {PATH}: field 'stars' would get a narrower max: 5 to 4\n",
     )
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param("a: [", "is not YAML: while parsing a flow node", id="not YAML"),
-        pytest.param("a: 2023-02-29", "is not YAML: day is out of range", id="impossible date"),
-        pytest.param("[" * 5_000, "is not YAML: maximum recursion depth", id="too deep"),
-        pytest.param("- a", "is not a catalogue: the file: Input should be", id="a list"),
-        pytest.param("", "is not a catalogue: the file: Input should be", id="empty"),
+        pytest.param("a: [", ":1:5: not YAML: while parsing a flow node", id="not YAML"),
+        pytest.param("[" * 5_000, ":1:1: nested too deep to be read", id="too deep"),
+        pytest.param("- a", ":1:1: the file is a list; expected members", id="a list"),
+        pytest.param("", ":1:1: the file is null, or empty; expected members", id="empty"),
     ],
 )
-def test_a_file_that_is_no_catalogue_is_refused_with_1(
+def test_an_invalid_catalogue_is_refused_with_1(
     seeding: Seeding, tmp_path: Path, content: str, message: str
 ) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(content, encoding="utf-8")
     status, out, err = seeding("apply", str(path))
     assert (status, out) == (1, "")
-    assert err.startswith(f"error: {path} {message}")
+    assert err.startswith(f"error: {path}{message}")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +241,7 @@ def test_a_file_that_is_no_catalogue_is_refused_with_1(
         ("SEEDING_HOME", "/proc/none", 3, "the folder of /proc/none/seeding.db cannot be made"),
     ],
 )
-def test_settings_that_lead_nowhere_say_so(
+def test_unusable_settings_are_reported(
     seeding: Seeding,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -228,9 +250,35 @@ def test_settings_that_lead_nowhere_say_so(
     message: str,
 ) -> None:
     monkeypatch.setenv(name, value)
-    found, out, err = seeding("groups", "1")
-    assert (found, out) == (status, "")
+    exit_status, out, err = seeding("groups", "1")
+    assert (exit_status, out) == (status, "")
     assert message in err
+
+
+def test_an_empty_store_is_advised_to_apply_a_catalogue(seeding: Seeding) -> None:
+    assert seeding("groups", PATH) == (
+        2,
+        "",
+        f"error: there is no pipeline '{PATH}'; the store has none yet\n"
+        "hint: to create pipelines, run: seeding apply FILE\n",
+    )
+
+
+def test_an_outdated_store_is_advised_to_upgrade(
+    seeding: Seeding, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    monkeypatch.setenv("SEEDING_DATABASE_URL", url)
+    seeding("db", "upgrade")
+    with sqlite3.connect(tmp_path / "old.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    connection.close()
+    assert seeding("groups", "1") == (
+        3,
+        "",
+        f"error: the store {url} has revision 0000, this release needs {LATEST_REVISION}; "
+        "upgrade it\nhint: to upgrade the store, run: seeding db upgrade\n",
+    )
 
 
 def test_the_store_is_upgraded_on_request(seeding: Seeding) -> None:
@@ -243,19 +291,22 @@ def test_the_store_is_upgraded_on_request(seeding: Seeding) -> None:
 
 
 def test_deployed_without_a_server_exits_with_3(
-    applied: Seeding, csv_file: Callable[..., str]
+    seeding_with_catalogue: Seeding, csv_file: Callable[..., str]
 ) -> None:
-    status, _, err = applied("seed", "csv", PATH, csv_file(GOOD), "--deployed")
+    status, _, err = seeding_with_catalogue("seed", "csv", PATH, csv_file(GOOD), "--deployed")
     assert (status, err) == (
         3,
-        "error: no Prefect server is configured; set PREFECT_API_URL, or start one with: make up\n",
+        "error: no Prefect server is configured; "
+        "run `prefect server start` and set PREFECT_API_URL\n",
     )
 
 
-def test_the_installed_command_is_this_one(applied: Seeding) -> None:
+def test_the_installed_command_is_this_one(seeding_with_catalogue: Seeding) -> None:
     command = Path(sys.executable).with_name("seeding")
-    found = subprocess.run([command, "groups", PATH], capture_output=True, text=True, check=False)
-    assert (found.returncode, found.stdout, found.stderr) == (
+    completion = subprocess.run(
+        [command, "groups", PATH], capture_output=True, text=True, check=False
+    )
+    assert (completion.returncode, completion.stdout, completion.stderr) == (
         0,
         "This pipeline has no task groups yet.\n",
         "",
@@ -264,17 +315,20 @@ def test_the_installed_command_is_this_one(applied: Seeding) -> None:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Let children hear SIGINT: those of a shell's background job inherit that it is ignored."""
+    """Let child processes receive SIGINT: a shell's background jobs inherit that it is ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-def test_an_interrupted_load_says_so_makes_nothing_and_can_be_run_again(
-    applied: Seeding, csv_file: Callable[..., str], tmp_path: Path, interruptible: None
+def test_an_interrupted_load_says_so_creates_nothing_and_can_be_rerun(
+    seeding_with_catalogue: Seeding,
+    csv_file: Callable[..., str],
+    tmp_path: Path,
+    interruptible: None,
 ) -> None:
     source = csv_file("review_id,body,stars\n" + "1,body,1\n" * 2_000_000)
-    command = [Path(sys.executable).with_name("seeding"), "seed", "csv", PATH, source]
+    command = [str(Path(sys.executable).with_name("seeding")), "seed", "csv", PATH, source]
     child = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -286,11 +340,11 @@ def test_an_interrupted_load_says_so_makes_nothing_and_can_be_run_again(
         "",
         "interrupted; run it again to finish: nothing is created twice\n",
     )
-    assert applied.json("groups", PATH) == (0, [])
+    assert seeding_with_catalogue.json("groups", PATH) == (0, [])
 
 
 def is_writing(database: Path) -> bool:
-    """Tell whether a load has begun: its rows fill the write-ahead log."""
+    """Return whether a load has begun: its rows fill the write-ahead log."""
     log = database.with_name(database.name + "-wal")
     return log.exists() and log.stat().st_size > 5_000_000
 
@@ -314,8 +368,8 @@ def is_writing(database: Path) -> bool:
     ],
 )
 def test_a_number_that_is_not_whole_is_refused_instead_of_rounded(
-    applied: Seeding, command: str
+    seeding_with_catalogue: Seeding, command: str
 ) -> None:
-    status, out, err = applied(*command.split())
+    status, out, err = seeding_with_catalogue(*command.split())
     assert (status, out) == (2, "")
     assert "'1.5' is not a whole number" in err

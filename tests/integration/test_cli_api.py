@@ -1,4 +1,4 @@
-"""The commands around the External API: its keys, and where it listens."""
+"""The commands of the External API: its keys, and its address."""
 
 import socket
 from datetime import datetime, timedelta
@@ -26,31 +26,35 @@ def test_a_key_is_printed_once_and_alone(seeding: Seeding) -> None:
     assert key not in seeding("key", "list", "acme", "--json")[1]
 
 
-def test_a_key_has_a_name_and_an_end(seeding: Seeding) -> None:
-    _, made = seeding.json("key", "create", "acme", "--name", "etl", "--expires", "90d")
-    created_at = datetime.fromisoformat(made["created_at"])
-    assert datetime.fromisoformat(made["expires_at"]) == created_at + timedelta(days=90)
-    shown = {name: value for name, value in made.items() if name != "key"}
+def test_a_key_has_a_name_and_an_expiry(seeding: Seeding) -> None:
+    _, new_key = seeding.json("key", "create", "acme", "--name", "etl", "--expires", "90d")
+    created_at = datetime.fromisoformat(new_key["created_at"])
+    assert datetime.fromisoformat(new_key["expires_at"]) == created_at + timedelta(days=90)
+    shown = {name: value for name, value in new_key.items() if name != "key"}
     assert seeding.json("key", "list", "acme") == (0, [shown])
-    assert (shown["name"], shown["prefix"], shown["state"]) == ("etl", made["key"][:16], "active")
+    assert (shown["name"], shown["prefix"], shown["state"]) == (
+        "etl",
+        new_key["key"][:16],
+        "active",
+    )
 
 
 def test_keys_are_listed_for_people(seeding: Seeding) -> None:
     assert seeding("key", "list", "acme") == (0, "This organization has no keys yet.\n", "")
-    _, made = seeding.json("key", "create", "acme", "--name", "etl")
+    _, new_key = seeding.json("key", "create", "acme", "--name", "etl")
     lines = seeding("key", "list", "acme")[1].splitlines()
     assert [line.split() for line in lines] == [
         ["key", "begins", "with", "name", "state", "expires", "last", "used"],
-        ["1", made["prefix"], "etl", "active", "never", "never"],
+        ["1", new_key["prefix"], "etl", "active", "never", "never"],
     ]
 
 
 @pytest.mark.parametrize("by", ["number", "prefix", "key"])
-def test_a_key_is_revoked_by_its_number_or_how_it_begins(seeding: Seeding, by: str) -> None:
-    _, made = seeding.json("key", "create", "acme", "--name", "etl")
-    reference = {"number": "1", "prefix": made["prefix"], "key": made["key"]}[by]
-    told = f"revoked  {made['prefix']}… (1, etl, acme)\n"
-    assert seeding("key", "revoke", reference) == (0, told, "")
+def test_a_key_is_revoked_by_its_number_or_its_prefix(seeding: Seeding, by: str) -> None:
+    _, new_key = seeding.json("key", "create", "acme", "--name", "etl")
+    reference = {"number": "1", "prefix": new_key["prefix"], "key": new_key["key"]}[by]
+    message = f"revoked  {new_key['prefix']}… (1, etl, acme)\n"
+    assert seeding("key", "revoke", reference) == (0, message, "")
     _, (entry,) = seeding.json("key", "list", "acme")
     assert entry["state"] == "revoked"
     assert seeding.json("key", "revoke", reference) == (0, entry)
@@ -69,7 +73,7 @@ def test_a_key_is_revoked_by_its_number_or_how_it_begins(seeding: Seeding, by: s
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_what_is_wrong_is_one_sentence(
+def test_a_wrong_request_gets_one_sentence(
     seeding: Seeding, arguments: tuple[str, ...], sentence: str
 ) -> None:
     status, out, err = seeding("key", *arguments)
@@ -77,9 +81,9 @@ def test_what_is_wrong_is_one_sentence(
     assert err.startswith(f"error: {sentence}")
 
 
-def test_a_port_that_is_taken_is_a_usage_error(seeding: Seeding) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        status, _, told = seeding("api", "--port", str(port))
+def test_a_port_in_use_is_a_usage_error(seeding: Seeding) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        status, _, err = seeding("api", "--port", str(port))
     assert status == 2
-    assert told.startswith(f"error: port {port} of 127.0.0.1 cannot be listened on:")
+    assert err.startswith(f"error: port {port} of 127.0.0.1 cannot be listened on:")

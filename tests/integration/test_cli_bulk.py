@@ -1,4 +1,4 @@
-"""``seeding seed bulk`` as a person and as a program meet it, on the embedded defaults."""
+"""``seeding seed bulk``, for people and for programs, on the embedded defaults."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "catalogue.yaml"
 
 @pytest.fixture
 def seeding(capsys: pytest.CaptureFixture[str]) -> Seeding:
-    """Runs commands on a store with the example's catalogue."""
+    """Run commands on a store with the example's catalogue."""
     seeding = Seeding(capsys)
     assert seeding("apply", str(EXAMPLE))[0] == 0
     return seeding
 
 
-def test_a_person_is_told_in_a_sentence(seeding: Seeding) -> None:
+def test_a_person_gets_one_sentence(seeding: Seeding) -> None:
     status, out, err = seeding("seed", "bulk", PATH, "250")
     assert (status, err) == (0, "")
     assert out == f"'bulk' created 250 tasks in group 1. Pipeline: {PATH}.\n"
@@ -35,7 +35,7 @@ def test_a_program_gets_the_report(seeding: Seeding) -> None:
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "1000001", "many", "1.5"])
-def test_another_count_is_a_mistake_of_the_caller(seeding: Seeding, count: str) -> None:
+def test_an_invalid_count_is_a_usage_error(seeding: Seeding, count: str) -> None:
     status, out, err = seeding("seed", "bulk", PATH, count)
     assert (status, out) == (2, "")
     assert err.startswith("error: ")
@@ -44,4 +44,7 @@ def test_another_count_is_a_mistake_of_the_caller(seeding: Seeding, count: str) 
 def test_a_pipeline_with_dataset_fields_is_rejected(seeding: Seeding) -> None:
     status, _, err = seeding("seed", "bulk", "acme/reviews/label-reviews", "3")
     assert status == 1
-    assert "seeding template acme/reviews/label-reviews" in err
+    assert err.splitlines()[-1] == (
+        "hint: to get a CSV file to fill in, run: "
+        "seeding template acme/reviews/label-reviews -o tasks.csv"
+    )

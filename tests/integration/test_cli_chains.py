@@ -1,4 +1,4 @@
-"""The commands around chains, without a Prefect server."""
+"""The commands of chains, without a Prefect server."""
 
 import json
 from pathlib import Path
@@ -28,16 +28,21 @@ def create(seeding: Seeding, *options: str) -> tuple[int, str, str]:
     return seeding("chain", "create", CHECK, LABEL, "--on", "task-completion", *options)
 
 
-def test_a_chain_is_made_shown_and_fired_by_the_sweep(seeding: Seeding) -> None:
+def test_a_chain_is_created_shown_and_fired_by_the_sweep(seeding: Seeding) -> None:
     status, out, err = create(seeding)
     name = "chain: reviews/label-reviews -> reviews/check-reviews on task completion"
-    assert (status, out) == (0, f"Made chain 1, {name}.\n")
+    assert (status, out) == (0, f"Created chain 1, {name}.\n")
     assert err.startswith(WARNING)
-    assert seeding.json("chain", "show", "1")[1]["reasons"] == ["no finished task waits for it"]
+    shown = seeding.json("chain", "show", "1")[1]
+    assert shown["reasons"] == ["no finished task waits for it"]
+    assert (shown["unfit_tasks"], shown["misfits"]) == ([], [])
+    assert (shown["chain"]["on"], shown["chain"]["trigger"]) == (
+        "task-completion", "task-completion",
+    )  # fmt: skip
     seeding("tasks", "claim", LABEL, "--as", "ann")
     seeding("tasks", "submit", "1", "--as", "ann", "--field", "sentiment=good")
     assert seeding.json("chain", "list", "acme")[1][0]["waiting"] == 1
-    assert seeding("reconcile")[1] == "Made 1 chained task.\n"
+    assert seeding("reconcile")[1] == "Created 1 chained task.\n"
     shown = seeding.json("tasks", "show", "2")[1]
     assert shown["origin"] == {"kind": "chain", "source": LABEL, "row": 1, "chain_id": 1}
     assert f" from     chain 1, task 1 of {LABEL}" in seeding("tasks", "show", "2")[1]
@@ -76,11 +81,13 @@ def test_the_graph_is_mermaid(seeding: Seeding) -> None:
         pytest.param((AUDIT, "acme/x/y"), 2, "not_found", id="no such source"),
     ],
 )
-def test_what_is_refused_is_said_in_the_exit_status_and_a_code(
+def test_a_refusal_has_an_exit_status_and_a_code(
     seeding: Seeding, arguments: tuple[str, ...], status: int, code: str
 ) -> None:
-    found, out, _ = seeding("chain", "create", *arguments, "--on", "task-completion", "--json")
-    assert (found, json.loads(out)["error"]["code"]) == (status, code)
+    exit_status, out, _ = seeding(
+        "chain", "create", *arguments, "--on", "task-completion", "--json"
+    )
+    assert (exit_status, json.loads(out)["error"]["code"]) == (status, code)
 
 
 def test_the_doctor_needs_a_server(seeding: Seeding) -> None:

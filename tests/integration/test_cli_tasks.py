@@ -1,4 +1,4 @@
-"""The commands that move tasks, as a person and as a program meet them."""
+"""The commands that move tasks, for people and for programs."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_a_task_is_claimed_and_submitted(seeding: Seeding) -> None:
     )
 
 
-def test_where_no_task_is_available_that_is_said(seeding: Seeding) -> None:
+def test_a_claim_without_available_tasks_says_so(seeding: Seeding) -> None:
     for _ in range(2):
         seeding("tasks", "claim", PATH, "--as", "ann")
     assert seeding("tasks", "claim", PATH, "--as", "ann") == (
@@ -42,7 +42,7 @@ def test_where_no_task_is_available_that_is_said(seeding: Seeding) -> None:
     assert seeding.json("tasks", "claim", PATH, "--as", "ann") == (0, None)
 
 
-def test_a_task_shows_who_has_it_and_what_became_of_it(seeding: Seeding) -> None:
+def test_a_task_shows_its_contributor_and_its_history(seeding: Seeding) -> None:
     seeding("tasks", "claim", PATH, "--as", "ann")
     seeding("tasks", "set-status", "1", "failed", "--reason", "the body is missing", "--as", "ann")
     lines = [
@@ -52,7 +52,7 @@ def test_a_task_shows_who_has_it_and_what_became_of_it(seeding: Seeding) -> None
     assert "fail by ann, in_progress -> failed: the body is missing" in lines
 
 
-def test_values_that_do_not_fit_are_a_table_and_status_1(seeding: Seeding) -> None:
+def test_invalid_values_are_shown_as_a_table_with_status_1(seeding: Seeding) -> None:
     seeding("tasks", "claim", PATH, "--as", "ann")
     status, out, err = seeding("tasks", "submit", "1", "--as", "ann", "--fields", '{"stars": 1}')
     table = [line.split()[:2] for line in out.splitlines()]
@@ -92,8 +92,8 @@ def test_values_that_do_not_fit_are_a_table_and_status_1(seeding: Seeding) -> No
         (
             ["set-status", "1", "finished"],
             2,
-            "a task is not set to finished by hand; it can be set to failed, escalated, "
-            "quarantined, pending",
+            'Invalid value "finished" for STATUS. Choose from: "failed", "escalated", '
+            '"quarantined", "pending".',
         ),
         (
             ["release", "1"],
@@ -102,7 +102,7 @@ def test_values_that_do_not_fit_are_a_table_and_status_1(seeding: Seeding) -> No
         ),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(
+def test_an_impossible_move_gets_one_sentence(
     seeding: Seeding, arguments: list[str], status: int, sentence: str
 ) -> None:
     assert seeding("tasks", *arguments) == (status, "", f"error: {sentence}\n")

@@ -1,4 +1,4 @@
-"""Seeding from a ZIP as a person and as a program meet it, on the embedded defaults."""
+"""Seeding from a ZIP on the command line, for people and for programs."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import fsspec
 import pytest
 
 from command_line import Seeding
-from photos import CATALOGUE, HEADER, PATH, png, zipped
+from photos import CATALOGUE, HEADER, PATH, png, write_zip
 
 ROWS = f"{HEADER}a/dawn.png,Harbour,\n"
 FILES = {"a/dawn.png": png("dawn"), "b.txt": b"?", "c.txt": b"?"}
@@ -18,7 +18,7 @@ WARNING = "2 files of the archive are named by no row: 'b.txt', 'c.txt'"
 def seeding(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Seeding:
-    """Runs commands in an empty folder, with the pipeline of photos in the store."""
+    """Run commands in an empty folder, with the pipeline of photos in the store."""
     monkeypatch.chdir(tmp_path)
     Path("photos.yaml").write_text(CATALOGUE, encoding="utf-8")
     seeding = Seeding(capsys)
@@ -27,11 +27,11 @@ def seeding(
 
 
 def seed(seeding: Seeding, rows: str, *options: str) -> tuple[int, str, str]:
-    zipped(Path("photos.zip"), rows, FILES)
+    write_zip(Path("photos.zip"), rows, FILES)
     return seeding("seed", "zip", PATH, "photos.zip", *options)
 
 
-def test_an_archive_becomes_tasks_and_a_warning_of_what_was_left_out(seeding: Seeding) -> None:
+def test_an_archive_becomes_tasks_and_unused_files_get_a_warning(seeding: Seeding) -> None:
     assert seed(seeding, ROWS) == (
         0,
         f"'photos.zip' created 1 task in group 1. Pipeline: {PATH}.\n",
@@ -66,8 +66,8 @@ def test_rows_that_are_rejected_are_kept_with_the_reasons(seeding: Seeding, tmp_
         "'photos.zip' was rejected, nothing was created: 1 row rejected; row 1, photo: "
         "'A/dawn.png' is not in the archive; did you mean 'a/dawn.png'? (and 1 more).\n",
     )
-    told, _, uri = out.splitlines()[-1].partition(": ")
-    assert told == "Rejected rows, and what is wrong with each"
+    title, _, uri = out.splitlines()[-1].partition(": ")
+    assert title == "Rejected rows, and what is wrong with each"
     with fsspec.open(uri, "rt", encoding="utf-8-sig") as file:
         assert file.read().splitlines() == [
             "photo,place,notes,_row,_errors",
@@ -82,33 +82,33 @@ def test_rows_that_are_rejected_are_kept_with_the_reasons(seeding: Seeding, tmp_
         pytest.param(
             "photo,plce,notes\na/dawn.png,Harbour,\n",
             [],
-            "'rows.csv': column 'plce' is no dataset field of the pipeline; "
+            "'rows.csv': column 'plce' is not a dataset field of the pipeline; "
             "did you mean 'place'? (and 1 more)",
             id="header",
         ),
         pytest.param(
             HEADER,
             [],
-            "'rows.csv': the file has a header but no data rows, so there is no task to make",
+            "'rows.csv': the file has a header but no data rows, so there is no task to create",
             id="no rows",
         ),
         pytest.param(
             "PK\3\4",
             [],
-            "'rows.csv': the file is an Excel workbook or a ZIP archive, not CSV; "
+            "'rows.csv': the file is not CSV, but an Excel workbook or a ZIP archive; "
             "export it as CSV first",
             id="an archive",
         ),
         pytest.param(
             ROWS,
             ["--encoding", "klingon"],
-            "'rows.csv': the encoding 'klingon' is not known; "
+            "'rows.csv': the encoding 'klingon' is not known, or not one of files; "
             "try cp1252, latin-1, utf-16 or shift_jis",
             id="encoding",
         ),
     ],
 )
-def test_what_is_wrong_with_the_csv_as_a_whole_is_told_by_its_name_and_of_nothing_else(
+def test_an_error_of_the_whole_csv_is_one_sentence_with_its_name(
     seeding: Seeding, rows: str, options: list[str], sentence: str
 ) -> None:
     status, _, err = seed(seeding, rows, *options)

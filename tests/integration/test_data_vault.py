@@ -1,24 +1,24 @@
-"""What is in the Data Vault: datasets and pipelines, to the letter, on both databases."""
+"""The Data Vault lists, shows and exports datasets and pipelines, on both databases."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from tasks_lib.domain.conversions import Column
 from tasks_lib.domain.fields import FieldType
+from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.errors import NotFoundError
-from tasks_lib.operations.data_vault import (
+from tasks_lib.operations.datasets.data_vault import (
     VaultEntry,
     export_dataset,
     list_datasets,
     show_dataset,
 )
-from tasks_lib.operations.file_sources import CsvRequest
-from tasks_lib.operations.import_dataset import ImportMode
-from tasks_lib.operations.seed_from_csv import seed_from_csv
+from tasks_lib.operations.datasets.import_dataset import ImportMode
+from tasks_lib.operations.seeding.file_sources import CsvRequest
+from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
 from tasks_lib.operations.workspace import Workspace
 from vault import LABEL, MORE, ROWS, finish, put, seed_dataset, tasks_of, write
 
@@ -43,26 +43,26 @@ WHOLE = "\n".join(
 )
 
 
-def exported(workspace: Workspace, name: str = "reviews", organization: str = "acme") -> str:
+def export_text(workspace: Workspace, name: str = "reviews", organization: str = "acme") -> str:
     return "".join(export_dataset(workspace.store, organization, name))
 
 
 def test_datasets_are_listed_before_the_pipelines(reviews: Workspace, tmp_path: Path) -> None:
     put(reviews, write(tmp_path, '{"a": 1}\n', "a.jsonl"), name="another")
-    found = list_datasets(reviews.store, "acme")
-    assert [(entry.name, entry.source, entry.row_count) for entry in found] == [
+    datasets = list_datasets(reviews.store, "acme")
+    assert [(entry.name, entry.source, entry.row_count) for entry in datasets] == [
         ("another", "import", 1),
         ("reviews", "import", 3),
         ("audits/audit-reviews", "pipeline", 0),
         ("reviews/check-reviews", "pipeline", 0),
         ("reviews/label-reviews", "pipeline", 0),
     ]
-    assert (found[1].columns, found[4].columns) == (COLUMNS, LABEL_COLUMNS)
+    assert (datasets[1].columns, datasets[4].columns) == (COLUMNS, LABEL_COLUMNS)
 
 
 def test_an_organization_lists_its_own(reviews: Workspace) -> None:
-    found = list_datasets(reviews.store, "umbrella")
-    assert [entry.name for entry in found] == ["reviews/label-reviews"]
+    datasets = list_datasets(reviews.store, "umbrella")
+    assert [entry.name for entry in datasets] == ["reviews/label-reviews"]
     with pytest.raises(NotFoundError, match="there is no organization 'acne'; did you mean 'acme'"):
         list_datasets(reviews.store, "acne")
 
@@ -79,17 +79,17 @@ def test_a_dataset_shows_its_imports_and_first_rows(reviews: Workspace, tmp_path
         versions=entry.versions,
         rows=tuple(WHOLE.splitlines()[:2]),
     )
-    assert [(found.version, found.source, found.row_count) for found in entry.versions] == [
+    assert [(version.version, version.source, version.row_count) for version in entry.versions] == [
         (1, str(tmp_path / "reviews.csv"), 3),
         (2, more, 2),
     ]
     assert show_dataset(reviews.store, "acme", "reviews", rows=0).rows == ()
 
 
-def test_a_pipeline_shows_its_tasks_with_what_was_filled_in(
+def test_a_pipeline_shows_its_tasks_with_the_submitted_values(
     reviews: Workspace, csv_file: Callable[..., str]
 ) -> None:
-    seed_from_csv(reviews, CsvRequest(LABEL, csv_file(ROWS)), run_id="csv")
+    seed_from_csv(reviews, CsvRequest(pipeline=LABEL, source=csv_file(ROWS)), run_id="csv")
     finish(reviews, [2], '{"sentiment": "good"}')
     entry = show_dataset(reviews.store, "acme", "reviews/label-reviews", rows=2)
     assert (entry.row_count, entry.columns, entry.versions) == (3, LABEL_COLUMNS, ())
@@ -105,20 +105,20 @@ def test_a_pipeline_shows_its_tasks_with_what_was_filled_in(
 
 
 def test_a_dataset_is_exported_as_it_was_written(reviews: Workspace, tmp_path: Path) -> None:
-    assert exported(reviews) == WHOLE
+    assert export_text(reviews) == WHOLE
     odd = '{"n": 1.50, "text": "d\\u00e9j\\u00e0 \\\\ \\n", "deep": {"a": [1, {"b": null}]}}\n'
     put(reviews, write(tmp_path, odd, "odd.jsonl"), name="odd")
-    assert exported(reviews, "odd") == odd
+    assert export_text(reviews, "odd") == odd
 
 
 def test_replaced_rows_are_not_exported(reviews: Workspace, tmp_path: Path) -> None:
     put(reviews, write(tmp_path, '{"a":7}\n', "a.jsonl"), mode=ImportMode.REPLACE)
-    assert exported(reviews) == '{"a":7}\n'
+    assert export_text(reviews) == '{"a":7}\n'
 
 
-def test_what_was_exported_can_be_imported(reviews: Workspace, tmp_path: Path) -> None:
-    put(reviews, write(tmp_path, exported(reviews), "copy.jsonl"), name="copy")
-    assert exported(reviews, "copy") == WHOLE
+def test_an_export_can_be_imported(reviews: Workspace, tmp_path: Path) -> None:
+    put(reviews, write(tmp_path, export_text(reviews), "copy.jsonl"), name="copy")
+    assert export_text(reviews, "copy") == WHOLE
 
 
 def test_an_export_of_many_rows_has_all_of_them_in_order(
@@ -126,16 +126,17 @@ def test_an_export_of_many_rows_has_all_of_them_in_order(
 ) -> None:
     content = "".join(f'{{"number":{number}}}\n' for number in range(23_456))
     put(workspace, write(tmp_path, content, "many.jsonl"))
-    assert exported(workspace) == content
+    assert export_text(workspace) == content
 
 
-def test_an_export_may_be_left_in_its_middle(workspace: Workspace, tmp_path: Path) -> None:
+def test_an_export_can_be_abandoned_midway(workspace: Workspace, tmp_path: Path) -> None:
     content = "".join(f'{{"number":{number}}}\n' for number in range(60_000))
     put(workspace, write(tmp_path, content, "many.jsonl"))
     export = export_dataset(workspace.store, "acme", "reviews")
     assert next(export) == '{"number":0}\n'
+    assert isinstance(export, Generator)
     export.close()
-    assert exported(workspace) == content
+    assert export_text(workspace) == content
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_an_export_may_be_left_in_its_middle(workspace: Workspace, tmp_path: Pat
         ("acme", "umbrella/reviews/label-reviews", "there is no pipeline"),
     ],
 )
-def test_what_is_not_there_is_not_found(
+def test_a_missing_entry_is_not_found(
     reviews: Workspace, organization: str, name: str, message: str
 ) -> None:
     with pytest.raises(NotFoundError, match=message):
@@ -178,15 +179,15 @@ number_lines = st.builds("{}{}".format, st.integers(1, 10**15), st.sampled_from(
 def test_values_arrive_in_tasks_as_they_were_written(
     workspace: Workspace, tmp_path: Path, rows: list[tuple[str, str, str]], is_ascii: bool
 ) -> None:
-    def spelled(value: object) -> str:
+    def spelling(value: object) -> str:
         return json.dumps(value, ensure_ascii=is_ascii)
 
     written = "".join(
-        f'{{"review_id":{spelled(one)},"said":{spelled([two])},"number":{number}}}\n'
+        f'{{"review_id":{spelling(one)},"said":{spelling([two])},"number":{number}}}\n'
         for one, two, number in rows
     )
     put(workspace, write(tmp_path, written, "odd.jsonl"), name="odd", mode=ImportMode.REPLACE)
-    assert exported(workspace, "odd") == written
+    assert export_text(workspace, "odd") == written
     mapping = {"body": "number"}
     with_documents = {"body": "said:$[0]"}
     before = len(tasks_of(workspace))
@@ -196,8 +197,8 @@ def test_values_arrive_in_tasks_as_they_were_written(
             run_id=f"{before}-{number}",
         )  # fmt: skip
         assert (report.errors, report.created) == ((), len(rows))
-    made = [json.loads(fields) for _, fields in tasks_of(workspace)[before:]]
-    assert made == [
+    values_of_tasks = [json.loads(fields) for _, fields in tasks_of(workspace)[before:]]
+    assert values_of_tasks == [
         *({"review_id": one, "body": number} for one, _, number in rows),
         *({"review_id": one, "body": two} for one, two, _ in rows),
     ]

@@ -1,4 +1,4 @@
-"""A dataset's file of any format, from its name to its rows and columns: all of it, or why not."""
+"""Reading the file of a dataset: its format, its rows and columns, and its errors."""
 
 import gzip
 import io
@@ -10,13 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks_lib.domain.conversions import Column
+from tasks_lib.domain.dialects import Dialect
 from tasks_lib.domain.fields import FieldType
-from tasks_lib.domain.problems import Problem, SourceProblemError
-from tasks_lib.intake.dataset_intake import DatasetFormat, DatasetIntake, format_of
-from tasks_lib.intake.limits import Limits
-from tasks_lib.intake.progress import Progress
-from tasks_lib.intake.sources import SourceFile, fetch
+from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.mapping.conversions import Column
+from tasks_lib.domain.progress import Progress
+from tasks_lib.errors import Problem, SourceProblemError
+from tasks_lib.intake.datasets.dataset_intake import DatasetIntake
+from tasks_lib.intake.datasets.file_formats import FileFormat, format_of
+from tasks_lib.intake.datasets.file_rows import FileRows
+from tasks_lib.intake.datasets.foreign_rows import ForeignSource
+from tasks_lib.transport.fetch import SourceFile, fetch
 
 Write = Callable[..., str]
 LIMITS = Limits(max_errors=2)
@@ -39,6 +43,16 @@ def source_of(csv_file: Write, tmp_path: Path) -> Callable[[bytes, str], SourceF
 
 
 Source = Callable[[bytes, str], SourceFile]
+
+
+def rows_in(
+    source: SourceFile,
+    limits: Limits = LIMITS,
+    written: FileFormat | None = None,
+    encoding: str = "",
+) -> FileRows:
+    dialect = Dialect(encoding=encoding)
+    return FileRows(ForeignSource(source.uri, format=written, dialect=dialect), source, limits)
 
 
 def rows_of(intake: DatasetIntake) -> list[tuple[int, str]]:
@@ -68,7 +82,8 @@ def problems_of(intake: DatasetIntake) -> tuple[Problem, ...]:
         ("d.json", b"\xef\xbb\xbf{}", "jsonl"),
         ("d.json", "[]".encode("utf-16"), "json"),
         ("d.json", "{}".encode("utf-16"), "jsonl"),
-        ("d.jsonl", b"[1]", "jsonl"),
+        ("d.jsonl", b"[1]", "json"),
+        ("d.jsonl", b"", "jsonl"),
         ("d.NDJSON", b"{}", "jsonl"),
         ("d.parquet", b"a\n1\n", "parquet"),
         ("d", b"{}", "jsonl"),
@@ -79,22 +94,20 @@ def problems_of(intake: DatasetIntake) -> tuple[Problem, ...]:
     ],
     ids=ascii,
 )
-def test_the_format_is_what_the_name_says_or_the_beginning(
+def test_the_format_follows_from_the_name_or_the_first_bytes(
     name: str, data: bytes, expected: str, source_of: Source
 ) -> None:
-    assert format_of(source_of(data, name)) == DatasetFormat(expected)
+    assert format_of(source_of(data, name)) == FileFormat(expected)
 
 
 @pytest.mark.parametrize("name", ["d.jsonl.gz", "d.json.gz", "D.GZ"])
-def test_the_format_of_a_gzipped_file_is_that_of_what_is_in_it(
-    name: str, source_of: Source
-) -> None:
-    assert format_of(source_of(gzip.compress(b'{"a":1}'), name)) == DatasetFormat.JSON_LINES
+def test_the_format_of_a_gzipped_file_is_that_of_its_content(name: str, source_of: Source) -> None:
+    assert format_of(source_of(gzip.compress(b'{"a":1}'), name)) == FileFormat.JSON_LINES
 
 
-def test_the_beginning_is_read_in_the_encoding_that_is_given(source_of: Source) -> None:
+def test_the_first_bytes_are_read_in_the_given_encoding(source_of: Source) -> None:
     source = source_of("{}".encode("utf-16-be"), "d.json")
-    assert format_of(source, "utf-16-be") == DatasetFormat.JSON_LINES
+    assert format_of(source, "utf-16-be") == FileFormat.JSON_LINES
 
 
 @pytest.mark.parametrize(
@@ -117,11 +130,12 @@ def test_every_format_gives_rows_columns_and_progress(
     name: str, data: bytes, rows: list[str], types: str, source_of: Source
 ) -> None:
     source, seen = source_of(data, name), list[Progress]()
-    intake = DatasetIntake(source, format_of(source), LIMITS, on_progress=seen.append)
+    file_rows = rows_in(source)
+    intake = DatasetIntake(file_rows, LIMITS, on_progress=seen.append)
     assert rows_of(intake) == list(enumerate(rows, start=1))
     assert (intake.good, intake.rejected, intake.problems) == (2, 0, [])
     expected = zip("ab", types.split(), strict=True)
-    assert intake.columns == tuple(Column(name, FieldType(kind)) for name, kind in expected)
+    assert file_rows.columns == tuple(Column(name, FieldType(kind)) for name, kind in expected)
     assert seen[-1] == Progress(len(data), len(data), 2)
 
 
@@ -138,7 +152,7 @@ def test_every_format_gives_rows_columns_and_progress(
 )
 def test_a_file_without_rows_is_refused(name: str, data: bytes, source_of: Source) -> None:
     source = source_of(data, name)
-    intake = DatasetIntake(source, format_of(source), LIMITS)
+    intake = DatasetIntake(rows_in(source), LIMITS)
     assert problems_of(intake) == (Problem("no_rows", "the file has no rows"),)
 
 
@@ -150,20 +164,21 @@ def test_a_file_without_rows_is_refused(name: str, data: bytes, source_of: Sourc
         ("d.jsonl", b"1\n2\n", Problem("not_an_object", "'1' is a number, not an object", 1)),
         ("d.json", b"[1,2]", Problem("not_an_object", "'1' is a number, not an object", 1)),
         ("d.parquet", parquet(a=[float("nan")] * 2), Problem(
-            "unsupported_value", "nan is no number in JSON", 1, "a")),
+            "unsupported_value",
+            "nan is not a number in JSON; import it as null with nan_as_null", 1, "a")),
     ],
     ids=["CSV", "JSON Lines", "JSON", "Parquet"],
 )  # fmt: skip
-def test_bad_rows_are_counted_and_too_many_of_them_end_it(
+def test_bad_rows_are_counted_and_too_many_end_the_intake(
     name: str, bad: bytes, first: Problem, source_of: Source
 ) -> None:
     source = source_of(bad, name)
-    intake = DatasetIntake(source, format_of(source), LIMITS)
+    intake = DatasetIntake(rows_in(source), LIMITS)
     assert rows_of(intake) == []
     assert (intake.good, intake.rejected) == (0, 2)
     assert intake.problems == [first, first._replace(
         row=2, message=first.message.replace("'1'", "'2'"))]  # fmt: skip
-    strict = DatasetIntake(source, format_of(source), Limits(max_errors=1))
+    strict = DatasetIntake(rows_in(source), Limits(max_errors=1))
     message = (
         "more than 1 rows are bad, so the rest was not read; correct what is common to them, "
         "or raise SEEDING_MAX_ERRORS"
@@ -171,9 +186,9 @@ def test_bad_rows_are_counted_and_too_many_of_them_end_it(
     assert problems_of(strict) == (Problem("too_many_errors", message), *strict.problems)
 
 
-def test_what_is_wrong_with_rows_comes_with_what_ends_the_file(source_of: Source) -> None:
+def test_row_errors_are_reported_with_the_error_that_ends_the_file(source_of: Source) -> None:
     source = source_of(b'[{"a":1},2,{"b":', "d.json")
-    assert problems_of(DatasetIntake(source, format_of(source), LIMITS)) == (
+    assert problems_of(DatasetIntake(rows_in(source), LIMITS)) == (
         Problem(
             "not_json",
             "the file ends within element 3: it was cut off, or a quote or bracket is not closed",
@@ -183,20 +198,23 @@ def test_what_is_wrong_with_rows_comes_with_what_ends_the_file(source_of: Source
     )
 
 
-def test_a_file_that_changes_meanwhile_is_refused(source_of: Source) -> None:
+def test_a_file_that_changes_while_it_is_read_is_refused(source_of: Source) -> None:
     source = source_of(b'{"a":1}\n', "d.jsonl")
     with source.path.open("ab") as file:
         file.write(b'{"a":2}\n')
     message = f"{source.uri} was changed while it was being read; try again when it is whole"
-    intake = DatasetIntake(source, DatasetFormat.JSON_LINES, LIMITS)
+    intake = DatasetIntake(rows_in(source, written=FileFormat.JSON_LINES), LIMITS)
     assert problems_of(intake) == (Problem("source_changed", message),)
 
 
 @pytest.mark.parametrize("name", ["d.csv", "d.json", "d.jsonl"])
-def test_an_unknown_encoding_is_said_so(name: str, source_of: Source) -> None:
+def test_an_unknown_encoding_is_refused(name: str, source_of: Source) -> None:
     source = source_of(b"a\n1\n", name)
-    intake = DatasetIntake(source, format_of(source), LIMITS, encoding="klingon")
-    message = "the encoding 'klingon' is not known; try cp1252, latin-1, utf-16 or shift_jis"
+    intake = DatasetIntake(rows_in(source, encoding="klingon"), LIMITS)
+    message = (
+        "the encoding 'klingon' is not known, or not one of files; "
+        "try cp1252, latin-1, utf-16 or shift_jis"
+    )
     assert problems_of(intake) == (Problem("unknown_encoding", message),)
 
 
@@ -205,5 +223,5 @@ def test_many_rows_come_in_order(name: str, source_of: Source) -> None:
     rows = [json.dumps({"n": number, "text": "é" * (number % 50)}) for number in range(12_000)]
     text = "\n".join(rows) if name == "d.jsonl" else "[" + ",\n".join(rows) + "]"
     source = source_of(text.encode(), name)
-    intake = DatasetIntake(source, DatasetFormat(name[2:]), LIMITS)
+    intake = DatasetIntake(rows_in(source, written=FileFormat(name[2:])), LIMITS)
     assert rows_of(intake) == list(enumerate(rows, start=1))

@@ -3,6 +3,7 @@
 import gzip
 import io
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks_lib.domain.conversions import Column
 from tasks_lib.domain.fields import FieldType
+from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.mapping.conversions import Column
+from tasks_lib.domain.progress import Progress
 from tasks_lib.domain.report import ReportError
 from tasks_lib.errors import NotFoundError, StoreUnavailableError, UsageError
-from tasks_lib.intake.dataset_intake import DatasetFormat
-from tasks_lib.intake.limits import Limits
-from tasks_lib.intake.progress import Progress
-from tasks_lib.operations.data_vault import list_datasets
-from tasks_lib.operations.import_dataset import (
+from tasks_lib.intake.datasets.file_formats import FileFormat
+from tasks_lib.operations.datasets.data_vault import list_datasets
+from tasks_lib.operations.datasets.import_dataset import (
     ImportMode,
     ImportRejectedError,
     ImportReport,
@@ -52,7 +53,9 @@ JSON_COLUMNS = (
 
 
 def columns_of(workspace: Workspace, name: str = "reviews") -> tuple[Column, ...]:
-    (entry,) = (found for found in list_datasets(workspace.store, "acme") if found.name == name)
+    (entry,) = (
+        dataset for dataset in list_datasets(workspace.store, "acme") if dataset.name == name
+    )
     return entry.columns
 
 
@@ -63,8 +66,8 @@ def rejection(workspace: Workspace, source: str, **options: Any) -> ImportReport
 
 
 def names_of(workspace: Workspace) -> list[str]:
-    found = list_datasets(workspace.store, "acme")
-    return [entry.name for entry in found if entry.source == "import"]
+    datasets = list_datasets(workspace.store, "acme")
+    return [entry.name for entry in datasets if entry.source == "import"]
 
 
 def parquet() -> bytes:
@@ -106,7 +109,7 @@ def test_a_csv_becomes_rows_whose_cells_are_as_written(
         pytest.param(gzip.compress(JSON_LINES.encode()), "reviews.jsonl.gz", id="gzipped"),
     ],
 )
-def test_json_becomes_rows_to_the_letter(
+def test_json_becomes_rows_with_values_as_written(
     workspace: Workspace, tmp_path: Path, content: str | bytes, name: str
 ) -> None:
     assert put(workspace, write(tmp_path, content, name)).imported == 2
@@ -145,7 +148,7 @@ def test_parquet_becomes_rows_with_the_types_of_its_schema(
             [
                 (2, "not_an_object", "'[2]' is an array, not an object"),
                 (3, "invalid_json",
-                 "'{\"a\": 3, \"a\": 4}' is not valid JSON: the key 'a' stands twice in one "
+                 "'{\"a\": 3, \"a\": 4}' is not valid JSON: the key 'a' occurs twice in one "
                  "object"),
             ],
             id="JSON Lines",
@@ -169,7 +172,7 @@ def test_parquet_becomes_rows_with_the_types_of_its_schema(
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("mode", [ImportMode.CREATE, ImportMode.REPLACE])
-def test_one_bad_row_and_nothing_is_imported(
+def test_one_bad_row_rejects_the_import(
     workspace: Workspace,
     tmp_path: Path,
     content: str,
@@ -225,7 +228,7 @@ def test_the_same_content_is_imported_once_whatever_the_file_is_called(
 def test_a_dataset_is_created_once(workspace: Workspace, tmp_path: Path) -> None:
     put(workspace, write(tmp_path, ROWS))
     with pytest.raises(
-        UsageError, match="dataset 'reviews' has 3 rows already; say --append or --replace"
+        UsageError, match="dataset 'reviews' has 3 rows already; choose append or replace"
     ):
         put(workspace, write(tmp_path, MORE, "more.csv"))
     assert rows_of(workspace) == CSV_ROWS
@@ -238,7 +241,7 @@ def test_appended_rows_go_on_in_number(workspace: Workspace, tmp_path: Path) -> 
     assert rows_of(workspace) == [*CSV_ROWS, (2, 4, MORE_ROWS[0]), (2, 5, MORE_ROWS[1])]
 
 
-def test_what_is_appended_to_nothing_is_a_new_dataset(workspace: Workspace, tmp_path: Path) -> None:
+def test_appending_to_a_missing_dataset_creates_it(workspace: Workspace, tmp_path: Path) -> None:
     assert put(workspace, write(tmp_path, ROWS), mode=ImportMode.APPEND).version == 1
     assert rows_of(workspace) == CSV_ROWS
 
@@ -257,10 +260,9 @@ def test_a_table_with_other_columns_is_not_appended(workspace: Workspace, tmp_pa
     report = rejection(workspace, source, mode=ImportMode.APPEND)
     assert [(error.code, error.field, error.message) for error in report.errors] == [
         ("unknown_column", "Review ID",
-         "column 'Review ID' is no column of the dataset; did you mean 'review_id'?"),
+         "column 'Review ID' is not a column of the dataset; did you mean 'review_id'?"),
         ("unknown_column", "star",
-         "column 'star' is no column of the dataset; did you mean 'stars'?"),
-        ("missing_column", "review_id", "the header lacks the column 'review_id'"),
+         "column 'star' is not a column of the dataset; did you mean 'stars'?"),
         ("missing_column", "stars", "the header lacks the column 'stars'"),
     ]  # fmt: skip
     assert rows_of(workspace) == CSV_ROWS
@@ -277,9 +279,7 @@ def test_columns_of_a_table_may_be_appended_in_any_order(
     assert [column.name for column in columns_of(workspace)] == ["review_id", "body", "stars"]
 
 
-def test_columns_of_appended_objects_join_those_that_are_there(
-    workspace: Workspace, tmp_path: Path
-) -> None:
+def test_columns_of_appended_objects_are_added(workspace: Workspace, tmp_path: Path) -> None:
     put(workspace, write(tmp_path, '{"id": 1, "when": "x"}\n', "a.jsonl"))
     more = write(tmp_path, '{"id": 1.5, "why": [1]}\n{"when": true}\n', "b.jsonl")
     put(workspace, more, mode=ImportMode.APPEND)
@@ -290,9 +290,7 @@ def test_columns_of_appended_objects_join_those_that_are_there(
     )
 
 
-def test_replaced_rows_are_kept_but_no_longer_the_datasets(
-    workspace: Workspace, tmp_path: Path
-) -> None:
+def test_replaced_rows_are_kept_but_no_longer_current(workspace: Workspace, tmp_path: Path) -> None:
     put(workspace, write(tmp_path, ROWS))
     other = write(tmp_path, '{"id": 7}\n', "other.jsonl")
     assert put(workspace, other, mode=ImportMode.REPLACE).version == 2
@@ -302,7 +300,7 @@ def test_replaced_rows_are_kept_but_no_longer_the_datasets(
     assert (entry.row_count, [version.version for version in entry.versions]) == (1, [2])
 
 
-def test_replaced_content_may_come_back(workspace: Workspace, tmp_path: Path) -> None:
+def test_replaced_content_can_be_imported_again(workspace: Workspace, tmp_path: Path) -> None:
     first, second = write(tmp_path, ROWS), write(tmp_path, MORE, "more.csv")
     put(workspace, first)
     put(workspace, second, mode=ImportMode.REPLACE)
@@ -310,7 +308,7 @@ def test_replaced_content_may_come_back(workspace: Workspace, tmp_path: Path) ->
     assert (back.version, back.imported, back.already_imported) == (3, 3, 0)
 
 
-def test_replacing_by_a_part_of_what_is_there_leaves_that_part_alone(
+def test_replacing_with_a_part_of_the_content_is_a_new_version(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     first, second = write(tmp_path, ROWS), write(tmp_path, MORE, "more.csv")
@@ -324,7 +322,7 @@ def test_replacing_by_a_part_of_what_is_there_leaves_that_part_alone(
     assert (again.version, again.already_imported) == (3, 3)
 
 
-def test_six_imports_of_one_content_at_the_same_moment_are_one(
+def test_six_concurrent_imports_of_one_content_import_it_once(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     source = write(tmp_path, "a,b\n" + "".join(f"{i},x\n" for i in range(2_000)))
@@ -337,7 +335,7 @@ def test_six_imports_of_one_content_at_the_same_moment_are_one(
     assert [row[:2] for row in rows_of(workspace)] == [(1, number + 1) for number in range(2_000)]
 
 
-def test_six_appends_at_the_same_moment_are_all_there(workspace: Workspace, tmp_path: Path) -> None:
+def test_six_concurrent_appends_are_all_kept(workspace: Workspace, tmp_path: Path) -> None:
     sources = [write(tmp_path, "a\n" + f"{name}\n" * 500, f"{name}.csv") for name in range(6)]
     with ThreadPoolExecutor(6) as pool:
         reports = list(pool.map(lambda s: put(workspace, s, mode=ImportMode.APPEND), sources))
@@ -347,9 +345,7 @@ def test_six_appends_at_the_same_moment_are_all_there(workspace: Workspace, tmp_
     ]
 
 
-def test_of_six_creations_at_the_same_moment_one_creates(
-    workspace: Workspace, tmp_path: Path
-) -> None:
+def test_one_of_six_concurrent_creations_succeeds(workspace: Workspace, tmp_path: Path) -> None:
     def attempt(number: int) -> bool:
         try:
             put(workspace, write(tmp_path, f"a\n{number}\n", f"{number}.csv"))
@@ -362,7 +358,7 @@ def test_of_six_creations_at_the_same_moment_one_creates(
     assert len(rows_of(workspace)) == 1
 
 
-def test_an_organization_that_is_not_there_is_named_with_the_nearest(
+def test_a_missing_organization_is_named_with_the_closest_match(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     with pytest.raises(NotFoundError, match="there is no organization 'acne'; did you mean 'acme'"):
@@ -393,20 +389,18 @@ def test_organizations_do_not_see_each_others_datasets(
         ({"delimiter": ";;"}, "must be one ASCII character"),
     ],
 )  # fmt: skip
-def test_a_request_that_cannot_be_meant_is_a_usage_error(
-    change: dict[str, str], message: str
-) -> None:
+def test_a_contradictory_request_is_a_usage_error(change: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        ImportRequest(**{"organization": "acme", "name": "a", "source": "x.csv"} | change)
+        replace(ImportRequest(organization="acme", name="a", source="x.csv"), **change)
 
 
-def test_a_csv_may_be_written_in_another_way(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_csv_may_use_another_dialect(workspace: Workspace, tmp_path: Path) -> None:
     source = write(tmp_path, "a\tb\ncafé\t\n".encode("cp1252"), "reviews.txt")
-    put(workspace, source, encoding="cp1252", delimiter="tab", written=DatasetFormat.CSV)
+    put(workspace, source, encoding="cp1252", delimiter="tab", format=FileFormat.CSV)
     assert rows_of(workspace) == [(1, 1, '{"a":"café","b":null}')]
 
 
-def test_the_given_encoding_counts_when_the_format_is_looked_for(
+def test_the_given_encoding_is_used_to_detect_the_format(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     source = write(tmp_path, '[{"a": "é"}]'.encode("utf-16-be"), "reviews")
@@ -414,15 +408,17 @@ def test_the_given_encoding_counts_when_the_format_is_looked_for(
     assert rows_of(workspace) == [(1, 1, '{"a": "é"}')]
 
 
-def test_progress_is_told_in_rows_and_bytes_up_to_the_end(
+def test_progress_is_reported_in_rows_and_bytes_until_the_end(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     source = write(tmp_path, "a,b\n" + "some text,more\n" * 200_000)
-    told: list[Progress] = []
-    import_dataset(workspace, ImportRequest("acme", "reviews", source), told.append)
+    reports: list[Progress] = []
+    import_dataset(
+        workspace, ImportRequest(organization="acme", name="reviews", source=source), reports.append
+    )
     size = Path(source).stat().st_size
-    assert told == sorted(told)
-    assert told[-1] == Progress(size, size, 200_000)
+    assert reports == sorted(reports)
+    assert reports[-1] == Progress(size, size, 200_000)
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_imported(
@@ -436,7 +432,11 @@ def test_a_file_that_changes_while_it_is_read_is_not_imported(
                 file.write("2,c\n")
 
     with pytest.raises(ImportRejectedError) as caught:
-        import_dataset(workspace, ImportRequest("acme", "reviews", source), append_a_row)
+        import_dataset(
+            workspace,
+            ImportRequest(organization="acme", name="reviews", source=source),
+            append_a_row,
+        )
     assert [error.code for error in caught.value.report.errors] == ["source_changed"]
     assert (names_of(workspace), rows_of(workspace)) == ([], [])
 
@@ -455,7 +455,7 @@ def test_too_many_bad_rows_end_the_import_early(workspace: Workspace, tmp_path: 
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_connection_that_is_cut_in_the_middle_imports_nothing(
+def test_a_connection_cut_midway_imports_nothing(
     workspace: Workspace, tmp_path: Path, postgresql: str
 ) -> None:
     source = write(tmp_path, "a,b\n" + "some text,more\n" * 200_000)
@@ -468,6 +468,10 @@ def test_a_connection_that_is_cut_in_the_middle_imports_nothing(
             )
 
     with pytest.raises(StoreUnavailableError):
-        import_dataset(workspace, ImportRequest("acme", "reviews", source), cut_the_connection)
+        import_dataset(
+            workspace,
+            ImportRequest(organization="acme", name="reviews", source=source),
+            cut_the_connection,
+        )
     assert (names_of(workspace), rows_of(workspace)) == ([], [])
     assert put(workspace, source).imported == 200_000

@@ -1,4 +1,4 @@
-"""The sensor: it wakes at once, whoever claims, and neither death nor loss nor company harms."""
+"""The sensor reacts to every claim at once, and survives kills, outages and other sensors."""
 
 import random
 import threading
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -14,21 +15,22 @@ from sqlalchemy import text
 
 from children import CHILDREN
 from infinite import copies, enable_copying
-from people import AT, PATH, counts, recounted
+from people import AT, PATH, counts, recount
 from servers import wait_until
+from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import StoreUnavailableError
-from tasks_lib.operations.apply_catalogue import apply_catalogue
-from tasks_lib.operations.infinite_seeding import Wish, enable
-from tasks_lib.operations.infinite_sensor import (
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.infinite.manage import InfiniteRequest, enable
+from tasks_lib.operations.infinite.sensor import (
     Activity,
-    Ended,
     LastHour,
     Sensor,
-    is_wanted,
-    is_watched,
+    SensorResult,
+    is_sensor_missing,
+    is_sensor_running,
 )
-from tasks_lib.operations.lifecycle import claim_by_number
-from tasks_lib.operations.topping_up import Shortage
+from tasks_lib.operations.infinite.top_up import Snapshot
+from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.engine import Store
 
@@ -36,10 +38,10 @@ KILLS = 20
 
 
 class Running:
-    """A sensor in a thread, and how it ended."""
+    """A sensor in a thread, and its result or error."""
 
     def __init__(self, sensor: Sensor) -> None:
-        self.ended: Ended | None = None
+        self.ended: SensorResult | None = None
         self._sensor = sensor
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -47,7 +49,7 @@ class Running:
     def _run(self) -> None:
         self.ended = self._sensor.run()
 
-    def join(self) -> Ended:
+    def join(self) -> SensorResult:
         self._thread.join(30)
         assert self.ended is not None
         return self.ended
@@ -55,114 +57,118 @@ class Running:
 
 @contextmanager
 def watching(store: Store, name: str = "first") -> Iterator[Running]:
-    """Have a sensor watch for as long as a block lasts; another one takes its place then."""
+    """Run a sensor while a block lasts; another one then takes its place."""
     running = Running(Sensor(store, name, life=None))
-    wait_until(lambda: is_watched(store, at=datetime.now(UTC)))
+    wait_until(lambda: is_sensor_running(store, at=datetime.now(UTC)))
     yield running
     Sensor(store, "last", takes_over=name, life=timedelta(0)).run()
     running.join()
 
 
 def claim(store: Store) -> bool:
-    return claim_by_number(store, 1, "ann", at=datetime.now(UTC)) is not None
+    return claim_task(store, 1, "ann", at=datetime.now(UTC)) is not None
 
 
 def available(store: Store) -> int:
-    return counts(store).by_status["pending"]  # type: ignore[index]
+    return counts(store).by_status[TaskStatus.PENDING]
+
+
+def has_tasks(store: Store, total: int) -> bool:
+    return counts(store).total == total
 
 
 def test_a_claim_by_another_process_is_answered_at_once(workspace: Workspace) -> None:
     store = workspace.store
     url = store.engine.url.render_as_string(hide_password=False)
-    enable(store, PATH, Wish(), at=AT)
+    enable(store, PATH, InfiniteRequest(), at=AT)
     with watching(store):
         for number in range(1, 6):
             child = CHILDREN.Process(target=_claim_once, args=(url,))
             child.start()
-            wait_until(lambda n=number: counts(store).total == n + 1)  # type: ignore[misc]
+            wait_until(partial(has_tasks, store, number + 1))
             child.join()
-    assert counts(store) == recounted(store)
+    assert counts(store) == recount(store)
 
 
 def _claim_once(url: str) -> None:
     store = Store.open(url)
-    claim_by_number(store, 1, "bob", at=datetime.now(UTC))
+    claim_task(store, 1, "bob", at=datetime.now(UTC))
     store.close()
 
 
 def test_a_second_sensor_ends_and_one_that_takes_over_ends_the_first(workspace: Workspace) -> None:
     store = workspace.store
-    enable(store, PATH, Wish(), at=AT)
+    enable(store, PATH, InfiniteRequest(), at=AT)
     first = Running(Sensor(store, "first", life=None))
-    wait_until(lambda: is_watched(store, at=datetime.now(UTC)))
-    assert Sensor(store, "second").run() == Ended(0, "another sensor is at work")
+    wait_until(lambda: is_sensor_running(store, at=datetime.now(UTC)))
+    assert Sensor(store, "second").run() == SensorResult(0, "another sensor is running")
     second = Running(Sensor(store, "second", takes_over="first", life=None))
-    assert first.join().why == "the next sensor is at work"
+    assert first.join().why == "the next sensor is running"
     assert claim(store)
     wait_until(lambda: available(store) == 1)
     Sensor(store, "third", takes_over="second", life=timedelta(0)).run()
-    assert second.join() == Ended(1, "the next sensor is at work")
+    assert second.join() == SensorResult(1, "the next sensor is running")
 
 
-def test_when_its_time_is_over_it_has_the_next_one_started_and_waits_for_it(
+def test_an_expired_sensor_has_the_next_one_started_and_waits_for_it(
     workspace: Workspace,
 ) -> None:
     store = workspace.store
-    enable(store, PATH, Wish(), at=AT)
+    enable(store, PATH, InfiniteRequest(), at=AT)
     started: list[Running] = []
 
     def start_next() -> None:
         started.append(Running(Sensor(store, "second", takes_over="first", life=None)))
 
     first = Sensor(store, "first", life=timedelta(seconds=1), hand_over=start_next)
-    assert first.run().why == "the next sensor is at work"
+    assert first.run().why == "the next sensor is running"
     assert len(started) == 1
-    assert is_watched(store, at=datetime.now(UTC))
+    assert is_sensor_running(store, at=datetime.now(UTC))
     Sensor(store, "third", takes_over="second", life=timedelta(0)).run()
     started[0].join()
 
 
-def test_whoever_ends_gives_the_place_to_the_next(workspace: Workspace) -> None:
+def test_a_sensor_that_ends_releases_its_place_to_the_next(workspace: Workspace) -> None:
     store = workspace.store
-    enable(store, PATH, Wish(), at=AT)
-    assert is_wanted(store, at=datetime.now(UTC))
-    assert Sensor(store, "first", life=timedelta(0)).run() == Ended(0, "its time is over")
-    assert is_wanted(store, at=datetime.now(UTC))
-    assert Sensor(store, "second", life=timedelta(0)).run() == Ended(0, "its time is over")
+    enable(store, PATH, InfiniteRequest(), at=AT)
+    assert is_sensor_missing(store, at=datetime.now(UTC))
+    assert Sensor(store, "first", life=timedelta(0)).run() == SensorResult(0, "its time is over")
+    assert is_sensor_missing(store, at=datetime.now(UTC))
+    assert Sensor(store, "second", life=timedelta(0)).run() == SensorResult(0, "its time is over")
 
 
-def test_the_last_hour_counts_each_task_once_whoever_has_made_it() -> None:
+def test_the_last_hour_counts_each_task_once() -> None:
     activity = Activity()
-    activity.saw(Shortage(1, (1,), {1: 5}, {1: 7}, 0), {1: 2}, AT)  # seven were there before
+    activity.record(Snapshot(1, (1,), {1: 5}, {1: 7}, 0), {1: 2}, AT)  # seven existed before
     assert activity.last_hour == LastHour(0, 2, 1, 0)
-    activity.saw(Shortage(1, (), {1: 8}, {1: 12}, 1), {}, AT + timedelta(minutes=1))
-    assert activity.last_hour == LastHour(3, 5, 1, 1)  # three of them by claims that found nothing
-    activity.saw(Shortage(1, (), {1: 8}, {1: 12}, 1), {}, AT + timedelta(minutes=60))
+    activity.record(Snapshot(1, (), {1: 8}, {1: 12}, 1), {}, AT + timedelta(minutes=1))
+    assert activity.last_hour == LastHour(3, 5, 1, 1)  # three of them by claims that found no task
+    activity.record(Snapshot(1, (), {1: 8}, {1: 12}, 1), {}, AT + timedelta(minutes=60))
     assert activity.last_hour == LastHour(3, 3, 1, 1)
 
 
 def test_the_last_hour_is_counted_across_sensors(workspace: Workspace) -> None:
     store = workspace.store
-    told: list[LastHour] = []
-    enable(store, PATH, Wish(target=3), at=AT)
-    first = Running(Sensor(store, "first", life=None, tell=told.append))
-    wait_until(lambda: is_watched(store, at=datetime.now(UTC)))
-    wait_until(lambda: bool(told) and told[-1].watched == 1)
+    reports: list[LastHour] = []
+    enable(store, PATH, InfiniteRequest(target=3), at=AT)
+    first = Running(Sensor(store, "first", life=None, show=reports.append))
+    wait_until(lambda: is_sensor_running(store, at=datetime.now(UTC)))
+    wait_until(lambda: bool(reports) and reports[-1].enabled == 1)
     for _ in range(3):
         wait_until(lambda: claim(store))
-    wait_until(lambda: told[-1] == LastHour(3, 2, 1, 1))
-    Sensor(store, "second", takes_over="first", life=timedelta(0), tell=told.append).run()
+    wait_until(lambda: reports[-1] == LastHour(3, 2, 1, 1))
+    Sensor(store, "second", takes_over="first", life=timedelta(0), show=reports.append).run()
     first.join()
-    assert told[-1][:2] == (3, 2)
+    assert reports[-1][:2] == (3, 2)
 
 
-def test_killed_at_random_moments_the_next_one_goes_on_and_nothing_is_doubled(
+def test_the_next_sensor_continues_after_a_kill_and_duplicates_nothing(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     chance = random.Random(4)
     store = workspace.store
     url = store.engine.url.render_as_string(hide_password=False)
-    enable_copying(workspace, tmp_path, 3, Wish(keep_available=5))
+    enable_copying(workspace, tmp_path, 3, InfiniteRequest(keep_available=5))
     claims = 0
     for number in range(KILLS):
         child = CHILDREN.Process(target=_watch, args=(url, f"sensor-{number}"))
@@ -172,16 +178,16 @@ def test_killed_at_random_moments_the_next_one_goes_on_and_nothing_is_doubled(
             claims += claim(store)
         child.kill()
         child.join()
-        let_the_lease_expire(store)
+        expire_lease(store)
     with watching(store):
         wait_until(lambda: available(store) == 5)
-    assert counts(store) == recounted(store)
+    assert counts(store) == recount(store)
     assert counts(store).total == 3 + claims + 5
     assert [copied for copied, _ in copies(store)] == [n % 3 + 1 for n in range(claims + 5)]
 
 
-def let_the_lease_expire(store: Store) -> None:
-    """Put back the time when the last sensor was seen."""
+def expire_lease(store: Store) -> None:
+    """Backdate the heartbeat of the last sensor."""
     with store.write() as session:
         session.execute(
             text("UPDATE sensors SET seen_at = :then"),
@@ -193,15 +199,15 @@ def _watch(url: str, name: str) -> None:
     Sensor(Store.open(url), name, life=None).run()
 
 
-def test_a_database_that_is_gone_for_ten_seconds_is_waited_for(
+def test_a_sensor_survives_a_database_outage_of_ten_seconds(
     postgresql: str, postgresql_store_url: str, catalogue_file: Path
 ) -> None:
     store = Store.open(postgresql_store_url)
     apply_catalogue(store, catalogue_file)
-    enable(store, PATH, Wish(), at=AT)
+    enable(store, PATH, InfiniteRequest(), at=AT)
     name = store.engine.url.database
     sensor = Running(Sensor(store, "first", life=None))
-    wait_until(lambda: is_watched(store, at=datetime.now(UTC)))
+    wait_until(lambda: is_sensor_running(store, at=datetime.now(UTC)))
     with psycopg.connect(postgresql, autocommit=True) as server:
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
         server.execute(
@@ -216,5 +222,5 @@ def test_a_database_that_is_gone_for_ten_seconds_is_waited_for(
     assert claim(store)
     wait_until(lambda: available(store) == 1)
     Sensor(store, "last", takes_over="first", life=timedelta(0)).run()
-    assert sensor.join() == Ended(1, "the next sensor is at work")
+    assert sensor.join() == SensorResult(1, "the next sensor is running")
     store.close()

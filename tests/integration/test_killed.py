@@ -8,11 +8,11 @@ from multiprocessing.context import ForkServerProcess
 from sqlalchemy import text
 
 from children import CHILDREN, Moments
-from tasks_lib.intake.limits import Limits
-from tasks_lib.operations.file_sources import CsvRequest
-from tasks_lib.operations.seed_from_csv import seed_from_csv
+from tasks_lib.domain.limits import Limits
+from tasks_lib.operations.seeding.file_sources import CsvRequest
+from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.storage.files import Storage
+from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
 
 ROWS = 5_000
@@ -21,11 +21,11 @@ PATH = "acme/reviews/label-reviews"
 
 
 def load(url: str, files: str, source: str, run_id: str, ready: Connection) -> None:
-    """Run in a child process: seed the file, telling when it begins and when it is through."""
+    """Seed the file in a child process, signalling the beginning and the end."""
     store = Store.open(url)
     workspace = Workspace(store, Storage(files), Limits())
     ready.send("begins")
-    seed_from_csv(workspace, CsvRequest(PATH, source), run_id=run_id)
+    seed_from_csv(workspace, CsvRequest(pipeline=PATH, source=source), run_id=run_id)
     ready.send("through")
 
 
@@ -39,7 +39,7 @@ def start(workspace: Workspace, source: str, run_id: str) -> tuple[ForkServerPro
     return child, here
 
 
-def test_killed_at_twenty_random_moments_and_resumed_every_task_is_there_once(
+def test_every_task_exists_once_after_twenty_random_kills_and_resumes(
     workspace: Workspace, csv_file: Callable[..., str]
 ) -> None:
     sources = [
@@ -64,7 +64,9 @@ def test_killed_at_twenty_random_moments_and_resumed_every_task_is_there_once(
         left = tasks_by_group(workspace)
         assert set(left.values()) == {(ROWS, 1, ROWS)}, "a part of a group is visible"
         cut_short += moments.note(in_time=len(left) == k + 1)
-        resumed = seed_from_csv(workspace, CsvRequest(PATH, sources[k]), run_id=f"run-{k}").report
+        resumed = seed_from_csv(
+            workspace, CsvRequest(pipeline=PATH, source=sources[k]), run_id=f"run-{k}"
+        ).report
         assert (resumed.created, resumed.already_seeded) == (ROWS, 0)
         assert len(tasks_by_group(workspace)) == k + 2
     assert set(tasks_by_group(workspace).values()) == {(ROWS, 1, ROWS)}
@@ -72,7 +74,7 @@ def test_killed_at_twenty_random_moments_and_resumed_every_task_is_there_once(
 
 
 def tasks_by_group(workspace: Workspace) -> dict[int, tuple[int, int, int]]:
-    """Return for each group the number of its tasks and its lowest and highest row."""
+    """Return each group's number of tasks and its lowest and highest row."""
     with workspace.store.read() as session:
         groups = session.execute(
             text(

@@ -1,4 +1,4 @@
-"""A drain that is killed at any moment loses no task and makes none twice."""
+"""A drain that is killed at any moment loses no task and creates none twice."""
 
 import time
 from datetime import UTC, datetime
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from chained import apply_pipelines, chain
+from chain_setup import apply_pipelines, chain
 from children import CHILDREN, Moments
-from tasks_lib.intake.limits import Limits
-from tasks_lib.operations.draining import drain_due
+from tasks_lib.domain.limits import Limits
+from tasks_lib.operations.chains.fire import fire_due
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.storage.files import Storage
+from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
 
 TASKS = 2_000
@@ -29,10 +29,10 @@ PUT_BACK = (
 
 
 def drain(url: str, files: str, ready: Connection) -> None:
-    """Run in a child process: fire all chains, telling of beginning and end."""
+    """Fire all chains in a child process, signalling the beginning and the end."""
     workspace = Workspace(Store.open(url), Storage(files), Limits())
     ready.send("begins")
-    drain_due(workspace, at=datetime.now(UTC))
+    fire_due(workspace, at=datetime.now(UTC))
     ready.send("through")
 
 
@@ -45,8 +45,8 @@ def start(workspace: Workspace) -> tuple[ForkServerProcess, Connection]:
     return child, here
 
 
-def left(workspace: Workspace) -> tuple[int, int, int, int]:
-    """Return the target's tasks, their different origins, what is counted, and what waits."""
+def count_rows(workspace: Workspace) -> tuple[int, int, int, int]:
+    """Return the numbers of target tasks, of origins, of counted tasks and of waiting tasks."""
     query = text(
         "SELECT (SELECT count(*) FROM tasks WHERE pipeline_id = 2),"
         " (SELECT count(DISTINCT origin_id) FROM tasks WHERE pipeline_id = 2),"
@@ -54,18 +54,18 @@ def left(workspace: Workspace) -> tuple[int, int, int, int]:
         " (SELECT count(*) FROM chain_inbox)"
     )
     with workspace.store.read() as session:
-        made, origins, counted, waits = map(int, session.execute(query).one())
-    return made, origins, counted, waits
+        tasks, origins, counted, waits = map(int, session.execute(query).one())
+    return tasks, origins, counted, waits
 
 
-def put_back(workspace: Workspace) -> None:
-    """Let all tasks wait again, as if no chain had ever fired."""
+def reset(workspace: Workspace) -> None:
+    """Make all tasks wait again, as if no chain had ever fired."""
     with workspace.store.write() as session:
         for statement in PUT_BACK:
             session.execute(text(statement))
 
 
-def test_killed_at_twenty_random_moments_every_task_is_made_once(
+def test_every_task_is_created_once_despite_twenty_random_kills(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     apply_pipelines(workspace, tmp_path, TASKS)
@@ -73,7 +73,7 @@ def test_killed_at_twenty_random_moments_every_task_is_made_once(
     with workspace.store.write() as session:
         session.execute(text("UPDATE tasks SET status = 'finished', filled_in = '{}'"))
     nothing, everything = (0, 0, 0, TASKS), (TASKS, TASKS, TASKS, 0)
-    put_back(workspace)
+    reset(workspace)
     child, pipe = start(workspace)
     began = time.monotonic()
     assert pipe.recv() == "through"
@@ -82,14 +82,14 @@ def test_killed_at_twenty_random_moments_every_task_is_made_once(
     moments = Moments(duration, seed=6)
     cut_short = 0
     for _ in range(KILLS):
-        put_back(workspace)
+        reset(workspace)
         child, _ = start(workspace)
         time.sleep(moments.next())
         child.kill()
         child.join()
-        found = left(workspace)
-        assert found in (nothing, everything)
-        cut_short += moments.note(in_time=found == nothing)
-        drain_due(workspace, at=datetime.now(UTC))
-        assert left(workspace) == everything
+        numbers = count_rows(workspace)
+        assert numbers in (nothing, everything)
+        cut_short += moments.note(in_time=numbers == nothing)
+        fire_due(workspace, at=datetime.now(UTC))
+        assert count_rows(workspace) == everything
     assert cut_short >= KILLS // 4, "the kills came too late to prove anything"

@@ -1,4 +1,4 @@
-"""A seeding from a ZIP that is killed in the middle, or cut off from its storage: all, once."""
+"""A ZIP seeding that is killed or cut off from its storage still creates every task once."""
 
 import os
 import random
@@ -12,16 +12,17 @@ import boto3
 import pytest
 
 from children import CHILDREN
-from photos import HEADER, PATH, photo_workspace, png, zipped
+from photos import HEADER, PATH, photo_workspace, png, write_zip
 from proxies import Proxy
 from servers import wait_until
-from storages import by_uri, stored, uris_of
-from tasks_lib.intake.limits import Limits
-from tasks_lib.intake.progress import Progress
-from tasks_lib.operations import queries
-from tasks_lib.operations.seed_from_zip import ZipRequest, seed_from_zip
+from storages import by_uri, files_in, uris_of
+from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.progress import Progress
+from tasks_lib.operations.groups.read import list_groups
+from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
+from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.storage.files import Storage
+from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
 
 FILES = 600
@@ -34,10 +35,10 @@ def photos(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workspace
 
 
 def seed(environment: dict[str, str], url: str, root: str, source: str, run_id: str) -> None:
-    """Run in a child process; after each 256 files it rests, so that the kill finds it half way."""
+    """Seed in a child process that pauses every 256 files, so that the kill hits it midway."""
     os.environ.update(environment)  # the fork server may be older than this test's settings
     workspace = Workspace(Store.open(url), Storage(root), Limits())
-    request = ZipRequest(PATH, source)
+    request = ZipRequest(pipeline=PATH, source=source)
     seed_from_zip(workspace, request, run_id=run_id, on_progress=lambda _: time.sleep(1))
 
 
@@ -50,24 +51,24 @@ def start(workspace: Workspace, source: str, run_id: str) -> ForkServerProcess:
     return child
 
 
-def test_killed_at_sixty_percent_of_the_uploads_and_run_again_all_is_there_once(
+def test_everything_exists_once_after_a_kill_at_sixty_percent_and_a_rerun(
     photos: Workspace, tmp_path: Path
 ) -> None:
     contents = {f"{number}.png": png(f"photo {number}") for number in range(FILES)}
     rows = HEADER + "".join(f"{name},place {name},\n" for name in contents)
-    source = zipped(tmp_path / "photos.zip", rows, contents)
+    source = write_zip(tmp_path / "photos.zip", rows, contents)
     child = start(photos, source, "run-1")
     wait_until(lambda: count_of_files(photos) >= 0.6 * FILES)
     child.kill()
     child.join()
     left = count_of_files(photos)
     assert 0.6 * FILES <= left < FILES, "the kill came too late to prove anything"
-    assert queries.list_groups(photos.store, PATH) == []
-    again = seed_from_zip(photos, ZipRequest(PATH, source), run_id="run-1").report
+    assert list_groups(photos.store, PATH) == []
+    again = seed_from_zip(photos, ZipRequest(pipeline=PATH, source=source), run_id="run-1").report
     assert (again.created, again.already_seeded) == (FILES, 0)
-    tasks = queries.list_tasks(photos.store, PATH, limit=2 * FILES)
+    tasks = list_tasks(photos.store, PATH, limit=2 * FILES)
     assert [task.origin.row for task in tasks] == list(range(1, FILES + 1))
-    kept = {uri: content for uri, content in stored(photos.storage).items() if "/files/" in uri}
+    kept = {uri: content for uri, content in files_in(photos.storage).items() if "/files/" in uri}
     expected = by_uri(photos.storage, *contents.values())
     assert {uri: kept[uri] for uri in expected} == expected
     unfinished = [uri for uri in kept if uri not in expected]
@@ -75,12 +76,12 @@ def test_killed_at_sixty_percent_of_the_uploads_and_run_again_all_is_there_once(
 
 
 @pytest.mark.parametrize("photos", ["postgresql and s3"], indirect=True)
-def test_cut_off_from_s3_for_ten_seconds_in_the_middle_all_is_there_once(
+def test_everything_exists_once_after_an_s3_outage_of_ten_seconds(
     proxy: Proxy, photos: Workspace, s3_bucket: str, tmp_path: Path
 ) -> None:
     notes = {f"{number}.txt": random.Random(number).randbytes(100_000) for number in range(300)}
     rows = HEADER + "".join(f"dawn.png,place,{name}\n" for name in notes)
-    source = zipped(tmp_path / "photos.zip", rows, {"dawn.png": png("dawn"), **notes})
+    source = write_zip(tmp_path / "photos.zip", rows, {"dawn.png": png("dawn"), **notes})
     boto3.client("s3").upload_file(source, s3_bucket, "inbox/photos.zip")
     cut_at = list[float]()
 
@@ -90,13 +91,15 @@ def test_cut_off_from_s3_for_ten_seconds_in_the_middle_all_is_there_once(
             proxy.cut()
             threading.Timer(10, proxy.restore).start()
 
-    request = ZipRequest(PATH, f"s3://{s3_bucket}/inbox/photos.zip")
+    request = ZipRequest(pipeline=PATH, source=f"s3://{s3_bucket}/inbox/photos.zip")
     report = seed_from_zip(photos, request, run_id="run-1", on_progress=cut).report
     assert time.monotonic() - cut_at[0] > 10
     assert (report.created, report.already_seeded) == (300, 0)
-    tasks = queries.list_tasks(photos.store, PATH, limit=600)
+    tasks = list_tasks(photos.store, PATH, limit=600)
     assert [task.origin.row for task in tasks] == list(range(1, 301))
-    kept = {uri: content for uri, content in stored(photos.storage).items() if "/inbox/" not in uri}
+    kept = {
+        uri: content for uri, content in files_in(photos.storage).items() if "/inbox/" not in uri
+    }
     assert kept == by_uri(photos.storage, png("dawn"), *notes.values())
 
 

@@ -1,4 +1,4 @@
-"""What contributors do with tasks, on both databases."""
+"""The moves of tasks by contributors, on both databases."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -8,28 +8,33 @@ import pytest
 
 from people import (
     AT,
-    NOBODY,
+    NO_TASKS,
     claim,
     counts,
     finish,
     make_tasks,
-    recounted,
+    recount,
     set_pipeline_status,
     set_status,
 )
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.domain.problems import Problem
+from tasks_lib.domain.lifecycle import MOVES, Move
 from tasks_lib.domain.statuses import TaskStatus
-from tasks_lib.errors import MoveNotAllowedError, NotFoundError, UsageError
-from tasks_lib.operations import lifecycle, queries
-from tasks_lib.operations.apply_catalogue import apply_catalogue
-from tasks_lib.operations.lifecycle import SubmissionRejectedError
-from tasks_lib.operations.queries import TaskMove
+from tasks_lib.errors import MoveNotAllowedError, NotFoundError, Problem, UsageError
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.tasks import move
+from tasks_lib.operations.tasks.move import (
+    SubmissionRejectedError,
+    claim_task,
+    release_expired_claims,
+    release_task,
+    submit_task,
+)
+from tasks_lib.operations.tasks.read import find_task
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.policy.lifecycle import MOVES, Move
 from tasks_lib.store.counts import Counts
 from tasks_lib.store.engine import Store
-from tasks_lib.store.moves import Moved, Note, Picks, move_tasks
+from tasks_lib.store.moves import Moved, Note, Picks, TaskMove, move_tasks
 
 TIMEOUT = timedelta(minutes=30)
 """The claim time-out of the catalogue of these tests."""
@@ -37,25 +42,25 @@ TIMEOUT = timedelta(minutes=30)
 
 @pytest.fixture
 def store(workspace: Workspace, tmp_path: Path) -> Store:
-    """A store with two tasks, 1 and 2, to be done."""
+    """A store with two available tasks, 1 and 2."""
     make_tasks(workspace, tmp_path, 2)
     return workspace.store
 
 
-def test_a_claim_takes_the_oldest_task_and_says_until_when(store: Store) -> None:
+def test_a_claim_takes_the_oldest_task_and_gives_its_expiry(store: Store) -> None:
     task = claim(store, "ann")
     assert (task.id, task.status, task.claimed_by) == (1, "in_progress", "ann")
     assert (task.claimed_at, task.claim_expires_at) == (AT, AT + TIMEOUT)
 
 
-def test_each_task_is_claimed_once_and_then_there_is_none(store: Store, pipeline: Pipeline) -> None:
+def test_each_task_is_claimed_once_and_then_none_is_left(store: Store, pipeline: Pipeline) -> None:
     assert [claim(store, name).id for name in ("ann", "ben")] == [1, 2]
-    assert lifecycle.claim_task(store, pipeline, "cid", at=AT) is None
+    assert claim_task(store, pipeline.id, "cid", at=AT) is None
 
 
 def test_a_submission_finishes_the_task_and_adds_its_values(store: Store) -> None:
     claim(store, "ann")
-    done = lifecycle.submit_task(store, 1, "ann", {"sentiment": "good"}, at=AT)
+    done = submit_task(store, 1, "ann", {"sentiment": "good"}, at=AT)
     assert (done.status, done.finished_at, done.claimed_by) == ("finished", AT, "ann")
     assert done.claim_expires_at is None
     assert done.fields == (
@@ -63,26 +68,33 @@ def test_a_submission_finishes_the_task_and_adds_its_values(store: Store) -> Non
     )
 
 
-def test_every_move_is_recorded_with_who_when_and_why(store: Store) -> None:
+def test_every_move_records_contributor_time_and_reason(store: Store) -> None:
     claim(store, "ann")
-    lifecycle.release_task(store, 1, contributor="ann", at=AT)
+    release_task(store, 1, contributor="ann", at=AT)
     claim(store, "ben")
-    lifecycle.set_status(
+    move.set_status(
         store, 1, TaskStatus.ESCALATED, by="ben", reason="not in a language of mine", at=AT
     )
-    lifecycle.set_status(store, 1, TaskStatus.PENDING, at=AT)
-    assert queries.find_task(store, 1).moves == (
-        TaskMove("claim", "pending", "in_progress", "ann", None, AT),
-        TaskMove("release", "in_progress", "pending", "ann", None, AT),
-        TaskMove("claim", "pending", "in_progress", "ben", None, AT),
-        TaskMove("escalate", "in_progress", "escalated", "ben", "not in a language of mine", AT),
-        TaskMove("put_back", "escalated", "pending", None, None, AT),
+    move.set_status(store, 1, TaskStatus.PENDING, at=AT)
+    assert find_task(store, 1).moves == (
+        TaskMove(Move.CLAIM, TaskStatus.PENDING, TaskStatus.IN_PROGRESS, "ann", None, AT),
+        TaskMove(Move.RELEASE, TaskStatus.IN_PROGRESS, TaskStatus.PENDING, "ann", None, AT),
+        TaskMove(Move.CLAIM, TaskStatus.PENDING, TaskStatus.IN_PROGRESS, "ben", None, AT),
+        TaskMove(
+            Move.ESCALATE,
+            TaskStatus.IN_PROGRESS,
+            TaskStatus.ESCALATED,
+            "ben",
+            "not in a language of mine",
+            AT,
+        ),
+        TaskMove(Move.PUT_BACK, TaskStatus.ESCALATED, TaskStatus.PENDING, None, None, AT),
     )
 
 
 def test_a_task_that_is_put_back_has_no_claim(store: Store) -> None:
     claim(store, "ann")
-    task = lifecycle.release_task(store, 1, at=AT)
+    task = release_task(store, 1, at=AT)
     assert (task.status, task.claimed_by, task.claimed_at, task.claim_expires_at) == (
         "pending", None, None, None,
     )  # fmt: skip
@@ -90,16 +102,16 @@ def test_a_task_that_is_put_back_has_no_claim(store: Store) -> None:
 
 def test_the_counts_follow_every_move(store: Store) -> None:
     claim(store)
-    assert counts(store) == Counts(NOBODY | {TaskStatus.PENDING: 1, TaskStatus.IN_PROGRESS: 1}, 1)
-    lifecycle.submit_task(store, 1, "ann", {"sentiment": "bad"}, at=AT)
-    lifecycle.set_status(store, 2, TaskStatus.FAILED, at=AT)
-    assert counts(store) == Counts(NOBODY | {TaskStatus.FINISHED: 1, TaskStatus.FAILED: 1}, 1)
-    assert counts(store) == recounted(store)
+    assert counts(store) == Counts(NO_TASKS | {TaskStatus.PENDING: 1, TaskStatus.IN_PROGRESS: 1}, 1)
+    submit_task(store, 1, "ann", {"sentiment": "bad"}, at=AT)
+    move.set_status(store, 2, TaskStatus.FAILED, at=AT)
+    assert counts(store) == Counts(NO_TASKS | {TaskStatus.FINISHED: 1, TaskStatus.FAILED: 1}, 1)
+    assert counts(store) == recount(store)
 
 
 @pytest.mark.parametrize("move", Move)
 @pytest.mark.parametrize("status", TaskStatus)
-def test_a_move_is_made_from_where_the_table_allows_it_and_else_changes_nothing(
+def test_a_move_outside_the_transition_table_changes_nothing(
     store: Store, status: TaskStatus, move: Move, pipeline: Pipeline
 ) -> None:
     set_status(store, 1, status.value)
@@ -109,11 +121,11 @@ def test_a_move_is_made_from_where_the_table_allows_it_and_else_changes_nothing(
         )
     rule = MOVES[move]
     expected = [Moved(1, status, rule.end)] if status in rule.starts else []
-    task = queries.find_task(store, 1)
+    task = find_task(store, 1)
     assert moved == expected
     assert task.status == (rule.end if expected else status)
     assert len(task.moves) == len(expected)
-    assert counts(store).by_status == recounted(store).by_status
+    assert counts(store).by_status == recount(store).by_status
 
 
 @pytest.mark.parametrize(
@@ -126,25 +138,25 @@ def test_a_move_is_made_from_where_the_table_allows_it_and_else_changes_nothing(
 def test_only_a_claimed_task_can_be_submitted(store: Store, status: str, sentence: str) -> None:
     set_status(store, 1, status)
     with pytest.raises(MoveNotAllowedError) as caught:
-        lifecycle.submit_task(store, 1, "ann", {"sentiment": "good"}, at=AT)
+        submit_task(store, 1, "ann", {"sentiment": "good"}, at=AT)
     assert str(caught.value) == sentence
-    assert queries.find_task(store, 1).status == status
+    assert find_task(store, 1).status == status
 
 
-def test_nobody_submits_or_releases_what_somebody_else_has_claimed(store: Store) -> None:
+def test_another_contributors_task_cannot_be_submitted_or_released(store: Store) -> None:
     claim(store, "ann")
-    sentence = "task 1 is claimed by somebody else than 'ben'"
+    sentence = "task 1 is claimed by someone other than 'ben'"
     with pytest.raises(MoveNotAllowedError, match=sentence):
-        lifecycle.submit_task(store, 1, "ben", {"sentiment": "good"}, at=AT)
+        submit_task(store, 1, "ben", {"sentiment": "good"}, at=AT)
     with pytest.raises(MoveNotAllowedError, match=sentence):
-        lifecycle.release_task(store, 1, contributor="ben", at=AT)
-    assert queries.find_task(store, 1).claimed_by == "ann"
+        release_task(store, 1, contributor="ben", at=AT)
+    assert find_task(store, 1).claimed_by == "ann"
 
 
 def test_values_that_do_not_fit_leave_the_task_claimed(store: Store) -> None:
     claim(store, "ann")
     with pytest.raises(SubmissionRejectedError) as caught:
-        lifecycle.submit_task(store, 1, "ann", {"sentiment": "meh", "stars": "1"}, at=AT)
+        submit_task(store, 1, "ann", {"sentiment": "meh", "stars": "1"}, at=AT)
     assert caught.value.problems == (
         Problem("read_only_field", "field 'stars' came with the task and is read-only", None,
                 "stars"),
@@ -155,21 +167,21 @@ def test_values_that_do_not_fit_leave_the_task_claimed(store: Store) -> None:
         "the values for task 1 were rejected: stars: field 'stars' came with the task and is "
         "read-only (and 1 more)"
     )
-    assert queries.find_task(store, 1).status == "in_progress"
+    assert find_task(store, 1).status == "in_progress"
 
 
 @pytest.mark.parametrize("status", ["draft", "paused", "completed", "archived"])
-def test_only_an_active_pipeline_gives_tasks_away(
+def test_only_an_active_pipeline_hands_out_tasks(
     store: Store, pipeline: Pipeline, status: str
 ) -> None:
     set_pipeline_status(store, status)
-    assert lifecycle.claim_task(store, pipeline, "ann", at=AT) is None
+    assert claim_task(store, pipeline.id, "ann", at=AT) is None
 
 
 @pytest.mark.parametrize("status", ["in_progress", "finished", "paused"])
 def test_only_some_statuses_are_set_by_hand(store: Store, status: str) -> None:
     with pytest.raises(UsageError) as caught:
-        lifecycle.set_status(store, 1, TaskStatus(status), at=AT)
+        move.set_status(store, 1, TaskStatus(status), at=AT)
     assert str(caught.value) == (
         f"a task is not set to {status} by hand; it can be set to failed, escalated, quarantined, "
         "pending"
@@ -179,40 +191,45 @@ def test_only_some_statuses_are_set_by_hand(store: Store, status: str) -> None:
 def test_a_finished_task_stays_finished(store: Store) -> None:
     finish(store)
     with pytest.raises(MoveNotAllowedError, match="task 1 is finished; fail is allowed from"):
-        lifecycle.set_status(store, 1, TaskStatus.FAILED, at=AT)
+        move.set_status(store, 1, TaskStatus.FAILED, at=AT)
 
 
-def test_a_task_that_is_not_there_is_not_found(store: Store) -> None:
+def test_a_missing_task_is_not_found(store: Store) -> None:
     with pytest.raises(NotFoundError, match="there is no task 99"):
-        lifecycle.submit_task(store, 99, "ann", {}, at=AT)
+        submit_task(store, 99, "ann", {}, at=AT)
 
 
 @pytest.mark.parametrize("name", ["", " ann", "a\x00n", "x" * 201, "a\u200bn"])
-def test_a_contributor_has_a_name_that_can_be_seen(
+def test_an_invalid_contributor_name_is_a_usage_error(
     store: Store, pipeline: Pipeline, name: str
 ) -> None:
     with pytest.raises(UsageError, match="contributor name"):
-        lifecycle.claim_task(store, pipeline, name, at=AT)
+        claim_task(store, pipeline.id, name, at=AT)
 
 
 def test_an_expired_claim_is_released_and_others_are_not(store: Store) -> None:
     claim(store, "ann", AT)
     claim(store, "ben", AT + timedelta(seconds=1))
-    assert lifecycle.release_expired_claims(store, at=AT + TIMEOUT) == 1
-    assert [queries.find_task(store, number).status for number in (1, 2)] == [
+    assert release_expired_claims(store, at=AT + TIMEOUT) == 1
+    assert [find_task(store, number).status for number in (1, 2)] == [
         "pending", "in_progress",
     ]  # fmt: skip
-    assert queries.find_task(store, 1).moves[-1] == TaskMove(
-        "time_out", "in_progress", "pending", None, "the claim has expired", AT + TIMEOUT
+    assert find_task(store, 1).moves[-1] == TaskMove(
+        Move.TIME_OUT,
+        TaskStatus.IN_PROGRESS,
+        TaskStatus.PENDING,
+        None,
+        "the claim has expired",
+        AT + TIMEOUT,
     )
-    assert counts(store) == recounted(store)
+    assert counts(store) == recount(store)
 
 
-def test_who_is_late_may_still_submit_until_the_claim_is_released(store: Store) -> None:
+def test_a_late_contributor_can_submit_until_the_claim_is_released(store: Store) -> None:
     claim(store, "ann", AT)
     late = AT + 2 * TIMEOUT
-    done = lifecycle.submit_task(store, 1, "ann", {"sentiment": "good"}, at=late)
-    assert (done.status, lifecycle.release_expired_claims(store, at=late)) == ("finished", 0)
+    done = submit_task(store, 1, "ann", {"sentiment": "good"}, at=late)
+    assert (done.status, release_expired_claims(store, at=late)) == ("finished", 0)
 
 
 def set_in_catalogue(workspace: Workspace, catalogue_file: Path, status: str) -> None:
@@ -230,12 +247,12 @@ def test_pausing_a_pipeline_pauses_its_available_tasks_and_resuming_it_brings_th
 ) -> None:
     claim(store, "ann")
     set_in_catalogue(workspace, catalogue_file, "paused")
-    assert counts(store).by_status == NOBODY | {TaskStatus.PAUSED: 1, TaskStatus.IN_PROGRESS: 1}
-    assert lifecycle.release_task(store, 1, at=AT).status == "paused"
+    assert counts(store).by_status == NO_TASKS | {TaskStatus.PAUSED: 1, TaskStatus.IN_PROGRESS: 1}
+    assert release_task(store, 1, at=AT).status == "paused"
     set_in_catalogue(workspace, catalogue_file, "active")
-    assert counts(store) == recounted(store)
-    assert counts(store).by_status == NOBODY | {TaskStatus.PENDING: 2}
-    assert [move.move for move in queries.find_task(store, 1).moves] == [
+    assert counts(store) == recount(store)
+    assert counts(store).by_status == NO_TASKS | {TaskStatus.PENDING: 2}
+    assert [move.move for move in find_task(store, 1).moves] == [
         "claim", "release", "resume",
     ]  # fmt: skip
 
@@ -249,14 +266,14 @@ def test_a_move_whose_transaction_is_rolled_back_leaves_no_trace(
 
     with pytest.raises(RuntimeError, match="cut off"), store.write() as session:
         broken(session)
-    assert queries.find_task(store, 1).moves == ()
-    assert counts(store) == Counts(NOBODY | {TaskStatus.PENDING: 2}, 0)
+    assert find_task(store, 1).moves == ()
+    assert counts(store) == Counts(NO_TASKS | {TaskStatus.PENDING: 2}, 0)
 
 
-def test_more_tasks_than_are_moved_at_once_all_follow_their_pipeline(
+def test_more_tasks_than_one_batch_all_follow_their_pipeline(
     workspace: Workspace, catalogue_file: Path, tmp_path: Path
 ) -> None:
     make_tasks(workspace, tmp_path, 10_003)
     set_in_catalogue(workspace, catalogue_file, "paused")
-    assert counts(workspace.store).by_status == NOBODY | {TaskStatus.PAUSED: 10_003}
-    assert counts(workspace.store) == recounted(workspace.store)
+    assert counts(workspace.store).by_status == NO_TASKS | {TaskStatus.PAUSED: 10_003}
+    assert counts(workspace.store) == recount(workspace.store)

@@ -1,4 +1,4 @@
-"""A dataset that is a query of another database: what is new in it comes in, once, by its key."""
+"""Query datasets: a refresh imports the new rows of another database, once, by key."""
 
 import sqlite3
 import threading
@@ -10,20 +10,25 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
+from tasks_lib.cli.console import dataset_document
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.errors import SourceDatabaseUnavailableError, UsageError
-from tasks_lib.intake.sql_source import checked_url
-from tasks_lib.operations import data_vault
-from tasks_lib.operations.mapped_seeding import MappedRequest
-from tasks_lib.operations.query_datasets import (
+from tasks_lib.errors import (
+    SourceDatabaseRefusedError,
+    SourceDatabaseUnavailableError,
+    UsageError,
+)
+from tasks_lib.intake.datasets.sql_query import check_url
+from tasks_lib.operations.datasets import data_vault
+from tasks_lib.operations.datasets.query_datasets import (
     QueryRequest,
     RefreshRejectedError,
     add_query,
     refresh_dataset,
 )
-from tasks_lib.operations.seed_from_dataset import seed_from_dataset
+from tasks_lib.operations.seeding.mapped_seeding import MappedRequest
+from tasks_lib.operations.seeding.seed_from_dataset import seed_from_dataset
 from tasks_lib.operations.workspace import Workspace
 from vault import put, rows_of, seed_dataset, seed_dataset_fully, tasks_of, write
 
@@ -55,7 +60,7 @@ class Shop:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def shop(request: pytest.FixtureRequest, tmp_path: Path, postgresql: str) -> Iterator[Shop]:
-    """Another database of either kind; both together would be one too many to multiply."""
+    """Another database, of either kind, independently of the store's kind."""
     if request.param == "sqlite":
         shop = Shop(f"sqlite:///{tmp_path / 'shop.db'}")
         yield shop
@@ -73,7 +78,12 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, postgresql: str) -> Ite
 
 
 def add(workspace: Workspace, shop: Shop, query: str = "reviews", *keys: str) -> Any:
-    return add_query(workspace, QueryRequest("acme", "reviews", shop.url, query, keys))
+    return add_query(
+        workspace,
+        QueryRequest(
+            organization="acme", name="reviews", connection=shop.url, query=query, key_columns=keys
+        ),
+    )
 
 
 def refresh(workspace: Workspace) -> tuple[int | None, int, int, int]:
@@ -81,7 +91,7 @@ def refresh(workspace: Workspace) -> tuple[int | None, int, int, int]:
     return report.version, report.imported, report.already_imported, report.changed
 
 
-def test_each_refresh_takes_in_what_is_new_as_a_version(
+def test_each_refresh_imports_the_new_rows_as_a_version(
     workspace: Workspace, shop: Shop, pipeline: Pipeline
 ) -> None:
     columns = add(workspace, shop, "SELECT * FROM reviews ORDER BY body", "review_id")
@@ -99,15 +109,15 @@ def test_each_refresh_takes_in_what_is_new_as_a_version(
         (1, 3, '{"review_id":"12345678901234567890","body":"three","stars":1}'),
         (2, 4, '{"review_id":"4","body":"four","stars":4}'),
     ]
-    found = data_vault.show_dataset(workspace.store, "acme", "reviews", rows=1).document
+    found = dataset_document(data_vault.show_dataset(workspace.store, "acme", "reviews", rows=1))
     assert (found["source"], found["rows"]) == ("query", 4)
     assert found["query"] == {
-        "connection": checked_url(shop.url), "query": "SELECT * FROM reviews ORDER BY body",
+        "connection": check_url(shop.url), "query": "SELECT * FROM reviews ORDER BY body",
         "key_columns": ("review_id",),
     }  # fmt: skip
 
 
-def test_what_has_changed_under_its_key_is_counted_and_stays(
+def test_a_row_that_changed_under_its_key_is_counted_and_kept(
     workspace: Workspace, shop: Shop, pipeline: Pipeline
 ) -> None:
     add(workspace, shop, "reviews", "review_id")
@@ -116,13 +126,13 @@ def test_what_has_changed_under_its_key_is_counted_and_stays(
     assert refresh(workspace) == (None, 0, 3, 1)
     seeded = seed_dataset_fully(workspace)
     assert seeded.warnings == (
-        "1 row of dataset 'reviews' came with another content under a key that it has; "
-        "what was there first stays",
+        "1 row of dataset 'reviews' came with different content under a known key; "
+        "the stored content is kept",
     )
     assert tasks_of(workspace) == TASKS
 
 
-def test_without_a_key_another_content_is_another_row_and_the_same_is_none(
+def test_without_a_key_only_new_content_is_a_new_row(
     workspace: Workspace, shop: Shop, pipeline: Pipeline
 ) -> None:
     add(workspace, shop, "SELECT body FROM reviews UNION ALL SELECT body FROM reviews ORDER BY 1")
@@ -145,7 +155,7 @@ def test_a_scheduled_seeding_is_incremental(
     assert tasks_of(workspace)[3] == (4, '{"review_id":"4","body":"four","stars":4}')
 
 
-def test_a_rehearsal_reads_the_query_and_writes_nothing(
+def test_a_dry_run_reads_the_query_and_writes_nothing(
     workspace: Workspace, shop: Shop, pipeline: Pipeline
 ) -> None:
     add(workspace, shop, "reviews", "review_id")
@@ -160,21 +170,21 @@ def test_a_rehearsal_reads_the_query_and_writes_nothing(
     assert (len(rows_of(workspace)), len(tasks_of(workspace))) == (3, 3)
 
 
-def test_a_bad_row_is_told_with_its_number_and_nothing_comes_in(
+def test_a_bad_row_is_reported_with_its_number_and_nothing_is_imported(
     workspace: Workspace, shop: Shop, pipeline: Pipeline
 ) -> None:
     add(workspace, shop, "reviews", "stars")
     with pytest.raises(RefreshRejectedError) as raised:
         refresh(workspace)
     assert [(error.row, error.code, error.message) for error in raised.value.report.errors] == [
-        (2, "empty_key", "column 'stars' is null, and it is of the key"),
+        (2, "empty_key", "column 'stars' is null, but part of the key"),
     ]  # fmt: skip
     report = seed_dataset(workspace)
     assert (report.created, [error.code for error in report.errors]) == (0, ["empty_key"])
     assert rows_of(workspace) == []
 
 
-def test_bytes_are_no_value(workspace: Workspace, shop: Shop, pipeline: Pipeline) -> None:
+def test_bytes_are_rejected_as_values(workspace: Workspace, shop: Shop, pipeline: Pipeline) -> None:
     kind = "BYTEA" if shop.url.startswith("postgresql") else "BLOB"
     query = f"SELECT review_id, CASE WHEN stars = 1 THEN CAST('x' AS {kind}) END AS b FROM reviews"
     with pytest.raises(RefreshRejectedError) as raised:
@@ -190,7 +200,7 @@ def test_bytes_are_no_value(workspace: Workspace, shop: Shop, pipeline: Pipeline
     [("nothing_here", "nothing_here"), ("SELECT nope FROM reviews", "nope"),
      ("WITH x AS (SELEKT 1) SELECT * FROM x", "SELEKT")],
 )  # fmt: skip
-def test_a_query_that_fails_is_told_in_the_databases_own_words(
+def test_a_failing_query_is_reported_with_the_databases_message(
     workspace: Workspace, shop: Shop, pipeline: Pipeline, query: str, message: str
 ) -> None:
     with pytest.raises(RefreshRejectedError) as raised:
@@ -209,14 +219,14 @@ def test_a_query_cannot_write(workspace: Workspace, shop: Shop, pipeline: Pipeli
         assert connection.scalar(text("SELECT count(*) FROM reviews")) == 3
 
 
-def test_the_key_must_be_among_the_columns_and_stays(
+def test_the_key_must_be_a_column_and_cannot_change(
     workspace: Workspace, shop: Shop, pipeline: Pipeline
 ) -> None:
-    with pytest.raises(UsageError, match=r"the key names 'id', which the query does not give"):
+    with pytest.raises(UsageError, match=r"the key names 'id', which the source does not have"):
         add(workspace, shop, "reviews", "id")
     add(workspace, shop, "reviews", "review_id")
     refresh(workspace)
-    with pytest.raises(UsageError, match="are told apart by review_id"):
+    with pytest.raises(UsageError, match="are identified by review_id"):
         add(workspace, shop, "reviews")
     add(workspace, shop, "SELECT review_id, body FROM reviews WHERE stars > 2", "review_id")
     assert refresh(workspace) == (None, 0, 1, 1)
@@ -230,43 +240,55 @@ def test_files_and_queries_do_not_mix(
         add(workspace, shop)
     with pytest.raises(UsageError, match="is not a query, so there is nothing to refresh"):
         refresh(workspace)
-    add_query(workspace, QueryRequest("acme", "live", shop.url, "reviews"))
+    add_query(
+        workspace,
+        QueryRequest(organization="acme", name="live", connection=shop.url, query="reviews"),
+    )
     with pytest.raises(UsageError, match="is read from a database"):
         put(workspace, write(tmp_path, "a\n1\n"), name="live")
 
 
-def test_two_refreshes_at_once_take_each_row_in_once(
+def test_two_concurrent_refreshes_import_each_row_once(
     workspace: Workspace, shop: Shop, pipeline: Pipeline
 ) -> None:
     add(workspace, shop, "reviews", "review_id")
     barrier = threading.Barrier(4)
-    found: list[int] = []
+    imported_rows: list[int] = []
 
     def run() -> None:
         barrier.wait()
-        found.append(refresh_dataset(workspace, "acme", "reviews").imported)
+        imported_rows.append(refresh_dataset(workspace, "acme", "reviews").imported)
 
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(found) == [0, 0, 0, 3]
+    assert sorted(imported_rows) == [0, 0, 0, 3]
     assert len(rows_of(workspace)) == 3
 
 
-def test_a_secret_is_asked_for_by_its_name_and_kept_nowhere(
+def test_a_secret_is_looked_up_by_name_and_never_stored(
     workspace: Workspace, shop: Shop, pipeline: Pipeline
 ) -> None:
     secrets: Callable[[str], str] = {"shop-url": shop.url}.__getitem__
     known = replace(workspace, read_secret=secrets)
-    add_query(known, QueryRequest("acme", "reviews", "secret:shop-url", "reviews", ("review_id",)))
-    request = MappedRequest("acme/reviews/label-reviews", "reviews")
+    add_query(
+        known,
+        QueryRequest(
+            organization="acme",
+            name="reviews",
+            connection="secret:shop-url",
+            query="reviews",
+            key_columns=("review_id",),
+        ),
+    )
+    request = MappedRequest(pipeline="acme/reviews/label-reviews", source="reviews")
     assert seed_from_dataset(known, request, run_id="run-1").report.created == 3
-    found = data_vault.show_dataset(workspace.store, "acme", "reviews", rows=0)
-    assert found.query is not None
-    assert found.query.connection == "secret:shop-url"
-    assert [version.source for version in found.versions] == ["secret:shop-url"]
+    dataset = data_vault.show_dataset(workspace.store, "acme", "reviews", rows=0)
+    assert dataset.query is not None
+    assert dataset.query.connection == "secret:shop-url"
+    assert [version.source for version in dataset.versions] == ["secret:shop-url"]
     with pytest.raises(UsageError, match="the secret 'shop-url' cannot be read here"):
         refresh(workspace)
 
@@ -277,29 +299,56 @@ def test_a_secret_is_asked_for_by_its_name_and_kept_nowhere(
 )
 def test_a_url_with_a_password_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(UsageError, match="the URL holds a password") as raised:
-        QueryRequest("acme", "reviews", url, "reviews")
+        QueryRequest(organization="acme", name="reviews", connection=url, query="reviews")
     assert "hunter2" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
     "url", ["postgresql://me:hunter2@127.0.0.1:9/shop", "sqlite:////no/such/shop.db"]
 )
-def test_a_database_that_is_away_is_one_sentence(
+def test_an_unreachable_database_is_reported_in_one_sentence(
     workspace: Workspace, pipeline: Pipeline, url: str
 ) -> None:
     known = replace(workspace, read_secret=lambda _: url)
     with pytest.raises(SourceDatabaseUnavailableError) as raised:
-        add_query(known, QueryRequest("acme", "reviews", "secret:shop", "reviews"))
+        add_query(
+            known,
+            QueryRequest(
+                organization="acme", name="reviews", connection="secret:shop", query="reviews"
+            ),
+        )
     assert raised.value.exit_status == 3
-    assert "database of the dataset cannot be used: " in str(raised.value)
+    assert " of the dataset cannot be used: " in str(raised.value)
     assert "hunter2" not in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_that_is_not_there_is_not_made(workspace: Workspace, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [{"database": "no_such_database"}, {"username": "nobody"}],
+    ids=str,
+)
+def test_a_database_that_refuses_is_not_tried_again(
+    workspace: Workspace, postgresql_url: str, changed: dict[str, Any]
+) -> None:
+    url = make_url(postgresql_url).set(**changed).render_as_string(hide_password=False)
+    known = replace(workspace, read_secret=lambda _: url)
+    request = QueryRequest(
+        organization="acme", name="reviews", connection="secret:shop", query="reviews"
+    )
+    with pytest.raises(SourceDatabaseRefusedError, match=r"does not exist$"):
+        add_query(known, request)
+
+
+def test_a_missing_sqlite_file_is_not_created(workspace: Workspace, tmp_path: Path) -> None:
     missing = tmp_path / "missing.db"
     with pytest.raises(SourceDatabaseUnavailableError):
-        add_query(workspace, QueryRequest("acme", "x", f"sqlite:///{missing}", "reviews"))
+        add_query(
+            workspace,
+            QueryRequest(
+                organization="acme", name="x", connection=f"sqlite:///{missing}", query="reviews"
+            ),
+        )
     assert not missing.exists()
 
 
@@ -310,7 +359,9 @@ def test_the_types_of_postgresql_keep_their_digits(
     query = """SELECT 1.50::numeric AS price, '{"x": [1.50, null]}'::jsonb AS doc, ARRAY[1, 2] AS l,
         TIMESTAMPTZ '2026-01-02 03:04:05+02' AS at, DATE '2026-01-02' AS day, NULL::int AS none,
         '%s :x' AS odd, true AS yes, 9223372036854775807 AS big"""
-    columns = add_query(workspace, QueryRequest("acme", "reviews", url, query))
+    columns = add_query(
+        workspace, QueryRequest(organization="acme", name="reviews", connection=url, query=query)
+    )
     assert [(name, kind.value) for name, kind in columns] == [
         ("price", "number"), ("doc", "json"), ("l", "json"), ("at", "datetime"), ("day", "date"),
         ("none", "integer"), ("odd", "text"), ("yes", "boolean"), ("big", "integer"),
@@ -329,9 +380,14 @@ def test_many_rows_keep_their_order_and_their_numbers(workspace: Workspace, tmp_
         file.executemany("INSERT INTO t (body) VALUES (?)", [(str(n),) for n in range(12_000)])
         file.commit()
     url = f"sqlite:///{tmp_path / 'many.db'}"
-    add_query(workspace, QueryRequest("acme", "reviews", url, "t", ("id",)))
+    add_query(
+        workspace,
+        QueryRequest(
+            organization="acme", name="reviews", connection=url, query="t", key_columns=("id",)
+        ),
+    )
     assert refresh(workspace) == (1, 12_000, 0, 0)
     assert refresh(workspace) == (None, 0, 12_000, 0)
-    found = rows_of(workspace)
-    assert [row for _, row, _ in found] == list(range(1, 12_001))
-    assert found[-1] == (1, 12_000, '{"id":12000,"body":"11999"}')
+    rows = rows_of(workspace)
+    assert [row for _, row, _ in rows] == list(range(1, 12_001))
+    assert rows[-1] == (1, 12_000, '{"id":12000,"body":"11999"}')

@@ -6,20 +6,23 @@ import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from sqlalchemy import text
 
+from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.progress import Progress
 from tasks_lib.domain.report import Report, ReportError
-from tasks_lib.domain.statuses import OnError
+from tasks_lib.domain.statuses import OnError, SeedKind
 from tasks_lib.errors import NotFoundError, StoreUnavailableError, UsageError
-from tasks_lib.intake.limits import Limits
-from tasks_lib.intake.progress import Progress
-from tasks_lib.operations import queries
-from tasks_lib.operations.file_sources import CsvRequest
-from tasks_lib.operations.seed_from_csv import seed_from_csv
+from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.groups.read import find_report, list_groups
+from tasks_lib.operations.seeding.file_sources import CsvRequest
+from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
+from tasks_lib.operations.tasks.read import Origin, find_task, list_tasks
 from tasks_lib.operations.workspace import Workspace
 from vault import MIXED, MIXED_ERRORS
 
@@ -28,15 +31,15 @@ PATH = "acme/reviews/label-reviews"
 GOOD = "review_id,body,stars\n001,one,5\nNA, two ,\n12345678901234567890,three,1\n"
 
 
-def seed(workspace: Workspace, source: str, *, run_id: str = "run-1", **options: object) -> Report:
-    request = CsvRequest(PATH, source, **options)  # type: ignore[arg-type]
+def seed(workspace: Workspace, source: str, *, run_id: str = "run-1", **options: Any) -> Report:
+    request = CsvRequest(pipeline=PATH, source=source, **options)
     return seed_from_csv(workspace, request, run_id=run_id).report
 
 
 def tasks_of(workspace: Workspace) -> list[tuple[int, str, str]]:
     """Return row, status and the fields' JSON text of every task, in order."""
-    found = queries.list_tasks(workspace.store, PATH, limit=10_000)
-    return [(task.origin.row, task.status, task.fields) for task in found]
+    page = list_tasks(workspace.store, PATH, limit=10_000)
+    return [(task.origin.row, task.status, task.fields) for task in page]
 
 
 def test_each_row_becomes_a_task_with_its_values_as_written(
@@ -52,12 +55,12 @@ def test_each_row_becomes_a_task_with_its_values_as_written(
     ]
 
 
-def test_every_task_knows_where_it_came_from(workspace: Workspace, csv_file: CsvFile) -> None:
+def test_every_task_records_its_origin(workspace: Workspace, csv_file: CsvFile) -> None:
     source = csv_file(GOOD)
     seed(workspace, source)
-    task = queries.find_task(workspace.store, 2)
-    (group,) = queries.list_groups(workspace.store, PATH)
-    assert task.origin == queries.Origin("csv", source, 2)
+    task = find_task(workspace.store, 2)
+    (group,) = list_groups(workspace.store, PATH)
+    assert task.origin == Origin(SeedKind.CSV, source, 2)
     assert (task.group_id, task.created_at) == (group.id, group.created_at)
     assert group[:4] == (1, 1, "csv", source)
     assert (group.tasks, group.rejected) == (3, 0)
@@ -87,15 +90,15 @@ def test_the_same_content_gzipped_is_the_same_content(
     assert seed(workspace, again, run_id="run-2").already_seeded == 3
 
 
-def test_a_duplicate_is_seeded_when_that_is_wanted_but_once_a_run(
+def test_a_duplicate_is_seeded_on_request_but_once_per_run(
     workspace: Workspace, csv_file: CsvFile
 ) -> None:
     source = csv_file(GOOD)
     seed(workspace, source)
-    wanted = seed(workspace, source, run_id="run-2", allow_duplicate=True)
+    accepted = seed(workspace, source, run_id="run-2", allow_duplicate=True)
     retried = seed(workspace, source, run_id="run-2", allow_duplicate=True)
-    assert (wanted.group_id, wanted.created) == (2, 3)
-    assert retried == wanted
+    assert (accepted.group_id, accepted.created) == (2, 3)
+    assert retried == accepted
     assert len(tasks_of(workspace)) == 6
 
 
@@ -111,7 +114,7 @@ def test_a_run_that_was_rejected_can_be_retried_with_a_better_file(
 ) -> None:
     assert seed(workspace, csv_file(MIXED)).is_rejection
     assert seed(workspace, csv_file(GOOD)).created == 3
-    kept = queries.find_report(workspace.store, "run-1")
+    kept = find_report(workspace.store, "run-1")
     assert kept is not None
     assert kept.created == 3
 
@@ -128,8 +131,8 @@ def test_one_bad_row_rejects_the_file_and_all_bad_rows_are_reported(
         rejects_uri=f"{workspace.storage.root}/rejects/run-1.csv",
         errors=MIXED_ERRORS,
     )
-    assert queries.list_groups(workspace.store, PATH) == []
-    assert queries.find_report(workspace.store, "run-1") == report
+    assert list_groups(workspace.store, PATH) == []
+    assert find_report(workspace.store, "run-1") == report
 
 
 def test_skipped_rows_come_back_as_a_file_that_can_be_corrected_and_seeded(
@@ -187,23 +190,24 @@ def test_a_rejects_file_keeps_unreadable_rows_to_the_byte(
         b"\xef\xbb\xbfreview_id,body,stars,_row,_errors",
         b"1,caf\xe9,1,1,\"body: byte 0xE9, the cell's number 4, is not UTF-8; "
         b"give the file's encoding, such as cp1252, latin-1 or shift_jis\"",
-        b"3,,,3,\"has 1 cell, the header 3: nothing for 'body', 'stars'\"",
-        b"4,a,1,4,\"has 5 cells, the header 3: 'x,y' is too much; quote a cell that holds ','; "
-        b"cells beyond the header: ['x', 'y']\"",
+        b"3,,,3,\"[too_few_cells] has 1 cell, the header 3: nothing for 'body', 'stars'; "
+        b'correct the row and then empty its cell in _errors"',
+        b"4,a,1,4,\"has 5 cells, the header 3: 'x,y' is too much; "
+        b"quote a cell that holds ','\",x,y",
     ]
 
 
-def test_when_every_row_is_bad_there_is_no_empty_group(
+def test_no_empty_group_is_created_when_every_row_is_bad(
     workspace: Workspace, csv_file: CsvFile
 ) -> None:
     source = csv_file("review_id,body,stars\n1,,1\n")
     report = seed(workspace, source, on_error=OnError.SKIP_ROWS)
     assert (report.is_rejection, report.rejected) == (True, 1)
-    assert queries.list_groups(workspace.store, PATH) == []
+    assert list_groups(workspace.store, PATH) == []
 
 
 @pytest.mark.parametrize("on_error", OnError)
-def test_a_hopeless_file_is_given_up_early(
+def test_a_file_with_too_many_bad_rows_is_abandoned_early(
     workspace: Workspace, csv_file: CsvFile, on_error: OnError
 ) -> None:
     limited = Workspace(workspace.store, workspace.storage, Limits(max_errors=5))
@@ -220,7 +224,7 @@ def test_a_hopeless_file_is_given_up_early(
         "42 or -7",
     )
     assert len(report.errors) == 100
-    assert queries.list_groups(workspace.store, PATH) == []
+    assert list_groups(workspace.store, PATH) == []
 
 
 @pytest.mark.parametrize(
@@ -229,23 +233,19 @@ def test_a_hopeless_file_is_given_up_early(
         pytest.param(
             "review_id,body,stars\n",
             [("no_rows", None, "the file has a header but no data rows, so there is no task to "
-              "make")],
+              "create")],
             id="header only",
         ),
         pytest.param(
             "Review ID,body,stars,\n1,2,3,\n",
-            [
-                ("unknown_column", "Review ID", "column 'Review ID' is no dataset field of the "
-                 "pipeline; did you mean 'review_id'?"),
-                ("empty_column_name", None, "column 4 has no name"),
-                ("missing_column", "review_id", "the header lacks the column 'review_id'"),
-            ],
+            [("unknown_column", "Review ID", "column 'Review ID' is not a dataset field of the "
+              "pipeline; did you mean 'review_id'?")],
             id="wrong header",
         ),
         pytest.param(
             "review_id,body,body\n1,2,3\n",
             [
-                ("duplicate_column", "body", "column 'body' stands 2 times, at 2, 3"),
+                ("duplicate_column", "body", "column 'body' occurs 2 times, at 2, 3"),
                 ("missing_column", "stars", "the header lacks the column 'stars'"),
             ],
             id="doubled column",
@@ -253,13 +253,14 @@ def test_a_hopeless_file_is_given_up_early(
         pytest.param(
             "review_id,body,stars\n1,ok,1\n2,\"never closed,1\n",
             [("unclosed_quote", "body", "row 2: the quote that opens the cell "
-              "'never closed,1\\n' is never closed")],
+              "'never closed,1\\n' is never closed; close it, or give the quote none if quotes are "
+              "text in this file")],
             id="unclosed quote",
         ),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("on_error", OnError)
-def test_a_file_that_cannot_be_used_makes_nothing(
+def test_an_unusable_file_creates_nothing(
     workspace: Workspace,
     csv_file: CsvFile,
     content: str,
@@ -268,10 +269,10 @@ def test_a_file_that_cannot_be_used_makes_nothing(
 ) -> None:
     report = seed(workspace, csv_file(content), on_error=on_error)
     assert [(e.code, e.field, e.message) for e in report.errors] == expected
-    assert (report.is_rejection, queries.list_groups(workspace.store, PATH)) == (True, [])
+    assert (report.is_rejection, list_groups(workspace.store, PATH)) == (True, [])
 
 
-def test_a_rehearsal_reports_and_writes_nothing(workspace: Workspace, csv_file: CsvFile) -> None:
+def test_a_dry_run_reports_and_writes_nothing(workspace: Workspace, csv_file: CsvFile) -> None:
     good, mixed = csv_file(GOOD), csv_file(MIXED, "mixed.csv")
     assert seed(workspace, good, dry_run=True) == Report(
         pipeline_id=1, created=3, dry_run=True, source=good
@@ -281,8 +282,8 @@ def test_a_rehearsal_reports_and_writes_nothing(workspace: Workspace, csv_file: 
     )
     skipping = seed(workspace, mixed, dry_run=True, on_error=OnError.SKIP_ROWS)
     assert (skipping.created, skipping.rejected, skipping.rejects_uri) == (2, 2, None)
-    assert queries.list_groups(workspace.store, PATH) == []
-    assert queries.find_report(workspace.store, "run-1") is None
+    assert list_groups(workspace.store, PATH) == []
+    assert find_report(workspace.store, "run-1") is None
     seed(workspace, good)
     assert seed(workspace, good, dry_run=True).already_seeded == 3
 
@@ -300,8 +301,8 @@ def test_the_pipelines_status_decides_how_tasks_start(
 ) -> None:
     set_status(workspace, status)
     seed(workspace, csv_file(GOOD))
-    assert {found for _, found, _ in tasks_of(workspace)} == {starts_as}
-    assert queries.find_pipeline(workspace.store, PATH).status == becomes
+    assert {task_status for _, task_status, _ in tasks_of(workspace)} == {starts_as}
+    assert find_pipeline(workspace.store, PATH).status == becomes
 
 
 @pytest.mark.parametrize("status", ["draft", "archived"])
@@ -319,13 +320,11 @@ def test_a_rejected_file_leaves_a_completed_pipeline_completed(
 ) -> None:
     set_status(workspace, "completed")
     seed(workspace, csv_file(MIXED))
-    assert queries.find_pipeline(workspace.store, PATH).status == "completed"
+    assert find_pipeline(workspace.store, PATH).status == "completed"
 
 
-def test_a_pipeline_that_is_not_there_is_a_usage_error(
-    workspace: Workspace, csv_file: CsvFile
-) -> None:
-    request = CsvRequest("acme/reviews/label-review", csv_file(GOOD))
+def test_a_missing_pipeline_is_a_usage_error(workspace: Workspace, csv_file: CsvFile) -> None:
+    request = CsvRequest(pipeline="acme/reviews/label-review", source=csv_file(GOOD))
     with pytest.raises(NotFoundError, match="did you mean 'acme/reviews/label-reviews'"):
         seed_from_csv(workspace, request, run_id="run-1")
 
@@ -333,30 +332,30 @@ def test_a_pipeline_that_is_not_there_is_a_usage_error(
 @pytest.mark.parametrize(
     "reference", ["0", "9" * 30, "٣", "a/b", "a/b/c/d", "a/\0/c", "a/\ud800/c"]
 )
-def test_what_names_no_pipeline_is_not_found(workspace: Workspace, reference: str) -> None:
+def test_an_unknown_pipeline_reference_is_not_found(workspace: Workspace, reference: str) -> None:
     with pytest.raises(NotFoundError, match="there is no pipeline"):
-        queries.find_pipeline(workspace.store, reference)
+        find_pipeline(workspace.store, reference)
 
 
-def test_numbers_beyond_every_id_lead_to_nothing(workspace: Workspace) -> None:
+def test_numbers_beyond_every_id_find_nothing(workspace: Workspace) -> None:
     with pytest.raises(NotFoundError, match=r"there is no task 9{30}"):
-        queries.find_task(workspace.store, int("9" * 30))
-    assert queries.list_tasks(workspace.store, "1", group_id=10**30, limit=10**30) == []
+        find_task(workspace.store, int("9" * 30))
+    assert list_tasks(workspace.store, "1", group_id=10**30, limit=10**30) == []
 
 
 @pytest.mark.parametrize(("pipeline", "source"), [("a/\0/c", "x.csv"), (PATH, "x\udce9.csv")])
 def test_a_name_that_no_store_can_hold_is_a_usage_error(pipeline: str, source: str) -> None:
     with pytest.raises(UsageError, match="holds a NUL character or bytes that are not UTF-8"):
-        CsvRequest(pipeline, source)
+        CsvRequest(pipeline=pipeline, source=source)
 
 
 @pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "é"])
-def test_a_delimiter_that_is_none_is_a_usage_error(delimiter: str) -> None:
+def test_an_invalid_delimiter_is_a_usage_error(delimiter: str) -> None:
     with pytest.raises(UsageError, match="must be one ASCII character"):
-        CsvRequest(PATH, "x.csv", delimiter=delimiter)
+        CsvRequest(pipeline=PATH, source="x.csv", delimiter=delimiter)
 
 
-def test_two_runs_of_the_same_file_at_the_same_moment_make_one_group(
+def test_two_concurrent_runs_of_one_file_create_one_group(
     workspace: Workspace, csv_file: CsvFile
 ) -> None:
     source = csv_file("review_id,body,stars\n" + "".join(f"{i},b,1\n" for i in range(2_000)))
@@ -369,7 +368,7 @@ def test_two_runs_of_the_same_file_at_the_same_moment_make_one_group(
     assert [row for row, _, _ in tasks_of(workspace)] == list(range(1, 2_001))
 
 
-def test_different_files_at_the_same_moment_are_all_seeded(
+def test_different_files_are_all_seeded_concurrently(
     workspace: Workspace, csv_file: CsvFile
 ) -> None:
     sources = [csv_file(f"review_id,body,stars\n{i},b,1\n", f"{i}.csv") for i in range(6)]
@@ -379,7 +378,7 @@ def test_different_files_at_the_same_moment_are_all_seeded(
     assert len(tasks_of(workspace)) == 6
 
 
-def test_a_file_that_changes_while_it_is_read_makes_nothing(
+def test_a_file_that_changes_while_it_is_read_creates_nothing(
     workspace: Workspace, csv_file: CsvFile
 ) -> None:
     source = csv_file("review_id,body,stars\n" + "1,b,1\n" * 300_000)
@@ -390,26 +389,31 @@ def test_a_file_that_changes_while_it_is_read_makes_nothing(
                 file.write("2,c,2\n")
 
     seeded = seed_from_csv(
-        workspace, CsvRequest(PATH, source), run_id="run-1", on_progress=append_a_row
+        workspace,
+        CsvRequest(pipeline=PATH, source=source),
+        run_id="run-1",
+        on_progress=append_a_row,
     )
     assert [error.code for error in seeded.report.errors] == ["source_changed"]
-    assert queries.list_groups(workspace.store, PATH) == []
+    assert list_groups(workspace.store, PATH) == []
 
 
-def test_progress_is_told_in_rows_and_bytes_up_to_the_end(
+def test_progress_is_reported_in_rows_and_bytes_until_the_end(
     workspace: Workspace, csv_file: CsvFile
 ) -> None:
     source = csv_file("review_id,body,stars\n" + "1,b,1\n" * 300_000)
-    told: list[Progress] = []
-    seed_from_csv(workspace, CsvRequest(PATH, source), run_id="r", on_progress=told.append)
+    reports: list[Progress] = []
+    seed_from_csv(
+        workspace, CsvRequest(pipeline=PATH, source=source), run_id="r", on_progress=reports.append
+    )
     size = Path(source).stat().st_size
-    assert told == sorted(told)
-    assert len(told) > 1
-    assert told[-1] == Progress(size, size, 300_000)
+    assert reports == sorted(reports)
+    assert len(reports) > 1
+    assert reports[-1] == Progress(size, size, 300_000)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_connection_that_is_cut_in_the_middle_makes_nothing(
+def test_a_connection_cut_midway_creates_nothing(
     workspace: Workspace, csv_file: CsvFile, postgresql: str
 ) -> None:
     source = csv_file("review_id,body,stars\n" + "1,b,1\n" * 300_000)
@@ -423,9 +427,12 @@ def test_a_connection_that_is_cut_in_the_middle_makes_nothing(
 
     with pytest.raises(StoreUnavailableError):
         seed_from_csv(
-            workspace, CsvRequest(PATH, source), run_id="r", on_progress=cut_the_connection
+            workspace,
+            CsvRequest(pipeline=PATH, source=source),
+            run_id="r",
+            on_progress=cut_the_connection,
         )
-    assert queries.list_groups(workspace.store, PATH) == []
+    assert list_groups(workspace.store, PATH) == []
     assert seed(workspace, source).created == 300_000
 
 

@@ -1,4 +1,4 @@
-"""The rows of a dataset become tasks: which values they have, and where they come from."""
+"""The rows of a dataset become tasks: their values and their origins."""
 
 from pathlib import Path
 
@@ -7,9 +7,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from tasks_lib.domain.report import Report, ReportError
+from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.errors import NotFoundError, UsageError
-from tasks_lib.operations import queries
-from tasks_lib.operations.mapped_seeding import MappedRequest
+from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.groups.read import find_report, list_groups
+from tasks_lib.operations.seeding.mapped_seeding import MappedRequest
+from tasks_lib.operations.tasks.read import Origin, find_task
 from tasks_lib.operations.workspace import Workspace
 from vault import (
     FIELDS,
@@ -19,8 +22,8 @@ from vault import (
     append,
     apply_vault,
     error_of,
+    has_no_groups,
     lines,
-    nothing_was_made,
     origins_of,
     put,
     seed_dataset,
@@ -41,26 +44,26 @@ def test_each_row_becomes_a_task_with_its_values_as_written(reviews: Workspace) 
     assert statuses_of(reviews) == {"pending"}
 
 
-def test_every_task_knows_where_it_came_from(reviews: Workspace) -> None:
+def test_every_task_records_its_origin(reviews: Workspace) -> None:
     seed_dataset(reviews)
-    task = queries.find_task(reviews.store, 2)
-    (group,) = queries.list_groups(reviews.store, LABEL)
-    assert task.origin == queries.Origin("dataset", "reviews", 2, version=1)
+    task = find_task(reviews.store, 2)
+    (group,) = list_groups(reviews.store, LABEL)
+    assert task.origin == Origin(SeedKind.DATASET, "reviews", 2, version=1)
     assert (task.group_id, task.created_at) == (group.id, group.created_at)
     assert group[:4] == (1, 1, "dataset", "reviews")
     assert (group.tasks, group.rejected) == (3, 0)
     assert origins_of(reviews) == [(1, 1, 1), (2, 1, 2), (3, 1, 3)]
 
 
-def test_a_task_of_an_appended_row_knows_the_version_that_brought_it(
+def test_a_task_of_an_appended_row_records_the_version_of_the_row(
     reviews: Workspace, tmp_path: Path
 ) -> None:
     append(reviews, tmp_path)
     seed_dataset(reviews)
-    origins = [queries.find_task(reviews.store, task_id).origin for task_id in (3, 4)]
+    origins = [find_task(reviews.store, task_id).origin for task_id in (3, 4)]
     assert origins == [
-        queries.Origin("dataset", "reviews", 3, version=1),
-        queries.Origin("dataset", "reviews", 4, version=2),
+        Origin(SeedKind.DATASET, "reviews", 3, version=1),
+        Origin(SeedKind.DATASET, "reviews", 4, version=2),
     ]
 
 
@@ -108,7 +111,7 @@ def test_a_field_is_left_out_on_request(reviews: Workspace) -> None:
     assert tasks_of(reviews)[0] == (1, '{"review_id":"001"}')
 
 
-def test_a_column_may_fill_what_a_contributor_else_would(vault: Workspace, tmp_path: Path) -> None:
+def test_a_column_may_fill_a_contributors_field(vault: Workspace, tmp_path: Path) -> None:
     put(vault, write(tmp_path, "review_id,body,stars,sentiment\n1,a,,good\n2,b,,\n"))
     seed_dataset(vault)
     assert tasks_of(vault) == [
@@ -159,7 +162,7 @@ def test_values_are_converted_by_their_spelling(vault: Workspace, tmp_path: Path
     ]
 
 
-def test_a_field_without_a_source_turns_the_seeding_away_by_its_name(
+def test_a_field_without_a_source_rejects_the_seeding_and_is_named(
     vault: Workspace, tmp_path: Path
 ) -> None:
     put(vault, write(tmp_path, "bodi,stars\nx,1\n"))
@@ -183,36 +186,36 @@ def test_a_field_without_a_source_turns_the_seeding_away_by_its_name(
             ]
         ),
     )  # fmt: skip
-    assert nothing_was_made(vault)
-    assert queries.find_report(vault.store, "run-1") == report
+    assert has_no_groups(vault)
+    assert find_report(vault.store, "run-1") == report
 
 
 @pytest.mark.parametrize(
     ("mapping", "skip", "code"),
     [
-        ({"stars": "body:$.a"}, (), "path_without_json"),
+        ({"stars": "weight:$.a"}, (), "path_without_json"),
         ({"stars": "stars"}, ("stars",), "mapped_and_skipped"),
         ({"made": "payload"}, (), "unknown_target"),
         ({"stars": "payload:$.["}, (), "invalid_jsonpath"),
         ({"stars": "payload"}, (), "types_never_fit"),
     ],
 )
-def test_a_mapping_that_cannot_work_makes_nothing(
+def test_an_invalid_mapping_creates_nothing(
     vault: Workspace, tmp_path: Path, mapping: dict[str, str], skip: tuple[str, ...], code: str
 ) -> None:
-    row = {"review_id": "1", "body": "b", "stars": "1", "payload": {"a": 1}}
+    row = {"review_id": "1", "body": "b", "stars": "1", "payload": {"a": 1}, "weight": 1}
     put(vault, write(tmp_path, lines(row), "reviews.jsonl"))
     report = seed_dataset(vault, mapping=mapping, skip=skip)
     assert [error.code for error in report.errors] == [code]
-    assert (report.is_rejection, nothing_was_made(vault)) == (True, True)
+    assert (report.is_rejection, has_no_groups(vault)) == (True, True)
 
 
-def test_when_all_is_skipped_there_is_nothing_to_make(reviews: Workspace) -> None:
+def test_skipping_every_field_is_an_error(reviews: Workspace) -> None:
     report = seed_dataset(reviews, skip=("review_id", "body", "stars"))
     assert error_of(report) == (
         "nothing_mapped", None, "no column fills any field; map one by hand, as field=column",
     )  # fmt: skip
-    assert nothing_was_made(reviews)
+    assert has_no_groups(reviews)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +232,7 @@ def test_the_pipelines_status_decides_how_tasks_start(
     set_status(reviews, status)
     seed_dataset(reviews)
     assert statuses_of(reviews) == {starts_as}
-    assert queries.find_pipeline(reviews.store, LABEL).status == becomes
+    assert find_pipeline(reviews.store, LABEL).status == becomes
 
 
 @pytest.mark.parametrize("status", ["draft", "archived"])
@@ -242,7 +245,7 @@ def test_closed_pipelines_take_no_tasks(reviews: Workspace, status: str, dry_run
     assert tasks_of(reviews) == []
 
 
-def test_a_dataset_of_another_organization_is_not_there(reviews: Workspace) -> None:
+def test_a_dataset_of_another_organization_is_not_found(reviews: Workspace) -> None:
     with pytest.raises(NotFoundError, match="there is no dataset 'reviews'"):
         seed_dataset(reviews, FOREIGN)
 
@@ -257,7 +260,7 @@ def test_organizations_seed_their_own_dataset_of_the_same_name(
     assert tasks_of(reviews, FOREIGN) == [(1, '{"review_id":"4"}'), (2, '{"review_id":"5"}')]
 
 
-def test_a_dataset_that_is_not_there_is_named_with_the_nearest(reviews: Workspace) -> None:
+def test_a_missing_dataset_is_named_with_the_closest_match(reviews: Workspace) -> None:
     with pytest.raises(NotFoundError, match="there is no dataset 'review'; did you mean 'reviews'"):
         seed_dataset(reviews, dataset="review")
 
@@ -265,4 +268,4 @@ def test_a_dataset_that_is_not_there_is_named_with_the_nearest(reviews: Workspac
 @pytest.mark.parametrize(("pipeline", "dataset"), [("a/\0/c", "x"), (LABEL, "x\udce9")])
 def test_a_name_that_no_store_can_hold_is_a_usage_error(pipeline: str, dataset: str) -> None:
     with pytest.raises(UsageError, match="holds a NUL character or bytes that are not UTF-8"):
-        MappedRequest(pipeline, dataset)
+        MappedRequest(pipeline=pipeline, source=dataset)

@@ -1,4 +1,4 @@
-"""A dataset is seeded again, by several at once, or in part: each row is one task all the same."""
+"""Seeding a dataset again, concurrently or in part, creates one task per row."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,16 +8,18 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from tasks_lib.domain.progress import Progress
 from tasks_lib.domain.report import Report
 from tasks_lib.errors import StoreUnavailableError
-from tasks_lib.intake.progress import Progress
-from tasks_lib.operations import queries
-from tasks_lib.operations.apply_catalogue import apply_catalogue
-from tasks_lib.operations.file_sources import CsvRequest
-from tasks_lib.operations.import_dataset import ImportMode
-from tasks_lib.operations.mapped_seeding import MappedRequest, plan_seeding, seed_mapped
-from tasks_lib.operations.seed_from_csv import seed_from_csv
-from tasks_lib.operations.seed_from_dataset import find_source, seed_from_dataset
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.datasets.import_dataset import ImportMode
+from tasks_lib.operations.groups.read import find_report, list_groups
+from tasks_lib.operations.seeding.file_sources import CsvRequest
+from tasks_lib.operations.seeding.mapped_seeding import MappedRequest, plan_seeding, seed_mapped
+from tasks_lib.operations.seeding.reports import LoadRejectedError
+from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
+from tasks_lib.operations.seeding.seed_from_dataset import find_source, seed_from_dataset
 from tasks_lib.operations.workspace import Workspace
 from vault import (
     AUDIT,
@@ -28,7 +30,7 @@ from vault import (
     MORE_FIELDS,
     append,
     error_of,
-    nothing_was_made,
+    has_no_groups,
     put,
     seed_dataset,
     set_status,
@@ -38,23 +40,25 @@ from vault import (
 )
 
 
-def test_seeded_again_nothing_is_made_twice(reviews: Workspace) -> None:
+def test_seeding_again_creates_nothing_twice(reviews: Workspace) -> None:
     seed_dataset(reviews)
     again = seed_dataset(reviews, run_id="run-2")
     assert again == Report(pipeline_id=1, already_seeded=3, source="reviews")
-    assert again.sentence == "'reviews' created 0 tasks, 3 were there already."
-    assert queries.find_report(reviews.store, "run-2") == again
-    assert (tasks_of(reviews), len(queries.list_groups(reviews.store, LABEL))) == (FIELDS, 1)
+    assert again.sentence == "'reviews' created 0 tasks, 3 existed already."
+    assert find_report(reviews.store, "run-2") == again
+    assert (tasks_of(reviews), len(list_groups(reviews.store, LABEL))) == (FIELDS, 1)
 
 
-def test_appended_rows_are_what_the_next_run_makes(reviews: Workspace, tmp_path: Path) -> None:
+def test_the_next_run_creates_the_tasks_of_appended_rows(
+    reviews: Workspace, tmp_path: Path
+) -> None:
     seed_dataset(reviews)
     append(reviews, tmp_path)
     report = seed_dataset(reviews, run_id="run-2")
     assert report == Report(
         group_id=2, pipeline_id=1, created=2, already_seeded=3, source="reviews"
     )
-    assert report.sentence == "'reviews' created 2 tasks in group 2, 3 were there already."
+    assert report.sentence == "'reviews' created 2 tasks in group 2, 3 existed already."
     assert tasks_of(reviews) == [*FIELDS, *MORE_FIELDS]
 
 
@@ -64,9 +68,7 @@ def test_replaced_rows_are_no_longer_seeded(reviews: Workspace, tmp_path: Path) 
     assert [fields for _, fields in tasks_of(reviews)] == [fields for _, fields in MORE_FIELDS]
 
 
-def test_rows_that_take_the_place_of_seeded_ones_are_seeded(
-    reviews: Workspace, tmp_path: Path
-) -> None:
+def test_rows_that_replace_seeded_ones_are_seeded(reviews: Workspace, tmp_path: Path) -> None:
     seed_dataset(reviews)
     put(reviews, write(tmp_path, MORE, "more.csv"), mode=ImportMode.REPLACE)
     report = seed_dataset(reviews, run_id="run-2")
@@ -74,7 +76,7 @@ def test_rows_that_take_the_place_of_seeded_ones_are_seeded(
     assert [row for row, _ in tasks_of(reviews)] == [1, 2, 3, 1, 2]
 
 
-def test_reseeding_makes_all_tasks_again_and_each_run_once(reviews: Workspace) -> None:
+def test_reseeding_creates_all_tasks_again_once_per_run(reviews: Workspace) -> None:
     seed_dataset(reviews)
     reseeded = seed_dataset(reviews, run_id="run-2", reseed=True)
     assert reseeded == Report(group_id=2, pipeline_id=1, created=3, source="reviews")
@@ -86,7 +88,7 @@ def test_reseeding_makes_all_tasks_again_and_each_run_once(reviews: Workspace) -
 
 
 def generations_of(workspace: Workspace) -> list[int]:
-    """Return the generation of the stream that each task came by."""
+    """Return the stream generation of each task."""
     with workspace.store.read() as session:
         query = (
             "SELECT s.generation FROM tasks t JOIN streams s ON s.id = t.stream_id ORDER BY t.id"
@@ -94,7 +96,7 @@ def generations_of(workspace: Workspace) -> list[int]:
         return list(session.scalars(text(query)))
 
 
-def test_reseeding_what_was_never_seeded_seeds_it(reviews: Workspace) -> None:
+def test_reseeding_a_dataset_that_was_never_seeded_seeds_it(reviews: Workspace) -> None:
     assert seed_dataset(reviews, reseed=True).created == 3
     assert seed_dataset(reviews, run_id="run-2").already_seeded == 3
 
@@ -114,7 +116,7 @@ def test_pipelines_get_the_rows_independently_of_each_other(reviews: Workspace) 
     assert tasks_of(reviews, AUDIT)[0] == (1, '{"review_id":"001"}')
 
 
-def test_six_runs_at_the_same_moment_make_each_task_once(vault: Workspace, tmp_path: Path) -> None:
+def test_six_concurrent_runs_create_each_task_once(vault: Workspace, tmp_path: Path) -> None:
     put(vault, write(tmp_path, "review_id,body\n" + "".join(f"{i},b\n" for i in range(6_000))))
     with ThreadPoolExecutor(6) as pool:
         reports = list(pool.map(lambda i: seed_dataset(vault, run_id=f"run-{i}"), range(6)))
@@ -125,7 +127,7 @@ def test_six_runs_at_the_same_moment_make_each_task_once(vault: Workspace, tmp_p
     assert [row for row, _ in tasks_of(vault)] == list(range(1, 6_001))
 
 
-def test_six_runs_into_a_completed_pipeline_make_each_task_once(reviews: Workspace) -> None:
+def test_six_runs_into_a_completed_pipeline_create_each_task_once(reviews: Workspace) -> None:
     set_status(reviews, "completed")
     with ThreadPoolExecutor(6) as pool:
         reports = list(pool.map(lambda i: seed_dataset(reviews, run_id=f"run-{i}"), range(6)))
@@ -133,14 +135,14 @@ def test_six_runs_into_a_completed_pipeline_make_each_task_once(reviews: Workspa
     assert tasks_of(reviews) == FIELDS
 
 
-def test_twenty_runs_at_the_same_moment_make_each_task_once(reviews: Workspace) -> None:
+def test_twenty_concurrent_runs_create_each_task_once(reviews: Workspace) -> None:
     with ThreadPoolExecutor(20) as pool:
         reports = list(pool.map(lambda i: seed_dataset(reviews, run_id=f"run-{i}"), range(20)))
     assert sorted(report.created for report in reports) == [*[0] * 19, 3]
     assert tasks_of(reviews) == FIELDS
 
 
-def test_reseeding_runs_at_the_same_moment_lose_nothing(reviews: Workspace) -> None:
+def test_concurrent_reseeding_runs_lose_nothing(reviews: Workspace) -> None:
     def reseed(number: int) -> Report:
         return seed_dataset(reviews, run_id=f"run-{number}", reseed=True)
 
@@ -153,79 +155,85 @@ def test_reseeding_runs_at_the_same_moment_lose_nothing(reviews: Workspace) -> N
     assert [tuple(row[1:]) for row in streams] == [(3, 3)] * (created // 3)
 
 
-def test_a_completed_pipeline_stays_completed_unless_there_is_something_new(
+def test_a_completed_pipeline_stays_completed_unless_tasks_are_created(
     reviews: Workspace, csv_file: Callable[..., str]
 ) -> None:
     source = csv_file(MORE, "more.csv")
-    seed_from_csv(reviews, CsvRequest(LABEL, source), run_id="run-1")
+    seed_from_csv(reviews, CsvRequest(pipeline=LABEL, source=source), run_id="run-1")
     seed_dataset(reviews, run_id="run-2")
     set_status(reviews, "completed")
-    seed_from_csv(reviews, CsvRequest(LABEL, source), run_id="run-3")
+    seed_from_csv(reviews, CsvRequest(pipeline=LABEL, source=source), run_id="run-3")
     seed_dataset(reviews, run_id="run-4")
     seed_dataset(reviews, run_id="run-5", mapping={"stars": "body"})
-    assert queries.find_pipeline(reviews.store, LABEL).status == "completed"
+    assert find_pipeline(reviews.store, LABEL).status == "completed"
     seed_dataset(reviews, run_id="run-6", reseed=True)
-    assert queries.find_pipeline(reviews.store, LABEL).status == "active"
+    assert find_pipeline(reviews.store, LABEL).status == "active"
 
 
-def planned(workspace: Workspace) -> Callable[[], Report]:
-    """Plan a seeding of the dataset; return what carries it out."""
-    request = MappedRequest(LABEL, "reviews")
-    pipeline = queries.find_pipeline(workspace.store, LABEL)
+def prepare_seeding(workspace: Workspace) -> Callable[[], Report]:
+    """Plan a seeding of the dataset; return a function that carries it out."""
+    request = MappedRequest(pipeline=LABEL, source="reviews")
+    pipeline = find_pipeline(workspace.store, LABEL)
     source = find_source(workspace, pipeline, "reviews")
     plan = plan_seeding(workspace, pipeline, source, request)
     return lambda: seed_mapped(workspace, pipeline, source, request, plan, run_id="run-1").report
 
 
-def test_fields_that_change_between_plan_and_load_make_nothing(
+def test_fields_changed_between_plan_and_load_reject_the_run(
     reviews: Workspace, catalogue_file: Path
 ) -> None:
-    carry_out = planned(reviews)
+    carry_out = prepare_seeding(reviews)
     changed = catalogue_file.read_text(encoding="utf-8").replace("max: 5", "max: 4")
     catalogue_file.write_text(changed, encoding="utf-8")
     apply_catalogue(reviews.store, catalogue_file)
-    assert error_of(carry_out()) == (
+    with pytest.raises(LoadRejectedError) as caught:
+        carry_out()
+    assert error_of(caught.value.seeded.report) == (
         "pipeline_changed", None,
         f"pipeline {LABEL} was given other fields meanwhile; seed it again",
     )  # fmt: skip
-    assert nothing_was_made(reviews)
+    assert has_no_groups(reviews)
 
 
-def test_rows_that_come_between_plan_and_load_are_for_the_next_run(
+def test_rows_added_between_plan_and_load_are_left_for_the_next_run(
     reviews: Workspace, tmp_path: Path
 ) -> None:
-    carry_out = planned(reviews)
+    carry_out = prepare_seeding(reviews)
     append(reviews, tmp_path)
     report = carry_out()
     assert (report.created, report.already_seeded) == (3, 0)
     assert seed_dataset(reviews, run_id="run-2").created == 2
 
 
-def test_progress_is_told_in_rows_up_to_the_end(vault: Workspace, tmp_path: Path) -> None:
+def test_progress_is_reported_in_rows_until_the_end(vault: Workspace, tmp_path: Path) -> None:
     put(vault, write(tmp_path, "review_id,body\n" + "1,b\n" * 12_000))
-    told: list[Progress] = []
+    reports: list[Progress] = []
     seed_from_dataset(
-        vault, MappedRequest(LABEL, "reviews"), run_id="run-1", on_progress=told.append
+        vault,
+        MappedRequest(pipeline=LABEL, source="reviews"),
+        run_id="run-1",
+        on_progress=reports.append,
     )
-    assert told == sorted(told)
-    assert len(told) > 1
-    assert told[-1] == Progress(12_000, 12_000, 12_000)
+    assert reports == sorted(reports)
+    assert len(reports) > 1
+    assert reports[-1] == Progress(12_000, 12_000, 12_000)
 
 
-def test_progress_of_a_run_that_makes_what_is_new_comes_to_an_end_as_well(
-    reviews: Workspace, tmp_path: Path
-) -> None:
+def test_progress_of_an_incremental_run_reaches_the_end(reviews: Workspace, tmp_path: Path) -> None:
     seed_dataset(reviews)
     append(reviews, tmp_path)
-    told: list[Progress] = []
+    reports: list[Progress] = []
     seed_from_dataset(
-        reviews, MappedRequest(LABEL, "reviews"), run_id="run-2", on_progress=told.append
+        reviews,
+        MappedRequest(pipeline=LABEL, source="reviews"),
+        run_id="run-2",
+        on_progress=reports.append,
     )
-    assert told == [Progress(2, 5, 2), Progress(5, 5, 2)]
+    assert reports == [Progress(2, 5, 2), Progress(5, 5, 2)]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_connection_that_is_cut_in_the_middle_makes_nothing(
+def test_a_connection_cut_midway_creates_nothing(
     vault: Workspace, tmp_path: Path, postgresql: str
 ) -> None:
     put(vault, write(tmp_path, "review_id,body\n" + "1,b\n" * 50_000))
@@ -239,21 +247,24 @@ def test_a_connection_that_is_cut_in_the_middle_makes_nothing(
 
     with pytest.raises(StoreUnavailableError):
         seed_from_dataset(
-            vault, MappedRequest(LABEL, "reviews"), run_id="r", on_progress=cut_the_connections
+            vault,
+            MappedRequest(pipeline=LABEL, source="reviews"),
+            run_id="r",
+            on_progress=cut_the_connections,
         )
-    assert nothing_was_made(vault)
+    assert has_no_groups(vault)
     assert seed_dataset(vault).created == 50_000
 
 
-def test_a_failure_in_the_middle_leaves_the_store_as_it_was(
-    vault: Workspace, tmp_path: Path
-) -> None:
+def test_a_failure_midway_leaves_the_store_unchanged(vault: Workspace, tmp_path: Path) -> None:
     put(vault, write(tmp_path, "review_id,body\n" + "1,b\n" * 50_000))
 
     def fail(_: Progress) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        seed_from_dataset(vault, MappedRequest(LABEL, "reviews"), run_id="r", on_progress=fail)
-    assert (nothing_was_made(vault), streams_of(vault)) == (True, [])
+        seed_from_dataset(
+            vault, MappedRequest(pipeline=LABEL, source="reviews"), run_id="r", on_progress=fail
+        )
+    assert (has_no_groups(vault), streams_of(vault)) == (True, [])
     assert seed_dataset(vault).created == 50_000

@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from photos import CATALOGUE as PHOTOS, HEADER, PATH as PHOTO_PATH, png, zipped
+from photos import CATALOGUE as PHOTOS, HEADER, PATH as PHOTO_PATH, png, write_zip
 from tasks_lib.domain.report import Report, ReportError
-from tasks_lib.domain.statuses import OnError
+from tasks_lib.domain.statuses import OnError, SeedKind
 from tasks_lib.errors import NotFoundError, UsageError
-from tasks_lib.operations import queries
-from tasks_lib.operations.file_sources import CsvRequest
-from tasks_lib.operations.seed_from_csv import seed_from_csv
-from tasks_lib.operations.seed_from_zip import ZipRequest, seed_from_zip
+from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.datasets.data_vault import export_dataset
+from tasks_lib.operations.groups.read import list_groups
+from tasks_lib.operations.seeding.file_sources import CsvRequest
+from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
+from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
+from tasks_lib.operations.tasks.read import Origin, find_task, link_files, list_tasks
 from tasks_lib.operations.workspace import Workspace
 from vault import (
     AUDIT,
@@ -36,141 +39,145 @@ BY_HAND = {"opinion": "sentiment", "task": "id", "state": "status", "made": "cre
 
 
 @pytest.fixture
-def labelled(workspace: Workspace, tmp_path: Path, csv_file: Callable[..., str]) -> Workspace:
-    """The pipelines of ``vault``; of three tasks to be labelled the first and last are finished."""
+def label_workspace(
+    workspace: Workspace, tmp_path: Path, csv_file: Callable[..., str]
+) -> Workspace:
+    """The pipelines of ``vault`` with three tasks to label, the first and last of them finished."""
     apply_vault(workspace, tmp_path)
-    seed_from_csv(workspace, CsvRequest(LABEL, csv_file(ROWS)), run_id="csv")
+    seed_from_csv(workspace, CsvRequest(pipeline=LABEL, source=csv_file(ROWS)), run_id="csv")
     finish(workspace, [1, 3], GOOD)
     return workspace
 
 
-def made_at(workspace: Workspace, task_id: int) -> str:
-    return f"{queries.find_task(workspace.store, task_id).created_at:%Y-%m-%dT%H:%M:%SZ}"
+def creation_time(workspace: Workspace, task_id: int) -> str:
+    return f"{find_task(workspace.store, task_id).created_at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def test_finished_tasks_become_tasks_and_others_do_not(labelled: Workspace) -> None:
-    report = seed_pipeline(labelled)
+def test_finished_tasks_become_tasks_and_others_do_not(label_workspace: Workspace) -> None:
+    report = seed_pipeline(label_workspace)
     assert report == Report(group_id=2, pipeline_id=2, created=2, source=LABEL)
-    assert tasks_of(labelled, CHECK) == [
+    assert tasks_of(label_workspace, CHECK) == [
         (1, '{"review_id":"001","body":"one"}'),
         (3, '{"review_id":"12345678901234567890","body":"three"}'),
     ]
-    assert len(tasks_of(labelled, LABEL)) == 3
+    assert len(tasks_of(label_workspace, LABEL)) == 3
 
 
-def test_what_was_filled_in_and_the_tasks_own_columns_may_be_mapped(labelled: Workspace) -> None:
-    assert seed_pipeline(labelled, AUDIT, mapping=BY_HAND).created == 2
-    made = made_at(labelled, 1)
-    assert tasks_of(labelled, AUDIT) == [
-        (1, f'{{"review_id":"001","opinion":"good","task":1,"state":"finished","made":"{made}"}}'),
+def test_submitted_values_and_task_columns_can_be_mapped(label_workspace: Workspace) -> None:
+    assert seed_pipeline(label_workspace, AUDIT, mapping=BY_HAND).created == 2
+    since = creation_time(label_workspace, 1)
+    assert tasks_of(label_workspace, AUDIT) == [
+        (1, f'{{"review_id":"001","opinion":"good","task":1,"state":"finished","made":"{since}"}}'),
         (3, '{"review_id":"12345678901234567890","opinion":"good","task":3,"state":"finished",'
-            f'"made":"{made}"}}'),
+            f'"made":"{since}"}}'),
     ]  # fmt: skip
 
 
-def test_every_task_knows_the_task_that_it_came_from(labelled: Workspace) -> None:
-    seed_pipeline(labelled)
-    task = queries.list_tasks(labelled.store, CHECK)[1]
-    (group,) = queries.list_groups(labelled.store, CHECK)
-    assert task.origin == queries.Origin("pipeline", LABEL, 3)
+def test_every_task_records_its_source_task(label_workspace: Workspace) -> None:
+    seed_pipeline(label_workspace)
+    task = list_tasks(label_workspace.store, CHECK)[1]
+    (group,) = list_groups(label_workspace.store, CHECK)
+    assert task.origin == Origin(SeedKind.PIPELINE, LABEL, 3)
     assert group[:4] == (task.group_id, 2, "pipeline", LABEL)
-    with labelled.store.read() as session:
+    with label_workspace.store.read() as session:
         query = "SELECT origin_id FROM tasks WHERE pipeline_id = 2 ORDER BY id"
         assert list(session.scalars(text(query))) == [1, 3]
 
 
-def test_what_is_finished_later_is_what_the_next_run_makes(labelled: Workspace) -> None:
-    seed_pipeline(labelled)
-    assert seed_pipeline(labelled, run_id="run-2") == Report(
+def test_the_next_run_creates_the_tasks_finished_since(label_workspace: Workspace) -> None:
+    seed_pipeline(label_workspace)
+    assert seed_pipeline(label_workspace, run_id="run-2") == Report(
         pipeline_id=2, already_seeded=2, source=LABEL
     )
-    finish(labelled, [2], GOOD)
-    later = seed_pipeline(labelled, run_id="run-3")
+    finish(label_workspace, [2], GOOD)
+    later = seed_pipeline(label_workspace, run_id="run-3")
     assert (later.created, later.already_seeded) == (1, 2)
-    assert [row for row, _ in tasks_of(labelled, CHECK)] == [1, 3, 2]
+    assert [row for row, _ in tasks_of(label_workspace, CHECK)] == [1, 3, 2]
 
 
-def test_the_source_may_be_named_by_its_number(labelled: Workspace) -> None:
-    report = seed_pipeline(labelled, source="1")
+def test_the_source_may_be_named_by_its_number(label_workspace: Workspace) -> None:
+    report = seed_pipeline(label_workspace, source="1")
     assert (report.created, report.source) == (2, LABEL)
-    assert queries.list_tasks(labelled.store, CHECK)[0].origin.source == LABEL
-    assert seed_pipeline(labelled, run_id="run-2").already_seeded == 2
+    assert list_tasks(label_workspace.store, CHECK)[0].origin.source == LABEL
+    assert seed_pipeline(label_workspace, run_id="run-2").already_seeded == 2
 
 
-def test_a_retried_run_gets_its_own_report_again(labelled: Workspace) -> None:
-    first = seed_pipeline(labelled)
-    finish(labelled, [2], GOOD)
-    assert seed_pipeline(labelled) == first
-    reseeded = seed_pipeline(labelled, run_id="run-2", reseed=True)
+def test_a_retried_run_gets_its_own_report_again(label_workspace: Workspace) -> None:
+    first = seed_pipeline(label_workspace)
+    finish(label_workspace, [2], GOOD)
+    assert seed_pipeline(label_workspace) == first
+    reseeded = seed_pipeline(label_workspace, run_id="run-2", reseed=True)
     assert reseeded.created == 3
-    assert seed_pipeline(labelled, run_id="run-2", reseed=True) == reseeded
+    assert seed_pipeline(label_workspace, run_id="run-2", reseed=True) == reseeded
 
 
-def test_without_a_finished_task_nothing_is_made(labelled: Workspace) -> None:
-    set_status(labelled, "completed", AUDIT)
-    report = seed_pipeline(labelled, AUDIT, CHECK, mapping={"review_id": "body"})
+def test_nothing_is_created_without_a_finished_task(label_workspace: Workspace) -> None:
+    set_status(label_workspace, "completed", AUDIT)
+    report = seed_pipeline(label_workspace, AUDIT, CHECK, mapping={"review_id": "body"})
     assert report == Report(pipeline_id=3, source=CHECK)
     assert report.sentence == "'check-reviews' created 0 tasks."
-    assert queries.list_groups(labelled.store, AUDIT) == []
-    assert queries.find_pipeline(labelled.store, AUDIT).status == "completed"
+    assert list_groups(label_workspace.store, AUDIT) == []
+    assert find_pipeline(label_workspace.store, AUDIT).status == "completed"
 
 
-def test_six_runs_at_the_same_moment_make_each_task_once(labelled: Workspace) -> None:
+def test_six_concurrent_runs_create_each_task_once(label_workspace: Workspace) -> None:
     with ThreadPoolExecutor(6) as pool:
-        reports = list(pool.map(lambda i: seed_pipeline(labelled, run_id=f"run-{i}"), range(6)))
+        reports = list(
+            pool.map(lambda i: seed_pipeline(label_workspace, run_id=f"run-{i}"), range(6))
+        )
     assert sorted((r.created, r.already_seeded) for r in reports) == [*[(0, 2)] * 5, (2, 0)]
-    assert len(tasks_of(labelled, CHECK)) == 2
+    assert len(tasks_of(label_workspace, CHECK)) == 2
 
 
-def test_two_pipelines_that_seed_each_other_at_the_same_moment_both_do(
-    labelled: Workspace,
+def test_two_pipelines_can_seed_each_other_concurrently(
+    label_workspace: Workspace,
 ) -> None:
-    seed_pipeline(labelled, AUDIT)
-    seed_pipeline(labelled, CHECK)
-    finish(labelled, range(4, 8))
+    seed_pipeline(label_workspace, AUDIT)
+    seed_pipeline(label_workspace, CHECK)
+    finish(label_workspace, range(4, 8))
 
     def both(number: int) -> Report:
         ends = (CHECK, AUDIT) if number % 2 else (AUDIT, CHECK)
         mapping = {} if number % 2 else {"opinion": "body"}
-        return seed_pipeline(labelled, *ends, run_id=f"both-{number}", mapping=mapping)
+        return seed_pipeline(label_workspace, *ends, run_id=f"both-{number}", mapping=mapping)
 
     with ThreadPoolExecutor(6) as pool:
         reports = list(pool.map(both, range(6)))
     assert sum(report.created for report in reports[0::2]) >= 2
-    assert len(tasks_of(labelled, AUDIT)) == 2 + 2
+    assert len(tasks_of(label_workspace, AUDIT)) == 2 + 2
 
 
-def test_a_paused_pipeline_gets_paused_tasks(labelled: Workspace) -> None:
-    set_status(labelled, "paused", CHECK)
-    seed_pipeline(labelled)
-    assert statuses_of(labelled, CHECK) == {"paused"}
+def test_a_paused_pipeline_gets_paused_tasks(label_workspace: Workspace) -> None:
+    set_status(label_workspace, "paused", CHECK)
+    seed_pipeline(label_workspace)
+    assert statuses_of(label_workspace, CHECK) == {"paused"}
 
 
 @pytest.mark.parametrize("status", ["draft", "archived", "completed", "paused"])
-def test_the_sources_status_does_not_matter(labelled: Workspace, status: str) -> None:
-    set_status(labelled, status, LABEL)
-    assert seed_pipeline(labelled).created == 2
-    assert queries.find_pipeline(labelled.store, LABEL).status == status
+def test_the_sources_status_does_not_matter(label_workspace: Workspace, status: str) -> None:
+    set_status(label_workspace, status, LABEL)
+    assert seed_pipeline(label_workspace).created == 2
+    assert find_pipeline(label_workspace.store, LABEL).status == status
 
 
-def test_a_pipeline_of_another_organization_is_refused(labelled: Workspace) -> None:
+def test_a_pipeline_of_another_organization_is_refused(label_workspace: Workspace) -> None:
     for ends in ((FOREIGN, LABEL), (LABEL, FOREIGN)):
         with pytest.raises(UsageError, match="and nothing crosses an organization"):
-            seed_pipeline(labelled, *ends)
+            seed_pipeline(label_workspace, *ends)
 
 
-def test_a_pipeline_is_not_seeded_from_itself(labelled: Workspace) -> None:
+def test_a_pipeline_is_not_seeded_from_itself(label_workspace: Workspace) -> None:
     with pytest.raises(UsageError, match=f"pipeline {LABEL} cannot be seeded from itself"):
-        seed_pipeline(labelled, LABEL, "1")
+        seed_pipeline(label_workspace, LABEL, "1")
 
 
-def test_a_source_that_is_not_there_is_named_with_the_nearest(labelled: Workspace) -> None:
+def test_a_missing_source_is_named_with_the_closest_match(label_workspace: Workspace) -> None:
     with pytest.raises(NotFoundError, match=f"did you mean '{LABEL}'"):
-        seed_pipeline(labelled, source="acme/reviews/label-review")
+        seed_pipeline(label_workspace, source="acme/reviews/label-review")
 
 
-def test_a_field_without_a_source_turns_the_seeding_away(labelled: Workspace) -> None:
-    report = seed_pipeline(labelled, mapping={"review_id": "reviewer"})
+def test_a_field_without_a_source_rejects_the_seeding(label_workspace: Workspace) -> None:
+    report = seed_pipeline(label_workspace, mapping={"review_id": "reviewer"})
     assert report == Report(
         pipeline_id=2,
         source=LABEL,
@@ -184,19 +191,21 @@ def test_a_field_without_a_source_turns_the_seeding_away(labelled: Workspace) ->
             ),
         ),
     )
-    assert tasks_of(labelled, CHECK) == []
+    assert tasks_of(label_workspace, CHECK) == []
 
 
-def test_what_a_contributor_left_empty_is_a_bad_row_where_it_is_required(
-    labelled: Workspace,
+def test_an_empty_submitted_value_is_a_bad_row_where_it_is_required(
+    label_workspace: Workspace,
 ) -> None:
-    finish(labelled, [3], None)
-    report = seed_pipeline(labelled, mapping={"review_id": "sentiment"}, on_error=OnError.SKIP_ROWS)
+    finish(label_workspace, [3], None)
+    report = seed_pipeline(
+        label_workspace, mapping={"review_id": "sentiment"}, on_error=OnError.SKIP_ROWS
+    )
     assert (report.created, report.rejected) == (1, 1)
     assert [(error.row, error.field, error.code) for error in report.errors] == [
         (3, "review_id", "required")
     ]
-    assert tasks_of(labelled, CHECK) == [(1, '{"review_id":"good","body":"one"}')]
+    assert tasks_of(label_workspace, CHECK) == [(1, '{"review_id":"good","body":"one"}')]
 
 
 OWN_NAMES = """
@@ -212,27 +221,40 @@ organizations:
 """
 
 
-def test_a_field_called_like_a_column_of_tasks_stands_in_its_place(
-    labelled: Workspace, tmp_path: Path, csv_file: Callable[..., str]
+def test_a_field_and_a_task_column_of_the_same_name_are_both_there(
+    label_workspace: Workspace, tmp_path: Path, csv_file: Callable[..., str]
 ) -> None:
-    apply_vault(labelled, tmp_path, OWN_NAMES)
+    apply_vault(label_workspace, tmp_path, OWN_NAMES)
     path = "acme/reviews/own-names"
-    seed_from_csv(labelled, CsvRequest(path, csv_file("id\na\nb\n", "own.csv")), run_id="own")
-    finish(labelled, [4], '{"status":"fine"}')
-    finish(labelled, [5], "{}")
-    mapping = {"review_id": "id", "opinion": "status"}
-    assert seed_pipeline(labelled, AUDIT, path, mapping=mapping).created == 2
-    assert [json.loads(fields)["opinion"] for _, fields in tasks_of(labelled, AUDIT)] == [
-        "fine", None,
-    ]  # fmt: skip
+    seed_from_csv(
+        label_workspace,
+        CsvRequest(pipeline=path, source=csv_file("id\na\nb\n", "own.csv")),
+        run_id="own",
+    )
+    finish(label_workspace, [4], '{"status":"fine"}')
+    finish(label_workspace, [5], "{}")
+    rows = [
+        {name: value for name, value in json.loads(line).items() if name != "created"}
+        for line in export_dataset(label_workspace.store, "acme", "reviews/own-names")
+    ]
+    assert rows == [
+        {"task_id": 4, "task_status": "finished", "id": "a", "status": "fine"},
+        {"task_id": 5, "task_status": "finished", "id": "b"},
+    ]
+    mapping = {"review_id": "id", "opinion": "status", "task": "task_id", "state": "task_status"}
+    assert seed_pipeline(label_workspace, AUDIT, path, mapping=mapping).created == 2
+    assert [fields for _, fields in tasks_of(label_workspace, AUDIT)] == [
+        '{"review_id":"a","opinion":"fine","task":4,"state":"finished"}',
+        '{"review_id":"b","opinion":null,"task":5,"state":"finished"}',
+    ]
 
 
-def test_values_that_were_filled_in_arrive_to_the_letter(labelled: Workspace) -> None:
+def test_submitted_values_arrive_unchanged(label_workspace: Workspace) -> None:
     odd = {"sentiment": 'tab\t "quotes" back\\slash \x7f \u2028 déjà \N{GRINNING FACE} \r\n end'}
-    finish(labelled, [1], json.dumps(odd))
-    finish(labelled, [3], json.dumps(odd, ensure_ascii=False, indent=2))
-    assert seed_pipeline(labelled, AUDIT, mapping=BY_HAND).created == 2
-    assert [json.loads(fields)["opinion"] for _, fields in tasks_of(labelled, AUDIT)] == [
+    finish(label_workspace, [1], json.dumps(odd))
+    finish(label_workspace, [3], json.dumps(odd, ensure_ascii=False, indent=2))
+    assert seed_pipeline(label_workspace, AUDIT, mapping=BY_HAND).created == 2
+    assert [json.loads(fields)["opinion"] for _, fields in tasks_of(label_workspace, AUDIT)] == [
         odd["sentiment"]
     ] * 2
 
@@ -251,26 +273,27 @@ organizations:
 """
 
 
-def test_files_arrive_to_the_letter_and_within_the_targets_bounds(
-    labelled: Workspace, tmp_path: Path
+def test_files_arrive_unchanged_and_within_the_targets_limits(
+    label_workspace: Workspace, tmp_path: Path
 ) -> None:
-    apply_vault(labelled, tmp_path, PHOTOS)
-    apply_vault(labelled, tmp_path, FILES)
+    apply_vault(label_workspace, tmp_path, PHOTOS)
+    apply_vault(label_workspace, tmp_path, FILES)
     files = {"dawn.png": png("dawn"), "noon.png": png("noon"), "a.txt": b"abc", "b.txt": b"abcd"}
     rows = f"{HEADER}dawn.png,Harbour,a.txt\nnoon.png,Meadow,b.txt\n"
-    source = zipped(tmp_path / "photos.zip", rows, files)
-    seed_from_zip(labelled, ZipRequest(PHOTO_PATH, source), run_id="zip")
+    source = write_zip(tmp_path / "photos.zip", rows, files)
+    seed_from_zip(label_workspace, ZipRequest(pipeline=PHOTO_PATH, source=source), run_id="zip")
     filled_in = '"description":"a harbour"'
-    finish(labelled, [4, 5], f"{{{filled_in}}}")
+    finish(label_workspace, [4, 5], f"{{{filled_in}}}")
     report = seed_pipeline(
-        labelled, "acme/photos/check-photos", PHOTO_PATH, on_error=OnError.SKIP_ROWS
+        label_workspace, "acme/photos/check-photos", PHOTO_PATH, on_error=OnError.SKIP_ROWS
     )
     assert (report.created, [(e.row, e.field, e.code) for e in report.errors]) == (
         1, [(5, "notes", "file_too_large")],
     )  # fmt: skip
     (first, _), ((row, values),) = (
-        tasks_of(labelled, PHOTO_PATH), tasks_of(labelled, "acme/photos/check-photos"),
+        tasks_of(label_workspace, PHOTO_PATH),
+        tasks_of(label_workspace, "acme/photos/check-photos"),
     )  # fmt: skip
     assert (row, values) == (4, first[1].replace(f",{filled_in}", ""))
-    made = queries.list_tasks(labelled.store, "acme/photos/check-photos")[0]
-    assert list(queries.links_to_files(labelled, made)) == ["photo", "notes"]
+    task = list_tasks(label_workspace.store, "acme/photos/check-photos")[0]
+    assert list(link_files(label_workspace, task)) == ["photo", "notes"]

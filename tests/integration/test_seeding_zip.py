@@ -15,20 +15,23 @@ import fsspec
 import httpx
 import pytest
 
-from photos import CATALOGUE, HEADER, PATH, photo_workspace, png, zipped
+from photos import CATALOGUE, HEADER, PATH, photo_workspace, png, write_zip
+from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.progress import Progress
 from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import StorageUnavailableError
-from tasks_lib.intake.limits import Limits
-from tasks_lib.intake.progress import Progress
-from tasks_lib.operations import queries, seed_from_zip as act
-from tasks_lib.operations.apply_catalogue import apply_catalogue
-from tasks_lib.operations.loading import Seeded
-from tasks_lib.operations.seed_from_zip import ZipRequest, seed_from_zip
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.groups.read import list_groups
+from tasks_lib.operations.seeding import seed_from_zip as act
+from tasks_lib.operations.seeding.reports import LoadRejectedError, Seeded
+from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
+from tasks_lib.operations.tasks.read import find_task, link_files, list_tasks
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.storage.files import Storage
+from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.tables import GroupFileRow, StoredFileRow
-from web import FileContent, serving
+from web import FileContent, serve_content
 
 DAWN, NOON, NOTES = png("dawn"), png("noon"), b"taken by hand"
 ROWS = f"{HEADER}a/dawn.png,Harbour,notes.txt\na/noon.png,Meadow,\na/dawn.png,Ridge,\n"
@@ -49,7 +52,7 @@ def zip_file(tmp_path: Path) -> Zip:
     def write(
         rows: str = ROWS, files: Mapping[str, bytes] = FILES, name: str = "photos.zip", **kind: str
     ) -> str:
-        return zipped(tmp_path / name, rows, files, **kind)
+        return write_zip(tmp_path / name, rows, files, **kind)
 
     return write
 
@@ -61,7 +64,9 @@ def seed(workspace: Workspace, source: str, *, run_id: str = "run-1", **options:
 def seed_fully(
     workspace: Workspace, source: str, *, run_id: str = "run-1", **options: Any
 ) -> Seeded:
-    return seed_from_zip(workspace, ZipRequest(PATH, source, **options), run_id=run_id)
+    return seed_from_zip(
+        workspace, ZipRequest(pipeline=PATH, source=source, **options), run_id=run_id
+    )
 
 
 def value(workspace: Workspace, name: str, content: bytes, content_type: str) -> dict[str, Any]:
@@ -76,21 +81,21 @@ def value(workspace: Workspace, name: str, content: bytes, content_type: str) ->
 
 
 def tasks_of(workspace: Workspace) -> list[tuple[int, str, dict[str, Any]]]:
-    found = queries.list_tasks(workspace.store, PATH, limit=10_000)
-    return [(task.origin.row, task.status, json.loads(task.fields)) for task in found]
+    page = list_tasks(workspace.store, PATH, limit=10_000)
+    return [(task.origin.row, task.status, json.loads(task.fields)) for task in page]
 
 
 def stored(workspace: Workspace) -> dict[str, bytes]:
-    """Return every stored file by its URI, as the storage itself has it."""
+    """Return the content of every file in the storage, by URI."""
     root = f"{workspace.storage.root}/files"
     filesystem, path = fsspec.url_to_fs(root, skip_instance_cache=True)
     return {
-        filesystem.unstrip_protocol(found): filesystem.cat_file(found)
-        for found in filesystem.find(path)
+        filesystem.unstrip_protocol(path_of_file): filesystem.cat_file(path_of_file)
+        for path_of_file in filesystem.find(path)
     }
 
 
-def referred_to(workspace: Workspace) -> set[tuple[int, str]]:
+def references(workspace: Workspace) -> set[tuple[int, str]]:
     with workspace.store.read() as session:
         return {(row.group_id, row.uri) for row in session.query(GroupFileRow)}
 
@@ -109,14 +114,14 @@ def test_each_row_becomes_a_task_with_its_files(photos: Workspace, zip_file: Zip
         (3, "pending", {"photo": dawn, "place": "Ridge", "notes": None}),
     ]
     assert stored(photos) == {dawn["uri"]: DAWN, noon["uri"]: NOON, notes["uri"]: NOTES}
-    assert referred_to(photos) == {(1, file["uri"]) for file in (dawn, noon, notes)}
-    (group,) = queries.list_groups(photos.store, PATH)
+    assert references(photos) == {(1, file["uri"]) for file in (dawn, noon, notes)}
+    (group,) = list_groups(photos.store, PATH)
     assert (group.kind, group.source, group.tasks) == ("zip", source, 3)
 
 
 def test_a_tasks_file_opens_by_its_link(photos: Workspace, zip_file: Zip) -> None:
     seed(photos, zip_file())
-    links = queries.links_to_files(photos, queries.find_task(photos.store, 1))
+    links = link_files(photos, find_task(photos.store, 1))
     assert list(links) == ["photo", "notes"]
     if links["photo"].startswith("file:"):
         with fsspec.open(links["photo"]) as file:
@@ -124,7 +129,7 @@ def test_a_tasks_file_opens_by_its_link(photos: Workspace, zip_file: Zip) -> Non
     else:
         answer = httpx.get(links["photo"])
         assert (answer.content, answer.headers["content-type"]) == (DAWN, "image/png")
-    assert list(queries.links_to_files(photos, queries.find_task(photos.store, 2))) == ["photo"]
+    assert list(link_files(photos, find_task(photos.store, 2))) == ["photo"]
 
 
 def test_an_archive_on_s3_is_read_there(photos: Workspace, zip_file: Zip, s3_bucket: str) -> None:
@@ -133,7 +138,7 @@ def test_an_archive_on_s3_is_read_there(photos: Workspace, zip_file: Zip, s3_buc
     assert sorted(stored(photos).values()) == sorted([DAWN, NOON, NOTES])
 
 
-def test_of_ten_gigabytes_on_a_server_only_what_rows_name_is_fetched(
+def test_only_the_referenced_files_of_a_ten_gigabyte_archive_are_fetched(
     photos: Workspace, tmp_path: Path
 ) -> None:
     source = tmp_path / "large.zip"
@@ -142,7 +147,7 @@ def test_of_ten_gigabytes_on_a_server_only_what_rows_name_is_fetched(
         archive.writestr("dawn.png", DAWN)
         _leave_room(archive, "film.mp4", 10 * 2**30)
         archive.writestr("noon.png", NOON)
-    with serving(FileContent(source)) as web:
+    with serve_content(FileContent(source)) as web:
         seeded = seed_fully(photos, web.url)
     assert seeded.report == Report(group_id=1, pipeline_id=1, created=2, source=web.url)
     assert seeded.warnings == ("1 file of the archive is named by no row: 'film.mp4'",)
@@ -152,18 +157,19 @@ def test_of_ten_gigabytes_on_a_server_only_what_rows_name_is_fetched(
 
 
 def _leave_room(archive: zipfile.ZipFile, name: str, size: int) -> None:
-    """Add a member of zeros that are never written, nor read."""
+    """Add a member of zeros that are neither written nor read."""
     member = zipfile.ZipInfo(name)
     member.file_size = member.compress_size = size
     member.CRC = 0
     member.header_offset = archive.start_dir
+    assert archive.fp is not None
     archive.fp.seek(archive.start_dir)
     archive.fp.write(member.FileHeader(zip64=True))
     archive.start_dir = archive.fp.tell() + size
     archive.filelist.append(member)
 
 
-def test_the_same_content_packed_anew_is_seeded_once(photos: Workspace, zip_file: Zip) -> None:
+def test_the_same_content_repacked_is_seeded_once(photos: Workspace, zip_file: Zip) -> None:
     seed(photos, zip_file())
     again = zip_file(files={**FILES, "more.txt": b"?"}, name="again.zip", csv_name="other.csv")
     seeded = seed_fully(photos, again, run_id="run-2")
@@ -172,7 +178,7 @@ def test_the_same_content_packed_anew_is_seeded_once(photos: Workspace, zip_file
     assert len(tasks_of(photos)) == 3
 
 
-def test_another_file_under_the_same_name_is_other_content(
+def test_a_different_file_under_the_same_name_is_new_content(
     photos: Workspace, zip_file: Zip
 ) -> None:
     seed(photos, zip_file())
@@ -187,7 +193,7 @@ def test_a_retried_run_gets_its_own_report_again(photos: Workspace, zip_file: Zi
     assert len(tasks_of(photos)) == 3
 
 
-def test_six_runs_of_one_archive_at_once_make_its_tasks_once(
+def test_six_concurrent_runs_of_one_archive_create_its_tasks_once(
     photos: Workspace, zip_file: Zip
 ) -> None:
     source = zip_file()
@@ -237,27 +243,27 @@ def test_skipped_rows_come_back_with_the_reason_for_each_file(
         ("a/DAWN.PNG", "2", f"photo: {BAD_CELLS[0][3]}"),
         ("../dawn.png", "3", f"photo: {BAD_CELLS[1][3]}"),
     ]
-    assert referred_to(photos) == {(1, value(photos, "", DAWN, "")["uri"])}
+    assert references(photos) == {(1, value(photos, "", DAWN, "")["uri"])}
 
 
-def test_one_bad_row_turns_the_archive_away_before_a_file_is_stored(
+def test_one_bad_row_rejects_the_archive_before_a_file_is_stored(
     photos: Workspace, zip_file: Zip
 ) -> None:
     source = zip_file(BAD_ROWS, BAD_FILES)
     report = seed(photos, source)
-    told = [cell for cell in BAD_CELLS if cell[2] != "content_type_not_allowed"]
-    assert errors(report) == told
+    cells = [cell for cell in BAD_CELLS if cell[2] != "content_type_not_allowed"]
+    assert errors(report) == cells
     assert report == Report(
         pipeline_id=1,
         rejected=4,
         source=source,
         rejects_uri=f"{photos.storage.root}/rejects/run-1.csv",
-        errors=tuple(ReportError(row=r, field=f, code=c, message=m) for r, f, c, m in told),
+        errors=tuple(ReportError(row=r, field=f, code=c, message=m) for r, f, c, m in cells),
     )
     assert (tasks_of(photos), stored(photos)) == ([], {})
 
 
-def test_a_file_of_the_wrong_kind_turns_the_archive_away(photos: Workspace, zip_file: Zip) -> None:
+def test_a_file_of_the_wrong_kind_rejects_the_archive(photos: Workspace, zip_file: Zip) -> None:
     source = zip_file(f"{HEADER}a/dawn.png,Harbour,\nnotes.txt,Pier,\n")
     assert errors(seed(photos, source)) == [
         (2, "photo", "content_type_not_allowed",
@@ -280,12 +286,12 @@ def test_a_dry_run_checks_the_files_and_stores_nothing(photos: Workspace, zip_fi
         assert session.query(StoredFileRow).count() == 0
 
 
-def test_a_dry_run_finds_what_was_seeded_before(photos: Workspace, zip_file: Zip) -> None:
+def test_a_dry_run_finds_an_earlier_seeding(photos: Workspace, zip_file: Zip) -> None:
     seed(photos, zip_file())
     assert seed(photos, zip_file(), run_id="run-2", dry_run=True).already_seeded == 3
 
 
-def test_a_damaged_member_turns_the_archive_away(photos: Workspace, zip_file: Zip) -> None:
+def test_a_damaged_member_rejects_the_archive(photos: Workspace, zip_file: Zip) -> None:
     source = Path(zip_file())
     content = bytearray(source.read_bytes())
     start = content.index(b"a/noon.png") + len("a/noon.png")
@@ -306,14 +312,14 @@ def test_a_damaged_member_turns_the_archive_away(photos: Workspace, zip_file: Zi
         ('photo,place,notes\n"a,b', "unclosed_quote"),
     ],
 )
-def test_what_is_wrong_with_the_csv_is_told_as_of_a_csv(
+def test_errors_of_the_csv_are_reported_as_for_a_plain_csv(
     photos: Workspace, zip_file: Zip, rows: str, code: str
 ) -> None:
     report = seed(photos, zip_file(rows))
     assert [error.code for error in report.errors] == [code]
 
 
-def test_what_is_no_zip_is_refused(photos: Workspace, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_zip_is_refused(photos: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "photos.zip"
     path.write_text("not a zip", encoding="utf-8")
     assert [code for _, _, code, _ in errors(seed(photos, str(path)))] == ["not_zip"]
@@ -331,35 +337,36 @@ def test_rows_and_files_are_bounded_by_the_limits(photos: Workspace, zip_file: Z
     assert [code for _, _, code, _ in errors(seed(narrow, zip_file()))] == ["too_many_entries"]
 
 
-def test_progress_tells_files_and_then_rows(photos: Workspace, zip_file: Zip) -> None:
+def test_progress_reports_files_and_then_rows(photos: Workspace, zip_file: Zip) -> None:
     seen: list[Progress] = []
-    request = ZipRequest(PATH, zip_file())
+    request = ZipRequest(pipeline=PATH, source=zip_file())
     seed_from_zip(photos, request, run_id="run-1", on_progress=seen.append)
     total = len(DAWN) + len(NOON) + len(NOTES)
     assert seen[0] == Progress(total, total, 3, "file")
     assert seen[-1].sentence == "3 rows"
 
 
-def test_fields_that_change_between_reading_and_writing_turn_the_archive_away(
+def test_fields_changed_between_reading_and_writing_reject_the_archive(
     photos: Workspace, zip_file: Zip, tmp_path: Path
 ) -> None:
-    """The files were read for the fields as they were."""
+    """The files were checked against the fields before the change."""
     from contextlib import ExitStack
 
-    request = ZipRequest(PATH, zip_file())
-    pipeline = queries.find_pipeline(photos.store, PATH)
+    request = ZipRequest(pipeline=PATH, source=zip_file())
+    pipeline = find_pipeline(photos.store, PATH)
     with ExitStack() as resources:
         survey = act.survey_zip(photos, pipeline, request, tmp_path, resources)
         files = act.store_named_files(photos, request, survey)
         changed = tmp_path / "changed.yaml"
         changed.write_text(CATALOGUE.replace("max_bytes: 1000", "max_bytes: 20"), encoding="utf-8")
         apply_catalogue(photos.store, changed)
-        seeded = act.load_zip(photos, pipeline, request, survey, files, run_id="run-1")
-    assert [code for _, _, code, _ in errors(seeded.report)] == ["pipeline_changed"]
+        with pytest.raises(LoadRejectedError) as caught:
+            act.load_zip(photos, pipeline, request, survey, files, run_id="run-1")
+    assert [code for _, _, code, _ in errors(caught.value.seeded.report)] == ["pipeline_changed"]
     assert tasks_of(photos) == []
 
 
-def test_a_storage_that_is_away_leaves_nothing(photos: Workspace, zip_file: Zip) -> None:
+def test_an_unavailable_storage_leaves_nothing(photos: Workspace, zip_file: Zip) -> None:
     nowhere = Storage("s3://no-such-bucket/x", retry_seconds=0)
     away = Workspace(photos.store, nowhere, Limits(retry_seconds=0))
     with pytest.MonkeyPatch.context() as patch:

@@ -1,19 +1,20 @@
-"""A file is put whole or not at all, on a folder and on S3."""
+"""A file is stored completely or not at all, in a folder and on S3."""
 
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
 import pytest
 
-from storages import by_uri, contents, sha256, storage_of, stored, upload_of
+from storages import by_uri, contents, files_in, sha256, storage_of, write_of
 from tasks_lib.errors import StorageUnavailableError, UsageError
 from tasks_lib.storage.bucket import Bucket
-from tasks_lib.storage.files import Storage
+from tasks_lib.storage.file_storage import Storage
 from tasks_lib.storage.folder import Folder
-from tasks_lib.storage.uploads import PART_BYTES
+from tasks_lib.storage.parallel_writes import PART_BYTES
 
 NOW = datetime.now(UTC)
 
@@ -56,28 +57,30 @@ def test_a_bucket_takes_a_file_and_replaces_it(s3_bucket: str, file: Path) -> No
     assert stored["Body"].read() == b"second"
 
 
-def test_a_folder_that_cannot_be_made_is_said_so(file: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(file: Path) -> None:
     with pytest.raises(StorageUnavailableError, match="the storage cannot be written"):
         Storage(f"{file}/below").put("b.csv", file)
 
 
 @pytest.mark.parametrize("size", [0, 2 * PART_BYTES + 1])
-def test_a_file_of_any_size_is_put_whole(storage: Storage, tmp_path: Path, size: int) -> None:
+def test_a_file_of_any_size_is_stored_completely(
+    storage: Storage, tmp_path: Path, size: int
+) -> None:
     path = tmp_path / "rejects.csv"
     path.write_bytes(os.urandom(size))
-    assert stored(storage) == {}
-    assert stored(storage) | {storage.put("rejects/1.csv", path): path.read_bytes()} == stored(
+    assert files_in(storage) == {}
+    assert files_in(storage) | {storage.put("rejects/1.csv", path): path.read_bytes()} == files_in(
         storage
     )
 
 
-def test_a_file_that_is_put_has_the_type_that_its_name_says(s3_bucket: str, file: Path) -> None:
+def test_a_stored_file_has_the_content_type_of_its_name(s3_bucket: str, file: Path) -> None:
     Storage(f"s3://{s3_bucket}").put("b.csv", file)
-    found = boto3.client("s3").head_object(Bucket=s3_bucket, Key="b.csv")
-    assert found["ContentType"] == "text/csv"
+    answer = boto3.client("s3").head_object(Bucket=s3_bucket, Key="b.csv")
+    assert answer["ContentType"] == "text/csv"
 
 
-def test_a_file_lies_under_the_first_two_digits_of_its_hash() -> None:
+def test_a_file_is_stored_under_the_first_two_digits_of_its_hash() -> None:
     digest = sha256(b"content")
     assert Storage("s3://bucket/prefix/").uri_of(digest) == (
         f"s3://bucket/prefix/files/ed/{digest}"
@@ -104,10 +107,10 @@ def test_a_link_into_a_bucket_gives_the_file_under_its_name(
     s3_bucket: str, tmp_path: Path, name: str, disposition: str
 ) -> None:
     storage = Storage(f"s3://{s3_bucket}/prefix")
-    with storage.uploads() as uploads:
-        uploads.submit(upload_of(b"content"), may_exist=False)
+    with storage.parallel_writes() as writes:
+        writes.submit(write_of(b"content"), may_exist=False)
     uri = storage.uri_of(sha256(b"content"))
-    options = {"name": name, "content_type": "image/webp", "seconds": 60}
+    options: dict[str, Any] = {"name": name, "content_type": "image/webp", "seconds": 60}
     link = storage.link(uri, **options)
     answer = httpx.get(link)
     assert (answer.status_code, answer.content) == (200, b"content")
@@ -121,22 +124,22 @@ def test_a_link_into_a_bucket_gives_the_file_under_its_name(
 
 def test_a_link_into_a_folder_is_the_url_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "all files" / "b.csv"
-    options = {"name": "b.csv", "content_type": "text/csv", "seconds": 60}
+    options: dict[str, Any] = {"name": "b.csv", "content_type": "text/csv", "seconds": 60}
     expected = f"file://{tmp_path}/all%20files/b.csv"
     assert Storage("s3://bucket").link(str(path), **options) == expected
     assert Storage("s3://bucket").link(path.as_uri(), **options) == expected
 
 
-def test_files_are_removed_and_those_that_are_gone_are_fine(storage: Storage) -> None:
-    with storage.uploads() as uploads:
+def test_files_are_removed_and_missing_ones_are_ignored(storage: Storage) -> None:
+    with storage.parallel_writes() as writes:
         for content in contents(30):
-            uploads.submit(upload_of(content), may_exist=False)
-    kept, gone = by_uri(storage, *contents(30)[:10]), by_uri(storage, *contents(1_200)[10:])
+            writes.submit(write_of(content), may_exist=False)
+    kept, missing = by_uri(storage, *contents(30)[:10]), by_uri(storage, *contents(1_200)[10:])
     storage.remove([])
-    storage.remove(list(gone))
-    assert stored(storage) == kept
-    storage.remove(list(gone))
-    assert stored(storage) == kept
+    storage.remove(list(missing))
+    assert files_in(storage) == kept
+    storage.remove(list(missing))
+    assert files_in(storage) == kept
 
 
 def test_files_of_several_roots_are_removed_together(s3_bucket: str, tmp_path: Path) -> None:
@@ -146,18 +149,18 @@ def test_files_of_several_roots_are_removed_together(s3_bucket: str, tmp_path: P
         Storage(f"s3://{s3_bucket}/d"),
     ]
     for storage in storages:
-        with storage.uploads() as uploads:
-            uploads.submit(upload_of(b"content"), may_exist=False)
+        with storage.parallel_writes() as writes:
+            writes.submit(write_of(b"content"), may_exist=False)
     storages[0].remove([storage.uri_of(sha256(b"content")) for storage in storages])
-    assert [stored(storage) for storage in storages] == [{}, {}, {}]
+    assert [files_in(storage) for storage in storages] == [{}, {}, {}]
 
 
-def test_a_bucket_that_is_not_there_refuses_a_removal(s3_bucket: str) -> None:
+def test_a_removal_from_a_missing_bucket_is_refused(s3_bucket: str) -> None:
     with pytest.raises(StorageUnavailableError, match="bucket does not exist"):
         Storage(f"s3://{s3_bucket}-2").remove([f"s3://{s3_bucket}-2/files/ab/abc"])
 
 
-def test_a_folder_forgets_interrupted_writes_when_they_are_old(tmp_path: Path) -> None:
+def test_old_interrupted_writes_are_removed_from_a_folder(tmp_path: Path) -> None:
     storage = Storage(f"{tmp_path}/files")
     parts = [
         Folder(storage.root).begin(f"{storage.root}/{k}", content_type="", size=7) for k in (1, 2)
@@ -168,20 +171,22 @@ def test_a_folder_forgets_interrupted_writes_when_they_are_old(tmp_path: Path) -
     parts[1].complete()
     later = datetime.now(UTC) + timedelta(seconds=1)
     assert [storage.remove_leftovers(before=later) for _ in range(2)] == [1, 0]
-    assert stored(storage) == {f"{storage.root}/2": b"content"}
+    assert files_in(storage) == {f"{storage.root}/2": b"content"}
 
 
-def test_a_bucket_forgets_interrupted_uploads_when_they_are_old(s3_bucket: str) -> None:
+def test_old_interrupted_uploads_are_removed_from_a_bucket(s3_bucket: str) -> None:
     storage = Storage(f"s3://{s3_bucket}/prefix")
     for number in range(3):
         Bucket(storage.root).begin(f"{storage.root}/{number}", content_type="a/b", size=7)
     other = f"s3://{s3_bucket}/prefix-of-another"
     Bucket(other).begin(f"{other}/file", content_type="a/b", size=7)
-    begun = datetime(2010, 11, 10, 20, 48, 33, tzinfo=UTC)  # when moto's uploads all begin
+    begun = datetime(
+        2010, 11, 10, 20, 48, 33, tzinfo=UTC
+    )  # the start time of all of moto's uploads
     assert storage.remove_leftovers(before=begun) == 0
     later = begun + timedelta(seconds=1)
     assert [storage.remove_leftovers(before=later) for _ in range(2)] == [3, 0]
-    assert stored(storage) == {"unfinished prefix-of-another/file": b""}
+    assert files_in(storage) == {"unfinished prefix-of-another/file": b""}
 
 
 def test_a_storage_that_was_never_used_has_no_leftovers(storage: Storage) -> None:

@@ -1,19 +1,25 @@
-"""The store makes itself, knows its revision, and matches its migrations, on both databases."""
+"""The store creates itself, knows its revision and matches its migrations, on both databases."""
 
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pyarrow as pa
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, make_url, text
 from sqlalchemy.exc import IntegrityError
 
+from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.errors import (
     StoreOutdatedError,
+    StoreRefusedError,
     StoreTooNewError,
     StoreUnavailableError,
     UsageError,
@@ -25,7 +31,7 @@ from tasks_lib.store.migrations.upgrade import scripts, upgrade
 from tasks_lib.store.tables import Table, TaskGroupRow
 
 
-def test_a_fresh_store_is_made_at_the_latest_revision(empty_database_url: str) -> None:
+def test_a_fresh_store_is_created_at_the_latest_revision(empty_database_url: str) -> None:
     store = Store.open(empty_database_url)
     with store.engine.connect() as connection:
         tables = set(inspect(connection).get_table_names())
@@ -38,7 +44,7 @@ def test_the_latest_revision_is_the_last_migration() -> None:
     assert scripts().get_heads() == [LATEST_REVISION]
 
 
-def test_the_migrations_make_the_tables_of_the_models(empty_database_url: str) -> None:
+def test_the_migrations_create_the_tables_of_the_models(empty_database_url: str) -> None:
     store = Store.open(empty_database_url)
     with store.engine.begin() as connection:
         context = MigrationContext.configure(connection)
@@ -51,7 +57,7 @@ def test_the_migrations_make_the_tables_of_the_models(empty_database_url: str) -
     store.close()
 
 
-def test_stores_opened_at_the_same_moment_are_made_once(empty_database_url: str) -> None:
+def test_stores_opened_concurrently_are_created_once(empty_database_url: str) -> None:
     def open_and_close(_: int) -> str | None:
         store = Store.open(empty_database_url)
         revision = store.revision()
@@ -64,7 +70,7 @@ def test_stores_opened_at_the_same_moment_are_made_once(empty_database_url: str)
 
 def test_an_older_store_asks_for_the_upgrade(empty_database_url: str) -> None:
     _set_revision(empty_database_url, "0000")
-    with pytest.raises(StoreOutdatedError, match=r"has revision 0000.*run: seeding db upgrade"):
+    with pytest.raises(StoreOutdatedError, match=r"has revision 0000.*; upgrade it$"):
         Store.open(empty_database_url)
 
 
@@ -74,7 +80,7 @@ def test_a_newer_store_is_refused(empty_database_url: str) -> None:
         Store.open(empty_database_url)
 
 
-def test_a_store_of_the_first_release_is_upgraded_and_keeps_what_it_holds(
+def test_a_store_of_the_first_release_is_upgraded_and_keeps_its_data(
     empty_database_url: str,
 ) -> None:
     store = Store.open_any(empty_database_url)
@@ -103,14 +109,14 @@ def test_sqlite_runs_in_wal_with_foreign_keys(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_locked_sqlite_store_says_so_after_the_time_out(tmp_path: Path) -> None:
+def test_a_locked_sqlite_store_says_so_after_the_timeout(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'seeding.db'}"
     holder = Store.open(url)
     waiter = Store.open(url, busy_timeout_seconds=0.1)
     with (
         holder.write(),
         pytest.raises(
-            StoreUnavailableError, match="database is locked; another process writes for longer"
+            StoreUnavailableError, match="database is locked; another writer holds it for longer"
         ),
         waiter.write(),
     ):
@@ -119,7 +125,7 @@ def test_a_locked_sqlite_store_says_so_after_the_time_out(tmp_path: Path) -> Non
     waiter.close()
 
 
-def test_a_full_disk_is_one_sentence_also_where_rows_go_past_sqlalchemy(tmp_path: Path) -> None:
+def test_a_full_disk_is_one_sentence_even_for_rows_that_bypass_sqlalchemy(tmp_path: Path) -> None:
     store = Store.open(f"sqlite:///{tmp_path / 'seeding.db'}")
     with pytest.raises(StoreUnavailableError) as caught:
         _overfill(store)
@@ -134,7 +140,7 @@ def test_a_full_disk_is_one_sentence_also_where_rows_go_past_sqlalchemy(tmp_path
 def _overfill(store: Store) -> None:
     names = pa.array([f"organization {number}" for number in range(10_000)])
     with store.write() as session:
-        session.execute(text("PRAGMA max_page_count = 1"))  # no more than there are
+        session.execute(text("PRAGMA max_page_count = 1"))  # no more than are in use
         insert_rows(session, "organizations", {}, ("name",), [[names]])
 
 
@@ -154,7 +160,7 @@ def test_an_unreachable_server_is_one_sentence_without_the_password() -> None:
         ("mysql://host/db", "begins with 'mysql'; expected sqlite:///path or postgresql"),
     ],
 )
-def test_an_address_of_no_store_is_a_usage_error(url: str, message: str) -> None:
+def test_an_invalid_store_url_is_a_usage_error(url: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Store.open(url)
 
@@ -202,14 +208,14 @@ def test_an_error_rolls_everything_back(workspace: Workspace) -> None:
         ),
     ],
 )
-def test_the_database_refuses_what_must_never_happen(
+def test_the_database_enforces_the_invariants(
     workspace: Workspace, statement: str, constraint: str
 ) -> None:
     with workspace.store.write() as session:
         session.add(
             TaskGroupRow(
                 pipeline_id=1,
-                kind="csv",
+                kind=SeedKind.CSV,
                 seed_key="k",
                 source="s",
                 created_at=datetime(2026, 1, 1, tzinfo=UTC),
@@ -227,7 +233,7 @@ def test_the_database_refuses_what_must_never_happen(
 
 
 def _reflected(connection: Connection) -> dict[str, object]:
-    """Return all that the database knows of each table, as text, for comparing."""
+    """Return the database's description of each table, as text for comparison."""
     inspector = inspect(connection)
     return {
         table: [
@@ -250,7 +256,46 @@ def _set_revision(empty_database_url: str, revision: str) -> None:
     store.close()
 
 
-def test_a_connection_that_was_cut_is_told_and_the_next_statement_has_another(
+@pytest.fixture
+def password_url(postgresql_url: str) -> Iterator[str]:
+    """The URL of a role that has to give a password; the server trusts every other."""
+    name = f"guarded_{uuid4().hex}"
+    url = make_url(postgresql_url)
+    server = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'right'")
+        row = connection.execute("SHOW hba_file").fetchone()
+        assert row is not None
+        rules = Path(row[0])
+        before = rules.read_text()
+        rules.write_text(f"local all {name} scram-sha-256\nhost all {name} all reject\n{before}")
+        connection.execute("SELECT pg_reload_conf()")
+        guarded = url.set(username=name, password="right")  # noqa: S106 - only the test's
+        yield guarded.render_as_string(hide_password=False)
+        rules.write_text(before)
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute(f"DROP ROLE {name}")
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"password": "wrong"}, "password authentication failed for user"),
+        ({"password": None}, "no password supplied"),
+        ({"username": "nobody"}, 'role "nobody" does not exist'),
+        ({"database": "nothing"}, 'database "nothing" does not exist'),
+    ],
+)
+def test_a_server_that_refuses_is_not_tried_again(
+    password_url: str, changed: dict[str, Any], reason: str
+) -> None:
+    url = make_url(password_url)._replace(**changed)
+    with pytest.raises(StoreRefusedError, match=reason) as caught:
+        Store.open(url.render_as_string(hide_password=False))
+    assert (caught.value.is_transient, caught.value.retry_seconds) == (False, None)
+
+
+def test_a_cut_connection_raises_and_the_next_statement_gets_another(
     postgresql_url: str,
 ) -> None:
     store = Store.open(postgresql_url)
@@ -269,22 +314,22 @@ def test_a_connection_that_was_cut_is_told_and_the_next_statement_has_another(
     store.close()
 
 
-def test_a_connection_that_was_cut_while_it_was_idle_is_replaced_unnoticed(
+def test_a_connection_cut_while_idle_is_replaced_silently(
     postgresql_url: str,
 ) -> None:
     store = Store.open(postgresql_url)
     with store.statement() as session:
         connection = postgres_connection(session)
-        noted = session.connection().connection.info
+        info = session.connection().connection.info
     cut(postgresql_url, connection.info.backend_pid)
-    noted["idle_since"] -= 60  # as if a minute had gone by
+    info["idle_since"] -= 60  # as if a minute had gone by
     with store.read() as session:
         assert session.scalar(text("SELECT 1")) == 1
     store.close()
 
 
 def cut(url: str, number: int) -> None:
-    """End a connection as a server that is restarted does."""
+    """End a connection as a restarting server does."""
     engine = Store.open_any(url).engine
     with engine.begin() as connection:
         connection.execute(text(f"SELECT pg_terminate_backend({number}, 5000)"))

@@ -1,4 +1,4 @@
-"""The rows of stored files: whoever is late waits, and nothing that is referred to goes."""
+"""The rows of stored files: writers wait for each other, and referenced files are kept."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -11,11 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.errors import StorageUnavailableError
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import task_groups
 from tasks_lib.store.engine import Store
-from tasks_lib.store.files import mark_unreferenced, refer_to_files, take_marked, touch_files
+from tasks_lib.store.files import delete_marked, mark_unreferenced, refer_to_files, touch_files
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = THEN + timedelta(hours=1)
@@ -29,7 +30,7 @@ def store(workspace: Workspace) -> Store:
 
 @pytest.fixture
 def aside() -> Iterator[Callable[..., Future[object]]]:
-    """Do something in a thread of its own, that is, on another connection."""
+    """Run a function in its own thread, that is, on another connection."""
     with ThreadPoolExecutor(4) as pool:
         yield pool.submit
 
@@ -40,8 +41,8 @@ def touch(store: Store, *uris: str, at: datetime = THEN) -> set[str]:
 
 
 def group(session: Session, key: str = "key") -> int:
-    return task_groups.claim_group(
-        session, pipeline_id=1, kind="zip", seed_key=key, source="a.zip", at=THEN
+    return task_groups.ensure_group(
+        session, pipeline_id=1, kind=SeedKind.ZIP, seed_key=key, source="a.zip", at=THEN
     ).group_id
 
 
@@ -57,29 +58,29 @@ def mark(store: Store, before: datetime = LATER) -> list[str]:
 
 def take(store: Store, *uris: str) -> list[str]:
     with store.write() as session:
-        return take_marked(session, uris)
+        return delete_marked(session, uris)
 
 
 def rows(store: Store) -> list[tuple[str, bool]]:
     """Return each file and whether it is marked."""
     with store.read() as session:
-        found = session.execute(
+        files = session.execute(
             text("SELECT uri, touched_at IS NULL FROM stored_files ORDER BY uri")
         )
-        return [(uri, bool(is_marked)) for uri, is_marked in found]
+        return [(uri, bool(is_marked)) for uri, is_marked in files]
 
 
 def references(store: Store) -> list[tuple[int, str]]:
     with store.read() as session:
-        found = session.execute(text("SELECT group_id, uri FROM group_files ORDER BY 1, 2"))
-        return [(group_id, uri) for group_id, uri in found]
+        pairs = session.execute(text("SELECT group_id, uri FROM group_files ORDER BY 1, 2"))
+        return [(group_id, uri) for group_id, uri in pairs]
 
 
 def is_waiting(future: Future[object]) -> bool:
     return bool(wait([future], timeout=0.3).not_done)
 
 
-def test_touching_tells_what_was_there(store: Store) -> None:
+def test_touching_returns_the_existing_files(store: Store) -> None:
     assert touch(store, B, A, A) == set()
     assert touch(store, C, A, at=LATER) == {A}
     assert rows(store) == [(A, False), (B, False), (C, False)]
@@ -105,7 +106,7 @@ def test_a_touch_that_is_rolled_back_leaves_nothing(store: Store) -> None:
     assert rows(store) == []
 
 
-def test_two_that_touch_the_same_files_in_another_order_both_come_through(
+def test_touching_the_same_files_in_different_orders_does_not_deadlock(
     store: Store, aside: Callable[..., Future[object]]
 ) -> None:
     uris = [f"file:///files/{number}" for number in range(200)]
@@ -114,7 +115,7 @@ def test_two_that_touch_the_same_files_in_another_order_both_come_through(
     assert rows(store) == [(uri, False) for uri in sorted(uris)]
 
 
-def test_only_old_files_of_no_group_are_marked_and_only_marked_ones_are_taken(
+def test_only_old_files_without_a_group_are_marked_and_only_marked_ones_taken(
     store: Store,
 ) -> None:
     touch(store, A, B, C)
@@ -136,12 +137,12 @@ def test_marks_go_through_the_files_in_steps(store: Store) -> None:
         assert mark_unreferenced(session, before=LATER, limit=2, after=C) == []
 
 
-def test_a_mark_that_was_left_is_found_again(store: Store) -> None:
+def test_a_leftover_mark_is_found_again(store: Store) -> None:
     touch(store, A)
     assert [mark(store), mark(store), take(store, A), mark(store)] == [[A], [A], [A], []]
 
 
-def test_a_touch_takes_the_mark_off_and_trusts_in_no_file(store: Store) -> None:
+def test_a_touch_removes_the_mark_and_does_not_assume_that_the_file_exists(store: Store) -> None:
     touch(store, A)
     mark(store)
     assert touch(store, A, at=LATER) == set()
@@ -150,7 +151,7 @@ def test_a_touch_takes_the_mark_off_and_trusts_in_no_file(store: Store) -> None:
 
 
 @pytest.mark.parametrize("was_marked", [True, False], ids=["marked", "gone"])
-def test_a_file_that_a_clean_up_has_begun_to_remove_is_not_referred_to(
+def test_a_file_that_a_clean_up_has_begun_to_remove_cannot_be_referenced(
     store: Store, was_marked: bool
 ) -> None:
     touch(store, A, B)
@@ -172,7 +173,7 @@ def test_a_touch_waits_for_a_clean_up_and_then_the_file_is_new(
     touch(store, A)
     mark(store)
     with store.write() as session:
-        assert take_marked(session, [A]) == [A]
+        assert delete_marked(session, [A]) == [A]
         touched = aside(touch, store, A)
         assert is_waiting(touched)
     assert touched.result() == set()
@@ -180,14 +181,14 @@ def test_a_touch_waits_for_a_clean_up_and_then_the_file_is_new(
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["comes through", "fails"])
-def test_a_reference_beside_a_clean_up_that_removes_the_file_comes_too_late(
+def test_a_reference_made_while_a_clean_up_removes_the_file_comes_too_late(
     store: Store, aside: Callable[..., Future[object]], fails: bool
 ) -> None:
     waiting = list[Future[object]]()
 
     def clean_up() -> None:
         with store.write() as session:
-            assert take_marked(session, [A]) == [A]
+            assert delete_marked(session, [A]) == [A]
             waiting.append(aside(refer, store, A))
             assert is_waiting(waiting[0]) is not store.is_postgresql  # there it sees the mark
             if fails:
@@ -222,7 +223,7 @@ def test_a_reference_waits_for_a_clean_up_that_marks_the_file(
     assert (rows(store), references(store)) == ([(A, not fails)], [(1, A)] if fails else [])
 
 
-def test_a_clean_up_leaves_what_is_being_touched(
+def test_a_clean_up_keeps_files_that_are_being_touched(
     store: Store, aside: Callable[..., Future[object]]
 ) -> None:
     touch(store, A)
@@ -234,7 +235,7 @@ def test_a_clean_up_leaves_what_is_being_touched(
     assert rows(store) == [(A, False)]
 
 
-def test_a_clean_up_leaves_what_is_being_referred_to(
+def test_a_clean_up_keeps_files_that_are_being_referenced(
     store: Store, aside: Callable[..., Future[object]]
 ) -> None:
     touch(store, A)
@@ -254,7 +255,7 @@ def test_two_groups_may_have_the_same_file(store: Store) -> None:
     assert references(store) == [(1, A), (2, A)]
 
 
-def test_the_database_itself_keeps_what_is_referred_to(store: Store) -> None:
+def test_the_database_itself_keeps_referenced_files(store: Store) -> None:
     touch(store, A)
     refer(store, A)
     with (

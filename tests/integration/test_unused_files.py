@@ -1,4 +1,4 @@
-"""The clean-up removes what no task has, and never what one has or is about to have."""
+"""The clean-up removes files that no task needs, and never one that a task needs or will need."""
 
 import random
 import threading
@@ -15,12 +15,13 @@ import pytest
 from sqlalchemy import text
 
 from children import CHILDREN
-from storages import MIB, by_uri, contents, storage_of, stored, upload_of
+from storages import MIB, by_uri, contents, files_in, storage_of, write_of
+from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.errors import StorageUnavailableError
-from tasks_lib.intake.limits import Limits
-from tasks_lib.operations.unused_files import GRACE, Removed, remove_unreferenced_files
+from tasks_lib.operations.upkeep.unused_files import GRACE, Removed, remove_unreferenced_files
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.storage.files import Storage
+from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store import task_groups
 from tasks_lib.store.engine import Store
 from tasks_lib.store.files import refer_to_files, touch_files
@@ -41,18 +42,18 @@ def upload(place: Workspace, some: Sequence[bytes], at: datetime) -> list[str]:
     with place.store.write() as session:
         sizes = [(uri, len(content)) for uri, content in files.items()]
         known = touch_files(session, sizes, at=at)
-    with place.storage.uploads() as uploads:
+    with place.storage.parallel_writes() as writes:
         for uri, content in files.items():
             chunks = MIB if len(content) > MIB else 0
-            uploads.submit(upload_of(content, in_chunks_of=chunks), may_exist=uri in known)
+            writes.submit(write_of(content, in_chunks_of=chunks), may_exist=uri in known)
     return list(files)
 
 
 def refer(place: Workspace, uris: Sequence[str], key: str) -> None:
-    """Make a group that has the files, as a load does at its end."""
+    """Create a group that refers to the files, as a load does at its end."""
     with place.store.write() as session:
-        claim = task_groups.claim_group(
-            session, pipeline_id=1, kind="zip", seed_key=key, source="a.zip", at=NOW
+        claim = task_groups.ensure_group(
+            session, pipeline_id=1, kind=SeedKind.ZIP, seed_key=key, source="a.zip", at=NOW
         )
         if claim.is_new:
             refer_to_files(session, claim.group_id, uris)
@@ -63,12 +64,12 @@ def rows(place: Workspace) -> set[str]:
         return set(session.scalars(text("SELECT uri FROM stored_files")))
 
 
-def referred_to(place: Workspace) -> set[str]:
+def references(place: Workspace) -> set[str]:
     with place.store.read() as session:
         return set(session.scalars(text("SELECT uri FROM group_files")))
 
 
-def test_what_no_task_has_is_removed_after_the_time_of_grace(place: Workspace) -> None:
+def test_unreferenced_files_are_removed_after_the_grace_period(place: Workspace) -> None:
     some = contents(430)
     kept = upload(place, some[:3], STALE)
     upload(place, some[3:410], STALE)
@@ -76,16 +77,16 @@ def test_what_no_task_has_is_removed_after_the_time_of_grace(place: Workspace) -
     refer(place, kept, "key")
     expected = by_uri(place.storage, *some[:3], *some[410:])
     assert remove_unreferenced_files(place, now=NOW) == Removed(407, 0)
-    assert (stored(place.storage), rows(place)) == (expected, set(expected))
+    assert (files_in(place.storage), rows(place)) == (expected, set(expected))
     assert remove_unreferenced_files(place, now=NOW) == Removed(0, 0)
-    assert (stored(place.storage), rows(place)) == (expected, set(expected))
+    assert (files_in(place.storage), rows(place)) == (expected, set(expected))
 
 
-def test_a_file_that_is_wanted_again_is_stored_again(place: Workspace) -> None:
+def test_a_file_that_is_needed_again_is_stored_again(place: Workspace) -> None:
     upload(place, contents(3), STALE)
     assert remove_unreferenced_files(place, now=NOW).files == 3
     upload(place, contents(3), NOW)
-    assert stored(place.storage) == by_uri(place.storage, *contents(3))
+    assert files_in(place.storage) == by_uri(place.storage, *contents(3))
     assert remove_unreferenced_files(place, now=NOW).files == 0
 
 
@@ -99,7 +100,7 @@ def test_leftovers_are_counted(workspace: Workspace) -> None:
 
 
 class CutOff(Storage):
-    """A storage that removes, and then says that it could not, one time in ``every``."""
+    """A storage that removes files but reports a failure, once in ``every`` calls."""
 
     def __init__(self, root: str, *, every: int = 1) -> None:
         super().__init__(root)
@@ -120,9 +121,9 @@ def test_a_clean_up_that_is_cut_off_leaves_rows_for_the_next_one(place: Workspac
     with pytest.raises(StorageUnavailableError, match="the connection was cut off"):
         remove_unreferenced_files(broken, now=NOW)
     assert rows(place) == set(uris)
-    assert len(stored(place.storage)) == 5
+    assert len(files_in(place.storage)) == 5
     assert remove_unreferenced_files(place, now=NOW) == Removed(10, 0)
-    assert (stored(place.storage), rows(place)) == ({}, set())
+    assert (files_in(place.storage), rows(place)) == ({}, set())
 
 
 def test_after_a_clean_up_that_was_cut_off_a_load_stores_its_files_again(place: Workspace) -> None:
@@ -135,29 +136,31 @@ def test_after_a_clean_up_that_was_cut_off_a_load_stores_its_files_again(place: 
     upload(place, contents(10), NOW)
     refer(place, uris, "key")
     assert remove_unreferenced_files(place, now=NOW + 2 * GRACE) == Removed(0, 0)
-    assert stored(place.storage) == by_uri(place.storage, *contents(10))
+    assert files_in(place.storage) == by_uri(place.storage, *contents(10))
 
 
 def test_two_clean_ups_remove_each_file_once(place: Workspace) -> None:
     upload(place, contents(450), STALE)
     with ThreadPoolExecutor(4) as pool:
-        found = [pool.submit(remove_unreferenced_files, place, now=NOW) for _ in range(4)]
-    assert sum(one.result().files for one in found) == 450
-    assert (stored(place.storage), rows(place)) == ({}, set())
+        results = [pool.submit(remove_unreferenced_files, place, now=NOW) for _ in range(4)]
+    assert sum(one.result().files for one in results) == 450
+    assert (files_in(place.storage), rows(place)) == ({}, set())
 
 
-ROUNDS = 6
+LEAST_ROUNDS, MOST_ROUNDS = 6, 300
 
 
-def test_loads_beside_clean_ups_without_grace_lose_no_file(place: Workspace) -> None:
-    """Six loads share the files of a round, two of them in vain; clean-ups break in the middle."""
+def test_loads_during_clean_ups_without_grace_lose_no_file(place: Workspace) -> None:
+    """Six loads share the files of a round, two of them fail; clean-ups break midway."""
     broken = Workspace(place.store, CutOff(place.storage.root, every=3), Limits())
     is_over = threading.Event()
     too_late = list[str]()
 
     def load(number: int) -> None:
         dice = random.Random(number)
-        for turn in range(ROUNDS):
+        for turn in range(MOST_ROUNDS):
+            if turn >= LEAST_ROUNDS and too_late:
+                break
             some = dice.sample([b"%d-%d" % (turn, k) for k in range(8)], 4)
             while not _load_once(place, some, f"{number}-{turn}" if number % 3 else ""):
                 too_late.append(f"{number}-{turn}")
@@ -175,15 +178,15 @@ def test_loads_beside_clean_ups_without_grace_lose_no_file(place: Workspace) -> 
             one.exception()
         is_over.set()
         assert [one.result() for one in loads + cleaning] == [None] * 8
-    assert too_late, "no load and clean-up ever met"
-    # Without grace a file may come after its row has gone; what tasks have is there all the same.
-    assert referred_to(place) <= stored(place.storage).keys()
+    assert too_late, "no load and clean-up ever overlapped"
+    # Without grace a file may arrive after its row is gone; files of tasks must still exist.
+    assert references(place) <= files_in(place.storage).keys()
     remove_unreferenced_files(place, now=datetime.now(UTC), grace=timedelta())
-    assert referred_to(place) == rows(place) <= stored(place.storage).keys()
+    assert references(place) == rows(place) <= files_in(place.storage).keys()
 
 
 def _load_once(place: Workspace, some: Sequence[bytes], key: str) -> bool:
-    """Load the files, or only store them when there is no key; tell whether it went through."""
+    """Load the files, or only store them if there is no key; return whether it succeeded."""
     uris = upload(place, some, datetime.now(UTC))
     try:
         if key:
@@ -201,7 +204,7 @@ def files_of(number: int) -> list[bytes]:
 
 
 def load_in_child(url: str, root: str, number: int, ready: Connection) -> None:
-    """Run in a child process: load the files, again and again until no clean-up comes between."""
+    """Load the files in a child process, retrying until no clean-up interferes."""
     place = Workspace(Store.open(url), Storage(root), Limits())
     ready.send("begins")
     while not _load_once(place, files_of(number), f"key-{number}"):
@@ -209,7 +212,7 @@ def load_in_child(url: str, root: str, number: int, ready: Connection) -> None:
 
 
 def clean_up_in_child(url: str, root: str, _: int, ready: Connection) -> None:
-    """Run in a child process: clean up for ever, without grace."""
+    """Clean up without grace and without end, in a child process."""
     place = Workspace(Store.open(url), Storage(root), Limits())
     ready.send("begins")
     while True:
@@ -230,7 +233,7 @@ def start(place: Workspace, number: int) -> list[ForkServerProcess]:
     return children
 
 
-def test_loads_and_clean_ups_that_are_killed_leave_every_file_once(
+def test_killed_loads_and_clean_ups_leave_every_file_once(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     place = Workspace(workspace.store, Storage(f"{tmp_path}/stored"), Limits())
@@ -243,14 +246,14 @@ def test_loads_and_clean_ups_that_are_killed_leave_every_file_once(
         for child in dice.sample(children, 2):
             child.kill()
             child.join()
-        cut_short += referred_to(place) == expected.keys()
-        assert referred_to(place) <= stored(place.storage).keys()
+        cut_short += references(place) == expected.keys()
+        assert references(place) <= files_in(place.storage).keys()
         expected |= by_uri(place.storage, *files_of(number))
         assert _load_once(place, files_of(number), f"key-{number}")
-        assert referred_to(place) == expected.keys()
+        assert references(place) == expected.keys()
     later = datetime.now(UTC) + timedelta(seconds=1)
     remove_unreferenced_files(place, now=later, grace=timedelta())
     place.storage.remove_leftovers(before=later)
     assert rows(place) == expected.keys()
-    assert stored(place.storage) == expected
+    assert files_in(place.storage) == expected
     assert cut_short >= KILLS // 4, "the kills came too late to prove anything"

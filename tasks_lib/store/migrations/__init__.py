@@ -1,1 +1,1 @@
-"""How a store of one release becomes that of the next."""
+"""Migrations: they upgrade the store of one release to that of the next."""

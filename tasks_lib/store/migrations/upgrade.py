@@ -16,14 +16,14 @@ def scripts() -> ScriptDirectory:
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Bring the database to ``revision``; nothing happens when it is there."""
+    """Upgrade the database to ``revision``; does nothing if it has that revision."""
     script = scripts()
     context = MigrationContext.configure(
         connection,
         opts={
             "target_metadata": Table.metadata,
             "transaction_per_migration": False,
-            "fn": lambda found, _: script._upgrade_revs(revision, found),  # noqa: SLF001
+            "fn": lambda current, _: script._upgrade_revs(revision, current),  # noqa: SLF001
         },
     )
     with Operations.context(context):

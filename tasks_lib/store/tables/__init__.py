@@ -1,7 +1,8 @@
-"""The tables. What must never happen is forbidden here, by the constraints.
+"""The tables. Their constraints forbid what must never happen.
 
-``predefined`` is ``json``, not ``jsonb``: it keeps a number's digits and a document's text as they
-were written, and loads faster (docs/performance.md); values are read whole and never searched.
+``predefined`` is ``json``, not ``jsonb``: it keeps the digits of numbers and the text of documents
+unchanged, and loads faster (docs/concepts/performance.md); values are read whole and
+never searched.
 """
 
 from tasks_lib.store.tables.access import ApiKeyRow, IdempotentAnswerRow, UploadRow
@@ -17,7 +18,7 @@ from tasks_lib.store.tables.datasets import (
     StreamRow,
 )
 from tasks_lib.store.tables.files import GroupFileRow, StoredFileRow
-from tasks_lib.store.tables.infinite import InfiniteSeedingRow, InfiniteSourceRow, SensorRow
+from tasks_lib.store.tables.infinite import InfiniteSeedingRow, InfiniteSourceRow, LeaseRow
 from tasks_lib.store.tables.tasks import (
     AnnouncementRow,
     SeedingRunRow,
@@ -44,12 +45,12 @@ __all__ = [
     "InfiniteSeedingRow",
     "InfiniteSourceRow",
     "JsonText",
+    "LeaseRow",
     "OrganizationRow",
     "PipelineRow",
     "ProjectRow",
     "SavedMappingRow",
     "SeedingRunRow",
-    "SensorRow",
     "StoredFileRow",
     "StreamRow",
     "Table",

@@ -1,8 +1,10 @@
-"""What the External API keeps: keys, answers that were given, uploads."""
+"""The tables of the HTTP API: keys, stored answers, uploads."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     ForeignKey,
     Identity,
@@ -19,7 +21,7 @@ from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
 
 
 class ApiKeyRow(Table):
-    """A key of the External API: its SHA-256, never itself."""
+    """An API key: its SHA-256, never the key itself."""
 
     __tablename__ = "api_keys"
     __table_args__ = (UniqueConstraint("sha256"),)
@@ -36,7 +38,7 @@ class ApiKeyRow(Table):
 
 
 class IdempotentAnswerRow(Table):
-    """The answer to a call that named an idempotency key, committed with what the call made."""
+    """The answer to a request with an idempotency key, committed with the request's changes."""
 
     __tablename__ = "idempotent_answers"
 
@@ -51,11 +53,12 @@ class IdempotentAnswerRow(Table):
 
 
 class UploadRow(Table):
-    """A file that comes through the External API, from the promise of a URL to its report.
+    """A file that is uploaded over the HTTP API, from its URL to its report.
 
-    The seeding that it starts has its id as the run's id, so that it happens once and leaves one
-    report. ``leased_until`` says how long who works on it is believed to live; ``flow_run_id`` is
-    Prefect's, if it runs there. With ``removed_at`` the file is no longer there.
+    Its id is the run id of its seeding, so that it is seeded once and has one report. ``options``
+    are the members of the seeding's request that were given.
+    ``leased_until`` is the end of the lease of its worker, ``flow_run_id`` the Prefect flow run, if
+    there is one. With ``removed_at`` the file was removed from the storage.
     """
 
     __tablename__ = "uploads"
@@ -73,6 +76,8 @@ class UploadRow(Table):
     name: Mapped[str] = mapped_column(Text)
     uri: Mapped[str] = mapped_column(Text)
     on_error: Mapped[str] = mapped_column(Text)
+    max_rejected: Mapped[str | None] = mapped_column(Text)
+    options: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     declared_bytes: Mapped[int | None] = mapped_column(BigInteger)
     token_sha256: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(Text)

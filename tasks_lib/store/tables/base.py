@@ -1,4 +1,4 @@
-"""What all tables share: types of columns, the naming of constraints, the base class."""
+"""The column types, constraint names and base class of all tables."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -27,24 +27,24 @@ _NAMING: Final = {
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC moment, on SQLite too, which stores it without its offset."""
+    """An aware UTC time, on SQLite too, which stores it without its offset."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store the moment as UTC."""
+        """Store the time as UTC."""
         return value.astimezone(UTC) if value is not None else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the moment as aware UTC."""
+        """Return the time as aware UTC."""
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 class JsonText(TypeDecorator[str]):
-    """JSON that is handed over and read back as text, to the letter."""
+    """JSON that is written and read as text, unchanged."""
 
     impl = Text
     cache_ok = True
@@ -56,12 +56,12 @@ class JsonText(TypeDecorator[str]):
         return dialect.type_descriptor(Text())
 
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Read as text: psycopg would parse JSON, and lose the digits of numbers."""
+        """Read as text: psycopg would parse the JSON and lose digits of numbers."""
         return cast(column, Text)
 
 
 class _PostgresJsonText(postgresql.JSON):
-    """``json`` without conversion on either side."""
+    """``json`` without conversion when writing or reading."""
 
     def bind_processor(self, dialect: Dialect) -> None:
         return None
@@ -71,12 +71,12 @@ class _PostgresJsonText(postgresql.JSON):
 
 
 MAX_ID: Final = 2**63 - 1
-"""The largest number that an id column holds; nothing larger needs to be looked for."""
+"""The largest number that an id column can hold; larger ids do not exist."""
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Table(DeclarativeBase):
-    """What all tables share."""
+    """The base class of all tables."""
 
     metadata = MetaData(naming_convention=_NAMING)

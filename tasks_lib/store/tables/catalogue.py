@@ -31,7 +31,7 @@ class ProjectRow(Table):
 
 
 class PipelineRow(Table):
-    """A pipeline; its row is locked for sharing while tasks are made for its fields."""
+    """A pipeline; its row is locked, shared, while tasks are created for its fields."""
 
     __tablename__ = "pipelines"
     __table_args__ = (
@@ -50,7 +50,7 @@ class PipelineRow(Table):
 
 
 class FieldRow(Table):
-    """A field of a pipeline; ``constraints`` holds what the catalogue sets beyond the columns."""
+    """A field of a pipeline; ``constraints`` holds its settings that have no column."""
 
     __tablename__ = "fields"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Chains, and what waits for them."""
+"""Chains, and their inboxes."""
 
 from datetime import datetime
 
@@ -10,11 +10,13 @@ from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
 
 
 class ChainRow(Table):
-    """A chain: what finishes in the source is seeded into the target, on ``trigger``.
+    """A chain: finished tasks of the source are seeded into the target, on ``trigger``.
 
-    ``plan_sha256`` is what the tasks that wait were last tried with: where it has become another,
-    those that did not fit are tried again. ``automation_enabled`` is how the automation was last
-    seen, so that a change of it in Prefect's UI is told from one that was made here.
+    ``plan_sha256`` identifies the plan that waiting tasks were last tried with: when the plan
+    changes, misfits are retried. ``automation_enabled`` is the last known state of the automation;
+    a different state in Prefect means that it was switched in the Prefect UI. ``failed_at`` is
+    since when it has failed for the reason in ``error_message``, and ``announced_failure_at`` the
+    latest ``failed_at`` that was announced to Prefect.
     """
 
     __tablename__ = "chains"
@@ -45,14 +47,15 @@ class ChainRow(Table):
     failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error_code: Mapped[str | None] = mapped_column(Text)
     error_message: Mapped[str | None] = mapped_column(Text)
+    announced_failure_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class ChainInboxRow(Table):
     """A finished task that waits for a chain; with an error, it did not fit when last tried.
 
-    It is put here by the statement that finishes the task, and taken away by the transaction that
-    makes the target's task. It has no key to the chain: that would lock the chain's row for each
-    task; who deletes a chain keeps tasks from being finished meanwhile instead.
+    The statement that finishes the task inserts it, and the transaction that creates the target's
+    task deletes it. It has no foreign key to the chain, which would lock the chain's row for each
+    task; instead, a transaction that deletes a chain keeps tasks from being finished meanwhile.
     """
 
     __tablename__ = "chain_inbox"

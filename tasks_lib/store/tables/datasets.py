@@ -1,4 +1,4 @@
-"""The Data Vault: datasets, their versions and rows, mappings, and what flowed from where."""
+"""The Data Vault: datasets, their versions and rows, saved mappings, and streams."""
 
 from datetime import datetime
 
@@ -20,9 +20,10 @@ from tasks_lib.store.tables.base import BigId, JsonText, Table, UtcDateTime
 
 
 class StreamRow(Table):
-    """What flows from one source into one pipeline: each row or task of the source once.
+    """A stream lets each row or task of one source into one pipeline once.
 
-    ``source`` is ``dataset:<id>`` or ``pipeline:<id>``. A new ``generation`` starts all over.
+    ``source`` is ``dataset:<id>`` or ``pipeline:<id>``. A new ``generation`` lets all in again.
+    ``filled_from`` is field to column, as of the last seeding; None before the first.
     """
 
     __tablename__ = "streams"
@@ -32,6 +33,7 @@ class StreamRow(Table):
     pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
     source: Mapped[str] = mapped_column(Text)
     generation: Mapped[int] = mapped_column(Integer)
+    filled_from: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class DatasetRow(Table):
@@ -50,10 +52,10 @@ class DatasetRow(Table):
 
 
 class DatasetQueryRow(Table):
-    """Where a dataset's rows are read from, when that is another database.
+    """The query of a dataset whose rows are read from another database.
 
     ``connection`` is a database URL without a password, or ``secret:<block>``. ``key_columns``
-    tell rows apart; without any, their whole content does.
+    identify a row; without any, its whole content does.
     """
 
     __tablename__ = "dataset_queries"
@@ -65,7 +67,7 @@ class DatasetQueryRow(Table):
 
 
 class SavedMappingRow(Table):
-    """A version of a mapping into a pipeline, with the columns of the source it was made for."""
+    """A version of a mapping into a pipeline, with the columns of the source it was saved for."""
 
     __tablename__ = "saved_mappings"
     __table_args__ = (UniqueConstraint("pipeline_id", "name", "version"),)
@@ -95,9 +97,9 @@ class DatasetVersionRow(Table):
 
 
 class DatasetItemRow(Table):
-    """A row of a dataset, as a JSON object; ``row`` is its place in the import's file.
+    """A row of a dataset, as a JSON object; ``row`` is its number in the import's file.
 
-    What is read from another database has a ``key`` too, once in the dataset.
+    A row that is read from another database has a ``key``, unique in the dataset.
     """
 
     __tablename__ = "dataset_rows"

@@ -1,4 +1,4 @@
-"""Stored files, and which groups want them."""
+"""Stored files, and the groups that refer to them."""
 
 from datetime import datetime
 
@@ -9,10 +9,10 @@ from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
 
 
 class StoredFileRow(Table):
-    """A file in the storage, whether any task has it or not.
+    """A file in the storage, whether a task refers to it or not.
 
-    The row is there before the file is and goes after it. ``touched_at`` says when a load last
-    wanted the file; None: a clean-up is about to remove it.
+    The row is inserted before the file is written, and deleted after the file is removed.
+    ``touched_at`` is when a load last needed the file; None means that a clean-up is removing it.
     """
 
     __tablename__ = "stored_files"
@@ -23,7 +23,7 @@ class StoredFileRow(Table):
 
 
 class GroupFileRow(Table):
-    """A file that tasks of a group have; it stays for as long."""
+    """A file that tasks of a group refer to, which keeps it from being removed."""
 
     __tablename__ = "group_files"
 

@@ -1,4 +1,4 @@
-"""Infinite seedings, what they copy, and who watches."""
+"""Infinite seedings, the tasks that they copy, and the lease of the sensor."""
 
 from datetime import datetime
 
@@ -9,11 +9,11 @@ from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
 
 
 class InfiniteSeedingRow(Table):
-    """What infinite seeding keeps a pipeline at; its row is locked while tasks are made.
+    """The infinite seeding of a pipeline; its row is locked while tasks are created.
 
-    ``copied_groups`` are ``[id, tasks]`` of the groups whose values are copied, ``source_count``
-    all their tasks, and ``fields_sha256`` the dataset fields that these values are for. The tasks
-    go into the group, row by row. With ``error_code`` no more are made.
+    ``copied_groups`` are ``[id, tasks]`` of the groups whose values are copied, ``source_count`` is
+    the sum of their tasks, and ``fields_sha256`` identifies the dataset fields that the values are
+    for. New tasks go into ``group_id``, row by row. With ``error_code`` no more are created.
     """
 
     __tablename__ = "infinite_seedings"
@@ -37,7 +37,7 @@ class InfiniteSeedingRow(Table):
 
 
 class InfiniteSourceRow(Table):
-    """A task whose values are copied, its place in the round, and the hash of the values then."""
+    """A task whose values are copied, its position in the round, and a hash of its values."""
 
     __tablename__ = "infinite_sources"
 
@@ -52,8 +52,8 @@ class InfiniteSourceRow(Table):
     sha256: Mapped[str] = mapped_column(Text)
 
 
-class SensorRow(Table):
-    """Who watches for all others, when it was last seen, and what it has done in the last hour."""
+class LeaseRow(Table):
+    """The lease of long-lived work: its holder, the last renewal, and the history for the next."""
 
     __tablename__ = "sensors"
 

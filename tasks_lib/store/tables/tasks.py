@@ -1,4 +1,4 @@
-"""Tasks and their groups, moves and counts, and what was said of them."""
+"""Tasks and their groups, moves, counts, announcements and reports."""
 
 from datetime import datetime
 from typing import Any
@@ -23,16 +23,17 @@ from tasks_lib.store.tables.base import BigId, JsonText, Table, UtcDateTime
 
 
 class TaskGroupRow(Table):
-    """One act of seeding. ``seed_key`` says what was seeded: the database lets it in only once.
+    """One seeding. ``seed_key`` identifies what was seeded; it is unique in the pipeline.
 
-    ``announce_at`` is when a relay shall tell Prefect of it, unless somebody has done so by then.
-    ``chain_id`` is the chain that made it, also when that is gone.
+    ``announce_at`` is when a relay announces the group to Prefect, unless that was done by then. It
+    is None for a group whose run has a report, which is announced instead. ``chain_id`` is the
+    chain that created it, even if the chain was deleted.
     """
 
     __tablename__ = "task_groups"
     __table_args__ = (
         UniqueConstraint("pipeline_id", "seed_key"),
-        UniqueConstraint("id", "pipeline_id"),  # what a task refers to
+        UniqueConstraint("id", "pipeline_id"),  # for the foreign key of tasks
         Index(
             "ix_task_groups_announce_at",
             "announce_at",
@@ -55,13 +56,14 @@ class TaskGroupRow(Table):
 
 
 class TaskRow(Table):
-    """A task. ``row`` is its place in the group's source; a row makes one task, never two.
+    """A task. ``row`` is its number in the group's source; a row becomes one task, never two.
 
-    ``predefined`` came with the seeding, ``filled_in`` from the contributor. What flows in by a
-    stream has the id of its dataset row or source task as ``origin_id``, once in a stream.
-    ``claimed_by`` stays when the task is finished; without a claim it is None.
+    ``predefined`` are the seeded values, ``filled_in`` those of the contributor. A task that came
+    by a stream has the id of its dataset row or source task as ``origin_id``, unique in the stream.
+    ``claimed_by`` stays when the task is finished; without a claim it is None. ``finish_number``
+    grows in the order in which the pipeline's tasks are finished.
 
-    One foreign key, over both columns, holds it to its group and the group's pipeline: PostgreSQL
+    One foreign key over both columns refers to the group and the group's pipeline: PostgreSQL
     checks each row of a COPY against each key, so a second key would cost a third of a load's time.
     """
 
@@ -86,6 +88,13 @@ class TaskRow(Table):
             postgresql_where=text("claim_expires_at IS NOT NULL"),
             sqlite_where=text("claim_expires_at IS NOT NULL"),
         ),
+        Index(
+            "ix_tasks_finish_number",
+            "pipeline_id",
+            "finish_number",
+            postgresql_where=text("finish_number IS NOT NULL"),
+            sqlite_where=text("finish_number IS NOT NULL"),
+        ),
         CheckConstraint(
             f"status IN ({', '.join(repr(status.value) for status in TaskStatus)})", name="status"
         ),
@@ -104,10 +113,11 @@ class TaskRow(Table):
     claimed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     claim_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finish_number: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class TaskMoveRow(Table):
-    """A move of a task from one status to another: who made it, when, and why."""
+    """A move of a task from one status to another: by whom, when and why."""
 
     __tablename__ = "task_moves"
 
@@ -122,11 +132,11 @@ class TaskMoveRow(Table):
 
 
 class TaskCountRow(Table):
-    """How many tasks of a pipeline have each status, and how many claims there have ever been.
+    """The number of a pipeline's tasks by status, and of claims ever.
 
-    Every transaction that makes or moves tasks changes the counts with them. A pipeline's numbers
-    are the sums over its slots, of which each connection changes one, so that few wait for another;
-    in one slot a number may be negative.
+    Every transaction that creates or moves tasks updates the counts. A pipeline's numbers are the
+    sums over its slots: each connection updates one slot, so that few wait for each other. In a
+    single slot a number can be negative.
     """
 
     __tablename__ = "task_counts"
@@ -144,11 +154,11 @@ class TaskCountRow(Table):
 
 
 class AnnouncementRow(Table):
-    """What Prefect has been told of a pipeline: how many claims, and how many finished tasks.
+    """How many claims and finished tasks of a pipeline were announced to Prefect.
 
-    What the counts say beyond that is still to be announced, so that the counts are the outbox.
-    ``completed`` is the number of finished tasks when the pipeline was last said to be finished.
-    ``leased_until`` keeps two relays from telling the same at the same time.
+    The difference between the counts and these numbers is pending: the counts are the outbox.
+    ``completed`` is the number of finished tasks when the pipeline was last announced as finished.
+    ``leased_until`` keeps two relays from announcing the same at the same time.
     """
 
     __tablename__ = "announcements"
@@ -162,12 +172,26 @@ class AnnouncementRow(Table):
 
 
 class SeedingRunRow(Table):
-    """The report of a run, committed with the tasks it made, so that a retry finds it."""
+    """The report of a run, committed with its tasks, so that a retry finds it.
+
+    ``announce_at`` is when a relay announces the report to Prefect, unless that was done by then.
+    ``run_url`` is the run's page in the Prefect UI, if it has one.
+    """
 
     __tablename__ = "seeding_runs"
+    __table_args__ = (
+        Index(
+            "ix_seeding_runs_announce_at",
+            "announce_at",
+            postgresql_where=text("announce_at IS NOT NULL"),
+            sqlite_where=text("announce_at IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
     group_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("task_groups.id"))
     finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
     report: Mapped[dict[str, Any]] = mapped_column(JSON)
+    run_url: Mapped[str | None] = mapped_column(Text)
+    announce_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

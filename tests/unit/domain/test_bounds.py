@@ -1,4 +1,4 @@
-"""Bounds of a field: which are accepted in a catalogue."""
+"""Validation of a field's bounds in a catalogue."""
 
 import pytest
 
@@ -17,8 +17,13 @@ from tasks_lib.domain.values import check_bounds_of
         ),
         pytest.param(
             field("integer", max=1.5),
-            "field 'f': the bound '1.5' is not a whole number such as 42 or -7",
+            "field 'f': the bound '1.5' is not a whole number such as 42 or -7: it has decimals",
             id="a fraction for an integer",
+        ),
+        pytest.param(
+            field("integer", min="1e3"),
+            "field 'f': the bound '1e3' is to be written 1000",
+            id="an integer written as a float",
         ),
         pytest.param(
             field("integer", max=2**63),
@@ -53,22 +58,22 @@ from tasks_lib.domain.values import check_bounds_of
         ),
         pytest.param(
             field("date", min="2023-02-29"),
-            "field 'f': the bound '2023-02-29' is no day of the calendar",
+            "field 'f': the bound '2023-02-29' is not a day in the calendar",
             id="no date",
         ),
         pytest.param(
             field("datetime", max="2024-01-01"),
-            f"field 'f': the bound '2024-01-01' {NO_DATETIME}",
+            f"field 'f': the bound '2024-01-01' {NO_DATETIME}: the time of day is missing",
             id="a date for a datetime",
         ),
         pytest.param(
             field("datetime", max="2024-01-01T24:00"),
-            f"field 'f': the bound '2024-01-01T24:00' {NO_DATETIME}",
+            f"field 'f': the bound '2024-01-01T24:00' {NO_DATETIME}: '24:00' is not a time of day",
             id="an hour that no day has",
         ),
         pytest.param(
             field("datetime", min="2023-02-29T00:00Z"),
-            "field 'f': the bound '2023-02-29T00:00Z' is on no day of the calendar",
+            "field 'f': the bound '2023-02-29T00:00Z' is not on a day in the calendar",
             id="a time on no day",
         ),
         pytest.param(

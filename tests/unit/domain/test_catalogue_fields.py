@@ -1,4 +1,4 @@
-"""The fields of the catalogue file: names, types and constraints, and why some are refused."""
+"""The fields of the catalogue file: names, types, constraints, and reasons for refusal."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from catalogue_texts import (
 from tasks_lib.domain.fields import CONSTRAINTS, Field, FieldType
 
 
-def test_a_field_is_required_and_unconstrained_unless_told() -> None:
+def test_a_field_is_required_and_unconstrained_by_default() -> None:
     field = read_field("type: text, source: input")
     assert (field.required, field.constraints) == (True, {})
 
@@ -143,7 +143,7 @@ def test_constraints_are_kept_as_json_values(settings: str, constraints: dict[st
         ),
     ],
 )
-def test_a_field_s_name_must_be_seen_and_free(name: str, mistake: str) -> None:
+def test_a_field_s_name_must_be_visible_and_not_reserved(name: str, mistake: str) -> None:
     text = PIPELINE % f"fields: [{{name: {name}, type: text, source: dataset}}]"
     assert refusals(text) == [f"{IN_FIELD}: {mistake}"]
 
@@ -256,7 +256,7 @@ def unknown_constraint(constraint: str, kind: str, known: str) -> str:
         pytest.param(
             "type: text, source: input, pattern: '('",
             [
-                ": field 'f': pattern '(' is no regular expression: "
+                ": field 'f': pattern '(' is not a regular expression: "
                 "missing ), unterminated subpattern at position 0"
             ],
             id="a pattern that is none",
@@ -264,7 +264,7 @@ def unknown_constraint(constraint: str, kind: str, known: str) -> str:
         pytest.param(
             "type: text, source: input, pattern: '[[a]'",
             [
-                ": field 'f': pattern '[[a]' is no regular expression: "
+                ": field 'f': pattern '[[a]' is not a regular expression: "
                 "Possible nested set at position 1"
             ],
             id="a pattern that Python warns of",
@@ -272,7 +272,7 @@ def unknown_constraint(constraint: str, kind: str, known: str) -> str:
         pytest.param(
             "type: url, source: input, pattern: 'a[a--b]'",
             [
-                ": field 'f': pattern 'a[a--b]' is no regular expression: "
+                ": field 'f': pattern 'a[a--b]' is not a regular expression: "
                 "Possible set difference at position 3"
             ],
             id="a pattern of a URL that Python warns of",
@@ -280,7 +280,7 @@ def unknown_constraint(constraint: str, kind: str, known: str) -> str:
         pytest.param(
             "type: text, source: input, pattern: 'a{4294967295}'",
             [
-                ": field 'f': pattern 'a{4294967295}' is no regular expression: "
+                ": field 'f': pattern 'a{4294967295}' is not a regular expression: "
                 "the repetition number is too large"
             ],
             id="a pattern that repeats too often",
@@ -337,7 +337,7 @@ def test_a_field_that_makes_no_sense_is_refused(settings: str, mistakes: list[st
         ),
         pytest.param(
             "type: integer, source: input, min: 1.0",
-            "the bound '1.0' is not a whole number such as 42 or -7",
+            "the bound '1.0' is to be written 1",
             id="a fraction",
         ),
         pytest.param(
@@ -347,17 +347,19 @@ def test_a_field_that_makes_no_sense_is_refused(settings: str, mistakes: list[st
         ),
         pytest.param(
             "type: datetime, source: input, max: 2024-01-01",
-            "the bound '2024-01-01' is not a date and time like 2026-11-23T13:45:00Z",
+            "the bound '2024-01-01' is not a date and time like 2026-11-23T13:45:00Z: the time of "
+            "day is missing",
             id="a date for a datetime",
         ),
         pytest.param(
             "type: datetime, source: input, max: 2024-01-01T24:00",
-            "the bound '2024-01-01T24:00' is not a date and time like 2026-11-23T13:45:00Z",
+            "the bound '2024-01-01T24:00' is not a date and time like 2026-11-23T13:45:00Z: "
+            "'24:00' is not a time of day",
             id="an hour that no day has",
         ),
         pytest.param(
             "type: date, source: input, min: '2023-02-29'",
-            "the bound '2023-02-29' is no day of the calendar",
+            "the bound '2023-02-29' is not a day in the calendar",
             id="an impossible day",
         ),
         pytest.param(
@@ -391,7 +393,7 @@ def test_a_pattern_nested_too_deep_to_compile_is_refused() -> None:
         PIPELINE % f"fields: [{{name: f, type: text, source: input, pattern: '{pattern}'}}]"
     )
     assert refused.startswith(
-        f"{IN_FIELD}: field 'f': pattern '{pattern}' is no regular expression: "
+        f"{IN_FIELD}: field 'f': pattern '{pattern}' is not a regular expression: "
     )
 
 

@@ -6,7 +6,9 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, strategies as st
 
-from tasks_lib.domain.conversions import (
+from tasks_lib.domain.fields import Field, FieldType
+from tasks_lib.domain.json_rows import json_text, parse_row, parse_value
+from tasks_lib.domain.mapping.conversions import (
     FITS,
     Column,
     as_seeded,
@@ -14,8 +16,6 @@ from tasks_lib.domain.conversions import (
     fits,
     seeded_reader_of,
 )
-from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.json_rows import json_text, parse_row, parse_value
 from tasks_lib.domain.values import ValueProblemError
 
 FILE = (
@@ -29,15 +29,15 @@ def field(kind: str, **constraints: object) -> Field:
     return Field.model_validate({"name": "f", "type": kind, "source": "dataset", **constraints})
 
 
-def stored(source: str, target: Field, value: str, path: str | None = None) -> str:
-    """What the field would store of a column ``c`` that holds this JSON value."""
+def stored_value(source: str, target: Field, value: str, path: str | None = None) -> str:
+    """Return the text that the field stores for a column ``c`` with this JSON value."""
     cell = cell_of(Column("c", FieldType(source)), path, target)(parse_row(f'{{"c":{value}}}'))
     return seeded_reader_of(target)(cell)
 
 
 def refusal(source: str, target: Field, value: str, path: str | None = None) -> tuple[str, str]:
     with pytest.raises(ValueProblemError) as caught:
-        stored(source, target, value, path)
+        stored_value(source, target, value, path)
     return caught.value.code, str(caught.value)
 
 
@@ -86,11 +86,9 @@ def refusal(source: str, target: Field, value: str, path: str | None = None) -> 
         pytest.param("file", "file", FILE, FILE, id="file to the letter"),
     ],
 )  # fmt: skip
-def test_a_value_is_stored_with_its_meaning(
-    source: str, target: str, value: str, expected: str
-) -> None:
+def test_a_value_keeps_its_meaning(source: str, target: str, value: str, expected: str) -> None:
     assert fits(FieldType(source), FieldType(target))
-    assert stored(source, field(target), value) == expected
+    assert stored_value(source, field(target), value) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,7 +97,7 @@ def test_a_value_is_stored_with_its_meaning(
 )  # fmt: skip
 def test_null_is_an_empty_cell(source: str, target: str) -> None:
     required = ("required", "is required, but the cell is empty")
-    assert stored(source, field(target, required=False), "null") == "null"
+    assert stored_value(source, field(target, required=False), "null") == "null"
     assert refusal(source, field(target), "null") == required
 
 
@@ -131,17 +129,19 @@ def test_a_document_that_is_too_deep_is_a_problem_of_its_row() -> None:
         pytest.param("json", "multi_select", "[]", id="empty array for options"),
     ],
 )
-def test_what_holds_nothing_is_an_empty_cell(source: str, target: str, value: str) -> None:
-    assert stored(source, field(target, required=False), value) == "null"
+def test_a_value_without_content_is_an_empty_cell(source: str, target: str, value: str) -> None:
+    assert stored_value(source, field(target, required=False), value) == "null"
 
 
 @pytest.mark.parametrize(
     ("source", "target", "value", "code", "message"),
     [
-        pytest.param("number", "integer", "1.0", "invalid_integer",
-                     "'1.0' is not a whole number such as 42 or -7", id="number with a fraction"),
+        pytest.param("number", "integer", "1.5", "invalid_integer",
+                     "'1.5' is not a whole number such as 42 or -7: it has decimals",
+                     id="number with a fraction"),
         pytest.param("integer", "boolean", "2", "invalid_boolean",
-                     "'2' is not true or false (nor yes/no, y/n, 1/0)", id="two is no boolean"),
+                     "'2' is not true or false (nor yes/no, y/n, t/f, 1/0)",
+                     id="two is no boolean"),
         pytest.param("single_select", "multi_select", '"nope"', "not_an_option",
                      "'nope' is not one of the options "
                      "(good, bad, so;so, 1, true, 2026-01-01)", id="no option"),
@@ -178,15 +178,15 @@ def test_a_value_that_does_not_fit_is_refused(
                       "'é.png' is image/png; allowed are image/jpeg, text/*"), id="type"),
     ],
 )  # fmt: skip
-def test_a_file_is_held_to_the_fields_constraints(
+def test_a_file_must_meet_the_constraints_of_the_field(
     constraints: dict[str, object], expected: tuple[str, str]
 ) -> None:
     assert refusal("file", field("file", **constraints), FILE) == expected
 
 
-def test_a_file_within_the_constraints_is_taken() -> None:
+def test_a_file_within_the_constraints_is_accepted() -> None:
     target = field("file", max_bytes=2048, content_types=["image/*"])
-    assert stored("file", target, FILE) == FILE
+    assert stored_value("file", target, FILE) == FILE
 
 
 DOCUMENT = '{"n":1.50,"i":7,"t":true,"s":"good","z":null,"e":"","o":{"k":"v"},"l":["good","bad"]}'
@@ -210,7 +210,7 @@ DOCUMENT = '{"n":1.50,"i":7,"t":true,"s":"good","z":null,"e":"","o":{"k":"v"},"l
     ],
 )
 def test_a_path_picks_a_value_of_its_own_kind(path: str, target: str, expected: str) -> None:
-    assert stored("json", field(target), DOCUMENT, path) == expected
+    assert stored_value("json", field(target), DOCUMENT, path) == expected
 
 
 @pytest.mark.parametrize(
@@ -246,15 +246,15 @@ def test_a_path_that_finds_no_fitting_value_is_refused(
 
 @pytest.mark.parametrize("document", [DOCUMENT, "null", '"text"', "7", "[]"])
 def test_a_path_that_finds_nothing_leaves_an_optional_field_empty(document: str) -> None:
-    assert stored("json", field("text", required=False), document, "$.x") == "null"
+    assert stored_value("json", field("text", required=False), document, "$.x") == "null"
 
 
 def test_several_values_are_refused_for_an_optional_field_too() -> None:
-    found = refusal("json", field("text", required=False), DOCUMENT, "$.l[*]")
-    assert found[0] == "path_several_matches"
+    problem = refusal("json", field("text", required=False), DOCUMENT, "$.l[*]")
+    assert problem[0] == "path_several_matches"
 
 
-def test_the_table_knows_every_type() -> None:
+def test_the_table_covers_every_type() -> None:
     assert set(FITS) == set(FieldType)
     assert all(kind in FITS[kind] for kind in FieldType)
 
@@ -279,17 +279,17 @@ def test_the_table_knows_every_type() -> None:
                      "single_select multi_select json", id="file"),
     ],
 )  # fmt: skip
-def test_a_type_never_fits_these(source: str, targets: str) -> None:
+def test_a_type_fits_none_of_these_targets(source: str, targets: str) -> None:
     never = {kind.value for kind in FieldType if not fits(FieldType(source), kind)}
     assert never == set(targets.split())
 
 
 @pytest.mark.parametrize("kind", FieldType)
-def test_what_a_path_picks_may_fit_anything_but_a_file(kind: FieldType) -> None:
+def test_a_path_may_fill_every_type_but_a_file(kind: FieldType) -> None:
     assert fits(FieldType.JSON, kind, has_path=True) == (kind is not FieldType.FILE)
 
 
-def test_an_input_is_seeded_as_optional_and_a_dataset_field_as_it_is() -> None:
+def test_an_input_is_seeded_as_optional_and_a_dataset_field_as_declared() -> None:
     answer = Field.model_validate({"name": "f", "type": "text", "source": "input"})
     assert as_seeded(answer).required is False
     assert as_seeded(field("text")) == field("text")
@@ -300,18 +300,18 @@ NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?", fullmatch=Tru
 
 @given(st.text(min_size=1))
 def test_a_text_goes_into_a_text_unchanged(text: str) -> None:
-    assert stored("text", field("text"), json_text(text)) == json_text(text)
+    assert stored_value("text", field("text"), json_text(text)) == json_text(text)
 
 
 @given(NUMBERS, st.sampled_from(["text", "number", "json"]))
 def test_a_number_keeps_its_digits(number: str, target: str) -> None:
-    assert stored("number", field(target), number).strip('"') == number
+    assert stored_value("number", field(target), number).strip('"') == number
 
 
 @given(NUMBERS)
-def test_a_number_goes_by_text_and_back_to_the_same_number(number: str) -> None:
-    text = stored("number", field("text"), number)
-    assert Decimal(stored("text", field("number"), text)) == Decimal(number)
+def test_a_number_survives_conversion_to_text_and_back(number: str) -> None:
+    text = stored_value("number", field("text"), number)
+    assert Decimal(stored_value("text", field("number"), text)) == Decimal(number)
 
 
 @given(
@@ -324,4 +324,29 @@ def test_every_value_is_stored_or_refused_with_a_code(
 ) -> None:
     if fits(source, kind):
         with suppress(ValueProblemError):
-            parse_value(stored(source, field(kind), value))
+            parse_value(stored_value(source, field(kind), value))
+
+
+@pytest.mark.parametrize("source", ["text", "long_text"])
+@pytest.mark.parametrize(
+    ("value", "path", "expected"),
+    [
+        (r'"{\"a\":{\"t\":\"x\"}}"', "$.a.t", '"x"'),
+        (r'"[1, 2.50]"', "$[1]", '"2.50"'),
+        (r'"{}"', "$.a", "null"),
+        ("null", "$.a", "null"),
+        ('""', "$.a", "null"),
+    ],
+)
+def test_a_jsonpath_reads_a_text_that_holds_json(
+    source: str, value: str, path: str, expected: str
+) -> None:
+    assert stored_value(source, field("text", required=False), value, path) == expected
+
+
+@pytest.mark.parametrize("value", ['"x"', r'"{\"a\":1,\"a\":2}"', '"[NaN]"'])
+def test_a_text_that_is_no_json_is_a_problem_of_a_jsonpath(value: str) -> None:
+    shown = repr(parse_value(value))
+    assert refusal("text", field("text"), value, "$.a") == (
+        "invalid_json", f"column 'c' holds {shown}, which is not JSON, as $.a needs"
+    )  # fmt: skip

@@ -1,13 +1,13 @@
-"""What the columns of a dataset may be called, and of which type they are."""
+"""Names and types of the columns of a dataset."""
 
 import pytest
 
-from tasks_lib.domain.datasets import check_columns, common_type
+from tasks_lib.domain.datasets import check_columns, common_type, name_columns
 from tasks_lib.domain.fields import FieldType
-from tasks_lib.domain.problems import Problem
+from tasks_lib.errors import Problem
 
-LONG = "n" * 201
-SHOWN = f"'{'n' * 80}...' (with 201 characters)"
+LONG = "n" * 2_001
+SHOWN = f"'{'n' * 80}...' (with 2,001 characters)"
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_the_type_of_a_column_holds_all_of_its_values(kinds: list[str], expected
 @pytest.mark.parametrize(
     ("names", "problems"),
     [
-        pytest.param(["a", "B c", "_row", "日本", "n" * 200], [], id="names"),
+        pytest.param(["a", "B c", "_row", "日本", "n" * 2_000], [], id="names"),
         pytest.param(["é", "e\u0301"], [], id="two Unicode forms are two names"),
         pytest.param(
             ["a", "", " \u200b"],
@@ -52,7 +52,7 @@ def test_the_type_of_a_column_holds_all_of_its_values(kinds: list[str], expected
         ),
         pytest.param(
             ["a", "b", "a"],
-            [Problem("duplicate_column", "column 'a' stands 2 times, at 1, 3", field="a")],
+            [Problem("duplicate_column", "column 'a' occurs 2 times, at 1, 3", field="a")],
             id="twice",
         ),
         pytest.param(
@@ -75,14 +75,54 @@ def test_the_type_of_a_column_holds_all_of_its_values(kinds: list[str], expected
             [LONG],
             [
                 Problem(
-                    "invalid_column_name", f"column {SHOWN} has a name longer than 200 characters"
+                    "invalid_column_name", f"column {SHOWN} has a name longer than 2,000 characters"
                 )
             ],
             id="too long",
         ),
     ],
 )
-def test_a_table_has_columns_that_can_be_told_apart(
+def test_the_columns_of_a_table_need_valid_and_distinct_names(
     names: list[str], problems: list[Problem]
 ) -> None:
     assert check_columns(names) == problems
+
+
+@pytest.mark.parametrize(
+    ("header", "names", "warnings"),
+    [
+        pytest.param(["a", "B c", "_row"], ["a", "B c", "_row"], ["", "", ""], id="names"),
+        pytest.param(
+            ["", "id", "\u200b"], ["column_1", "id", "column_3"],
+            ["column 1 has no name and is called 'column_1'", "",
+             "column 3 has no name and is called 'column_3'"],
+            id="without names",
+        ),
+        pytest.param(
+            ["", "column_1", "column_2"], ["column_3", "column_1", "column_2"],
+            ["column 1 has no name and is called 'column_3'", "", ""],
+            id="the number is taken",
+        ),
+        pytest.param(
+            ["L", "L", "L 2", "L"], ["L", "L 3", "L 2", "L 4"],
+            ["", "column 2 is the second or a later 'L' and is called 'L 3'", "",
+             "column 4 is the second or a later 'L' and is called 'L 4'"],
+            id="the same name",
+        ),
+        pytest.param(
+            ["Which one?\r\n(optional)", "Which one? (optional)"],
+            ["Which one? (optional)", "Which one? (optional) 2"],
+            ["the name of column 1 holds a line break or another control character and is now "
+             "'Which one? (optional)'",
+             "column 2 is the second or a later 'Which one? (optional)' and is called "
+             "'Which one? (optional) 2'"],
+            id="line breaks",
+        ),
+    ],
+)  # fmt: skip
+def test_each_column_of_a_header_gets_a_name_of_its_own(
+    header: list[str], names: list[str], warnings: list[str]
+) -> None:
+    columns = name_columns(header)
+    assert [column.name for column in columns] == names
+    assert [column.warning for column in columns] == warnings

@@ -38,7 +38,7 @@ def test_a_row_is_read_with_the_digits_of_its_numbers() -> None:
         pytest.param("[" * 100_000, "the JSON is nested too deep to be read", id="too deep"),
     ],
 )
-def test_what_is_no_json_object_is_no_row(text: str, message: str) -> None:
+def test_a_row_must_be_a_json_object(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_row(text)
 
@@ -51,7 +51,7 @@ def test_a_value_is_written_as_it_was_read(value: Any) -> None:
 
 
 @given(VALUES)
-def test_what_is_written_means_the_same_to_any_reader(value: Any) -> None:
+def test_a_written_value_means_the_same_to_any_reader(value: Any) -> None:
     def numbers(value: Any) -> Any:
         if isinstance(value, Digits):
             return Decimal(value)

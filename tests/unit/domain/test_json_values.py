@@ -58,19 +58,19 @@ TOO_DEEP = "is nested deeper than 64 levels"
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        case('{"a":1,"a":2}', f"{DOUBLED} 'a' stands twice in one object"),
-        case(r'[{"a":1,"\u0061":2}]', f"{DOUBLED} 'a' stands twice in one object"),
-        case('{"a":{"b":1,"c":2,"b":3}}', f"{DOUBLED} 'b' stands twice in one object"),
-        case('{"a":1,"b":1,"b":2,"a":2}', f"{DOUBLED} 'b' stands twice in one object"),
-        case(r'{"\n":1,"\n":2}', rf"{DOUBLED} '\n' stands twice in one object"),
+        case('{"a":1,"a":2}', f"{DOUBLED} 'a' occurs twice in one object"),
+        case(r'[{"a":1,"\u0061":2}]', f"{DOUBLED} 'a' occurs twice in one object"),
+        case('{"a":{"b":1,"c":2,"b":3}}', f"{DOUBLED} 'b' occurs twice in one object"),
+        case('{"a":1,"b":1,"b":2,"a":2}', f"{DOUBLED} 'b' occurs twice in one object"),
+        case(r'{"\n":1,"\n":2}', rf"{DOUBLED} '\n' occurs twice in one object"),
         case(
             '{"' + "k" * 60 + '":1,"' + "k" * 60 + '":1}',
-            f"{DOUBLED} '{'k' * 60}' stands twice in one object",
+            f"{DOUBLED} '{'k' * 60}' occurs twice in one object",
             named="a doubled key of 60 characters",
         ),
         case(
             '{"' + "k" * 1_234 + '":1,"' + "k" * 1_234 + '":1}',
-            f"{DOUBLED} '{'k' * 60}'... (1,234 characters) stands twice in one object",
+            f"{DOUBLED} '{'k' * 60}'... (1,234 characters) occurs twice in one object",
             named="a doubled key of 1,234 characters",
         ),
         case("1e999", f"{NUMBER} '1e999' {OUT_OF_RANGE}"),
@@ -123,6 +123,6 @@ TOO_DEEP = "is nested deeper than 64 levels"
         case("[" * 1_000_000, TOO_DEEP, named="1,000,000 brackets that never close"),
     ],
 )
-def test_what_is_no_json_document_is_refused(text: str, reason: str) -> None:
+def test_an_invalid_json_document_is_refused(text: str, reason: str) -> None:
     shown = repr(text) if len(text) <= 60 else f"{text[:60]!r}... ({len(text):,} characters)"
     assert refusal(field("json"), text) == ("invalid_json", f"{shown} {reason}")

@@ -1,4 +1,4 @@
-"""Names as people write them: what is near, what cannot be seen, and what is too long to show."""
+"""Names as people write them: near names, invisible characters, and names too long to show."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from tasks_lib.domain.names import (
 
 
 @pytest.mark.parametrize(
-    ("name", "candidates", "found"),
+    ("name", "candidates", "expected"),
     [
         pytest.param("Body", ["body", "stars"], "body", id="case"),
         pytest.param("bodi", ["body", "stars"], "body", id="one letter"),
@@ -31,10 +31,10 @@ from tasks_lib.domain.names import (
         pytest.param("body", ["Body "], "Body ", id="the candidate as it is written"),
     ],
 )
-def test_the_nearest_name_is_found_whatever_its_case_form_and_white_space(
-    name: str, candidates: list[str], found: str
+def test_the_nearest_name_ignores_case_form_and_white_space(
+    name: str, candidates: list[str], expected: str
 ) -> None:
-    assert nearest(name, candidates) == found
+    assert nearest(name, candidates) == expected
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,9 @@ def test_the_nearest_name_is_found_whatever_its_case_form_and_white_space(
         pytest.param("body", [], id="no candidates"),
     ],
 )
-def test_far_from_every_candidate_there_is_no_nearest(name: str, candidates: list[str]) -> None:
+def test_a_name_far_from_every_candidate_has_no_nearest_one(
+    name: str, candidates: list[str]
+) -> None:
     assert nearest(name, candidates) is None
 
 
@@ -55,7 +57,7 @@ def test_a_suggestion_is_a_question_after_a_semicolon() -> None:
     assert did_you_mean("Body", ["body", "stars"]) == "; did you mean 'body'?"
 
 
-def test_a_suggestion_names_what_cannot_be_seen_in_it() -> None:
+def test_a_suggestion_names_its_invisible_characters() -> None:
     expected = "; did you mean 'bo<U+00AD>dy' (with U+00AD soft hyphen)?"
     assert did_you_mean("body", ["bo\u00addy"]) == expected
 
@@ -150,11 +152,11 @@ def test_without_a_near_name_nothing_is_suggested() -> None:
         ),
     ],
 )
-def test_what_a_person_would_not_see_is_named(text: str, shown: str) -> None:
+def test_invisible_characters_are_named(text: str, shown: str) -> None:
     assert visible(text) == shown
 
 
-def test_a_name_is_cut_where_it_is_told_to_be() -> None:
+def test_a_name_is_cut_at_the_given_length() -> None:
     assert (visible("abcdef", 3), visible("abc", 3)) == ("'abc...' (with 6 characters)", "'abc'")
 
 
@@ -190,7 +192,7 @@ def test_a_name_is_cut_where_it_is_told_to_be() -> None:
         pytest.param("\uffa1", False, id="half-width Hangul letter"),
     ],
 )
-def test_invisible_is_what_looks_like_nothing_or_like_a_space(
+def test_characters_that_look_like_nothing_or_a_space_are_invisible(
     character: str, expected: bool
 ) -> None:
     assert is_invisible(character) is expected
@@ -208,7 +210,7 @@ def test_invisible_is_what_looks_like_nothing_or_like_a_space(
         pytest.param("😀" * 1_234, f"'{'😀' * 60}'... (1,234 characters)", id="far beyond it"),
     ],
 )
-def test_a_long_value_is_cut_and_its_length_told(value: str, shown: str) -> None:
+def test_a_long_value_is_cut_and_its_length_is_shown(value: str, shown: str) -> None:
     assert shortened(value) == shown
 
 
@@ -237,5 +239,5 @@ def test_a_count_agrees_with_its_noun(number: int, text: str) -> None:
         ("https://user:secret@host/?token=secret", "host"),
     ],
 )
-def test_a_source_is_called_by_its_last_part_without_secrets(uri: str, name: str) -> None:
+def test_a_source_is_named_by_its_last_part_without_secrets(uri: str, name: str) -> None:
     assert display_name(uri) == name

@@ -1,4 +1,4 @@
-"""Integers, numbers and booleans: accepted spellings, what is stored, what is refused."""
+"""Integers, numbers and booleans: accepted spellings, stored values, and refusals."""
 
 import pytest
 
@@ -17,7 +17,28 @@ def test_an_integer_is_stored_digit_by_digit(text: str) -> None:
     assert read_value(field("integer"), text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        pytest.param("5.0", "5", id="pandas, beside nulls"),
+        pytest.param("-7.000", "-7", id="a column of decimals"),
+        pytest.param("0.0", "0", id="zero"),
+        pytest.param("1e+05", "100000", id="R"),
+        pytest.param("1.0E7", "10000000", id="Spark"),
+        pytest.param("1.5e1", "15", id="a fraction that the exponent takes"),
+        pytest.param("9223372036854775807.0", "9223372036854775807", id="the largest"),
+        pytest.param("-9223372036854775808.0", "-9223372036854775808", id="the smallest"),
+    ],
+)
+def test_a_whole_number_that_is_written_as_a_float_is_an_integer(text: str, stored: str) -> None:
+    assert read_value(field("integer"), text) == stored
+
+
+NO_VALUE = "; leave the cell empty if there is no value"
 NO_INTEGER = "is not a whole number such as 42 or -7"
+MAYBE_ROUNDED = (
+    ": a spreadsheet may have rounded it; show all digits of the column there, and export it again"
+)
 LOSSY = "has a sign or zeros in front that would be lost; a text field keeps them"
 TOO_WIDE = "does not fit in 64 bits; a text field keeps it"
 SPACED = f"{NO_INTEGER}: it has white space around it"
@@ -39,8 +60,16 @@ SPACED = f"{NO_INTEGER}: it has white space around it"
         case("\u00a05", rf"'\xa05' {SPACED}"),
         case("1_000", f"'1_000' {NO_INTEGER}"),
         case("1,000", f"'1,000' {NO_INTEGER}"),
-        case("1.0", f"'1.0' {NO_INTEGER}"),
-        case("1e3", f"'1e3' {NO_INTEGER}"),
+        case("1.5", f"'1.5' {NO_INTEGER}: it has decimals"),
+        case("1.", f"'1.' {NO_INTEGER}"),
+        case("15e-1", f"'15e-1' {NO_INTEGER}: it has decimals"),
+        case("-0.0", f"'-0.0' {LOSSY}"),
+        case("9223372036854775808.0", f"'9223372036854775808.0' {TOO_WIDE}"),
+        case("1e19", f"'1e19' {TOO_WIDE}"),
+        case("1.23457E+11", f"'1.23457E+11' {NO_INTEGER}{MAYBE_ROUNDED}"),
+        case("-1E+11", f"'-1E+11' {NO_INTEGER}{MAYBE_ROUNDED}"),
+        case("1e999", f"'1e999' {NO_INTEGER}"),
+        case("1e99999999999", f"'1e99999999999' {NO_INTEGER}"),
         case("0x1", f"'0x1' {NO_INTEGER}"),
         case("٣", f"'٣' {NO_INTEGER}", named="an Arabic digit"),
         case("\uff15", f"'\uff15' {NO_INTEGER}", named="a full-width digit"),
@@ -48,15 +77,22 @@ SPACED = f"{NO_INTEGER}: it has white space around it"
         case("-", f"'-' {NO_INTEGER}"),
         case("--1", f"'--1' {NO_INTEGER}"),
         case("five", f"'five' {NO_INTEGER}"),
-        case("NaN", f"'NaN' {NO_INTEGER}"),
+        case("NaN", f"'NaN' {NO_INTEGER}{NO_VALUE}"),
+        case("NA", f"'NA' {NO_INTEGER}{NO_VALUE}"),
+        case("\\N", rf"'\\N' {NO_INTEGER}{NO_VALUE}"),
         case("5\x00", rf"'5\x00' {NO_INTEGER}"),
     ],
 )
-def test_what_is_no_plain_integer_is_refused(text: str, message: str) -> None:
+def test_an_invalid_integer_is_refused(text: str, message: str) -> None:
     assert refusal(field("integer"), text) == ("invalid_integer", message)
 
 
-"""The smallest number that a 64-bit float rounds to infinity."""
+SEPARATED = f"{NO_NUMBER}: only a point may be in it, before the decimals"
+
+
+@pytest.mark.parametrize(("text", "stored"), [(".5", "0.5"), ("-.25", "-0.25"), (".5e3", "0.5e3")])
+def test_a_number_without_a_digit_before_its_point_gets_a_zero(text: str, stored: str) -> None:
+    assert read_value(field("number"), text) == stored
 
 
 @pytest.mark.parametrize(
@@ -95,20 +131,21 @@ def test_a_number_is_stored_digit_by_digit(text: str) -> None:
         case("1e0005", f"'1e0005' {OUT_OF_RANGE}", named="an exponent of four digits"),
         case("1e-99999999999999999999", f"'1e-99999999999999999999' {OUT_OF_RANGE}"),
         case("0e99999999999999999999", f"'0e99999999999999999999' {OUT_OF_RANGE}"),
-        case(".5", f"'.5' {NO_NUMBER}"),
         case("1.", f"'1.' {NO_NUMBER}"),
         case("1.e3", f"'1.e3' {NO_NUMBER}"),
         case("1e", f"'1e' {NO_NUMBER}"),
         case("+1", f"'+1' {NO_NUMBER}"),
         case("01", f"'01' {NO_NUMBER}"),
         case("-01.5", f"'-01.5' {NO_NUMBER}"),
-        case("1,5", f"'1,5' {NO_NUMBER}"),
-        case("1 000", f"'1 000' {NO_NUMBER}"),
+        case(".", f"'.' {NO_NUMBER}"),
+        case("1,5", f"'1,5' {SEPARATED}"),
+        case("1.234,5", f"'1.234,5' {SEPARATED}"),
+        case("1 000", f"'1 000' {SEPARATED}"),
         case("1_000", f"'1_000' {NO_NUMBER}"),
-        case(" 1", f"' 1' {NO_NUMBER}"),
-        case("1\n", rf"'1\n' {NO_NUMBER}"),
-        case("NaN", f"'NaN' {NO_NUMBER}"),
-        case("nan", f"'nan' {NO_NUMBER}"),
+        case(" 1", f"' 1' {NO_NUMBER}: it has white space around it"),
+        case("1\n", rf"'1\n' {NO_NUMBER}: it has white space around it"),
+        case("NaN", f"'NaN' {NO_NUMBER}{NO_VALUE}"),
+        case("nan", f"'nan' {NO_NUMBER}{NO_VALUE}"),
         case("Infinity", f"'Infinity' {NO_NUMBER}"),
         case("-inf", f"'-inf' {NO_NUMBER}"),
         case("0x1", f"'0x1' {NO_NUMBER}"),
@@ -117,7 +154,7 @@ def test_a_number_is_stored_digit_by_digit(text: str) -> None:
         case("€5", f"'€5' {NO_NUMBER}"),
     ],
 )
-def test_what_is_no_plain_number_is_refused(text: str, message: str) -> None:
+def test_an_invalid_number_is_refused(text: str, message: str) -> None:
     assert refusal(field("number"), text) == ("invalid_number", message)
 
 
@@ -237,14 +274,14 @@ def test_the_bounds_themselves_are_allowed(entry: Field, text: str, stored: str)
 
 
 @pytest.mark.parametrize(
-    "text", ["true", "True", "TRUE", "tRuE", "yes", "Yes", "YES", "y", "Y", "1"]
+    "text", ["true", "True", "TRUE", "tRuE", "yes", "Yes", "YES", "y", "Y", "t", "T", "1", "1.0"]
 )
 def test_true_has_these_spellings(text: str) -> None:
     assert read_value(field("boolean"), text) == "true"
 
 
 @pytest.mark.parametrize(
-    "text", ["false", "False", "FALSE", "fAlSe", "no", "No", "NO", "n", "N", "0"]
+    "text", ["false", "False", "FALSE", "fAlSe", "no", "No", "NO", "n", "N", "f", "F", "0", "0.0"]
 )
 def test_false_has_these_spellings(text: str) -> None:
     assert read_value(field("boolean"), text) == "false"
@@ -253,11 +290,16 @@ def test_false_has_these_spellings(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "on", "off", "t", "f", "2", "-1", "01", " true", "true ", "true\n", "null", "ja", "1.0",
+        "on", "off", "w", "2", "-1", "01", " true", "true ", "true\n", "ja", "1.00",
         pytest.param("\uff59", id="a full-width y"),
         pytest.param("ye\u017f", id="a long s"),
     ],
 )  # fmt: skip
-def test_what_is_no_spelling_of_true_or_false_is_refused(text: str) -> None:
-    message = f"{text!r} is not true or false (nor yes/no, y/n, 1/0)"
+def test_any_other_spelling_of_a_boolean_is_refused(text: str) -> None:
+    message = f"{text!r} is not true or false (nor yes/no, y/n, t/f, 1/0)"
     assert refusal(field("boolean"), text) == ("invalid_boolean", message)
+
+
+def test_a_word_for_no_boolean_is_refused_with_the_way_out() -> None:
+    message = "'null' is not true or false (nor yes/no, y/n, t/f, 1/0)"
+    assert refusal(field("boolean"), "null") == ("invalid_boolean", f"{message}{NO_VALUE}")

@@ -5,9 +5,8 @@ import pickle
 
 import pytest
 
-from tasks_lib.domain.problems import Problem
 from tasks_lib.domain.report import Report, ReportError, SourceRejectedError
-from tasks_lib.errors import RejectedError
+from tasks_lib.errors import Problem, RejectedError
 
 STARS = ReportError(
     row=3, field="stars", code="above_maximum", message="'9' is above the maximum 5"
@@ -42,7 +41,7 @@ def test_a_report_s_json_has_exactly_the_keys_of_the_contract_in_their_order() -
     )
 
 
-def test_a_report_of_little_still_has_every_key() -> None:
+def test_a_minimal_report_still_has_every_key() -> None:
     assert list(Report(pipeline_id=7, source="reviews.csv").model_dump(mode="json").items()) == [
         ("group_id", None),
         ("pipeline_id", 7),
@@ -70,7 +69,7 @@ def test_a_report_is_read_back_from_its_json() -> None:
         pytest.param(Problem("empty_file", "the file is empty"), FILE, id="of the file"),
     ],
 )
-def test_an_error_holds_what_the_problem_holds(problem: Problem, error: ReportError) -> None:
+def test_an_error_holds_the_members_of_its_problem(problem: Problem, error: ReportError) -> None:
     assert ReportError.of(problem) == error
 
 
@@ -108,7 +107,7 @@ def report(**values: object) -> Report:
         pytest.param(report(), False, id="nothing to do"),
     ],
 )
-def test_a_rejection_is_a_report_with_errors_that_made_nothing(
+def test_a_report_with_errors_and_without_tasks_is_a_rejection(
     of: Report, is_rejection: bool
 ) -> None:
     assert of.is_rejection is is_rejection
@@ -232,7 +231,7 @@ def test_a_rejected_source_is_an_error_that_says_the_sentence_and_carries_the_re
     )
 
 
-def test_a_rejected_source_survives_being_pickled() -> None:
+def test_a_rejected_source_error_survives_pickling() -> None:
     rejection = report(errors=(STARS,))
     error = pickle.loads(pickle.dumps(SourceRejectedError(rejection)))  # noqa: S301
     assert (type(error), str(error), error.report) == (

@@ -10,7 +10,7 @@ import pytest
 
 from tasks_lib.domain.fields import FieldType
 from tasks_lib.domain.json_rows import Digits, json_text
-from tasks_lib.domain.sql_rows import checked_query, json_row, key_of, kind_of_value
+from tasks_lib.domain.sql_rows import check_query, field_type_of_class, json_row, key_of
 from tasks_lib.domain.values import ValueProblemError
 from tasks_lib.errors import UsageError
 
@@ -20,21 +20,52 @@ from tasks_lib.errors import UsageError
     [
         ("reviews", "SELECT * FROM reviews"),
         (" shop.reviews; ", "SELECT * FROM shop.reviews"),
+        ("order", 'SELECT * FROM "order"'),
+        ("shop.Order", 'SELECT * FROM shop."Order"'),
+        ('"order"', 'SELECT * FROM "order"'),
+        ('shop."my table"', 'SELECT * FROM shop."my table"'),
+        ("`my-table`", "SELECT * FROM `my-table`"),
+        ("[my table]", "SELECT * FROM [my table]"),
         ("select 1;", "select 1"),
         ("WITH x AS (SELECT 1) SELECT * FROM x", "WITH x AS (SELECT 1) SELECT * FROM x"),
         ("-- all\n/* of\nthem */ SELECT 1", "-- all\n/* of\nthem */ SELECT 1"),
     ],
 )
 def test_a_query_is_a_select_or_a_tables_name(text: str, query: str) -> None:
-    assert checked_query(text) == query
+    assert check_query(text) == query
 
 
 @pytest.mark.parametrize(
     "text", ["", "DELETE FROM x", "SELECT 1; DROP TABLE x", "a; b", "selector x", "COMMIT x"]
 )
-def test_anything_else_is_refused(text: str) -> None:
+def test_any_other_text_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="the query"):
-        checked_query(text)
+        check_query(text)
+
+
+ONE_SELECT = "it must be one SELECT or WITH, or a table's name"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "my table",
+            f"the query begins with 'my table'; {ONE_SELECT}; if a table is called so, put its "
+            "name in quotes: '\"my table\"'",
+        ),
+        ("DELETE FROM x", f"the query begins with 'DELETE FROM x'; {ONE_SELECT}"),
+        (
+            "SELECT ';'",
+            "the query holds a semicolon; it must be one statement. Within a text, write chr(59) "
+            "instead, or char(59) for SQLite",
+        ),
+    ],
+)
+def test_the_way_out_is_in_the_message(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_query(text)
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
@@ -62,7 +93,7 @@ def test_anything_else_is_refused(text: str) -> None:
 )  # fmt: skip
 def test_a_value_keeps_its_digits(value: Any, text: str, kind: FieldType | None) -> None:
     assert json_text(json_row(["x"], [value])["x"]) == text
-    assert kind_of_value(value) is kind
+    assert field_type_of_class(type(value)) is kind
 
 
 @pytest.mark.parametrize(
@@ -72,19 +103,19 @@ def test_a_value_keeps_its_digits(value: Any, text: str, kind: FieldType | None)
          "to text in the query"),
         (timedelta(1), "unsupported_value", "column 'x' holds timedelta, for which JSON has no "
          "form; cast it to text in the query"),
-        (float("nan"), "unsupported_value", "column 'x' holds NaN, which is no number in JSON"),
+        (float("nan"), "unsupported_value", "column 'x' holds NaN, which is not a number in JSON"),
         (Decimal("Infinity"), "unsupported_value",
-         "column 'x' holds Infinity, which is no number in JSON"),
+         "column 'x' holds Infinity, which is not a number in JSON"),
         (["a\0"], "nul_byte", "column 'x' holds a NUL character"),
     ],
 )  # fmt: skip
-def test_a_value_without_a_form_in_json_is_told(value: Any, code: str, message: str) -> None:
+def test_a_value_without_a_json_form_is_refused(value: Any, code: str, message: str) -> None:
     with pytest.raises(ValueProblemError) as raised:
         json_row(["x"], [value])
     assert (raised.value.code, str(raised.value)) == (code, message)
 
 
-def test_the_key_is_of_the_named_columns_or_of_all_in_any_order() -> None:
+def test_a_key_covers_the_named_columns_or_all_columns_in_any_order() -> None:
     row = {"a": 1, "b": "x"}
     assert key_of(row, ["a"]) == key_of({"a": 1, "b": "y"}, ["a"])
     assert key_of(row, []) != key_of({"a": 1, "b": "y"}, [])

@@ -1,4 +1,4 @@
-"""What a contributor hands in is read by the rules of the fields, and only where it may be."""
+"""A submission is read by the rules of the fields, and only for fields that it may fill."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import pytest
 
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.json_rows import parse_row
-from tasks_lib.domain.problems import Problem
 from tasks_lib.domain.submission import Submission, read_submission
+from tasks_lib.errors import Problem
 
 
 def field(name: str, kind: str, source: str = "input", **more: Any) -> Field:
@@ -25,7 +25,7 @@ FIELDS = (
 PREDEFINED = {"body"}
 
 
-def submitted(document: str) -> Submission:
+def submit(document: str) -> Submission:
     return read_submission(FIELDS, PREDEFINED, parse_row(document))
 
 
@@ -55,7 +55,7 @@ def submitted(document: str) -> Submission:
     ],
 )
 def test_values_are_stored_as_those_of_a_file_are(document: str, stored: str) -> None:
-    assert submitted(document) == Submission(stored)
+    assert submit(document) == Submission(stored)
 
 
 @pytest.mark.parametrize(
@@ -116,12 +116,12 @@ def test_values_are_stored_as_those_of_a_file_are(document: str, stored: str) ->
         ),
     ],
 )
-def test_what_does_not_fit_is_told_with_its_field(document: str, problem: Problem) -> None:
-    assert submitted(document).problems == (problem,)
+def test_a_problem_names_its_field(document: str, problem: Problem) -> None:
+    assert submit(document).problems == (problem,)
 
 
-def test_all_problems_are_told_at_once() -> None:
-    problems = submitted('{"body": "mine", "tags": ["c"], "other": 1}').problems
+def test_all_problems_are_reported_at_once() -> None:
+    problems = submit('{"body": "mine", "tags": ["c"], "other": 1}').problems
     assert [(problem.field, problem.code) for problem in problems] == [
         ("other", "unknown_field"),
         ("body", "read_only_field"),
@@ -130,7 +130,7 @@ def test_all_problems_are_told_at_once() -> None:
     ]
 
 
-def test_a_file_is_not_handed_in_as_a_value() -> None:
+def test_a_file_cannot_be_submitted_as_a_value() -> None:
     photo = (field("photo", "file"),)
     (problem,) = read_submission(photo, (), {"photo": "s3://bucket/key"}).problems
     assert problem == Problem(

@@ -1,4 +1,4 @@
-"""Texts and URLs: what is accepted in a cell, what is stored for it, why the rest is refused."""
+"""Texts and URLs: accepted cells, stored values, and reasons for refusal."""
 
 import pytest
 
@@ -124,7 +124,7 @@ def test_an_absolute_url_is_stored_as_its_text(text: str) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_is_no_absolute_url_is_refused(text: str) -> None:
+def test_a_text_that_is_no_absolute_url_is_refused(text: str) -> None:
     message = f"{text!r} is not an absolute URL such as https://example.com/a"
     assert refusal(field("url"), text) == ("invalid_url", message)
 
@@ -146,7 +146,7 @@ def test_what_is_no_absolute_url_is_refused(text: str) -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_url_keeps_the_constraints_of_texts(
+def test_the_constraints_of_texts_apply_to_urls(
     constraints: dict[str, object], code: str, message: str
 ) -> None:
     assert refusal(field("url", **constraints), "https://e.com/a") == (code, message)

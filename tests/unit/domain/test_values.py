@@ -1,4 +1,4 @@
-"""What holds for the values of every type: empty cells, short messages, JSON on one line."""
+"""Rules for the values of every type: empty cells, short messages, JSON on one line."""
 
 import json
 import math
@@ -38,7 +38,7 @@ def test_an_empty_cell_of_an_optional_field_is_null(kind: str) -> None:
         pytest.param(field("single_select", required=False), id="options"),
     ],
 )
-def test_constraints_say_nothing_of_an_empty_cell(entry: Field) -> None:
+def test_constraints_do_not_apply_to_an_empty_cell(entry: Field) -> None:
     assert read_value(entry, "") == "null"
 
 
@@ -59,7 +59,7 @@ def test_constraints_say_nothing_of_an_empty_cell(entry: Field) -> None:
         pytest.param(
             "json",
             '{"' + "k" * 50_000 + '":1,"' + "k" * 50_000 + '":1}',
-            id="key that stands twice",
+            id="key that occurs twice",
         ),
         pytest.param("json", "9" * 100_000, id="JSON number"),
     ],
@@ -120,7 +120,7 @@ def test_any_number_is_stored_as_its_text_or_out_of_range(
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_float_survives_as_the_number_that_it_is(number: float) -> None:
+def test_any_float_survives_unchanged(number: float) -> None:
     assert float(read_value(field("number"), repr(number))) == number
 
 
@@ -148,7 +148,7 @@ def finite(number: str) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=SPELLINGS)
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_what_is_stored_is_json_on_one_line_without_control_characters(
+def test_a_stored_value_is_json_on_one_line_without_control_characters(
     kind: str, text: str
 ) -> None:
     try:

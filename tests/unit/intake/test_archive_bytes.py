@@ -1,4 +1,4 @@
-"""Any bytes at all: an archive is read rightly, or turned away with a problem; nothing else."""
+"""Arbitrary bytes: an archive is either read correctly or refused with a problem."""
 
 import random
 
@@ -10,38 +10,40 @@ from archives import (
     STORED,
     UTF8_FLAG,
     End,
-    Made,
+    RawMember,
     contents_of,
-    made_of,
-    opened,
+    open_archive,
+    raw_zip,
 )
-from tasks_lib.domain.problems import SourceProblemError
+from tasks_lib.errors import SourceProblemError
 
 CONTENT = b"pixels " * 30
 DESCRIPTOR = b"PK\7\x08" + bytes(12)
-ARCHIVE = made_of(
-    Made(name=b"rows.csv", content=CONTENT, method=DEFLATED, flags=8, after=DESCRIPTOR),
-    Made(name="img/ä.jpg".encode(), content=CONTENT[1:], method=STORED, flags=UTF8_FLAG),
-    Made(name=b"img/b.jpg", content=b"", method=DEFLATED, extra=b"\x99\x99\x02\x00ab"),
+ARCHIVE = raw_zip(
+    RawMember(name=b"rows.csv", content=CONTENT, method=DEFLATED, flags=8, after=DESCRIPTOR),
+    RawMember(name="img/ä.jpg".encode(), content=CONTENT[1:], method=STORED, flags=UTF8_FLAG),
+    RawMember(name=b"img/b.jpg", content=b"", method=DEFLATED, extra=b"\x99\x99\x02\x00ab"),
 )
-ZIP64 = made_of(Made(content=CONTENT, method=STORED), end=End(is_zip64=True, comment=b"comment"))
-GOOD = contents_of(opened(ARCHIVE))
+ZIP64 = raw_zip(
+    RawMember(content=CONTENT, method=STORED), end=End(is_zip64=True, comment=b"comment")
+)
+GOOD = contents_of(open_archive(ARCHIVE))
 
 
 def read(data: bytes) -> dict[str, bytes] | None:
-    """The contents; None where the bytes are turned away with a problem."""
+    """Return the contents, or None if the bytes are refused with a problem."""
     try:
-        return contents_of(opened(data))
+        return contents_of(open_archive(data))
     except SourceProblemError:
         return None
 
 
-def test_an_archive_that_is_cut_off_anywhere_is_turned_away() -> None:
+def test_a_truncated_archive_is_refused() -> None:
     for archive in (ARCHIVE, ZIP64.removesuffix(b"comment")):
         assert {end for end in range(len(archive)) if read(archive[:end]) is not None} == set()
 
 
-def test_a_lost_beginning_is_never_taken_for_content() -> None:
+def test_an_archive_without_its_beginning_never_yields_wrong_content() -> None:
     for start in range(1, len(ARCHIVE)):
         contents = read(ARCHIVE[start:]) or {}
         assert contents.items() <= GOOD.items()
@@ -52,7 +54,7 @@ def test_a_lost_beginning_is_never_taken_for_content() -> None:
     st.sampled_from([ARCHIVE, ZIP64]),
     st.lists(st.tuples(st.integers(0), st.integers(0, 255)), min_size=1, max_size=8),
 )
-def test_changed_bytes_are_never_taken_for_content(
+def test_changed_bytes_never_yield_wrong_content(
     archive: bytes, changes: list[tuple[int, int]]
 ) -> None:
     data = bytearray(archive)
@@ -64,19 +66,19 @@ def test_changed_bytes_are_never_taken_for_content(
 
 @settings(max_examples=300)
 @given(st.randoms(use_true_random=False), st.sampled_from([DEFLATED, BZIP2]))
-def test_noise_for_packed_data_is_turned_away(randomness: random.Random, method: int) -> None:
+def test_noise_instead_of_packed_data_is_refused(randomness: random.Random, method: int) -> None:
     noise = randomness.randbytes(randomness.randrange(1, 400))
-    assert read(made_of(Made(content=CONTENT, packed=noise, method=method))) is None
+    assert read(raw_zip(RawMember(content=CONTENT, packed=noise, method=method))) is None
 
 
 @given(st.binary(max_size=400))
-def test_noise_is_turned_away(noise: bytes) -> None:
+def test_noise_is_refused(noise: bytes) -> None:
     assert read(noise) is None
 
 
 @settings(max_examples=300)
 @given(st.binary(min_size=1, max_size=200), st.binary(max_size=60))
-def test_noise_for_a_directory_is_turned_away(directory: bytes, comment: bytes) -> None:
-    whole = made_of(end=End(entries=1, directory_size=len(directory), comment=comment))
+def test_noise_instead_of_a_directory_is_refused(directory: bytes, comment: bytes) -> None:
+    whole = raw_zip(end=End(entries=1, directory_size=len(directory), comment=comment))
     end = whole.rindex(b"PK\5\6")
     assert read(directory + whole[end:]) is None

@@ -1,7 +1,8 @@
-"""The directory of a ZIP: what is taken in, and what no archive may hold."""
+"""The directory of a ZIP: the entries that are read, and those that no archive may hold."""
 
 import struct
 import zlib
+from typing import Any
 
 import pytest
 
@@ -12,24 +13,24 @@ from archives import (
     URI,
     UTF8_FLAG,
     End,
-    Made,
     MemoryRanges,
+    RawMember,
     contents_of,
-    made_of,
-    opened,
+    open_archive,
     problems_of,
+    raw_zip,
     zip_of,
 )
-from tasks_lib.intake.archives import Archive
-from tasks_lib.intake.limits import Limits
+from tasks_lib.domain.limits import Limits
+from tasks_lib.intake.archives.archives import Archive
 
 OVERLAP = (
-    "the archive is damaged at 'a.txt': it overlaps with what follows it; make the archive anew"
+    "the archive is damaged at 'a.txt': it overlaps with what follows it; create the archive again"
 )
 
 
-def names_of(*members: Made) -> list[tuple[str, str]]:
-    return [(entry.path, entry.name) for entry in opened(made_of(*members)).entries.values()]
+def names_of(*members: RawMember) -> list[tuple[str, str]]:
+    return [(entry.path, entry.name) for entry in open_archive(raw_zip(*members)).entries.values()]
 
 
 def unicode_path(name: bytes, of: bytes) -> bytes:
@@ -41,8 +42,8 @@ def zip64(*sizes: int) -> bytes:
     return struct.pack(f"<HH{len(sizes)}Q", 1, 8 * len(sizes), *sizes)
 
 
-def test_an_entry_says_what_the_directory_says() -> None:
-    (entry,) = opened(zip_of({"img/a.txt": b"content" * 9})).entries.values()
+def test_an_entry_holds_the_values_of_the_directory() -> None:
+    (entry,) = open_archive(zip_of({"img/a.txt": b"content" * 9})).entries.values()
     assert (entry.path, entry.name, entry.size, entry.method) == ("a.txt", "a.txt", 63, 8)
     assert (entry.offset, entry.crc) == (0, zlib.crc32(b"content" * 9))
 
@@ -50,37 +51,42 @@ def test_an_entry_says_what_the_directory_says() -> None:
 @pytest.mark.parametrize(
     ("member", "path", "name"),
     [
-        pytest.param(Made(name=b"a.txt"), "a.txt", "a.txt", id="ASCII"),
+        pytest.param(RawMember(name=b"a.txt"), "a.txt", "a.txt", id="ASCII"),
         pytest.param(
-            Made(name="grün.txt".encode(), flags=UTF8_FLAG), "grün.txt", "grün.txt", id="UTF-8"
+            RawMember(name="grün.txt".encode(), flags=UTF8_FLAG), "grün.txt", "grün.txt", id="UTF-8"
         ),
         pytest.param(
-            Made(name="grün.txt".encode()), "grün.txt", "grün.txt", id="UTF-8 that is not said"
+            RawMember(name="grün.txt".encode()), "grün.txt", "grün.txt", id="UTF-8 that is not said"
         ),
-        pytest.param(Made(name=b"gr\x81n.txt"), "grün.txt", "grün.txt", id="code page 437"),
+        pytest.param(RawMember(name=b"gr\x81n.txt"), "grün.txt", "grün.txt", id="code page 437"),
         pytest.param(
-            Made(name=b"gr?n", extra=unicode_path("grün".encode(), b"gr?n")),
+            RawMember(name=b"gr?n", extra=unicode_path("grün".encode(), b"gr?n")),
             "grün",
             "grün",
             id="Info-ZIP's second spelling",
         ),
         pytest.param(
-            Made(name=b"new", extra=unicode_path(b"old", b"other")),
+            RawMember(name=b"new", extra=unicode_path(b"old", b"other")),
             "new",
             "new",
             id="second spelling of an earlier name",
         ),
         pytest.param(
-            Made(name="gru\u0308n".encode()), "grün", "gru\u0308n", id="accent on its own"
+            RawMember(name="gru\u0308n".encode()), "grün", "gru\u0308n", id="accent on its own"
         ),
-        pytest.param(Made(name=rb"img\.\\a.txt"), "img/a.txt", "a.txt", id="backslashes"),
+        pytest.param(RawMember(name=rb"img\.\\a.txt"), "img/a.txt", "a.txt", id="backslashes"),
         pytest.param(
-            Made(name="9\u202fAM.png".encode()), "9\u202fAM.png", "9\u202fAM.png", id="macOS space"
+            RawMember(name="9\u202fAM.png".encode()),
+            "9\u202fAM.png",
+            "9\u202fAM.png",
+            id="macOS space",
         ),
     ],
 )
-def test_a_name_is_read_as_its_packer_meant_it(member: Made, path: str, name: str) -> None:
-    beside = Made(name=b"rows.csv")
+def test_a_name_is_decoded_as_its_packer_encoded_it(
+    member: RawMember, path: str, name: str
+) -> None:
+    beside = RawMember(name=b"rows.csv")
     assert names_of(beside, member)[1] == (path, name)
 
 
@@ -99,12 +105,12 @@ def test_folders_and_junk_are_left_out() -> None:
             "img/Icon\r": b"8",
         }
     )
-    assert list(opened(data).entries) == ["img/a.jpg", "rows.csv"]
+    assert list(open_archive(data).entries) == ["img/a.jpg", "rows.csv"]
 
 
-def test_one_folder_around_everything_is_looked_through() -> None:
+def test_a_single_enclosing_folder_is_stripped() -> None:
     data = zip_of({"__MACOSX/x": b"0", "data/": b"", "data/rows.csv": b"1", "data/img/a": b"2"})
-    assert list(opened(data).entries) == ["rows.csv", "img/a"]
+    assert list(open_archive(data).entries) == ["rows.csv", "img/a"]
 
 
 @pytest.mark.parametrize(
@@ -134,8 +140,8 @@ def test_one_folder_around_everything_is_looked_through() -> None:
         pytest.param("./.", "'./.' has no name", id="only dots"),
     ],
 )
-def test_a_path_that_leads_elsewhere_is_refused(name: str, reason: str) -> None:
-    data = made_of(Made(name=name.encode(), flags=UTF8_FLAG))
+def test_a_path_that_leaves_the_archive_is_refused(name: str, reason: str) -> None:
+    data = raw_zip(RawMember(name=name.encode(), flags=UTF8_FLAG))
     message = f"the path of member {reason}; rename it, or leave it out"
     assert problems_of(data) == [("unsafe_path", message)]
 
@@ -149,13 +155,13 @@ def test_a_path_that_leads_elsewhere_is_refused(name: str, reason: str) -> None:
         pytest.param({"flags": ENCRYPTED_FLAG, "method": 99}, id="AES"),
     ],
 )
-def test_an_encrypted_member_is_refused(member: dict[str, int]) -> None:
-    message = "member 'a.txt' is encrypted; make the archive without a password"
-    assert problems_of(made_of(Made(**member))) == [("encrypted_member", message)]
+def test_an_encrypted_member_is_refused(member: dict[str, Any]) -> None:
+    message = "member 'a.txt' is encrypted; create the archive without a password"
+    assert problems_of(raw_zip(RawMember(**member))) == [("encrypted_member", message)]
 
 
 def test_a_symbolic_link_is_refused() -> None:
-    data = made_of(Made(content=b"/etc/passwd", attributes=SYMBOLIC_LINK))
+    data = raw_zip(RawMember(content=b"/etc/passwd", attributes=SYMBOLIC_LINK))
     message = "member 'a.txt' is a symbolic link; pack the file itself, or leave it out"
     assert problems_of(data) == [("symbolic_link", message)]
 
@@ -166,29 +172,29 @@ def test_a_symbolic_link_is_refused() -> None:
     ids=["the same", "backslash", "empty parts"],
 )
 def test_two_members_of_one_path_are_refused(second: bytes) -> None:
-    data = made_of(Made(name=b"img/a.txt"), Made(name=second))
+    data = raw_zip(RawMember(name=b"img/a.txt"), RawMember(name=second))
     message = "two members have the path 'img/a.txt'; leave one of them out"
     assert problems_of(data) == [("duplicate_member", message)]
 
 
 def test_each_offending_member_is_named_up_to_a_hundred() -> None:
-    members = [Made(name=b"../%d" % number) for number in range(150)]
-    problems = problems_of(made_of(*members, Made(attributes=SYMBOLIC_LINK)))
+    members = [RawMember(name=b"../%d" % number) for number in range(150)]
+    problems = problems_of(raw_zip(*members, RawMember(attributes=SYMBOLIC_LINK)))
     assert [code for code, _ in problems] == ["unsafe_path"] * 100
     assert problems[99][1].startswith("the path of member '../99' holds")
 
 
 @pytest.mark.parametrize(
-    ("entries", "found"),
+    ("entries", "shown"),
     [
         pytest.param(3, "3 entries", id="counted"),
         pytest.param(50_000, "a directory of 2,588,890 bytes", id="too many to be read"),
     ],
 )
-def test_more_entries_than_allowed_are_refused(entries: int, found: str) -> None:
+def test_more_entries_than_allowed_are_refused(entries: int, shown: str) -> None:
     data = zip_of({f"{number}/": b"" for number in range(entries)})
     message = (
-        f"the archive has {found}, 2 entries are allowed; "
+        f"the archive has {shown}, 2 entries are allowed; "
         "split it, or raise SEEDING_MAX_ARCHIVE_ENTRIES"
     )
     assert problems_of(data, Limits(max_archive_entries=2)) == [("too_many_entries", message)]
@@ -205,8 +211,8 @@ def test_members_that_claim_to_be_too_large_together_are_refused() -> None:
 
 def test_claims_of_zip64_count_too() -> None:
     extra = zip64(2**60, 7)
-    member = Made(size=2**32 - 1, packed_size=2**32 - 1, extra=extra, header_sizes=(0, 0, 0))
-    ((code, _),) = problems_of(made_of(member))
+    member = RawMember(size=2**32 - 1, packed_size=2**32 - 1, extra=extra, header_sizes=(0, 0, 0))
+    ((code, _),) = problems_of(raw_zip(member))
     assert code == "source_too_large"
 
 
@@ -219,12 +225,12 @@ def test_claims_of_zip64_count_too() -> None:
         pytest.param(bytes(99), "it looks like application/octet-stream", id="zeros"),
     ],
 )
-def test_what_is_no_archive_is_said_to_be_what_it_is(data: bytes, reason: str) -> None:
+def test_a_refusal_names_the_type_of_a_file_that_is_no_archive(data: bytes, reason: str) -> None:
     message = f"{URI} is not a ZIP archive: {reason}; pack the CSV and its files as a ZIP"
     assert problems_of(data) == [("not_zip", message)]
 
 
-def test_an_archive_without_its_end_was_cut_off() -> None:
+def test_an_archive_without_its_end_is_refused_as_cut_off() -> None:
     message = (
         f"{URI} begins as a ZIP archive and has no end; it was cut off, or is one of several "
         "parts: copy or download it again, as a whole"
@@ -232,12 +238,12 @@ def test_an_archive_without_its_end_was_cut_off() -> None:
     assert problems_of(zip_of({"a": b"1"})[:-5]) == [("damaged_archive", message)]
 
 
-def test_one_of_several_parts_is_said_to_be_one() -> None:
+def test_one_part_of_a_split_archive_is_refused_as_such() -> None:
     message = (
         f"{URI} is part 3 of an archive in several files; "
         "make it one file first, with: zip -s 0 PARTS.zip --out WHOLE.zip"
     )
-    assert problems_of(made_of(Made(), end=End(part=2))) == [("damaged_archive", message)]
+    assert problems_of(raw_zip(RawMember(), end=End(part=2))) == [("damaged_archive", message)]
 
 
 @pytest.mark.parametrize(
@@ -253,20 +259,20 @@ def test_one_of_several_parts_is_said_to_be_one() -> None:
         ),
     ],
 )
-def test_an_end_that_lies_about_the_directory_is_found_out(end: End, reason: str) -> None:
-    message = f"the directory of {URI} is damaged ({reason}); make the archive anew"
-    assert problems_of(made_of(Made(), end=end)) == [("damaged_archive", message)]
+def test_an_end_that_lies_about_the_directory_is_detected(end: End, reason: str) -> None:
+    message = f"the directory of {URI} is damaged ({reason}); create the archive again"
+    assert problems_of(raw_zip(RawMember(), end=end)) == [("damaged_archive", message)]
 
 
 def test_an_end_whose_numbers_look_like_another_end_is_read_as_the_end() -> None:
-    data = bytearray(made_of(Made(name=b"a", content=b"1")))
+    data = bytearray(raw_zip(RawMember(name=b"a", content=b"1")))
     data[-14:-10] = b"PK\5\6"
     message = f"the directory of {URI} is damaged (it should hold 1,541 entries, and holds 1); "
-    assert problems_of(bytes(data)) == [("damaged_archive", f"{message}make the archive anew")]
+    assert problems_of(bytes(data)) == [("damaged_archive", f"{message}create the archive again")]
 
 
 def test_a_name_that_is_not_the_utf8_it_claims_to_be_is_damage() -> None:
-    ((code, message),) = problems_of(made_of(Made(name=b"\xff", flags=UTF8_FLAG)))
+    ((code, message),) = problems_of(raw_zip(RawMember(name=b"\xff", flags=UTF8_FLAG)))
     assert code == "damaged_archive"
     assert message.startswith(f"the directory of {URI} is damaged ('utf-8' codec can't decode")
 
@@ -274,18 +280,20 @@ def test_a_name_that_is_not_the_utf8_it_claims_to_be_is_damage() -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        pytest.param([Made(packed_size=8)], OVERLAP, id="into the directory"),
-        pytest.param([Made(packed_size=30), Made(name=b"b")], OVERLAP, id="into the next"),
-        pytest.param([Made(name=b"b"), Made(offset=0)], OVERLAP, id="two on one place"),
-        pytest.param([Made(offset=2**32 - 2)], OVERLAP, id="beyond the end"),
+        pytest.param([RawMember(packed_size=8)], OVERLAP, id="into the directory"),
+        pytest.param(
+            [RawMember(packed_size=30), RawMember(name=b"b")], OVERLAP, id="into the next"
+        ),
+        pytest.param([RawMember(name=b"b"), RawMember(offset=0)], OVERLAP, id="two on one place"),
+        pytest.param([RawMember(offset=2**32 - 2)], OVERLAP, id="beyond the end"),
     ],
 )
-def test_members_that_overlap_are_damage(members: list[Made], message: str) -> None:
-    assert problems_of(made_of(*members)) == [("damaged_archive", message)]
+def test_members_that_overlap_are_damage(members: list[RawMember], message: str) -> None:
+    assert problems_of(raw_zip(*members)) == [("damaged_archive", message)]
 
 
 def test_a_header_offset_before_the_beginning_is_damage() -> None:
-    data = made_of(Made(), end=End(directory_at=2_000))
+    data = raw_zip(RawMember(), end=End(directory_at=2_000))
     assert problems_of(data) == [("damaged_archive", OVERLAP)]
 
 
@@ -302,11 +310,11 @@ def test_a_header_offset_before_the_beginning_is_damage() -> None:
         pytest.param(b"#!/bin/sh\n" * 900 + zip_of({"a": b"1"}), id="behind a program"),
         pytest.param(zip_of({"b": b"2"}) + zip_of({"a": b"1"}), id="behind another archive"),
         pytest.param(
-            made_of(Made(name=b"a", content=b"1"), end=End(is_zip64=True)), id="ZIP64 end"
+            raw_zip(RawMember(name=b"a", content=b"1"), end=End(is_zip64=True)), id="ZIP64 end"
         ),
         pytest.param(
-            made_of(
-                Made(
+            raw_zip(
+                RawMember(
                     name=b"a",
                     content=b"1",
                     size=2**32 - 1,
@@ -319,8 +327,8 @@ def test_a_header_offset_before_the_beginning_is_damage() -> None:
         ),
     ],
 )
-def test_the_archive_is_found_and_read(data: bytes) -> None:
-    assert contents_of(opened(data)) == {"a": b"1"}
+def test_an_archive_is_read_with_any_comment_prefix_or_zip64_record(data: bytes) -> None:
+    assert contents_of(open_archive(data)) == {"a": b"1"}
 
 
 def test_small_directories_take_one_request() -> None:
@@ -330,11 +338,13 @@ def test_small_directories_take_one_request() -> None:
     assert file.reads == [(len(data) - 2**18, len(data))]
 
 
-def test_junk_may_be_anything() -> None:
-    junk = Made(name=b"__MACOSX/a", attributes=SYMBOLIC_LINK, flags=ENCRYPTED_FLAG, method=DEFLATED)
-    assert list(opened(made_of(junk, junk, Made())).entries) == ["a.txt"]
+def test_junk_may_have_any_attributes() -> None:
+    junk = RawMember(
+        name=b"__MACOSX/a", attributes=SYMBOLIC_LINK, flags=ENCRYPTED_FLAG, method=DEFLATED
+    )
+    assert list(open_archive(raw_zip(junk, junk, RawMember())).entries) == ["a.txt"]
 
 
-def test_more_entries_than_16_bits_can_count_are_all_there() -> None:
+def test_more_entries_than_16_bits_can_count_are_all_read() -> None:
     data = zip_of({str(number): b"" for number in range(66_000)}, method=0)
-    assert len(opened(data).entries) == 66_000
+    assert len(open_archive(data).entries) == 66_000

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from archives import STORED, Made, made_of, opened, zip_of
-from tasks_lib.domain.problems import Problem, SourceProblemError
+from archives import STORED, RawMember, open_archive, raw_zip, zip_of
 from tasks_lib.domain.values import ValueProblemError
-from tasks_lib.intake.archives import Archive
-from tasks_lib.intake.sources import SourceFile
+from tasks_lib.errors import Problem, SourceProblemError
+from tasks_lib.intake.archives.archives import Archive
+from tasks_lib.transport.fetch import SourceFile
 
 CSV = b"file\nimg/a.jpg\n"
-SAY_WHICH = "say which one with csv_name (--csv-name)"
+SAY_WHICH = "say which one with csv_name"
 
 
 def archive_of(*paths: str) -> Archive:
-    return opened(zip_of(dict.fromkeys(paths, b"1")))
+    return open_archive(zip_of(dict.fromkeys(paths, b"1")))
 
 
 def csv_problem(archive: Archive, csv_name: str = "") -> Problem:
@@ -82,7 +82,7 @@ def test_a_csv_that_is_named_may_have_any_name(csv_name: str, chosen: str) -> No
         ),
     ],
 )
-def test_several_csvs_ask_for_a_name(paths: list[str], message: str) -> None:
+def test_several_csvs_require_a_name(paths: list[str], message: str) -> None:
     assert csv_problem(archive_of(*paths)) == Problem("several_csvs", message)
 
 
@@ -94,7 +94,7 @@ def test_several_csvs_ask_for_a_name(paths: list[str], message: str) -> None:
         pytest.param(["a.XLSX"], "; export 'a.XLSX' as CSV", id="workbook"),
         pytest.param(
             ["in/a.tsv", "a.jpg"],
-            "; if 'in/a.tsv' is the table, name it with csv_name (--csv-name)",
+            "; if 'in/a.tsv' is the table, name it with csv_name",
             id="tab-separated",
         ),
         pytest.param(
@@ -102,12 +102,12 @@ def test_several_csvs_ask_for_a_name(paths: list[str], message: str) -> None:
         ),
     ],
 )
-def test_an_archive_without_csv_is_said_so_with_what_may_help(paths: list[str], hint: str) -> None:
+def test_an_archive_without_csv_is_refused_with_a_hint(paths: list[str], hint: str) -> None:
     expected = Problem("no_csv", f"the archive holds no CSV{hint}")
     assert csv_problem(archive_of(*paths)) == expected
 
 
-def test_an_office_document_is_told_from_an_archive_of_files() -> None:
+def test_an_office_document_is_recognized() -> None:
     archive = archive_of("[Content_Types].xml", "xl/workbook.xml", "_rels/.rels")
     message = "the archive is an Office document; export it as CSV"
     assert csv_problem(archive) == Problem("no_csv", message)
@@ -121,7 +121,7 @@ def test_an_office_document_is_told_from_an_archive_of_files() -> None:
         ("/rows.csv", "the CSV's name '/rows.csv' is absolute; give a path in the archive"),
     ],
 )
-def test_a_csv_that_is_not_there_is_said_so(csv_name: str, message: str) -> None:
+def test_a_missing_csv_is_refused(csv_name: str, message: str) -> None:
     problem = csv_problem(archive_of("rows.csv", "a.jpg"), csv_name)
     assert problem == Problem("csv_not_found", message)
 
@@ -152,13 +152,13 @@ def test_a_cell_names_a_member(cell: str, path: str) -> None:
         ("../img/a.jpg", "holds '..'"),
     ],
 )
-def test_a_cell_that_leads_elsewhere_is_no_path(cell: str, reason: str) -> None:
+def test_a_cell_that_leaves_the_archive_is_refused(cell: str, reason: str) -> None:
     message = f"'{cell}' {reason}; give a path inside the archive"
     assert refusal(archive_of("img/a.jpg"), cell) == ("invalid_path", message)
 
 
 @pytest.mark.parametrize(
-    ("cell", "meant"),
+    ("cell", "suggestion"),
     [
         pytest.param("img/A.JPG", "img/a.jpg", id="case"),
         pytest.param("img-a.jpg", "img/a.jpg", id="separator"),
@@ -172,7 +172,7 @@ def test_a_cell_that_leads_elsewhere_is_no_path(cell: str, reason: str) -> None:
         pytest.param("V1.2.PNG", "img/v1.2.png", id="no folder"),
     ],
 )
-def test_a_spelling_that_is_nearly_a_member_is_told_what_was_meant(cell: str, meant: str) -> None:
+def test_a_misspelled_member_gets_a_suggestion(cell: str, suggestion: str) -> None:
     archive = archive_of(
         *("top/rows.csv", "top/img/a.jpg", "top/img/two_words.png"),
         *("top/img/v1.2.png", "top/img/9\u202fAM.png", "top/one/b.jpg", "top/two/b.jpg"),
@@ -180,20 +180,21 @@ def test_a_spelling_that_is_nearly_a_member_is_told_what_was_meant(cell: str, me
     code, message = refusal(archive, cell)
     assert (code, message.partition(" (with ")[0].rstrip("?")) == (
         "file_not_found",
-        f"'{cell}' is not in the archive; did you mean '{meant.replace(chr(0x202F), '<U+202F>')}'",
+        f"'{cell}' is not in the archive; "
+        f"did you mean '{suggestion.replace(chr(0x202F), '<U+202F>')}'",
     )
 
 
 @pytest.mark.parametrize(
     "cell", ["c.jpg", "b.jpg", ".", "one"], ids=["nothing", "two of the name", "no name", "folder"]
 )
-def test_nothing_is_suggested_where_nothing_is_near(cell: str) -> None:
+def test_a_cell_that_is_near_no_member_gets_no_suggestion(cell: str) -> None:
     archive = archive_of("one/b.jpg", "two/b.jpg", "rows.csv")
     assert refusal(archive, cell) == ("file_not_found", f"'{cell}' is not in the archive")
 
 
-def test_fifty_thousand_cells_that_name_nothing_take_seconds() -> None:
-    archive = opened(zip_of({f"{number}/a.jpg": b"" for number in range(20_000)}, STORED))
+def test_fifty_thousand_cells_without_a_member_take_seconds() -> None:
+    archive = open_archive(zip_of({f"{number}/a.jpg": b"" for number in range(20_000)}, STORED))
     begin = time.perf_counter()
     for number in range(50_000):
         refusal(archive, f"none/{number}.png")
@@ -207,11 +208,11 @@ def test_the_members_that_no_row_names_are_listed() -> None:
 
 
 def test_the_csv_is_unpacked_as_a_source(tmp_path: Path) -> None:
-    archive = opened(zip_of({"in/rows.csv": CSV, "a.jpg": b""}))
+    archive = open_archive(zip_of({"in/rows.csv": CSV, "a.jpg": b""}))
     path = tmp_path / "rows.csv"
-    found = archive.extract(archive.csv(""), path)
+    source = archive.extract(archive.csv(""), path)
     assert path.read_bytes() == CSV
-    assert found == SourceFile(
+    assert source == SourceFile(
         uri="in/rows.csv",
         path=path,
         size=len(CSV),
@@ -221,11 +222,11 @@ def test_the_csv_is_unpacked_as_a_source(tmp_path: Path) -> None:
 
 
 def test_a_csv_that_cannot_be_unpacked_is_refused(tmp_path: Path) -> None:
-    archive = opened(made_of(Made(name=b"rows.csv", method=93)))
+    archive = open_archive(raw_zip(RawMember(name=b"rows.csv", method=93)))
     with pytest.raises(SourceProblemError) as caught:
         archive.extract(archive.csv(""), tmp_path / "rows.csv")
     message = (
         "member 'rows.csv' is compressed with Zstandard; "
-        "make the archive with deflate, which every program knows"
+        "create the archive with deflate, which every program supports"
     )
     assert caught.value.problems == (Problem("unsupported_compression", message),)

@@ -1,14 +1,14 @@
-"""Archives that other programs made, byte for byte: read alike, or turned away alike.
+"""Archives of other programs, byte for byte: all are read, or refused, in the same way.
 
-Info-ZIP's zip 3.0 and 7-Zip's 7z 26.02 made them on Linux, with the options that name them, of
-``rows.csv`` and ``img/grün.txt``; 7z has ``-tzip -mtm- -mtc- -mta-`` besides.
+Info-ZIP's zip 3.0 and 7-Zip's 7z 26.02 made them on Linux from ``rows.csv`` and ``img/grün.txt``,
+with the options that name them here; 7z also had ``-tzip -mtm- -mtc- -mta-``.
 """
 
 from base64 import b64decode
 
 import pytest
 
-from archives import URI, contents_of, opened, problems_of
+from archives import URI, contents_of, open_archive, problems_of
 
 CONTENTS = {
     "rows.csv": ("file,label\n" + "img/grün.txt,green\n" * 20).encode(),
@@ -16,7 +16,7 @@ CONTENTS = {
 }
 
 READ = {
-    "zip -X": (  # names in UTF-8 that are not said to be
+    "zip -X": (  # names in UTF-8 without the flag for it
         "UEsDBBQAAAAIAIMYIlyN40g3JAAAAJsBAAAIAAAAcm93cy5jc3ZLy8xJ1clJTErN4crMTddPLzq8J0+vpKJE"
         "J70oNTVvVGwAxQBQSwMEFAAAAAgAgxgiXGWcEqAOAAAAaQEAAA0AAABpbWcvZ3LDvG4udHh0Sy86vCdPIX2U"
         "pDHJBQBQSwECHgMUAAAACACDGCJcjeNINyQAAACbAQAACAAAAAAAAAABAAAApIEAAAAAcm93cy5jc3ZQSwEC"
@@ -31,7 +31,7 @@ READ = {
         "CwABBAAAAAAEAAAAAFBLAQIeAxQAAAAIAIMYIlxlnBKgDgAAAGkBAAANABgAAAAAAAEAAACkgWYAAABpbWcv"
         "Z3LDvG4udHh0VVQFAAOmNVdpdXgLAAEEAAAAAAQAAAAAUEsFBgAAAAACAAIAoQAAALsAAAAAAA=="
     ),
-    "zip -X -fd": (  # sizes behind the data
+    "zip -X -fd": (  # sizes after the data
         "UEsDBBQACAAIAIMYIlwAAAAAAAAAAJsBAAAIAAAAcm93cy5jc3ZLy8xJ1clJTErN4crMTddPLzq8J0+vpKJE"
         "J70oNTVvVGwAxQBQSwcIjeNINyQAAACbAQAAUEsDBBQACAAIAIMYIlwAAAAAAAAAAGkBAAANAAAAaW1nL2dy"
         "w7xuLnR4dEsvOrwnTyF9lKQxyQUAUEsHCGWcEqAOAAAAaQEAAFBLAQIeAxQACAAIAIMYIlyN40g3JAAAAJsB"
@@ -162,33 +162,33 @@ SEVEN_ZIP = (  # 7z -t7z
 )
 
 
-@pytest.mark.parametrize("made_by", READ)
-def test_an_archive_is_read_whoever_made_it(made_by: str) -> None:
-    assert contents_of(opened(b64decode(READ[made_by]))) == CONTENTS
+@pytest.mark.parametrize("tool", READ)
+def test_an_archive_of_any_tool_is_read(tool: str) -> None:
+    assert contents_of(open_archive(b64decode(READ[tool]))) == CONTENTS
 
 
-@pytest.mark.parametrize("made_by", ENCRYPTED)
-def test_a_password_is_found_whoever_set_it(made_by: str) -> None:
-    message = "member 'rows.csv' is encrypted; make the archive without a password"
-    assert problems_of(b64decode(ENCRYPTED[made_by])) == [("encrypted_member", message)]
+@pytest.mark.parametrize("tool", ENCRYPTED)
+def test_a_password_of_any_tool_is_detected(tool: str) -> None:
+    message = "member 'rows.csv' is encrypted; create the archive without a password"
+    assert problems_of(b64decode(ENCRYPTED[tool])) == [("encrypted_member", message)]
 
 
-def test_a_link_that_was_packed_as_a_link_is_found() -> None:
+def test_a_link_that_was_packed_as_a_link_is_detected() -> None:
     message = "member 'link.csv' is a symbolic link; pack the file itself, or leave it out"
     assert problems_of(b64decode(LINK)) == [("symbolic_link", message)]
 
 
 @pytest.mark.parametrize("method", OTHER_METHODS)
 def test_a_method_that_cannot_be_unpacked_is_named(method: str) -> None:
-    advice = "make the archive with deflate, which every program knows"
+    advice = "create the archive with deflate, which every program supports"
     assert problems_of(b64decode(OTHER_METHODS[method])) == [
         ("unsupported_compression", f"member '{path}' is compressed with {method}; {advice}")
         for path in ("img/grün.txt", "rows.csv")
     ]
 
 
-def test_what_was_packed_without_a_name_is_called_as_zip_calls_it() -> None:
-    assert contents_of(opened(b64decode(FROM_STANDARD_INPUT))) == {"-": CONTENTS["rows.csv"]}
+def test_a_member_packed_without_a_name_keeps_the_name_that_zip_gives_it() -> None:
+    assert contents_of(open_archive(b64decode(FROM_STANDARD_INPUT))) == {"-": CONTENTS["rows.csv"]}
 
 
 def test_an_archive_of_another_kind_is_no_zip() -> None:

@@ -1,8 +1,9 @@
-"""The check of whole columns, held to the rule for one value."""
+"""The check of whole columns agrees with the rule for one value."""
 
 from collections.abc import Sequence
 from json.encoder import encode_basestring
 from random import Random
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -10,9 +11,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from cells import read_value
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.problems import Problem
 from tasks_lib.domain.values import ValueProblemError
-from tasks_lib.intake.columns import FieldProblem, shape_of
+from tasks_lib.errors import Problem
+from tasks_lib.intake.rows.columns import FieldProblem, shape_of
 
 
 def field(kind: str, name: str = "f", **constraints: object) -> Field:
@@ -32,7 +33,7 @@ Answer = tuple[list[str | None], list[FieldProblem]]
 
 
 def one_by_one(fields: Sequence[Field], columns: Sequence[Sequence[str]]) -> Answer:
-    """What the rule says of each value: the specification of ``shape_of``."""
+    """Apply the rule to each value: the specification of ``shape_of``."""
     problems = []
     fragments: list[list[str]] = []
     for entry, column in zip(fields, columns, strict=True):
@@ -44,7 +45,7 @@ def one_by_one(fields: Sequence[Field], columns: Sequence[Sequence[str]]) -> Ans
                 fragment = "null"
                 problems.append(problem(position, error.code, str(error), entry.name))
             fragments[-1].append(f"{encode_basestring(entry.name)}:{fragment}")
-    bad = {found.position for found in problems}
+    bad = {each.position for each in problems}
     rows = ["{" + ",".join(parts) + "}" for parts in zip(*fragments, strict=True)]
     return [None if at in bad else row for at, row in enumerate(rows)], problems
 
@@ -53,7 +54,7 @@ def at_once(fields: Sequence[Field], columns: Sequence[pa.Array]) -> Answer:
     shaped = shape_of(fields)(columns)
     assert shaped.values.type == pa.string()
     assert shaped.values.null_count == 0
-    bad = {found.position for found in shaped.problems}
+    bad = {each.position for each in shaped.problems}
     values = shaped.values.to_pylist()
     return [None if at in bad else row for at, row in enumerate(values)], shaped.problems
 
@@ -174,11 +175,11 @@ NEAR = {
 }
 
 LOOK_LIKE = {
-    "integer": r"[+-]?[0-9]{1,20}",
-    "number": r"-?[0-9]{1,18}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,5})?",
-    "date": r"[0-9]{4}-[01][0-9]-[0-3][0-9]",
+    "integer": r"[+-]?[0-9]{1,20}(\.[05]{1,3})?([eE][+-]?[0-9]{1,2})?",
+    "number": r"-?[0-9]{0,18}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,5})?",
+    "date": r"[0-9]{4}-[01][0-9]-[0-3][0-9]([T ]00:0[01](:00(\.00?)?)?Z?)?",
     "datetime": r"[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]"
-    r"(:[0-6][0-9](\.[0-9]{1,7})?)?([Zz]|[+-][0-2][0-9]:?[0-6][0-9])?",
+    r"(:[0-6][0-9]([.,][0-9]{1,10})?)?( ?([Zz]|UTC|[+-][0-2][0-9](:?[0-6][0-9](:[0-6][0-9])?)?))?",
     "url": r"https?://[a-zA-Z0-9.:@_-]{1,12}([/?#][!-~]{0,12})?",
 }
 
@@ -214,7 +215,7 @@ CONSTRAINED: dict[str, list[dict[str, object]]] = {
 }  # fmt: skip
 
 
-def options_of(kind: str) -> dict[str, object]:
+def options_of(kind: str) -> dict[str, Any]:
     return {"options": OPTIONS} if kind.endswith("_select") else {}
 
 
@@ -225,8 +226,8 @@ ODD_CHARACTERS = st.sampled_from(
 
 
 @st.composite
-def spoilt(draw: st.DrawFn, near: list[str]) -> str:
-    """A near spelling with one character put in, replaced or taken out."""
+def misspellings(draw: st.DrawFn, near: list[str]) -> str:
+    """Draw a near spelling with one character inserted, replaced or removed."""
     text = draw(st.sampled_from(near))
     at = draw(st.integers(0, len(text)))
     taken_out = draw(st.integers(0, 1))
@@ -236,7 +237,7 @@ def spoilt(draw: st.DrawFn, near: list[str]) -> str:
 def cells(kind: str) -> st.SearchStrategy[str]:
     strategies = [
         st.sampled_from(NEAR[kind]),
-        spoilt(NEAR[kind]),
+        misspellings(NEAR[kind]),
         st.text(ODD_CHARACTERS, max_size=6),
     ]
     if kind in LOOK_LIKE:
@@ -257,8 +258,8 @@ def fields(kind: str, name: str = "f") -> st.SearchStrategy[Field]:
 
 
 @st.composite
-def laid_out(draw: st.DrawFn, column: list[str]) -> pa.Array:
-    """The same column in one of the ways in which Arrow may hold it."""
+def layouts(draw: st.DrawFn, column: list[str]) -> pa.Array:
+    """Draw one of the layouts in which Arrow may hold the column."""
     way = draw(st.sampled_from(["whole", "sliced", "filtered", "taken", "with validity"]))
     if way == "sliced":
         before = draw(st.lists(st.sampled_from(['"', "\\", "", "junk", "1", "😀"]), max_size=9))
@@ -281,8 +282,8 @@ def laid_out(draw: st.DrawFn, column: list[str]) -> pa.Array:
     [(kind, constraints) for kind in NEAR for constraints in [{}, *CONSTRAINED[kind]]],
     ids=str,
 )
-def test_near_spellings_checked_at_once_are_what_they_are_one_by_one(
-    kind: str, constraints: dict[str, object], required: bool
+def test_near_spellings_get_the_same_result_at_once_as_one_by_one(
+    kind: str, constraints: dict[str, Any], required: bool
 ) -> None:
     entry = field(kind, required=required, **options_of(kind), **constraints)
     expected = one_by_one([entry], [NEAR[kind]])
@@ -294,12 +295,12 @@ def test_near_spellings_checked_at_once_are_what_they_are_one_by_one(
 @pytest.mark.parametrize("kind", NEAR)
 @given(data=st.data())
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-def test_a_column_checked_at_once_is_what_its_values_are_one_by_one(
+def test_a_column_gets_the_same_result_at_once_as_its_values_one_by_one(
     kind: str, data: st.DataObject
 ) -> None:
     entry = data.draw(fields(kind))
     column = data.draw(st.lists(cells(kind), max_size=8))
-    array = data.draw(laid_out(column))
+    array = data.draw(layouts(column))
     assert at_once([entry], [array]) == one_by_one([entry], [column])
 
 
@@ -308,14 +309,14 @@ NAMES = ["a", 'b "quoted"', "c\\d", "é 😀", "_e"]
 
 @given(data=st.data(), rows=st.integers(0, 150), order=st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-def test_many_columns_of_many_rows_make_the_objects_that_their_values_make(
+def test_many_columns_make_the_same_objects_at_once_as_one_by_one(
     data: st.DataObject, rows: int, order: Random
 ) -> None:
     types = data.draw(st.lists(st.sampled_from(list(NEAR)), min_size=1, max_size=len(NAMES)))
     entries = [data.draw(fields(kind, name)) for kind, name in zip(types, NAMES, strict=False)]
     pools = [data.draw(st.lists(cells(kind), min_size=1, max_size=4)) for kind in types]
     columns = [order.choices(pool, k=rows) for pool in pools]
-    arrays = [data.draw(laid_out(column)) for column in columns]
+    arrays = [data.draw(layouts(column)) for column in columns]
     assert at_once(entries, arrays) == one_by_one(entries, columns)
 
 
@@ -370,11 +371,11 @@ def test_no_rows_make_no_objects_and_no_problems(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", NEAR)
-def test_the_empty_slice_of_a_column_is_no_rows(kind: str) -> None:
+def test_an_empty_slice_of_a_column_has_no_rows(kind: str) -> None:
     assert at_once([field(kind, **options_of(kind))], [texts('"junk', "x").slice(1, 0)]) == ([], [])
 
 
-def test_each_cell_of_a_column_without_a_good_one_is_a_problem() -> None:
+def test_every_cell_of_a_column_without_good_ones_is_a_problem() -> None:
     message = "is not a whole number such as 42 or -7"
     assert at_once([field("integer")], [texts("x", "", "x")]) == (
         [None, None, None],
@@ -418,11 +419,12 @@ RANGE = "is outside the range of a 64-bit number"
         ),
         pytest.param(
             field("date"), "2023-02-29",
-            "invalid_date", "'2023-02-29' is no day of the calendar", id="no day",
+            "invalid_date", "'2023-02-29' is not a day in the calendar", id="no day",
         ),
         pytest.param(
             field("datetime"), "2024-01-01T10:00+24:00", "invalid_datetime",
-            "'2024-01-01T10:00+24:00' is not a date and time like 2026-11-23T13:45:00Z",
+            "'2024-01-01T10:00+24:00' is not a date and time like 2026-11-23T13:45:00Z: '+24:00' "
+            "is not an offset such as Z or +01:00",
             id="no offset",
         ),
         pytest.param(
@@ -461,8 +463,12 @@ def test_a_row_with_two_bad_cells_has_two_problems() -> None:
     assert at_once(entries, [texts("x"), texts("y!")]) == (
         [None],
         [
-            problem(0, "invalid_boolean", "'x' is not true or false (nor yes/no, y/n, 1/0)", "a"),
-            problem(0, "invalid_boolean", "'y!' is not true or false (nor yes/no, y/n, 1/0)", "b"),
+            problem(
+                0, "invalid_boolean", "'x' is not true or false (nor yes/no, y/n, t/f, 1/0)", "a"
+            ),
+            problem(
+                0, "invalid_boolean", "'y!' is not true or false (nor yes/no, y/n, t/f, 1/0)", "b"
+            ),
         ],
     )
 

@@ -1,9 +1,9 @@
-"""A request's body is one JSON document, read strictly and to the digit."""
+"""A request's body is one JSON document, read strictly and with every digit."""
 
 import pytest
 
 from tasks_lib.errors import MalformedBodyError
-from tasks_lib.intake.json_bodies import read_body
+from tasks_lib.intake.api_tasks.json_bodies import read_body
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from tasks_lib.intake.json_bodies import read_body
     ],
     ids=["numbers", "others", "other letters", "NUL"],
 )  # fmt: skip
-def test_a_body_is_read_without_touching_a_digit(body: bytes, document: object) -> None:
+def test_a_body_keeps_every_digit(body: bytes, document: object) -> None:
     assert read_body(body) == document
 
 
@@ -48,7 +48,7 @@ def test_a_body_is_read_without_touching_a_digit(body: bytes, document: object) 
         "control character", "byte order mark", "UTF-16", "two documents", "never closed", "deep",
     ],
 )  # fmt: skip
-def test_what_is_no_json_is_refused(body: bytes) -> None:
+def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedBodyError) as caught:
         read_body(body)
     assert caught.value.code == "malformed_json"
@@ -59,7 +59,7 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
     [b'{"a": 1, "b": 2, "a": 3}', b'[{"x": {"a": 1, "a": 1}}]', b'{"a": 1, "\\u0061": 2}'],
     ids=["at the top", "deeper", "escaped"],
 )
-def test_a_member_that_stands_twice_is_named(body: bytes) -> None:
+def test_a_duplicate_member_is_named(body: bytes) -> None:
     with pytest.raises(MalformedBodyError) as caught:
         read_body(body)
     assert caught.value.code == "malformed_json"

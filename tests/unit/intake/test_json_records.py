@@ -1,4 +1,4 @@
-"""JSON Lines and arrays in, rows out one by one; what cannot be split says where and why."""
+"""JSON Lines and arrays in, rows out one by one; a refusal says where and why."""
 
 import io
 import json
@@ -11,11 +11,16 @@ from hypothesis import example, given, strategies as st
 from cells import field, read_value
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.json_rows import Digits, parse_value
-from tasks_lib.domain.problems import Problem, SourceProblemError
+from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.values import ValueProblemError, reader_of
-from tasks_lib.intake.encodings import ByteReader
-from tasks_lib.intake.json_records import certain_object, json_array, json_lines, read_object
-from tasks_lib.intake.limits import Limits
+from tasks_lib.errors import Problem, SourceProblemError
+from tasks_lib.intake.csv_files.encodings import ByteReader
+from tasks_lib.intake.datasets.json_records import (
+    certain_object,
+    json_array,
+    json_lines,
+    read_object,
+)
 
 LIMITS = Limits(max_row_bytes=100)
 RULE: Field = field("json", required=False)
@@ -23,17 +28,17 @@ READERS = {"lines": json_lines, "array": json_array}
 
 
 class Drops:
-    """Gives a file 1 to ``most`` bytes at a time, and counts what it gave."""
+    """A file that returns 1 to ``most`` bytes at a time, and counts them."""
 
     def __init__(self, data: bytes, most: int, seed: int = 0) -> None:
         self.file = io.BytesIO(data)
         self.most = most
         self.random = random.Random(seed)
-        self.given = 0
+        self.bytes_read = 0
 
     def read(self, size: int, /) -> bytes:
         block = self.file.read(self.random.randint(1, min(self.most, size)))
-        self.given += len(block)
+        self.bytes_read += len(block)
         return block
 
 
@@ -87,7 +92,7 @@ def problem_of(kind: str, stream: ByteReader | bytes) -> Problem:
         ),
     ],
 )  # fmt: skip
-def test_elements_are_split_as_they_stand(
+def test_elements_are_split_unchanged(
     kind: str, data: bytes, elements: list[bytes], most: int
 ) -> None:
     assert split(kind, Drops(data, most)) == elements
@@ -95,10 +100,9 @@ def test_elements_are_split_as_they_stand(
 
 CUT = "was cut off, or a quote or bracket is not closed"
 UTF16 = (
-    "the file begins with NUL characters, so it is no JSON text; if it is UTF-16 without a "
+    "the file begins with NUL characters, so it is not JSON text; if it is UTF-16 without a "
     "byte order mark, give the encoding utf-16-le or utf-16-be"
 )
-ALONE = "alone, so these are no JSON Lines; write one object on each line, or all of them as one"
 TOO_LARGE = "is larger than 100 bytes; raise SEEDING_MAX_ROW_BYTES if that is meant"
 
 
@@ -106,14 +110,17 @@ TOO_LARGE = "is larger than 100 bytes; raise SEEDING_MAX_ROW_BYTES if that is me
 @pytest.mark.parametrize(
     ("kind", "data", "problem"),
     [
-        pytest.param("array", b" ", ("the file is no JSON array: it begins with nothing", None),
+        pytest.param("array", b" ", ("the file is not a JSON array: it begins with nothing", None),
                      id="empty"),
-        pytest.param("array", b'{"a":1}', ("the file is no JSON array: it begins with '{'", None),
-                     id="an object"),
-        pytest.param("array", b"PK\x03\x04", ("the file is no JSON array: it begins with 'P'",
-                     None), id="a ZIP"),
-        pytest.param("array", b"\xe9[]", ("the file is no JSON array: it begins with the byte 0xE9",
-                     None), id="not UTF-8"),
+        pytest.param("array", b'{"a":1} [',
+                     ("object 1 is followed by '[', not by an object", None), id="object, array"),
+        pytest.param("array", b'{"a":1},{"a":2}',
+                     ("object 1 is followed by ',', not by an object", None), id="a comma"),
+        pytest.param("array", b"PK\x03\x04",
+                     ("the file is not a JSON array: it begins with 'P'", None), id="a ZIP"),
+        pytest.param("array", b"\xe9[]",
+                     ("the file is not a JSON array: it begins with the byte 0xE9", None),
+                     id="not UTF-8"),
         pytest.param("array", b"[", ("the file ends within element 1: it " + CUT, 1), id="cut [",),
         pytest.param("array", b'[{"a":1},', ("the file ends within element 2: it " + CUT, 2),
                      id="cut after a comma"),
@@ -124,27 +131,31 @@ TOO_LARGE = "is larger than 100 bytes; raise SEEDING_MAX_ROW_BYTES if that is me
         pytest.param("array", b'[{"a":1}', ("the file ends after element 1: it was cut off", None),
                      id="cut after an element"),
         pytest.param("array", b'[{"a":1} {"a":2}]',
-                     ("after element 1 stands '{', neither a comma nor a bracket", None),
+                     ("element 1 is followed by '{', not by a comma or bracket", None),
                      id="no comma"),
         pytest.param("array", b'[{"a":1}}]',
-                     ("after element 1 stands '}', neither a comma nor a bracket", None),
+                     ("element 1 is followed by '}', not by a comma or bracket", None),
                      id="a bracket too many"),
-        pytest.param("array", b"[1,]", ("in place of element 2 stands ']'", 2), id="last comma"),
-        pytest.param("array", b"[,1]", ("in place of element 1 stands ','", 1), id="first comma"),
-        pytest.param("array", b"[1] x", ("after the array's end stands 'x'", None), id="trailing"),
-        pytest.param("array", b"[1][2]", ("after the array's end stands '['", None), id="arrays"),
-        pytest.param("array", b"[1]\0", ("after the array's end stands '\\x00'", None), id="NUL"),
+        pytest.param("array", b"[1,]", ("element 2 is missing: found ']'", 2), id="last comma"),
+        pytest.param("array", b"[,1]", ("element 1 is missing: found ','", 1), id="first comma"),
+        pytest.param("array", b"[1] x", ("the array is followed by 'x'", None), id="trailing"),
+        pytest.param("array", b"[1][2]", ("the array is followed by '['", None), id="arrays"),
+        pytest.param("array", b"[1]\0", ("the array is followed by '\\x00'", None), id="NUL"),
         pytest.param("array", "[1]".encode("utf-16-le"), (UTF16, None), id="array in UTF-16 LE"),
         pytest.param("array", "[1]".encode("utf-16-be"), (UTF16, None), id="array in UTF-16 BE"),
         pytest.param("lines", '{"a":1}'.encode("utf-16-le"), (UTF16, None), id="UTF-16 LE"),
         pytest.param("lines", '{"a":1}'.encode("utf-16-be"), (UTF16, None), id="UTF-16 BE"),
-        pytest.param("lines", b'{\n "a":1\n}\n', (f"the first line is '{{' {ALONE} array", None),
+        pytest.param("lines", b'{\n "a":1\n}\n',
+                     ("the first line is '{' alone, so it is not JSON Lines; give the format json, "
+                      "which reads objects of several lines", None),
                      id="pretty object"),
-        pytest.param("lines", b'[\r\n{"a":1}\n]', (f"the first line is '[' {ALONE} array", None),
+        pytest.param("lines", b'[\r\n{"a":1}\n]',
+                     ("the first line begins with '[': the file is a JSON array; give the "
+                      "format json", None),
                      id="pretty array"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_split_says_why(
+def test_a_file_that_cannot_be_split_is_refused_with_the_reason(
     kind: str, data: bytes, problem: tuple[str, int | None], most: int
 ) -> None:
     message, row = problem
@@ -164,13 +175,13 @@ def test_a_file_that_cannot_be_split_says_why(
         pytest.param("array", b"[1," + b"[" * 200, id="brackets without an end"),
     ],
 )
-def test_a_row_over_the_limit_is_said_so(kind: str, data: bytes, most: int) -> None:
+def test_a_row_over_the_limit_is_refused(kind: str, data: bytes, most: int) -> None:
     problem = Problem("row_too_large", f"row 2 {TOO_LARGE}", 2)
     assert problem_of(kind, Drops(data, most)) == problem
 
 
 @pytest.mark.parametrize("kind", READERS)
-def test_a_row_of_the_limit_is_read(kind: str) -> None:
+def test_a_row_at_the_limit_is_read(kind: str) -> None:
     row = b'"' + b"x" * 98 + b'"'
     assert split(kind, row if kind == "lines" else b"[" + row + b"]") == [row]
 
@@ -181,7 +192,7 @@ def test_a_row_of_the_limit_is_read(kind: str) -> None:
 def test_an_endless_row_is_not_read_to_its_end(kind: str, start: bytes) -> None:
     stream = Drops(start + b"[" * 1_000_000, 50)
     problem_of(kind, stream)
-    assert stream.given < 300
+    assert stream.bytes_read < 300
 
 
 def test_blanks_between_elements_are_no_part_of_a_row() -> None:
@@ -201,28 +212,26 @@ OBJECTS = st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=3), VAL
 
 
 @given(rows=st.lists(VALUES, max_size=5), most=st.integers(1, 20), seed=st.integers())
-def test_where_blocks_end_makes_no_difference_to_an_array(
+def test_block_boundaries_make_no_difference_to_an_array(
     rows: list[object], most: int, seed: int
 ) -> None:
     data = json.dumps(rows, indent=seed % 3 or None, ensure_ascii=seed % 2 == 0).encode()
     limits = Limits()
-    found = [json.loads(record.data) for record in json_array(Drops(data, most, seed), limits)]
-    assert found == rows
+    result = [json.loads(record.data) for record in json_array(Drops(data, most, seed), limits)]
+    assert result == rows
 
 
 @given(rows=st.lists(VALUES, max_size=5), most=st.integers(1, 20), seed=st.integers())
-def test_where_blocks_end_makes_no_difference_to_lines(
+def test_block_boundaries_make_no_difference_to_lines(
     rows: list[object], most: int, seed: int
 ) -> None:
     data = "\n".join(json.dumps(row, ensure_ascii=seed % 2 == 0) for row in rows).encode()
-    found = [json.loads(record.data) for record in json_lines(Drops(data, most, seed), Limits())]
-    assert found == rows
+    result = [json.loads(record.data) for record in json_lines(Drops(data, most, seed), Limits())]
+    assert result == rows
 
 
 @given(rows=st.lists(VALUES, max_size=4), most=st.sampled_from([1, 5, 1_000]), cut=st.data())
-def test_an_array_cut_off_anywhere_is_no_array(
-    rows: list[object], most: int, cut: st.DataObject
-) -> None:
+def test_a_truncated_array_is_refused(rows: list[object], most: int, cut: st.DataObject) -> None:
     data = json.dumps(rows, ensure_ascii=False).encode()
     end = cut.draw(st.integers(0, len(data) - 1))
     with pytest.raises(SourceProblemError):
@@ -246,7 +255,7 @@ def outcome(kind: str, stream: ByteReader) -> object:
 
 @pytest.mark.parametrize("kind", READERS)
 @given(body=ODD, most=st.integers(1, 5))
-def test_any_bytes_are_split_or_refused_the_same_wherever_blocks_end(
+def test_any_bytes_give_the_same_result_for_all_block_boundaries(
     kind: str, body: bytes, most: int
 ) -> None:
     data = b"[" + body if kind == "array" else body
@@ -277,12 +286,10 @@ def test_any_bytes_are_split_or_refused_the_same_wherever_blocks_end(
     ],
     ids=ascii,
 )  # fmt: skip
-def test_an_object_is_stored_to_the_letter(
-    text: str, stored: str, members: dict[str, object]
-) -> None:
-    found = read_object(text)
-    assert found == (stored, members)
-    assert list(map(type, found[1].values())) == list(map(type, members.values()))
+def test_an_object_is_stored_verbatim(text: str, stored: str, members: dict[str, object]) -> None:
+    result = read_object(text)
+    assert result == (stored, members)
+    assert list(map(type, result[1].values())) == list(map(type, members.values()))
 
 
 @pytest.mark.parametrize(
@@ -304,11 +311,11 @@ def test_an_object_is_stored_to_the_letter(
         ('{"a":1e-1000}', "invalid_json",
          "is not valid JSON: the number '1e-1000' is outside the range of a 64-bit number"),
         ('{"a":1,"a":1}', "invalid_json",
-         "is not valid JSON: the key 'a' stands twice in one object"),
+         "is not valid JSON: the key 'a' occurs twice in one object"),
         (r'{"a":1,"a":"\u003A"}', "invalid_json",
-         "is not valid JSON: the key 'a' stands twice in one object"),
+         "is not valid JSON: the key 'a' occurs twice in one object"),
         ('{"a":[{"b":":","b":"::"}]}', "invalid_json",
-         "is not valid JSON: the key 'b' stands twice in one object"),
+         "is not valid JSON: the key 'b' occurs twice in one object"),
         (r'{"a":"\ud800"}', "invalid_json", "holds half of a surrogate pair"),
         (r'{"a":"\u0000"}', "invalid_json", "holds a NUL character"),
         (r'{"\u0000":1}', "invalid_json", "holds a NUL character"),
@@ -319,14 +326,14 @@ def test_an_object_is_stored_to_the_letter(
     ],
     ids=ascii,
 )  # fmt: skip
-def test_what_is_no_object_is_refused(text: str, code: str, reason: str) -> None:
+def test_a_row_that_is_no_object_is_refused(text: str, code: str, reason: str) -> None:
     with pytest.raises(ValueProblemError) as caught:
         read_object(text)
     assert (caught.value.code, str(caught.value)) == (code, f"{text!r} {reason}")
 
 
 @pytest.mark.parametrize(("levels", "is_read"), [(63, True), (64, False), (5_000, False)])
-def test_a_row_is_nested_to_64_levels(levels: int, is_read: bool) -> None:
+def test_a_row_may_be_nested_to_64_levels(levels: int, is_read: bool) -> None:
     text = '{"a":' + "[" * levels + "]" * levels + "}"
     if is_read:
         assert read_object(text)[0] == text
@@ -361,7 +368,7 @@ WRITTEN = st.builds(
 
 @given(text=TOKENS | PAIRS | WRITTEN)
 @example(r'{"a":1,"a":"\u003a"}')
-def test_what_is_certain_passes_the_rule_with_the_same_text_and_members(text: str) -> None:
+def test_a_certain_object_passes_the_rule_with_the_same_text_and_members(text: str) -> None:
     members = certain_object(text)
     if members is not None:
         stored = read_value(RULE, text)
@@ -381,9 +388,9 @@ def test_an_object_is_read_or_refused_as_the_rule_says(
     row: dict[str, object], indent: int | str | None
 ) -> None:
     text = json.dumps(row, indent=indent)
-    found = answer(lambda text: read_object(text)[0], text)
-    assert found == answer(reader_of(RULE), text)
-    assert not set(found) & set(map(chr, range(32)))
+    result = answer(lambda text: read_object(text)[0], text)
+    assert result == answer(reader_of(RULE), text)
+    assert not set(result) & set(map(chr, range(32)))
 
 
 @pytest.mark.parametrize(
@@ -395,5 +402,5 @@ def test_an_object_is_read_or_refused_as_the_rule_says(
         pytest.param('{\r\n\t"a": true\n}', id="pretty"),
     ],
 )
-def test_plain_rows_need_no_second_look(text: str) -> None:
+def test_plain_rows_are_certain(text: str) -> None:
     assert certain_object(text) == json.loads(text)

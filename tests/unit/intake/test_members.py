@@ -1,4 +1,4 @@
-"""Members of a ZIP: unpacked to the letter, in few requests, and never trusted."""
+"""Members of a ZIP: unpacked exactly, in few requests, and never trusted."""
 
 import bz2
 import hashlib
@@ -13,19 +13,19 @@ from archives import (
     ENCRYPTED_FLAG,
     JPEG,
     STORED,
-    Made,
     MemoryRanges,
+    RawMember,
     contents_of,
-    deflated,
-    made_of,
-    opened,
+    deflate,
+    open_archive,
     problems_of,
+    raw_zip,
     zip_of,
 )
-from tasks_lib.domain.problems import Problem, SourceProblemError
-from tasks_lib.intake.archives import Archive
-from tasks_lib.intake.limits import Limits
-from tasks_lib.intake.members import Content
+from tasks_lib.domain.limits import Limits
+from tasks_lib.errors import Problem, SourceProblemError
+from tasks_lib.intake.archives.archives import Archive
+from tasks_lib.intake.archives.members import Content
 
 MIB = 2**20
 ZEROS = bytes(3 * MIB)
@@ -33,7 +33,7 @@ MANY = Limits(max_archive_ratio=2_000)
 
 
 def damage(reason: str) -> list[tuple[str, str]]:
-    message = f"the archive is damaged at 'a.txt': {reason}; make the archive anew"
+    message = f"the archive is damaged at 'a.txt': {reason}; create the archive again"
     return [("damaged_archive", message)]
 
 
@@ -47,14 +47,14 @@ def reading_threads() -> list[str]:
     [b"", b"x", JPEG, os.urandom(70_000), ZEROS, os.urandom(5 * MIB), bytes(9 * MIB)],
     ids=["empty", "byte", "JPEG", "noise", "zeros", "much noise", "many zeros"],
 )
-def test_what_was_packed_comes_out(content: bytes, method: int) -> None:
+def test_packed_content_is_unpacked_unchanged(content: bytes, method: int) -> None:
     data = zip_of({"a.txt": content, "b.txt": b"beside"}, method)
     limits = Limits(max_archive_ratio=10**9)
-    assert contents_of(opened(data, limits)) == {"a.txt": content, "b.txt": b"beside"}
+    assert contents_of(open_archive(data, limits)) == {"a.txt": content, "b.txt": b"beside"}
 
 
-def test_a_content_says_what_it_is() -> None:
-    archive = opened(zip_of({"a.txt": JPEG}))
+def test_a_content_has_its_entry_hash_and_type() -> None:
+    archive = open_archive(zip_of({"a.txt": JPEG}))
     ((content,),) = archive.batches(archive.entries.values())
     assert content == Content(
         entry=archive.entries["a.txt"],
@@ -65,9 +65,9 @@ def test_a_content_says_what_it_is() -> None:
     )
 
 
-def test_a_large_content_is_read_anew_in_small_chunks_each_time() -> None:
+def test_a_large_content_can_be_read_repeatedly_in_small_chunks() -> None:
     noise = JPEG + os.urandom(9 * MIB)
-    archive = opened(zip_of({"a.txt": noise}))
+    archive = open_archive(zip_of({"a.txt": noise}))
     ((content,),) = archive.batches(archive.entries.values())
     assert (content.size, content.content_type) == (len(noise), "image/jpeg")
     assert content.sha256 == hashlib.sha256(noise).hexdigest()
@@ -78,7 +78,7 @@ def test_a_large_content_is_read_anew_in_small_chunks_each_time() -> None:
         assert max(map(len, chunks)) <= MIB
 
 
-def test_batches_follow_the_archive_and_hold_so_much() -> None:
+def test_batches_follow_the_archive_and_have_a_size_limit() -> None:
     members = {
         "c": bytes(3 * MIB // 2),
         "b": bytes(3 * MIB // 2),
@@ -86,7 +86,7 @@ def test_batches_follow_the_archive_and_hold_so_much() -> None:
         "large": bytes(5 * MIB),
         "d": b"1",
     }
-    archive = opened(zip_of(members), MANY)
+    archive = open_archive(zip_of(members), MANY)
     entries = sorted(archive.entries.values(), key=lambda entry: entry.path)
     batches = archive.batches([*entries, *entries])
     assert [[content.entry.path for content in batch] for batch in batches] == [
@@ -98,25 +98,25 @@ def test_batches_follow_the_archive_and_hold_so_much() -> None:
 
 
 def test_no_batch_has_more_than_256_members() -> None:
-    archive = opened(zip_of({str(number): b"1" for number in range(600)}))
+    archive = open_archive(zip_of({str(number): b"1" for number in range(600)}))
     sizes = [len(batch) for batch in archive.batches(archive.entries.values())]
     assert sizes == [256, 256, 88]
 
 
-def test_members_that_lie_together_are_read_together_and_others_are_not() -> None:
+def test_only_adjacent_members_are_read_together() -> None:
     far = os.urandom(2 * MIB)
     data = zip_of({"a": b"1" * 50, "b": b"2" * 50, "far": far, "c": b"3" * 50}, STORED)
     file = MemoryRanges(data)
     archive = Archive(file, Limits())
     file.reads.clear()
-    wanted = [archive.entries[path] for path in "cab"]
-    assert [len(batch) for batch in archive.batches(wanted)] == [2, 1]
+    entries = [archive.entries[path] for path in "cab"]
+    assert [len(batch) for batch in archive.batches(entries)] == [2, 1]
     a, b, far_entry, c = archive.entries.values()
     assert file.reads == [(a.offset, far_entry.offset), (c.offset, c.end)]
     assert (b.end, c.end) == (far_entry.offset, c.offset + 30 + 1 + 50)
 
 
-def test_a_member_of_many_bytes_is_read_in_pieces_of_four_mib() -> None:
+def test_a_large_member_is_read_in_pieces_of_four_mib() -> None:
     file = MemoryRanges(zip_of({"a": os.urandom(10 * MIB)}, STORED))
     archive = Archive(file, Limits())
     file.reads.clear()
@@ -125,7 +125,7 @@ def test_a_member_of_many_bytes_is_read_in_pieces_of_four_mib() -> None:
     assert sorted(file.reads) == [(0, 4 * MIB), (4 * MIB, 8 * MIB), (8 * MIB, end)]
 
 
-def test_reading_ahead_is_bounded_and_ends_with_its_user() -> None:
+def test_reading_ahead_is_bounded_and_ends_with_its_consumer() -> None:
     members = {str(number): os.urandom(5 * MIB) for number in range(12)}
     file = MemoryRanges(zip_of(members, STORED))
     archive = Archive(file, Limits())
@@ -153,97 +153,99 @@ def test_four_requests_are_under_way_at_once() -> None:
 
 @pytest.mark.parametrize("signature", [b"PK\7\x08", b""], ids=["signed", "unsigned"])
 @pytest.mark.parametrize("size_bytes", [4, 8], ids=["32 bits", "64 bits"])
-def test_sizes_behind_the_data_are_read_over(signature: bytes, size_bytes: int) -> None:
+def test_sizes_behind_the_data_are_skipped(signature: bytes, size_bytes: int) -> None:
     descriptor = signature + bytes(4 + 2 * size_bytes)
-    first = Made(
+    first = RawMember(
         flags=8, header_sizes=(0, 0, 0), method=DEFLATED, content=b"abc" * 9, after=descriptor
     )
-    data = made_of(first, Made(name=b"b.txt", header_extra=b"\x99\x99\x02\x00ab"))
-    assert contents_of(opened(data)) == {"a.txt": b"abc" * 9, "b.txt": b"content"}
+    data = raw_zip(first, RawMember(name=b"b.txt", header_extra=b"\x99\x99\x02\x00ab"))
+    assert contents_of(open_archive(data)) == {"a.txt": b"abc" * 9, "b.txt": b"content"}
 
 
 @pytest.mark.parametrize(
     ("member", "reason"),
     [
-        pytest.param(Made(crc=1), "its checksum does not fit", id="checksum"),
+        pytest.param(RawMember(crc=1), "its checksum does not fit", id="checksum"),
         pytest.param(
-            Made(size=3), "it has more than the 3 bytes that were claimed", id="stored, more"
+            RawMember(size=3), "it has more than the 3 bytes that were claimed", id="stored, more"
         ),
-        pytest.param(Made(size=8), "it has 7 bytes, not 8", id="stored, less"),
+        pytest.param(RawMember(size=8), "it has 7 bytes, not 8", id="stored, less"),
         pytest.param(
-            Made(method=DEFLATED, size=3),
+            RawMember(method=DEFLATED, size=3),
             "it has more than the 3 bytes that were claimed",
             id="deflate, more",
         ),
-        pytest.param(Made(method=DEFLATED, size=8), "it has 7 bytes, not 8", id="deflate, less"),
         pytest.param(
-            Made(method=DEFLATED, packed=deflated(b"content")[:-2]),
+            RawMember(method=DEFLATED, size=8), "it has 7 bytes, not 8", id="deflate, less"
+        ),
+        pytest.param(
+            RawMember(method=DEFLATED, packed=deflate(b"content")[:-2]),
             "its packed data ends too early, or too late",
             id="deflate, cut off",
         ),
         pytest.param(
-            Made(method=DEFLATED, packed=deflated(b"content") + b"more"),
+            RawMember(method=DEFLATED, packed=deflate(b"content") + b"more"),
             "its packed data ends too early, or too late",
             id="deflate, left over",
         ),
         pytest.param(
-            Made(method=DEFLATED, packed=b"\xff\xff\xff"),
+            RawMember(method=DEFLATED, packed=b"\xff\xff\xff"),
             "its packed data is not valid (Error -3 while decompressing data: invalid block type)",
             id="deflate, noise",
         ),
         pytest.param(
-            Made(method=BZIP2, packed=bz2.compress(b"content")[:-2]),
+            RawMember(method=BZIP2, packed=bz2.compress(b"content")[:-2]),
             "its packed data ends too early, or too late",
             id="bzip2, cut off",
         ),
         pytest.param(
-            Made(method=BZIP2, packed=bz2.compress(b"content") + b"more"),
+            RawMember(method=BZIP2, packed=bz2.compress(b"content") + b"more"),
             "its packed data ends too early, or too late",
             id="bzip2, left over",
         ),
         pytest.param(
-            Made(method=BZIP2, packed=bz2.compress(b"content") * 2),
+            RawMember(method=BZIP2, packed=bz2.compress(b"content") * 2),
             "its packed data ends too early, or too late",
             id="bzip2, twice",
         ),
         pytest.param(
-            Made(method=BZIP2, packed=b"noise"),
+            RawMember(method=BZIP2, packed=b"noise"),
             "its packed data is not valid (Invalid data stream)",
             id="bzip2, noise",
         ),
         pytest.param(
-            Made(method=BZIP2, packed=b"", content=b""),
+            RawMember(method=BZIP2, packed=b"", content=b""),
             "its packed data ends too early, or too late",
             id="bzip2, nothing",
         ),
         pytest.param(
-            Made(header_name=b"b.txt"),
+            RawMember(header_name=b"b.txt"),
             "its header says something else than the directory",
             id="another name",
         ),
         pytest.param(
-            Made(header_method=DEFLATED),
+            RawMember(header_method=DEFLATED),
             "its header says something else than the directory",
             id="another method",
         ),
         pytest.param(
-            Made(header_flags=ENCRYPTED_FLAG),
+            RawMember(header_flags=ENCRYPTED_FLAG),
             "its header says something else than the directory",
             id="encrypted in its header only",
         ),
         pytest.param(
-            Made(before=b"#" * 40, offset=0),
+            RawMember(before=b"#" * 40, offset=0),
             "there is no member where the directory says",
             id="no header",
         ),
     ],
 )
-def test_a_member_that_is_not_what_it_claims_is_damage(member: Made, reason: str) -> None:
-    assert problems_of(made_of(member, Made(name=b"b.txt"))) == damage(reason)
+def test_a_member_that_contradicts_its_claims_is_damage(member: RawMember, reason: str) -> None:
+    assert problems_of(raw_zip(member, RawMember(name=b"b.txt"))) == damage(reason)
 
 
 def test_a_member_that_reaches_into_the_next_by_its_extra_field_is_damage() -> None:
-    bare = made_of(Made(), Made(name=b"b.txt"))
+    bare = raw_zip(RawMember(), RawMember(name=b"b.txt"))
     data = bare[:28] + b"\x05\x00" + bare[30:]
     assert problems_of(data) == damage("it overlaps with what follows it")
 
@@ -258,20 +260,20 @@ def test_a_member_that_unpacks_to_far_more_than_its_size_is_refused(method: int)
 
 
 def test_a_bomb_that_claims_to_be_small_gives_one_byte_more_than_it_claims() -> None:
-    bomb = Made(method=DEFLATED, content=b"", packed=deflated(bytes(100 * MIB)), size=10, crc=0)
-    archive = opened(made_of(bomb), MANY)
-    given: list[int] = []
+    bomb = RawMember(method=DEFLATED, content=b"", packed=deflate(bytes(100 * MIB)), size=10, crc=0)
+    archive = open_archive(raw_zip(bomb), MANY)
+    sizes: list[int] = []
     with pytest.raises(SourceProblemError) as caught:
-        given.extend(map(len, archive._chunks(archive.entries["a.txt"])))
-    assert given == []
+        sizes.extend(map(len, archive._chunks(archive.entries["a.txt"])))
+    assert sizes == []
     assert [(problem.code, problem.message) for problem in caught.value.problems] == damage(
         "it has more than the 10 bytes that were claimed"
     )
 
 
-def test_up_to_one_mib_any_ratio_is_let_pass() -> None:
+def test_up_to_one_mib_any_ratio_is_accepted() -> None:
     zeros = bytes(MIB)
-    assert contents_of(opened(zip_of({"a.txt": zeros}))) == {"a.txt": zeros}
+    assert contents_of(open_archive(zip_of({"a.txt": zeros}))) == {"a.txt": zeros}
 
 
 @pytest.mark.parametrize(
@@ -287,22 +289,24 @@ def test_up_to_one_mib_any_ratio_is_let_pass() -> None:
         (77, "method 77"),
     ],
 )
-def test_a_compression_that_nobody_here_knows_is_named(method: int, name: str) -> None:
+def test_an_unsupported_compression_is_named(method: int, name: str) -> None:
     message = (
         f"member 'a.txt' is compressed with {name}; "
-        "make the archive with deflate, which every program knows"
+        "create the archive with deflate, which every program supports"
     )
-    assert problems_of(made_of(Made(method=method))) == [("unsupported_compression", message)]
+    assert problems_of(raw_zip(RawMember(method=method))) == [("unsupported_compression", message)]
 
 
 def test_a_compression_matters_only_for_members_that_are_needed() -> None:
-    archive = opened(made_of(Made(method=14), Made(name=b"b.txt")))
+    archive = open_archive(raw_zip(RawMember(method=14), RawMember(name=b"b.txt")))
     ((content,),) = archive.batches([archive.entries["b.txt"]])
     assert content.data == b"content"
 
 
 def test_each_member_that_cannot_be_unpacked_is_named_before_any_is_read() -> None:
-    file = MemoryRanges(made_of(Made(), Made(name=b"b", method=14), Made(name=b"c", method=9)))
+    file = MemoryRanges(
+        raw_zip(RawMember(), RawMember(name=b"b", method=14), RawMember(name=b"c", method=9))
+    )
     archive = Archive(file, Limits())
     file.reads.clear()
     with pytest.raises(SourceProblemError) as caught:

@@ -1,11 +1,11 @@
-"""A second thread makes items ahead of their use, in order, and ends with the user."""
+"""A second thread makes items ahead of their use, in order, and ends with its consumer."""
 
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from tasks_lib.intake.prefetch import prefetched
+from tasks_lib.intake.rows.prefetch import prefetched
 
 
 def threads() -> list[str]:
@@ -18,8 +18,8 @@ def test_items_come_in_order_and_the_thread_ends() -> None:
 
 
 def test_items_are_made_by_another_thread() -> None:
-    made_by = prefetched(threading.current_thread().name for _ in range(3))
-    assert set(made_by) == {"seeding-prefetch"}
+    names = prefetched(threading.current_thread().name for _ in range(3))
+    assert set(names) == {"seeding-prefetch"}
 
 
 def test_an_error_is_raised_after_the_items_before_it() -> None:
@@ -27,22 +27,22 @@ def test_an_error_is_raised_after_the_items_before_it() -> None:
         yield 1
         raise LookupError("the second")
 
-    taken: list[int] = []
+    received: list[int] = []
     with pytest.raises(LookupError, match="the second"):
-        taken.extend(prefetched(items()))
-    assert (taken, threads()) == ([1], [])
+        received.extend(prefetched(items()))
+    assert (received, threads()) == ([1], [])
 
 
-def test_a_user_who_stops_early_stops_the_thread() -> None:
-    made: list[int] = []
+def test_a_consumer_that_stops_early_stops_the_thread() -> None:
+    produced: list[int] = []
 
     def items() -> Iterator[int]:
         for item in range(1_000_000):
-            made.append(item)
+            produced.append(item)
             yield item
 
     ahead = prefetched(items())
     assert next(ahead) == 0
     ahead.close()
     assert threads() == []
-    assert len(made) < 100
+    assert len(produced) < 100

@@ -12,7 +12,7 @@ _JSON_TEXT = sa.Text().with_variant(postgresql.JSON(), "postgresql")
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "organizations",
         sa.Column("id", _BIG_ID, sa.Identity(always=True), nullable=False),

@@ -1,4 +1,4 @@
-"""Stored files, and which groups have them."""
+"""Stored files, and the groups that refer to them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "stored_files",
         sa.Column("uri", sa.Text(), nullable=False),

@@ -13,7 +13,7 @@ _IN_A_STREAM = sa.text("stream_id IS NOT NULL")
 
 
 def upgrade() -> None:
-    """Make the tables, and the columns that tasks and groups need for them."""
+    """Create the tables, and the columns of tasks and groups that refer to them."""
     op.create_table(
         "streams",
         sa.Column("id", _BIG_ID, sa.Identity(always=True), nullable=False),

@@ -1,4 +1,4 @@
-"""Datasets that are read from another database, and mappings that are saved."""
+"""Datasets that are read from another database, and saved mappings."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the tables, and the key of rows from elsewhere."""
+    """Create the tables, and the key column of rows from other databases."""
     op.create_table(
         "dataset_queries",
         sa.Column("dataset_id", _BIG_ID, nullable=False),

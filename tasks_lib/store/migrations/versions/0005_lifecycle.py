@@ -1,4 +1,4 @@
-"""Claims, the record of moves, the counts by status, and what was announced."""
+"""Claims, the record of moves, the counts by status, and the announced numbers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the tables, and count the tasks that are there."""
+    """Create the tables, and count the existing tasks."""
     op.add_column("tasks", sa.Column("claimed_by", sa.Text(), nullable=True))
     op.add_column("tasks", sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("tasks", sa.Column("claim_expires_at", sa.DateTime(timezone=True), nullable=True))

@@ -1,4 +1,4 @@
-"""The External API: keys, answers that can be replayed, and uploads."""
+"""The HTTP API: keys, answers that can be replayed, and uploads."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "api_keys",
         sa.Column("id", _BIG_ID, sa.Identity(always=True), nullable=False),

@@ -1,4 +1,4 @@
-"""Chains: what finishes in one pipeline is seeded into another, and what waits for that."""
+"""Chains, and the inboxes of finished tasks that wait for them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ _MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Make the tables; a group knows its chain."""
+    """Create the tables, and the column with which a group refers to its chain."""
     op.add_column("task_groups", sa.Column("chain_id", _BIG_ID, nullable=True))
     op.create_table(
         "chains",

@@ -1,7 +1,7 @@
-"""Infinite seeding: what is wished for, what is copied, and who watches the claims.
+"""Infinite seedings, the tasks that they copy, and the lease of the sensor.
 
-On PostgreSQL a trigger wakes who listens when a watched pipeline has fewer tasks to claim, whoever
-took them; others pay for a look at an index. SQLite is looked at instead.
+On PostgreSQL a trigger notifies the sensor when a pipeline with infinite seeding has fewer tasks to
+claim; other pipelines pay for an index look-up. SQLite is polled instead.
 """
 
 import sqlalchemy as sa
@@ -32,7 +32,7 @@ _ON_INSERT = """
 
 
 def upgrade() -> None:
-    """Make the tables, and on PostgreSQL the trigger."""
+    """Create the tables, and on PostgreSQL the trigger."""
     op.create_table(
         "infinite_seedings",
         sa.Column("pipeline_id", _BIG_ID, autoincrement=False, nullable=False),

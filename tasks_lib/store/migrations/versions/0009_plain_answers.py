@@ -1,4 +1,4 @@
-"""Kept answers as they are: to compress the ids of thousands of tasks costs more than the space."""
+"""Stored answers, uncompressed: compressing thousands of task ids costs more than the space."""
 
 from alembic import op
 
@@ -7,6 +7,6 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Have PostgreSQL store them uncompressed; SQLite compresses nothing."""
+    """Let PostgreSQL store them uncompressed; SQLite never compresses."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute("ALTER TABLE idempotent_answers ALTER COLUMN body SET STORAGE EXTERNAL")

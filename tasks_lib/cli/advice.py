@@ -1,0 +1,37 @@
+"""Commands that solve a problem. Operations only name problems: other edges show them, too."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from tasks_lib.domain.report import Report
+from tasks_lib.errors import NoPipelinesError, SeedingError, StoreOutdatedError
+
+_ADVICE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "no_dataset_fields": "to create blank tasks, run: seeding seed bulk {pipeline} COUNT",
+        "has_file_fields": "to seed a ZIP, run: seeding seed zip {pipeline} SOURCE",
+        "has_dataset_fields": "to get a CSV file to fill in, run: "
+        "seeding template {pipeline} -o tasks.csv",
+    }
+)
+"""By the code of the problem."""
+
+_ADVICE_ON_ERRORS: Final[Mapping[type[SeedingError], str]] = MappingProxyType(
+    {
+        NoPipelinesError: "to create pipelines, run: seeding apply FILE",
+        StoreOutdatedError: "to upgrade the store, run: seeding db upgrade",
+    }
+)
+"""By the class of the error: its code may be that of other errors, too."""
+
+
+def advice_on(report: Report, pipeline: str) -> list[str]:
+    """Return what to run instead, for each kind of problem in the report that has a solution."""
+    codes = dict.fromkeys(error.code for error in report.errors)
+    return [_ADVICE[code].format(pipeline=pipeline) for code in codes if code in _ADVICE]
+
+
+def advice_on_error(error: SeedingError) -> list[str]:
+    """Return the command that solves the error, if there is one."""
+    return [advice for kind, advice in _ADVICE_ON_ERRORS.items() if isinstance(error, kind)]

@@ -1,0 +1,91 @@
+"""Prefect for commands that also run without it; loaded only if a server is configured."""
+
+import logging
+
+from tasks_lib.errors import UnavailableError
+from tasks_lib.operations.chains.manage import NO_AUTOMATIONS, Automations, Chain
+from tasks_lib.operations.upkeep.announcing import Publish
+from tasks_lib.operations.uploads.process import Process, process_upload
+from tasks_lib.store.engine import Store
+
+logger = logging.getLogger(__name__)
+
+
+def is_configured() -> bool:
+    """Return whether Prefect's own settings name a server."""
+    from tasks_lib.steps import prefect_api  # noqa: PLC0415 - loading Prefect takes a second
+
+    return prefect_api.api_url() is not None
+
+
+def event_publisher() -> Publish | None:
+    """Return the function that sends events to the configured server; None without a server."""
+    if not is_configured():
+        return None
+    from tasks_lib.steps import prefect_api  # noqa: PLC0415 - loads Prefect
+
+    return prefect_api.post_events
+
+
+def upload_processor(executor: str) -> Process:
+    """Return the function that processes an upload.
+
+    ``inline`` processes it in this process, ``prefect`` in a flow run. An empty ``executor`` means
+    ``prefect`` if a server is configured, else ``inline``.
+    """
+    if executor == "inline" or (not executor and not is_configured()):
+        return process_upload
+    from tasks_lib.steps import uploads  # noqa: PLC0415 - loads Prefect
+
+    return uploads.start_flow_run
+
+
+def follow_switches(store: Store) -> None:
+    """Pause and resume chains with their automations on the server, if one is configured."""
+    if not is_configured():
+        return
+    from tasks_lib.steps import automations  # noqa: PLC0415 - loads Prefect
+
+    automations.follow_switches(store)
+
+
+def announce(store: Store) -> None:
+    """Publish the events that are due to the configured server, if there is one."""
+    if not is_configured():
+        return
+    from tasks_lib.steps import announcing  # noqa: PLC0415 - loads Prefect
+
+    announcing.announce(store)
+
+
+def refresh_choices(store: Store) -> None:
+    """Offer the names in the store in the run forms on the configured server, if there is one."""
+    if not is_configured():
+        return
+    from tasks_lib.steps import choices  # noqa: PLC0415 - loads Prefect
+
+    choices.refresh_choices(store)
+
+
+def automations() -> Automations:
+    """Return the functions that keep automations on the configured server in line with chains.
+
+    A failure is logged: reconcile fires the chain meanwhile, and ``chain doctor`` repairs it.
+    """
+    if not is_configured():
+        return NO_AUTOMATIONS
+    from tasks_lib.steps import automations as steps  # noqa: PLC0415 - loads Prefect
+
+    def ensure(store: Store, chain: Chain) -> None:
+        try:
+            steps.ensure_automation(store, chain)
+        except UnavailableError as error:
+            logger.warning("%s; later, run: seeding chain doctor --repair", error)
+
+    def remove(chain: Chain) -> None:
+        try:
+            steps.remove_automation(chain)
+        except UnavailableError as error:
+            logger.warning("%s; later, delete %r in its UI", error, chain.name)
+
+    return Automations(ensure, remove)

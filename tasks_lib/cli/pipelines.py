@@ -1,0 +1,49 @@
+"""The commands ``pipeline ...``: list and show pipelines."""
+
+from cyclopts import App
+
+from tasks_lib.cli import console
+from tasks_lib.cli.arguments import CREATE_TASKS, Json, PipelineArgument
+from tasks_lib.cli.paging import After, Limit, cut_page
+from tasks_lib.cli.workspace import configured_workspace
+from tasks_lib.operations.catalogue import read
+
+pipeline = App(name="pipeline", help="List and show pipelines.", group=CREATE_TASKS)
+
+
+@pipeline.command(name="list")
+def list_pipelines(
+    organization: str | None = None,
+    /,
+    *,
+    limit: Limit = None,
+    after: After = "",
+    json: Json = False,
+) -> None:
+    """List pipelines with the number of their tasks by status, in order of their paths.
+
+    Parameters
+    ----------
+    organization
+        List only the pipelines of this organization.
+    """
+    with configured_workspace() as workspace:
+        counted = read.list_pipelines(workspace.store, organization)
+    page = cut_page(counted, lambda entry: entry.pipeline.id, after=after, limit=limit)
+    if json:
+        console.print_json([console.pipeline_document(entry) for entry in page.entries])
+    else:
+        console.print_pipelines(page.entries)
+    page.print_rest()
+
+
+@pipeline.command
+def show(reference: PipelineArgument, /, *, json: Json = False) -> None:
+    """Show a pipeline: its fields, and the number of its tasks by status."""
+    with configured_workspace() as workspace:
+        pipeline_id = read.find_pipeline(workspace.store, reference).id
+        counted = read.find_counted_pipeline(workspace.store, pipeline_id)
+    if json:
+        console.print_json(console.whole_pipeline_document(counted))
+    else:
+        console.print_pipeline(counted)

@@ -1,0 +1,81 @@
+"""The lifecycle of a task: the only table of allowed moves.
+
+The store makes a move by one conditional statement and takes the condition from here.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
+
+_OPEN: Final = frozenset(TaskStatus) - {TaskStatus.FINISHED}
+_BLOCKED: Final = frozenset({TaskStatus.FAILED, TaskStatus.ESCALATED, TaskStatus.QUARANTINED})
+
+
+class Move(StrEnum):
+    """A change of a task's status."""
+
+    CLAIM = "claim"
+    SUBMIT = "submit"
+    RELEASE = "release"
+    TIME_OUT = "time_out"
+    FAIL = "fail"
+    ESCALATE = "escalate"
+    QUARANTINE = "quarantine"
+    PUT_BACK = "put_back"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+class Rule(NamedTuple):
+    """The statuses from which a move is allowed, and the status to which it leads.
+
+    If that is ``pending``, a task of a paused pipeline becomes ``paused`` instead.
+    """
+
+    starts: frozenset[TaskStatus]
+    end: TaskStatus
+
+
+MOVES: Final[Mapping[Move, Rule]] = MappingProxyType(
+    {
+        Move.CLAIM: Rule(frozenset({TaskStatus.PENDING}), TaskStatus.IN_PROGRESS),
+        Move.SUBMIT: Rule(frozenset({TaskStatus.IN_PROGRESS}), TaskStatus.FINISHED),
+        Move.RELEASE: Rule(frozenset({TaskStatus.IN_PROGRESS}), TaskStatus.PENDING),
+        Move.TIME_OUT: Rule(frozenset({TaskStatus.IN_PROGRESS}), TaskStatus.PENDING),
+        Move.FAIL: Rule(_OPEN - {TaskStatus.FAILED}, TaskStatus.FAILED),
+        Move.ESCALATE: Rule(_OPEN - {TaskStatus.ESCALATED}, TaskStatus.ESCALATED),
+        Move.QUARANTINE: Rule(_OPEN - {TaskStatus.QUARANTINED}, TaskStatus.QUARANTINED),
+        Move.PUT_BACK: Rule(_BLOCKED, TaskStatus.PENDING),
+        Move.PAUSE: Rule(frozenset({TaskStatus.PENDING}), TaskStatus.PAUSED),
+        Move.RESUME: Rule(frozenset({TaskStatus.PAUSED}), TaskStatus.PENDING),
+    }
+)
+"""A finished task stays finished: tasks made from its output would not be undone."""
+
+BY_STATUS: Final[Mapping[TaskStatus, Move]] = MappingProxyType(
+    {
+        TaskStatus.FAILED: Move.FAIL,
+        TaskStatus.ESCALATED: Move.ESCALATE,
+        TaskStatus.QUARANTINED: Move.QUARANTINE,
+        TaskStatus.PENDING: Move.PUT_BACK,
+    }
+)
+"""The statuses that a person can set, and the move that leads to each."""
+
+FOLLOWING_MOVES: Final[Mapping[PipelineStatus, Move]] = MappingProxyType(
+    {
+        PipelineStatus.PAUSED: Move.PAUSE,
+        PipelineStatus.ACTIVE: Move.RESUME,
+        PipelineStatus.COMPLETED: Move.RESUME,  # its tasks can be claimed once it is active again
+    }
+)
+"""The move that a pipeline's tasks make when the pipeline gets this status."""
+
+
+def explain_refusal(move: Move, task_id: int, status: TaskStatus) -> str:
+    """Return the sentence that explains why a task with this status cannot make the move."""
+    starts = ", ".join(start.value for start in TaskStatus if start in MOVES[move].starts)
+    return f"task {task_id} is {status.value}; {move.value} is allowed from {starts}"

@@ -1,0 +1,31 @@
+"""Limits that keep one file or one client from using up the machine."""
+
+from typing import NamedTuple
+
+
+class Limits(NamedTuple):
+    """Limits of sources; the settings of the same names describe them."""
+
+    max_source_bytes: int = 32 * 2**30
+    max_columns: int = 1_000
+    max_cell_bytes: int = 2**20
+    max_row_bytes: int = 16 * 2**20
+    max_errors: int = 10_000
+    max_archive_entries: int = 100_000
+    max_archive_ratio: int = 200
+    max_bulk_count: int = 1_000_000
+    retry_seconds: float = 30
+
+
+class ApiLimits(NamedTuple):
+    """Limits of the HTTP API; the settings ``SEEDING_API_…`` describe them.
+
+    If ``url`` is empty, the API's URL is taken from each request.
+    """
+
+    max_body_bytes: int = 8 * 2**20
+    max_connections: int = 800
+    requests_per_second: float = 1_000
+    burst: int = 2_000
+    upload_minutes: int = 60
+    url: str = ""

@@ -1,0 +1,139 @@
+"""Bound what the evaluation of a JSONPath costs: steps, time, and results.
+
+A path is written by a user and evaluated on documents of other users' tasks, in processes that
+serve all organizations. A short path can select a billion nodes, and a short regular expression can
+run for years.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import regex  # type: ignore[import-untyped]
+from iregexp_check import check
+from jsonpath_rfc9535 import JSONPathNode
+from jsonpath_rfc9535.function_extensions import ExpressionType, FilterFunction
+from jsonpath_rfc9535.function_extensions._pattern import map_re
+
+from tasks_lib.domain.names import shortened
+from tasks_lib.errors import Problem, SourceProblemError
+
+MAX_PATH_LENGTH: Final = 2_000
+MAX_MATCHES: Final = 1_000
+"""More values are not collected: a field needs one."""
+
+MAX_STEPS: Final = 200_000
+"""In one document: nodes that are visited or selected, and conditions that are evaluated."""
+
+MAX_SECONDS: Final = 2.0
+"""Of processor time, in one document."""
+
+_STEPS_PER_LOOK: Final = 16
+CODE: Final = "path_too_costly"
+
+
+class Timing(NamedTuple):
+    """The clock of the thread's processor time, and how much of it all documents may take."""
+
+    clock: Callable[[], float]
+    seconds: float | None = None
+
+
+NO_CLOCK: Final = Timing(lambda: 0.0)
+"""For a path that is only checked, or tried on a few rows: steps are bounded, time is not."""
+
+
+class Budget:
+    """The steps and the processor time that a path may use.
+
+    Each method that spends raises SourceProblemError once the budget is used up.
+    """
+
+    def __init__(self, path: str, timing: Timing) -> None:
+        self._path = path
+        self._clock, self._seconds = timing
+        self._left = self._seconds
+        self._steps = 0
+        self._started = self._deadline = 0.0
+
+    def begin(self) -> None:
+        """Begin a document."""
+        self._steps = 0
+        self._started = self._clock()
+        left = MAX_SECONDS if self._left is None else min(self._left, MAX_SECONDS)
+        self._deadline = self._started + left
+
+    def end(self) -> None:
+        """End a document."""
+        if self._left is not None:
+            self._left -= self._clock() - self._started
+
+    def spend(self) -> None:
+        """Count a step."""
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise self._refusal(f"takes more than {MAX_STEPS:,} steps in one document")
+        if not self._steps % _STEPS_PER_LOOK:
+            self.look()
+
+    def look(self) -> None:
+        """Check the time."""
+        if self._clock() > self._deadline:
+            raise self._refusal(self._too_long())
+
+    def remaining(self) -> float:
+        """Return the processor time that is left for the document, in seconds."""
+        return max(self._deadline - self._clock(), 0.001)
+
+    def run_out(self) -> SourceProblemError:
+        """Return the error of a function that has used the remaining time."""
+        return self._refusal(self._too_long())
+
+    def _too_long(self) -> str:
+        if self._left is not None and self._left < MAX_SECONDS:
+            return f"takes longer than {self._seconds:g} seconds for the tasks of one turn"
+        return f"takes longer than {MAX_SECONDS:g} seconds in one document"
+
+    def _refusal(self, reason: str) -> SourceProblemError:
+        message = (
+            f"the JSONPath {shortened(self._path)} {reason}; make it name the way to the value"
+        )
+        return SourceProblemError(Problem(CODE, message))
+
+
+class CountedNode(JSONPathNode):
+    """A node that counts each node that is made from it."""
+
+    __slots__ = ("_budget",)
+
+    def __init__(self, budget: Budget, value: Any, location: tuple[Any, ...], root: Any) -> None:
+        super().__init__(value=value, location=location, parent=None, root=root)
+        self._budget = budget
+
+    def new_child(self, value: object, key: int | str, parent: object) -> "CountedNode":  # noqa: ARG002 - the library's signature
+        """Return the node of a member or an element; nobody asks for its parent."""
+        self._budget.spend()
+        return CountedNode(self._budget, value, (*self.location, key), self.root)
+
+
+class BoundedMatch(FilterFunction):
+    """The functions ``match`` and ``search``, which end when the time is used up."""
+
+    arg_types = [ExpressionType.VALUE, ExpressionType.VALUE]  # noqa: RUF012 - the library's form
+    return_type = ExpressionType.LOGICAL
+
+    def __init__(self, budget: Budget, *, is_whole: bool) -> None:
+        self._budget = budget
+        self._find = regex.fullmatch if is_whole else partial(regex.search, flags=regex.VERSION1)
+
+    def __call__(self, text: object, pattern: object) -> bool:
+        """Tell whether the pattern matches the text, as a whole or anywhere."""
+        if not isinstance(text, str) or not isinstance(pattern, str) or not check(pattern):
+            return False
+        try:
+            found = self._find(map_re(pattern), text, timeout=self._budget.remaining())
+        except regex.error:
+            return False
+        except TimeoutError:
+            raise self._budget.run_out() from None
+        return found is not None

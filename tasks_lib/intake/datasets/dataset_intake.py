@@ -1,0 +1,58 @@
+"""Take foreign rows in: yield the good ones in batches; count and explain the bad ones."""
+
+from collections.abc import Generator
+from contextlib import closing
+
+from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.progress import OnProgress, Progress
+from tasks_lib.domain.report import MAX_INLINE_ERRORS
+from tasks_lib.errors import Problem, SourceProblemError
+from tasks_lib.intake.datasets.foreign_rows import ForeignRows
+from tasks_lib.intake.rows.blocks import CheckedBlock
+from tasks_lib.intake.rows.limit_problems import too_many_errors
+from tasks_lib.intake.rows.prefetch import prefetched
+from tasks_lib.intake.rows.row_intake import RowBatch
+
+
+class DatasetIntake:
+    """One pass over foreign rows; ``problems`` holds the first hundred of ``rejected`` rows."""
+
+    def __init__(
+        self, rows: ForeignRows, limits: Limits, on_progress: OnProgress = lambda _: None
+    ) -> None:
+        self.good = 0
+        self.rejected = 0
+        self.problems: list[Problem] = []
+        self._rows = rows
+        self._total = rows.total
+        self._limits = limits
+        self._on_progress = on_progress
+
+    def batches(self) -> Generator[RowBatch]:
+        """Yield the good rows; tally the bad ones.
+
+        Raises SourceProblemError if the source cannot be read any further or has more bad rows than
+        the limit. It carries the problems of rows, too.
+        """
+        try:
+            with (
+                closing(self._rows.blocks()) as blocks,
+                closing(prefetched(blocks)) as ready_blocks,
+            ):
+                for block in ready_blocks:
+                    self._tally(block)
+                    if len(block.numbers):
+                        yield RowBatch(block.numbers, block.values)
+        except SourceProblemError as error:
+            raise SourceProblemError(*error.problems, *self.problems) from None
+
+    def _tally(self, block: CheckedBlock) -> None:
+        self.good += len(block.numbers)
+        self.rejected += len(block.bad)
+        for bad in block.bad:
+            self.problems.extend(bad.problems[: MAX_INLINE_ERRORS - len(self.problems)])
+        if self.rejected > self._limits.max_errors:
+            raise SourceProblemError(too_many_errors(self._limits))
+        if self._total is not None:
+            done = min(block.done, self._total)
+            self._on_progress(Progress(done, self._total, self.good + self.rejected))

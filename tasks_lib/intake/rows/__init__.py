@@ -1,0 +1,4 @@
+"""Rows from any source: blocks, columns, checks, rejects and mapping.
+
+A module belongs here if every kind of source shares it.
+"""

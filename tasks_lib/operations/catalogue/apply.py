@@ -1,0 +1,80 @@
+"""Make the store match a catalogue file: create or update by name, all or nothing."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from tasks_lib.domain.catalogue import PipelineEntry
+from tasks_lib.domain.catalogue_changes import breaking_changes
+from tasks_lib.domain.lifecycle import FOLLOWING_MOVES
+from tasks_lib.domain.statuses import PipelineStatus
+from tasks_lib.operations.catalogue.catalogue_file import read_catalogue
+from tasks_lib.operations.catalogue.yaml_document import Location
+from tasks_lib.store import catalogue as pipelines
+from tasks_lib.store.engine import Store
+from tasks_lib.store.moves import Note, move_all_tasks
+
+
+class AppliedPipeline(NamedTuple):
+    """The outcome for one pipeline: ``created``, ``updated`` or ``unchanged``."""
+
+    id: int
+    path: str
+    outcome: str
+
+
+def apply_catalogue(store: Store, path: Path) -> list[AppliedPipeline]:
+    """Apply the YAML file at ``path`` and return the outcome for each pipeline in it.
+
+    Raises CatalogueRejectedError with every mistake in the file, or every change that would break
+    existing tasks; then nothing is changed. Pipelines that are not in the file stay unchanged.
+    """
+    file = read_catalogue(path)
+    applied: list[AppliedPipeline] = []
+    refused: list[tuple[Location, str]] = []
+    now = store.now()
+    with store.write() as session:
+        pipelines.lock_catalogue(session)
+        for first, organization in enumerate(file.catalogue.organizations):
+            organization_id = pipelines.ensure_organization(session, organization.name)
+            for second, project in enumerate(organization.projects):
+                project_id = pipelines.ensure_project(session, organization_id, project.name)
+                for third, entry in enumerate(project.pipelines):
+                    name = f"{organization.name}/{project.name}/{entry.name}"
+                    outcome, reasons = _apply_pipeline(session, project_id, entry, name, now)
+                    applied.append(outcome)
+                    at = ("organizations", first, "projects", second, "pipelines", third)
+                    refused.extend((at, f"pipeline {name}: {reason}") for reason in reasons)
+        if refused:
+            raise file.reject(refused, why="would break existing tasks")
+    return applied
+
+
+def _apply_pipeline(
+    session: Session, project_id: int, entry: PipelineEntry, path: str, at: datetime
+) -> tuple[AppliedPipeline, list[str]]:
+    pipeline = pipelines.lock_pipeline_for_update(session, project_id, entry.name)
+    if pipeline is None:
+        created = pipelines.create_pipeline(session, project_id, entry)
+        return AppliedPipeline(created, path, "created"), []
+    current = (pipeline.status, pipeline.claim_timeout, pipeline.fields)
+    if current == (entry.status, entry.claim_timeout, entry.fields):
+        return AppliedPipeline(pipeline.id, path, "unchanged"), []
+    if pipelines.has_tasks(session, pipeline.id):
+        reasons = breaking_changes(pipeline, entry)
+        if reasons:
+            return AppliedPipeline(pipeline.id, path, "refused"), reasons
+    pipelines.update_pipeline(session, pipeline.id, entry)
+    if pipeline.status is not entry.status:
+        _move_tasks(session, pipeline.id, entry.status, at)
+    return AppliedPipeline(pipeline.id, path, "updated"), []
+
+
+def _move_tasks(session: Session, pipeline_id: int, status: PipelineStatus, at: datetime) -> None:
+    """Pause or resume the tasks of a pipeline as its new status requires."""
+    move = FOLLOWING_MOVES.get(status)
+    if move is not None:
+        note = Note(None, at, f"the pipeline became {status.value}")
+        move_all_tasks(session, pipeline_id, move, note)

@@ -1,0 +1,324 @@
+"""Fire chains: create tasks from the finished tasks that wait, and record why others do not fit.
+
+Each waiting task is a row in the chain's inbox. The transaction that creates the target's task
+removes it, and uses the same stream as ``seed pipeline``, so that neither repeats the other's work.
+"""
+
+import hashlib
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import uuid4
+
+import orjson
+from sqlalchemy.orm import Session
+
+from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.domain.chains import Trigger
+from tasks_lib.domain.intake_rules import why_closed
+from tasks_lib.domain.mapping.compile import compile_plan
+from tasks_lib.domain.mapping.path_budget import Timing
+from tasks_lib.domain.mapping.plans import Plan, columns_of, drift, plan_mapping
+from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
+from tasks_lib.domain.statuses import SeedKind, TaskStatus
+from tasks_lib.errors import Problem, SourceProblemError
+from tasks_lib.intake.rows.blocks import CheckedBlock
+from tasks_lib.intake.rows.mapped_rows import StoredRow, StoredRows, open_mapped
+from tasks_lib.operations.seeding.loading import write_tasks
+from tasks_lib.operations.seeding.seed_from_pipeline import PipelineSource
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.store import catalogue, chain_inbox, chains, task_groups
+from tasks_lib.store.chains import StoredChain
+from tasks_lib.store.counts import get_counts
+from tasks_lib.store.streams import Stream, find_stream, lock_stream
+from tasks_lib.store.task_groups import EnsuredGroup
+from tasks_lib.store.task_rows import stream_task_rows
+from tasks_lib.store.tasks import NewTasks
+
+TASKS_AT_ONCE: Final = 20_000
+"""Read at once; and created in one transaction, where a chain fires on each task."""
+
+PATH_SECONDS: Final = 30.0
+"""How long a JSONPath of a chain may take for so many tasks: other chains wait meanwhile."""
+
+
+class Fired(NamedTuple):
+    """How many tasks were created, how many did not fit, and how many chains fired."""
+
+    created: int = 0
+    misfits: int = 0
+    chains: int = 0
+
+    @classmethod
+    def total(cls, *counts: "Fired") -> "Fired":
+        """Return the sums."""
+        return cls(*map(sum, zip(*counts, strict=True)))
+
+
+def fire_due(workspace: Workspace, *, at: datetime, first: int | None = None) -> Fired:
+    """Fire every chain that is due, the chain with id ``first`` before the others.
+
+    Can run at any time, also several times at once; after an interruption the next call continues.
+    Raises UnavailableError.
+    """
+    with workspace.store.read() as session:
+        due = list(chains.list_chains_with_tasks(session))
+    fired = Fired()
+    for chain_id in sorted(due, key=lambda number: (number != first, number)):
+        fired = Fired.total(fired, fire_chain(workspace, chain_id, at=at))
+    return fired
+
+
+def fire_chain(workspace: Workspace, chain_id: int, *, at: datetime) -> Fired:
+    """Fire a chain until nothing is due; a reason that prevents this is saved with the chain.
+
+    A chain whose JSONPath is too costly is paused: firing it again would be as costly.
+    """
+    fired, removes_seeded = Fired(), True
+    while _prepare(workspace, chain_id, at, removes_seeded=removes_seeded):
+        try:
+            batch = _fire(workspace, chain_id, at)
+        except SourceProblemError as error:
+            _stop(workspace, chain_id, error, at)
+            break
+        if batch is None:
+            break
+        fired = Fired.total(fired, batch)
+        removes_seeded = not batch.created  # somebody else may have created them all
+    return fired._replace(chains=1 if fired.created else 0)
+
+
+class _Chain(NamedTuple):
+    """A locked chain with its pipelines, and the plan that fills the target's current fields."""
+
+    stored: StoredChain
+    source: Pipeline
+    target: Pipeline
+    plan: Plan
+
+    @property
+    def plan_sha256(self) -> str:
+        """A hash that changes when tasks that did not fit should be tried again."""
+        columns = [(column.name, column.type.value) for column in self.plan.columns]
+        fields = [field.model_dump(mode="json") for field in self.target.fields]
+        parts = [self.stored.mapping, sorted(self.stored.skip), columns, fields]
+        return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _prepare(workspace: Workspace, chain_id: int, at: datetime, *, removes_seeded: bool) -> bool:
+    """Return True if the chain is to fire; save the reason with the chain if it cannot.
+
+    ``removes_seeded``: remove tasks that the stream holds already from the inbox.
+    """
+    with workspace.store.write() as session:
+        chain = _lock(session, chain_id)
+        if chain is None or chain.stored.is_paused:
+            return False
+        looked_at = chain.stored._replace(looked_at=at)
+        problems = _obstacles(chain)
+        if problems:
+            chains.save_chain(session, _with_failure(looked_at, problems, at))
+            return False
+        if chain.stored.plan_sha256 != chain.plan_sha256:
+            chain_inbox.reset_misfits(session, chain_id)
+        chains.save_chain(session, _without_failure(looked_at, chain.plan_sha256))
+        stream = find_stream(session, chain.target.id, PipelineSource(chain.source).key)
+        if removes_seeded and stream is not None:
+            chain_inbox.remove_seeded(session, chain_id, stream.id)
+        return chain_inbox.has_due(session, chain_id) and _is_triggered(session, chain.stored)
+
+
+def _fire(workspace: Workspace, chain_id: int, at: datetime) -> Fired | None:
+    """Create the tasks in one transaction; return None if the chain has changed meanwhile."""
+    with workspace.store.write() as session:
+        chain = _lock(session, chain_id)
+        if (
+            chain is None
+            or chain.stored.is_paused
+            or chain.stored.plan_sha256 != chain.plan_sha256
+            or _obstacles(chain)
+            or not _is_triggered(session, chain.stored)
+        ):
+            return None
+        stream = _lock_stream(session, chain)
+        seed_key = f"chain:{chain.stored.id} {uuid4()}"
+        group = _ensure_group(session, chain, seed_key, stream, at)
+        report = _fill(workspace, session, chain, group, stream.id, at)
+        if report.rejected:  # announces the group as well
+            task_groups.save_report(session, seed_key, report, at=at, run_url=None, announce_at=at)
+        if report.created:
+            task_groups.complete_group(
+                session,
+                group.group_id,
+                task_count=report.created,
+                rejected=report.rejected,
+                announce_at=None if report.rejected else at,
+            )
+            chains.save_chain(session, chain.stored._replace(fired_at=at))
+        else:
+            task_groups.delete_group(session, group.group_id)
+        return Fired(report.created, report.rejected)
+
+
+def _fill(
+    workspace: Workspace,
+    session: Session,
+    chain: _Chain,
+    group: EnsuredGroup,
+    stream_id: int,
+    at: datetime,
+) -> Report:
+    """Create the next tasks; with the trigger ``pipeline-completion``, all of them."""
+    created, rejected, last_id = 0, 0, 0
+    errors: list[Problem] = []
+    with workspace.store.read() as reading:
+        while True:
+            batches = stream_task_rows(
+                reading,
+                chain.source.id,
+                status=TaskStatus.FINISHED,
+                unless_in_stream=stream_id,
+                waiting_for_chain=chain.stored.id,
+                after=last_id,
+                limit=TASKS_AT_ONCE,
+            )
+            counted = _CountedBatches(batches)
+            rows = StoredRows(0, iter(counted), PipelineSource(chain.source).parse)
+            misfits = _Misfits()
+            with (
+                closing(batches),
+                open_mapped(
+                    rows,
+                    compile_plan(chain.plan, Timing(time.thread_time, PATH_SECONDS)),
+                    workspace.limits._replace(max_errors=sys.maxsize),
+                    on_block=misfits.add,
+                ) as intake,
+            ):
+                new_tasks = (NewTasks(*batch) for batch in intake.batches())
+                created += write_tasks(session, chain.target, group, new_tasks)
+            chain_inbox.mark_misfits(session, chain.stored.id, misfits.problems, at)
+            rejected += len(misfits.problems)
+            errors = (errors + misfits.problems)[:MAX_INLINE_ERRORS]
+            last_id = counted.last_id
+            chain_inbox.remove_seeded(session, chain.stored.id, stream_id, up_to=last_id)
+            fires_on_each_task = chain.stored.trigger is Trigger.TASK_COMPLETION
+            if fires_on_each_task or counted.rows < TASKS_AT_ONCE:
+                return Report(
+                    group_id=group.group_id if created else None,
+                    pipeline_id=chain.target.id,
+                    created=created,
+                    rejected=rejected,
+                    source=chain.source.path,
+                    errors=tuple(map(ReportError.of, errors)),
+                )
+
+
+class _Misfits:
+    """Collects the first problem of each bad row."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def add(self, block: CheckedBlock) -> None:
+        self.problems += [bad.problems[0]._replace(row=bad.row) for bad in block.bad]
+
+
+class _CountedBatches:
+    """Batches that count their rows as they pass, and remember the id of the last one."""
+
+    def __init__(self, batches: Generator[list[StoredRow]]) -> None:
+        self.rows = 0
+        self.last_id = 0
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[list[StoredRow]]:
+        for batch in self._batches:
+            self.rows += len(batch)
+            self.last_id = batch[-1][0]
+            yield batch
+
+
+def _lock(session: Session, chain_id: int) -> _Chain | None:
+    stored = chains.lock_chain(session, chain_id)
+    if stored is None:
+        return None
+    source = catalogue.get_pipeline(session, stored.source_pipeline_id)
+    target = catalogue.lock_pipeline(session, stored.target_pipeline_id)
+    return _Chain(stored, source, target, plan_chain(stored, source, target))
+
+
+def plan_chain(chain: StoredChain, source: Pipeline, target: Pipeline) -> Plan:
+    """Decide which column fills which field, with the pipelines' current fields."""
+    return plan_mapping(columns_of(source.fields), target.fields, chain.mapping, chain.skip)
+
+
+def _obstacles(chain: _Chain) -> list[Problem]:
+    """Return why the chain cannot create tasks, and with it how the source has changed."""
+    closed = why_closed(chain.target)
+    if closed is not None:
+        return [closed]
+    problems = chain.plan.obstacles
+    changes = drift(chain.stored.columns, chain.plan.columns) if problems else []
+    return [
+        problem._replace(message="; ".join((problem.message, *changes))) for problem in problems
+    ]
+
+
+def _stop(workspace: Workspace, chain_id: int, error: SourceProblemError, at: datetime) -> None:
+    """Pause a chain that cannot go on, and save the reason with it."""
+    with workspace.store.write() as session:
+        stored = chains.lock_chain(session, chain_id)
+        if stored is not None:
+            message = f"{error}. The chain is paused: edit its mapping and resume it"
+            problem = error.problems[0]._replace(message=message)
+            stopped = _with_failure(stored._replace(is_paused=True), [problem], at)
+            chains.save_chain(session, stopped)
+
+
+def _with_failure(chain: StoredChain, problems: list[Problem], at: datetime) -> StoredChain:
+    """Return the chain with the reason why it cannot fire, and since when that is the reason."""
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    message = f"{problems[0].message}{more}"
+    return chain._replace(
+        failed_at=chain.failed_at if chain.error_message == message else at,
+        error_code=problems[0].code,
+        error_message=message,
+    )
+
+
+def _without_failure(chain: StoredChain, plan_sha256: str) -> StoredChain:
+    return chain._replace(
+        plan_sha256=plan_sha256, failed_at=None, error_code=None, error_message=None
+    )
+
+
+def _is_triggered(session: Session, chain: StoredChain) -> bool:
+    """Return True if the trigger's condition holds, given that tasks wait."""
+    if chain.trigger is Trigger.TASK_COMPLETION:
+        return True
+    counts = get_counts(session, chain.source_pipeline_id)
+    return 0 < counts.total == counts.by_status[TaskStatus.FINISHED]
+
+
+def _lock_stream(session: Session, chain: _Chain) -> Stream:
+    key = PipelineSource(chain.source).key
+    latest = find_stream(session, chain.target.id, key)
+    return lock_stream(session, chain.target.id, key, latest.generation if latest else 1)
+
+
+def _ensure_group(
+    session: Session, chain: _Chain, seed_key: str, stream: Stream, at: datetime
+) -> EnsuredGroup:
+    return task_groups.ensure_group(
+        session,
+        pipeline_id=chain.target.id,
+        kind=SeedKind.CHAIN,
+        seed_key=seed_key,
+        source=chain.source.path,
+        at=at,
+        stream_id=stream.id,
+        chain_id=chain.stored.id,
+    )

@@ -1,0 +1,54 @@
+"""Wake a drain of the chains: one event when work arrives while no drain is at work.
+
+The lease of the drain is held meanwhile, so that a burst of finished tasks over many chains starts
+one run. If nobody comes, the lease becomes stale and the next finished task wakes again; the sweep
+of ``reconcile`` fires the chains in any case.
+"""
+
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from tasks_lib.domain.chains import Trigger
+from tasks_lib.domain.events import Event, chain_due_event
+from tasks_lib.store import catalogue, chains, leases
+from tasks_lib.store.announcements import Backlog
+from tasks_lib.store.leases import LeaseName
+
+WAKE_UP: Final = "wake-up"
+"""The holder of the lease between the event and the drain."""
+
+_PATIENCE: Final = timedelta(seconds=20)
+"""How long a flow run may take to start before the chains are woken again."""
+
+
+def make_wake_event(session: Session, backlogs: Sequence[Backlog], *, at: datetime) -> Event | None:
+    """Return the event that wakes one chain of the pipelines whose tasks were finished.
+
+    None if no chain waits for them, or if a drain is at work or about to start. The choice is
+    random, so that a chain whose automation is missing does not hold up the others for long.
+    """
+    finished = {backlog.pipeline_id for backlog in backlogs if backlog.newly_finished}
+    ended = {backlog.pipeline_id for backlog in backlogs if backlog.has_ended}
+    triggered = [
+        chain
+        for chain in chains.list_chains_of_sources(session, sorted(finished | ended))
+        if not chain.is_paused
+        and chain.source_pipeline_id
+        in (finished if chain.trigger is Trigger.TASK_COMPLETION else ended)
+    ]
+    if not triggered:
+        return None
+    if leases.acquire(session, LeaseName.CHAINS, WAKE_UP, at=at, lasts=_PATIENCE) is None:
+        return None
+    chain = random.choice(triggered)  # noqa: S311 - not a secret
+    source = catalogue.get_pipeline(session, chain.source_pipeline_id)
+    return chain_due_event(source, chain.id, at.isoformat())
+
+
+def take_back(session: Session, *, at: datetime) -> None:
+    """Release the lease, because the event could not be sent."""
+    leases.release(session, LeaseName.CHAINS, WAKE_UP, at=at)

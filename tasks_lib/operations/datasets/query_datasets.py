@@ -1,0 +1,232 @@
+"""Datasets that are queries of other databases: add them, and import their new rows.
+
+The rows are first read into a local file, so that the store is not locked for as long as the other
+database takes. A row is imported once, by its key; later changes of its content are only counted.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.orm import Session
+
+from tasks_lib.domain.mapping.conversions import Column
+from tasks_lib.domain.names import check_storable, counted
+from tasks_lib.domain.report import ReportError, problems_of
+from tasks_lib.domain.sql_rows import check_query
+from tasks_lib.errors import Problem, RejectedError, SourceProblemError, UsageError
+from tasks_lib.intake.datasets.foreign_rows import ForeignRows, ForeignSource
+from tasks_lib.intake.datasets.row_spool import RowSpool, check_key, first_columns
+from tasks_lib.intake.datasets.sql_query import check_url
+from tasks_lib.operations.datasets.import_dataset import check_dataset_name, joined_columns
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.store import catalogue, datasets
+from tasks_lib.store.datasets import Dataset, Query
+
+SECRET: Final = "secret:"  # noqa: S105 - the prefix of a secret's name
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryRequest:
+    """A query to make a dataset; ``connection`` is a URL or ``secret:<block>``."""
+
+    organization: str
+    name: str
+    connection: str
+    query: str
+    key_columns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_dataset_name(self.name)
+        texts = (self.connection, self.query, *self.key_columns)
+        check_storable(*texts, subject="the request")  # a connection may hold a password
+        if len(set(self.key_columns)) < len(self.key_columns):
+            raise UsageError("the key names a column twice")
+        if not self.connection.startswith(SECRET):
+            object.__setattr__(self, "connection", check_url(self.connection))
+        object.__setattr__(self, "query", check_query(self.query))
+
+
+class RefreshReport(BaseModel):
+    """The result of a refresh; ``changed`` rows are already stored with different content."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dataset: str
+    version: int | None = None
+    imported: int = 0
+    already_imported: int = 0
+    changed: int = 0
+    rejected: int = 0
+    errors: tuple[ReportError, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The result in one sentence."""
+        if self.errors:
+            more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
+            return f"{self.dataset} was not refreshed: {self.errors[0]}{more}."
+        place = f" as version {self.version}" if self.version is not None else ""
+        sentence = f"{self.dataset}: {counted(self.imported, 'new row')}{place}"
+        if self.already_imported:
+            sentence += f", {self.already_imported:,} existed already"
+        if self.changed:
+            sentence += f", {self.changed:,} with changed content; the stored rows are kept"
+        return f"{sentence}."
+
+
+class RefreshRejectedError(RejectedError):
+    """A query or its rows were rejected; ``report`` says why."""
+
+    code = "refresh_rejected"
+
+    def __init__(self, report: RefreshReport) -> None:
+        super().__init__(report.sentence, problems=problems_of(report.errors))
+        self.report = report
+
+    @classmethod
+    def of(cls, dataset: str, error: SourceProblemError) -> "RefreshRejectedError":
+        """Make the error for the problems of a dataset's query."""
+        return cls(
+            RefreshReport(
+                dataset=dataset,
+                rejected=len({problem.row for problem in error.problems if problem.row}),
+                errors=tuple(ReportError.of(problem) for problem in error.problems),
+            )
+        )
+
+
+def add_query(workspace: Workspace, request: QueryRequest) -> tuple[Column, ...]:
+    """Create or change a dataset from a query; run the query, and return its columns.
+
+    Raises RefreshRejectedError if the query fails, UsageError if the dataset's rows come from files
+    or have another key, and SourceDatabaseUnavailableError.
+    """
+    with workspace.store.read() as session:
+        catalogue.find_organization(session, request.organization)
+    query = Query(request.connection, request.query, request.key_columns)
+    try:
+        with _open_query(workspace, query) as rows:
+            check_key([column.name for column in rows.columns], query.key_columns)
+            columns = first_columns(rows)
+    except SourceProblemError as error:
+        raise RefreshRejectedError.of(request.name, error) from None
+    with workspace.store.write() as session:
+        organization_id = catalogue.find_organization(session, request.organization)
+        dataset, is_new = datasets.lock_dataset(session, organization_id, request.name)
+        earlier = datasets.find_query(session, dataset.id)
+        if not is_new and earlier is None:
+            raise UsageError(f"dataset {request.name!r} has been imported from files")
+        if earlier is not None and dataset.row_count and earlier.key_columns != query.key_columns:
+            named = ", ".join(earlier.key_columns) or "all of its columns"
+            raise UsageError(
+                f"the rows of dataset {request.name!r} are identified by {named}; changing "
+                "that would import all of them again; give the query another name"
+            )
+        datasets.save_query(session, dataset, query, columns)
+    return columns
+
+
+def refresh_dataset(workspace: Workspace, organization: str, name: str) -> RefreshReport:
+    """Import the new rows of the dataset's query; raises the errors of ``add_query``."""
+    with workspace.store.read() as session:
+        organization_id = catalogue.find_organization(session, organization)
+        dataset = datasets.find_dataset(session, organization_id, name)
+        query = datasets.find_query(session, dataset.id)
+        if query is None:
+            raise UsageError(f"dataset {name!r} is not a query, so there is nothing to refresh")
+    try:
+        return refresh(workspace, dataset, query)
+    except SourceProblemError as error:
+        raise RefreshRejectedError.of(name, error) from None
+
+
+def refresh(workspace: Workspace, dataset: Dataset, query: Query) -> RefreshReport:
+    """Import the new rows; raise SourceProblemError if the query or one of its rows is bad."""
+    with run_query(workspace, query) as spool:
+        total = len(spool)
+        at = workspace.store.now()
+        with workspace.store.write() as session:
+            locked, _ = datasets.lock_dataset(session, dataset.organization_id, dataset.name)
+            drop_known(session, locked, spool)
+            imported = len(spool)
+            version = _insert_rows(session, locked, spool, at) if imported else None
+    return RefreshReport(
+        dataset=dataset.name,
+        version=version,
+        imported=imported,
+        already_imported=total - imported,
+        changed=spool.changed,
+    )
+
+
+@contextmanager
+def run_query(workspace: Workspace, query: Query) -> Iterator[RowSpool]:
+    """Read the rows of a dataset's query into a spool."""
+    with RowSpool.open() as spool:
+        with _open_query(workspace, query) as rows:
+            spool.fill(rows, workspace.limits, query.key_columns)
+        yield spool
+
+
+def drop_known(session: Session, dataset: Dataset, spool: RowSpool) -> None:
+    """Remove the rows from the spool that the dataset already has."""
+    if dataset.row_count:
+        for batch in spool.batches():
+            keys = [key for key, _ in batch]
+            spool.drop_known(datasets.find_known_rows(session, dataset.id, keys), batch)
+
+
+def changed_warnings(name: str, changed: int) -> tuple[str, ...]:
+    """Return a warning about rows whose content has changed, if there are any."""
+    if not changed:
+        return ()
+    subject = f"{counted(changed, 'row')} of dataset {name!r}"
+    return (f"{subject} came with different content under a known key; the stored content is kept",)
+
+
+def columns_with(dataset: Dataset, spool: RowSpool) -> tuple[Column, ...]:
+    """Return the columns that the dataset has once the spool's rows are in it."""
+    return joined_columns(dataset.columns, spool.columns) if dataset.row_count else spool.columns
+
+
+@contextmanager
+def _open_query(workspace: Workspace, query: Query) -> Iterator[ForeignRows]:
+    url = query.connection
+    if url.startswith(SECRET):
+        url = workspace.read_secret(url.removeprefix(SECRET))
+    with workspace.open_rows(ForeignSource(url, query=query.query), workspace.limits) as rows:
+        yield rows
+
+
+def _insert_rows(session: Session, dataset: Dataset, spool: RowSpool, at: datetime) -> int:
+    query = datasets.find_query(session, dataset.id)
+    if query is None:
+        raise SourceProblemError(Problem("query_failed", "the dataset is no longer a query"))
+    version = datasets.add_version(
+        session, dataset, source=query.connection, sha256=spool.checksum, at=at
+    )
+    count = datasets.insert_keyed_rows(
+        session, dataset.id, version, _arrays(spool, dataset.row_count)
+    )
+    datasets.complete_version(
+        session,
+        dataset,
+        version,
+        columns=columns_with(dataset, spool),
+        row_count=count,
+        replaces=False,
+    )
+    return version
+
+
+def _arrays(spool: RowSpool, offset: int) -> Iterator[Sequence[pa.Array]]:
+    for batch in spool.batches():
+        keys, values = zip(*batch, strict=True)
+        numbers = pa.array(range(offset + 1, offset + len(batch) + 1), pa.int64())
+        offset += len(batch)
+        yield numbers, pa.array(values, pa.string()), pa.array(keys, pa.string())

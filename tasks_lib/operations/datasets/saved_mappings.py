@@ -1,0 +1,34 @@
+"""Save the mapping of a plan, and read saved mappings."""
+
+from tasks_lib.domain.mapping.plans import Plan
+from tasks_lib.domain.mapping.saved import MappingContent, check_mapping_name, split_mapping_name
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.store import catalogue, saved_mappings
+from tasks_lib.store.engine import Store
+from tasks_lib.store.saved_mappings import SavedMapping
+
+
+def save_mapping(
+    workspace: Workspace, pipeline_id: int, name: str, plan: Plan, source: str
+) -> SavedMapping:
+    """Save the plan's mapping as the next version, unless it equals the latest one."""
+    content = MappingContent.of(plan, source)
+    with workspace.store.write() as session:
+        return saved_mappings.save_mapping(
+            session, pipeline_id, check_mapping_name(name), content, at=workspace.store.now()
+        )
+
+
+def list_mappings(store: Store, pipeline: str) -> list[SavedMapping]:
+    """Return all versions of a pipeline's mappings; raise NotFoundError."""
+    with store.read() as session:
+        pipeline_id = catalogue.find_pipeline(session, pipeline).id
+        return saved_mappings.list_mappings(session, pipeline_id)
+
+
+def show_mapping(store: Store, pipeline: str, reference: str) -> SavedMapping:
+    """Return the mapping ``NAME[@VERSION]``; raise NotFoundError."""
+    name, version = split_mapping_name(reference)
+    with store.read() as session:
+        pipeline_id = catalogue.find_pipeline(session, pipeline).id
+        return saved_mappings.find_mapping(session, pipeline_id, name, version)

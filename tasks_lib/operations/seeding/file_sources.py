@@ -1,0 +1,107 @@
+"""The common part of seeding from files: their request, and how a repetition is recognized.
+
+The content of a file is seeded into a pipeline once, regardless of its name.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy.orm import Session
+
+from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.domain.dialects import Dialect, Quote, delimiter_of
+from tasks_lib.domain.names import check_storable
+from tasks_lib.domain.statuses import OnError, SeedKind
+from tasks_lib.domain.tolerance import Tolerance
+from tasks_lib.errors import UsageError
+from tasks_lib.intake.rows.row_intake import RowIntake
+from tasks_lib.operations.seeding.reports import Seeded
+from tasks_lib.store import task_groups
+from tasks_lib.store.task_groups import EnsuredGroup, StoredGroup
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvRequest:
+    """Which file to seed from, the dialect of its CSV, and how to treat bad rows.
+
+    ``max_rejected`` is the most bad rows to skip, as ``N`` or ``P%``; empty means any number. An
+    empty ``encoding`` means UTF-8, or the encoding of the CSV's byte order mark; ``delimiter``
+    may be the word tab.
+    """
+
+    pipeline: str
+    source: str
+    on_error: OnError = OnError.REJECT_FILE
+    max_rejected: str = ""
+    dry_run: bool = False
+    allow_duplicate: bool = False
+    encoding: str = ""
+    delimiter: str = ","
+    quote: Quote = Quote.DOUBLE
+
+    def __post_init__(self) -> None:
+        check_storable(self.pipeline, self.source)
+        if not self.source:
+            raise UsageError("the source is empty; give a path, a URL, or - for standard input")
+        Tolerance.parse(self.on_error, self.max_rejected)
+        object.__setattr__(self, "delimiter", delimiter_of(self.delimiter))
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the CSV is written, as far as it was given."""
+        return Dialect(self.delimiter, self.quote, self.encoding)
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """How many bad rows are skipped before the whole source is rejected."""
+        return Tolerance.parse(self.on_error, self.max_rejected)
+
+
+class FileRowSource(ABC):
+    """The rows of a file as a source of tasks; a subclass reads one kind of file."""
+
+    kind: ClassVar[SeedKind]
+    request: CsvRequest
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether rows are known to be bad, so that they are read only for their problems."""
+        return False
+
+    @property
+    @abstractmethod
+    def content(self) -> str:
+        """The identity of the content, which is seeded once."""
+
+    def find(self, session: Session, pipeline: Pipeline) -> StoredGroup | None:
+        """Return the group that holds the content, or None."""
+        if self.request.allow_duplicate:
+            return None
+        return task_groups.find_group(session, pipeline.id, self.content)
+
+    def ensure_group(
+        self, session: Session, pipeline: Pipeline, run_id: str, at: datetime
+    ) -> EnsuredGroup:
+        """Create the group of the content; with ``allow_duplicate``, of the content in this run."""
+        run = f" run:{run_id}" if self.request.allow_duplicate else ""
+        return task_groups.ensure_group(
+            session,
+            pipeline_id=pipeline.id,
+            kind=self.kind,
+            seed_key=f"{self.content}{run}",
+            source=self.request.source,
+            at=at,
+        )
+
+    def already_seeded(self, intake: RowIntake) -> int:  # noqa: ARG002
+        """Return 0: a file is new as a whole or not at all."""
+        return 0
+
+    def record(self, session: Session, group_id: int) -> None:  # noqa: B027 - a default
+        """Do nothing: the tasks refer to nothing else."""
+
+    def describe(self, seeded: Seeded) -> Seeded:
+        """Return the result as it is."""
+        return seeded

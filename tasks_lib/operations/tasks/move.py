@@ -1,0 +1,199 @@
+"""Move tasks: claim, submit and release them, set their status, and release expired claims.
+
+A move is one conditional statement, so that exactly one of two people wins. If it moves nothing,
+the task is read afterwards, only to explain why.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy.orm import Session
+
+from tasks_lib.domain.fields import check_requested_name
+from tasks_lib.domain.lifecycle import BY_STATUS, Move, explain_refusal
+from tasks_lib.domain.names import is_storable
+from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.domain.submission import read_submission
+from tasks_lib.errors import (
+    MoveNotAllowedError,
+    Problem,
+    RejectedError,
+    StoreUnavailableError,
+    UsageError,
+)
+from tasks_lib.operations.infinite.top_up import top_up_if_running
+from tasks_lib.operations.tasks.read import Task, as_task, find_stored_task, find_task_in
+from tasks_lib.store import catalogue, tasks
+from tasks_lib.store.engine import Store
+from tasks_lib.store.moves import (
+    Note,
+    Picks,
+    list_pipelines_with_expired_claims,
+    move_tasks,
+)
+from tasks_lib.store.tasks import StoredTask
+
+MAX_REASON_LENGTH: Final = 2_000
+_CLAIM_SECONDS: Final = 20.0
+_CLAIM_PAUSE_SECONDS: Final = 0.005
+
+
+class SubmissionRejectedError(RejectedError):
+    """A contributor's values were rejected; ``problems`` lists why, field by field."""
+
+    code = "submission_rejected"
+
+    def __init__(self, task_id: int, problems: Sequence[Problem]) -> None:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        first = f"{problems[0].field}: {problems[0].message}"
+        message = f"the values for task {task_id} were rejected: {first}{more}"
+        super().__init__(message, problems=problems)
+
+
+def claim_task(store: Store, pipeline_id: int, contributor: str, *, at: datetime) -> Task | None:
+    """Claim the oldest available task of the pipeline for the contributor; return it, or None.
+
+    A pipeline that is not active has no available tasks. If infinite seeding is behind the claims,
+    this creates its next tasks itself and retries, until it gets one of them or the target is
+    reached. Raises StoreUnavailableError if others take all of them for too long.
+    """
+    note = Note(_check_contributor(contributor), at)
+    claimed = _claim(store, pipeline_id, note)
+    give_up_at = time.monotonic() + _CLAIM_SECONDS
+    while claimed is None and top_up_if_running(store, pipeline_id, at=at):
+        claimed = _claim(store, pipeline_id, note)
+        if claimed is None:
+            time.sleep(_CLAIM_PAUSE_SECONDS)
+        if claimed is None and time.monotonic() > give_up_at:
+            raise StoreUnavailableError(
+                f"no task of pipeline {pipeline_id} could be claimed for {_CLAIM_SECONDS:g} "
+                "seconds: others claim the new ones faster"
+            )
+    return as_task(claimed) if claimed is not None else None
+
+
+def _claim(store: Store, pipeline_id: int, note: Note) -> StoredTask | None:
+    with store.statement() as session:
+        return tasks.claim_oldest(session, pipeline_id, note)
+
+
+def submit_task(
+    store: Store, task_id: int, contributor: str, values: Mapping[str, Any], *, at: datetime
+) -> Task:
+    """Finish a task that the contributor has claimed, with values as ``parse_value`` reads them.
+
+    Raises SubmissionRejectedError if a value does not fit its field, MoveNotAllowedError if the
+    contributor has not claimed the task, and NotFoundError; then nothing is changed.
+    """
+    note = Note(_check_contributor(contributor), at)
+    with store.write() as session:
+        task = find_stored_task(session, task_id)
+        _check_claimed_by(task, contributor)
+        fields = catalogue.get_pipeline(session, task.pipeline_id).fields
+        filled_in, problems = read_submission(fields, orjson.loads(task.predefined), values)
+        if problems:
+            raise SubmissionRejectedError(task_id, problems)
+        picks = Picks(task_id, claimed_by=contributor)
+        return _move(session, task, Move.SUBMIT, picks, note, filled_in)
+
+
+def release_task(
+    store: Store, task_id: int, *, contributor: str | None = None, at: datetime
+) -> Task:
+    """Release a claimed task; with ``contributor``, only if that contributor has claimed it.
+
+    Raises MoveNotAllowedError and NotFoundError.
+    """
+    note = Note(_check_contributor(contributor) if contributor is not None else None, at)
+    with store.write() as session:
+        task = find_stored_task(session, task_id)
+        if contributor is not None:
+            _check_claimed_by(task, contributor)
+        picks = Picks(task_id, claimed_by=contributor)
+        return _move(session, task, Move.RELEASE, picks, note)
+
+
+def set_status(
+    store: Store,
+    task_id: int,
+    status: TaskStatus,
+    *,
+    by: str | None = None,
+    reason: str | None = None,
+    at: datetime,
+) -> Task:
+    """Fail, escalate or quarantine a task, or make it available again (``pending``).
+
+    Raises UsageError for any other status, MoveNotAllowedError and NotFoundError.
+    """
+    move = BY_STATUS.get(status)
+    if move is None:
+        settable = ", ".join(settable.value for settable in BY_STATUS)
+        raise UsageError(
+            f"a task is not set to {status.value} by hand; it can be set to {settable}"
+        )
+    if reason is not None and (len(reason) > MAX_REASON_LENGTH or not is_storable(reason)):
+        raise UsageError(
+            f"the reason must have at most {MAX_REASON_LENGTH:,} characters, none of them NUL"
+        )
+    note = Note(_check_contributor(by) if by is not None else None, at, reason)
+    with store.write() as session:
+        return _move(session, find_stored_task(session, task_id), move, Picks(task_id), note)
+
+
+def release_expired_claims(store: Store, *, at: datetime) -> int:
+    """Release the tasks whose claims have expired; return how many.
+
+    Can run at any time, also several times at once and while contributors submit; after an
+    interruption the next call continues.
+    """
+    with store.read() as session:
+        pipeline_ids = list_pipelines_with_expired_claims(session, at)
+    return sum(_release_expired(store, pipeline_id, at) for pipeline_id in pipeline_ids)
+
+
+def _release_expired(store: Store, pipeline_id: int, at: datetime) -> int:
+    note = Note(None, at, "the claim has expired")
+    released = 0
+    while True:
+        with store.write() as session:
+            moved = move_tasks(session, pipeline_id, Move.TIME_OUT, Picks(expired_at=at), note)
+        released += len(moved)
+        if not moved:
+            return released
+
+
+def _move(
+    session: Session,
+    task: StoredTask,
+    move: Move,
+    picks: Picks,
+    note: Note,
+    filled_in: str | None = None,
+) -> Task:
+    if not move_tasks(session, task.pipeline_id, move, picks, note, filled_in=filled_in):
+        current = find_stored_task(session, task.id)
+        if picks.claimed_by is not None:
+            _check_claimed_by(current, picks.claimed_by)
+        raise MoveNotAllowedError(explain_refusal(move, current.id, current.status))
+    return find_task_in(session, task.id)
+
+
+def _check_claimed_by(task: StoredTask, contributor: str) -> None:
+    if task.status is not TaskStatus.IN_PROGRESS:
+        raise MoveNotAllowedError(
+            f"task {task.id} is {task.status.value}; "
+            "only a claimed task can be submitted or released"
+        )
+    if task.claimed_by != contributor:
+        raise MoveNotAllowedError(
+            f"task {task.id} is claimed by someone other than {contributor!r}"
+        )
+
+
+def _check_contributor(contributor: str) -> str:
+    check_requested_name(contributor, "contributor")
+    return contributor

@@ -1,0 +1,100 @@
+"""Catch up on work that a lost event or a killed process has left unfinished."""
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple
+
+from tasks_lib.domain.names import counted
+from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.idempotency import remove_old_answers
+from tasks_lib.operations.infinite.top_up import top_up_all
+from tasks_lib.operations.tasks.move import release_expired_claims
+from tasks_lib.operations.upkeep.announcing import Publish, announce_due
+from tasks_lib.operations.upkeep.unused_files import GRACE, Removed, remove_unreferenced_files
+from tasks_lib.operations.uploads.process import (
+    Process,
+    process_upload,
+    remove_uploads,
+    resume_uploads,
+)
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.transport.temporary import remove_abandoned_folders
+
+
+class Reconciled(NamedTuple):
+    """How much was done; ``announced_events`` is None if no Prefect server is configured.
+
+    ``removed_leftovers`` counts unfinished writes to the storage and temporary folders of killed
+    processes of this machine.
+    """
+
+    released_claims: int
+    removed_files: int
+    removed_leftovers: int
+    announced_events: int | None
+    chained_tasks: int = 0
+    resumed_uploads: int = 0
+    removed_uploads: int = 0
+    removed_answers: int = 0
+    topped_up_tasks: int = 0
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything was done."""
+        return any(self)
+
+    @property
+    def sentence(self) -> str:
+        """The result as a sentence; what is zero is left out."""
+        results = [
+            ("created {}", self.chained_tasks, "chained task"),
+            ("created {} by infinite seeding", self.topped_up_tasks, "task"),
+            ("released {}", self.released_claims, "expired claim"),
+            ("removed {} that no task has", self.removed_files, "file"),
+            ("removed {}", self.removed_leftovers, "unfinished write"),
+            ("resumed {}", self.resumed_uploads, "upload"),
+            ("removed {}", self.removed_uploads, "uploaded file"),
+            ("removed {}", self.removed_answers, "old answer"),
+            ("announced {}", self.announced_events or 0, "event"),
+        ]
+        done = [text.format(counted(count, noun)) for text, count, noun in results if count]
+        return f"{', '.join(done) or 'nothing to do'}.".capitalize()
+
+
+def reconcile(
+    workspace: Workspace,
+    publish: Publish | None,
+    *,
+    process: Process = process_upload,
+    now: datetime,
+    cleans_up: bool = True,
+    grace: timedelta = GRACE,
+) -> Reconciled:
+    """Release expired claims, clean up, top up, fire chains, resume uploads and send due events.
+
+    Can run at any time, also several times at once; after an interruption the next call continues.
+    Raises UnavailableError when the store, the storage or Prefect is unavailable. Prefect comes
+    last, so that nothing else waits for it.
+    """
+    released = release_expired_claims(workspace.store, at=now)
+    removed, folders, uploads, answers = Removed(0, 0), 0, 0, 0
+    if cleans_up:
+        removed = remove_unreferenced_files(workspace, now=now, grace=grace)
+        folders = remove_abandoned_folders()
+        uploads = remove_uploads(workspace, now=now, grace=grace)
+        answers = remove_old_answers(workspace.store, now=now)
+    topped_up = top_up_all(workspace.store, at=now)
+    chained = fire_due(workspace, at=now)
+    resumed = resume_uploads(workspace.store, partial(process, workspace), at=now)
+    announced = announce_due(workspace.store, publish, at=now) if publish is not None else None
+    return Reconciled(
+        released_claims=released,
+        removed_files=removed.files,
+        removed_leftovers=removed.leftovers + folders,
+        announced_events=announced,
+        chained_tasks=chained.created,
+        resumed_uploads=resumed,
+        removed_uploads=uploads,
+        removed_answers=answers,
+        topped_up_tasks=topped_up,
+    )

@@ -1,1 +1,0 @@
-"""Pure decisions: what may happen, given what is known. No input or output, no clock."""
