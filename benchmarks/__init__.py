@@ -1,1 +1,1 @@
-"""What the performance figures in docs/performance.md come from; nothing here is installed."""
+"""Reproduce the figures of docs/concepts/performance.md; nothing here is installed."""

@@ -1,4 +1,4 @@
-"""How fast batches of 5,000 tasks come in over HTTP, against raw COPY.
+"""Throughput of batches of 5,000 tasks over HTTP, compared with raw COPY.
 
 Four clients, each a process, send the same rows of mixed columns batch by batch. The baseline
 copies them into the tasks' table over psycopg, ready-made, one group and transaction a batch. Ours
@@ -42,11 +42,11 @@ _GROUP: Final = (
 )
 
 Send = Callable[[int], None]
-"""Sends one batch, which has a number."""
+"""Sends the batch with this number."""
 
 
 class Work(NamedTuple):
-    """The folder with the rows, their columns, how often a client sends them, and to how many."""
+    """The folder with the rows, their columns, batches of each client, and processes of the API."""
 
     folder: Path
     columns: int
@@ -55,7 +55,7 @@ class Work(NamedTuple):
 
 
 class Load(NamedTuple):
-    """Where the clients send to, how often each, and the file with the shaped rows."""
+    """The target of the clients, the batches of each, and the file with the shaped rows."""
 
     sender: str
     database: str
@@ -110,7 +110,7 @@ def _measure(databases: Databases, work: Work, repeats: int) -> None:
 
 
 def _run(databases: Databases, work: Work, sender: str) -> float:
-    """Return how many tasks a second all clients together have made."""
+    """Return the tasks that all clients together create per second."""
     folder, columns, batches, processes = work
     with databases.fresh() as url:
         make_store(url, write_catalogue=partial(write_catalogue, columns=columns))
@@ -123,7 +123,10 @@ def _run(databases: Databases, work: Work, sender: str) -> float:
     if made != _CLIENTS * (batches + 1) * _TASKS:
         raise RuntimeError(f"{made:,} tasks were made by {_CLIENTS} clients of {sender}")
     began, ended = zip(*times, strict=True)
-    return _CLIENTS * batches * _TASKS / (max(ended) - min(began))
+    return float(_CLIENTS * batches * _TASKS / (max(ended) - min(began)))
+
+
+_start: Barrier
 
 
 def _remember(barrier: Barrier) -> None:
@@ -132,9 +135,9 @@ def _remember(barrier: Barrier) -> None:
 
 
 def _client(load: Load, number: int) -> tuple[float, float]:
-    """Send the batches; return when the first began and the last had its answer."""
+    """Send the batches; return the start of the first and the end of the last."""
     with {"copy": _copying, "http": _posting}[load.sender](load, number) as send:
-        send(0)  # the first one prepares what later ones find prepared
+        send(0)  # a warm-up
         _start.wait()
         began = time.monotonic()
         for batch in range(1, load.batches + 1):

@@ -1,4 +1,4 @@
-"""Who is compared on which database: the loads' names, rows and tables; measures nothing itself."""
+"""The loads to compare on each database: names, rows and tables; a helper of the benchmarks."""
 
 from argparse import ArgumentTypeError
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Candidate:
 
     @property
     def makes_tasks(self) -> bool:
-        """Whether it loads into a store's tasks, not into a table of its own."""
+        """Whether it loads into the tasks of a store, not into a table of its own."""
         return self.table == "tasks"
 
 
@@ -77,7 +77,7 @@ CANDIDATES: Final = {
 
 
 def database_kinds(text: str) -> list[str]:
-    """Read kinds of databases from an option, with commas between."""
+    """Read the kinds of databases from an option, separated by commas."""
     kinds = text.split(",")
     if not set(kinds) <= set(CANDIDATES):
         raise ArgumentTypeError(f"{text!r} is not of {', '.join(CANDIDATES)}, with commas between")

@@ -1,4 +1,4 @@
-"""How fast a chain makes its tasks: our drain against one INSERT ... SELECT, on PostgreSQL.
+"""Speed of firing a chain: our operation compared with one INSERT ... SELECT, on PostgreSQL.
 
 Each drain runs in a process of its own, and both in copies of one database in which the finished
 tasks wait; they take turns, so that a busy minute of the machine falls on both. What was made is
@@ -29,9 +29,9 @@ from benchmarks.databases import (
     query,
 )
 from benchmarks.load_once import load_once, loading_environment
-from deployments.manifest import ROOT
+from deployments.repository import ROOT
 from tasks_lib.domain.chains import Trigger
-from tasks_lib.operations.chains import ChainRequest, create_chain
+from tasks_lib.operations.chains.manage import ChainRequest, create_chain
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import Settings
 
@@ -82,7 +82,7 @@ def main() -> None:
 
 @contextmanager
 def _filled(databases: Databases, count: int) -> Iterator[str]:
-    """Make a database in which so many finished tasks wait for a chain."""
+    """Create a database in which ``count`` finished tasks wait for a chain."""
     with databases.fresh() as url:
         make_store(
             url,
@@ -93,9 +93,9 @@ def _filled(databases: Databases, count: int) -> Iterator[str]:
             with workspace.store.write() as session:
                 session.execute(text(_FINISHED), {"count": count})
             request = ChainRequest(
-                "acme/qa/check-labels",
-                "acme/reviews/label-reviews",
-                Trigger.TASK_COMPLETION,
+                target="acme/qa/check-labels",
+                source="acme/reviews/label-reviews",
+                trigger=Trigger.TASK_COMPLETION,
                 include_existing=True,
             )
             create_chain(workspace, request, at=datetime.now(UTC))
@@ -106,7 +106,7 @@ def _filled(databases: Databases, count: int) -> Iterator[str]:
 def _timed(
     databases: Databases, folder: Path, filled: str, loader: str, seconds: list[float]
 ) -> tuple[int, ...]:
-    """Drain a copy, and return what tells its tasks from others."""
+    """Fire the chain in a copy, and return the fingerprint of its tasks."""
     environment = loading_environment(folder, programs=None, prefect_api_url="")
     with databases.fresh() as url:
         copy_database(filled, url)

@@ -1,4 +1,4 @@
-"""How fast contributors claim: our operation against a bare loop around the same statement.
+"""Throughput of claims: our operation compared with a bare loop around the same statement.
 
 Eight clients claim from one pipeline for some seconds, each a process with a connection of its own.
 The baseline sends the statement of ``store/moves.py`` over psycopg and reads what it returns; ours
@@ -27,11 +27,11 @@ import psycopg
 from sqlalchemy import make_url, text
 
 from benchmarks.databases import Databases, make_store, open_databases
-from tasks_lib.operations import queries
-from tasks_lib.operations.lifecycle import claim_task
-from tasks_lib.policy.lifecycle import Move
+from tasks_lib.domain.lifecycle import Move
+from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.store.engine import Store
-from tasks_lib.store.moves import postgres_statement
+from tasks_lib.store.moves import build_postgres_statement
 
 _CLIENTS: Final = 8
 _TASKS: Final = 60_000
@@ -39,11 +39,11 @@ _CUTS: Final = {"median": 49, "p95": 94, "p99": 98}
 _CONTEXT: Final = multiprocessing.get_context("spawn")
 
 Claim = Callable[[], bool]
-"""Claims a task; returns whether there was one."""
+"""Claims a task; returns False if none is available."""
 
 
 class Load(NamedTuple):
-    """Who claims, on which database, for how long, and at most how often a second each."""
+    """The code under test, the database, the duration, and the rate limit of each client."""
 
     claimer: str
     url: str
@@ -52,7 +52,7 @@ class Load(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How many claims a client made, in how many seconds, and how long each of them took."""
+    """The claims of a client, the seconds they took in total, and the latency of each."""
 
     claims: int
     seconds: float
@@ -141,13 +141,16 @@ def _make_tasks(url: str) -> None:
 
 
 def _check(url: str, claims: int) -> None:
-    """Make sure that each claim that was counted took a task of its own."""
+    """Raise RuntimeError unless each counted claim got a task of its own."""
     store = Store.open(url)
     with store.read() as session:
         taken = session.scalar(text("SELECT count(*) FROM tasks WHERE status = 'in_progress'"))
     store.close()
     if taken != claims or claims >= _TASKS:
         raise RuntimeError(f"{claims:,} claims took {taken:,} of {_TASKS:,} tasks")
+
+
+_start: Barrier
 
 
 def _remember(barrier: Barrier) -> None:
@@ -158,7 +161,7 @@ def _remember(barrier: Barrier) -> None:
 def _client(load: Load, number: int) -> Outcome:
     opened = {"bare": _bare, "ours": _ours}[load.claimer]
     with opened(load.url, f"client-{number}") as claim:
-        claim()  # the first one prepares what later ones find prepared
+        claim()  # a warm-up
         _start.wait()
         began = time.monotonic()
         latencies = list(_claims(claim, began, load))
@@ -166,7 +169,7 @@ def _client(load: Load, number: int) -> Outcome:
 
 
 def _claims(claim: Claim, began: float, load: Load) -> Iterator[float]:
-    """Claim until the time is over; with a rate, each at its own moment, and late ones at once."""
+    """Claim until the time is over; with a rate, on schedule, and late claims at once."""
     number = 0
     while (now := time.monotonic()) < began + load.seconds:
         due = began + number / load.rate if load.rate is not None else now
@@ -180,7 +183,7 @@ def _claims(claim: Claim, began: float, load: Load) -> Iterator[float]:
 
 @contextmanager
 def _bare(url: str, contributor: str) -> Iterator[Claim]:
-    statement = postgres_statement(Move.CLAIM)
+    statement = build_postgres_statement(Move.CLAIM)
     parameters = {"pipeline_id": 1, "limit": 1, "by": contributor, "reason": None}
     address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(address, autocommit=True) as connection:
@@ -195,8 +198,8 @@ def _bare(url: str, contributor: str) -> Iterator[Claim]:
 @contextmanager
 def _ours(url: str, contributor: str) -> Iterator[Claim]:
     store = Store.open(url)
-    pipeline = queries.find_pipeline(store, "1")
-    yield lambda: claim_task(store, pipeline, contributor, at=datetime.now(UTC)) is not None
+    pipeline = find_pipeline(store, "1")
+    yield lambda: claim_task(store, pipeline.id, contributor, at=datetime.now(UTC)) is not None
     store.close()
 
 

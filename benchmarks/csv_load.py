@@ -1,4 +1,4 @@
-"""How fast a CSV becomes tasks: measures our operation and our flow against the bare database.
+"""Speed of seeding a CSV: our operation and our flow, compared with the bare database.
 
 Each load runs in a process of its own into a fresh database; the candidates take turns, so that a
 busy minute of the machine falls on all of them. What a load wrote is counted before its time is
@@ -37,7 +37,7 @@ _LIBRARIES: Final = ("prefect", "sqlalchemy", "psycopg", "pyarrow", "pandas", "d
 
 
 class Options(NamedTuple):
-    """What the command line asks for."""
+    """The options of the command line."""
 
     rows: int
     repeats: int
@@ -45,7 +45,7 @@ class Options(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """A candidate's seconds, one for each repeat, for a number of rows."""
+    """The seconds of a candidate, one for each repeat, and its number of rows."""
 
     candidate: Candidate
     rows: int
@@ -53,7 +53,7 @@ class Timing(NamedTuple):
 
     @property
     def rows_a_second(self) -> float:
-        """The median load's speed."""
+        """The speed of the median load."""
         return self.rows / median(self.seconds)
 
 
@@ -67,7 +67,7 @@ class Bench:
     fingerprints: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     def timings(self, candidates: Sequence[Candidate], rows: int, repeats: int) -> list[Timing]:
-        """Let the candidates take turns, ``repeats`` times."""
+        """Run the candidates alternately, ``repeats`` times."""
         sizes = [rows // 10 if entry.takes_a_tenth else rows for entry in candidates]
         timings = [Timing(*pair, []) for pair in zip(candidates, sizes, strict=True)]
         for _ in range(repeats):
@@ -76,7 +76,7 @@ class Bench:
         return timings
 
     def _seconds(self, candidate: Candidate, rows: int) -> float:
-        """Load into a fresh database, and check that all rows are there."""
+        """Load into an empty database, and check that all rows arrived."""
         suffix = "shaped" if candidate.takes_shaped_rows else "csv"
         source = self.folder / f"{rows}.{suffix}"
         with self.databases.fresh() as url:
@@ -88,7 +88,7 @@ class Bench:
         return load.seconds
 
     def _check(self, candidate: Candidate, rows: int, url: str) -> None:
-        """Raise RuntimeError unless the rows are there, and tasks are those of the others."""
+        """Raise RuntimeError if rows are missing or tasks differ from those of other candidates."""
         found = count_rows(url, candidate.table)
         if found != rows:
             raise RuntimeError(f"{candidate.name} left {found:,} rows of {rows:,}")
@@ -171,8 +171,7 @@ def _overhead(operation: Timing, flow: Timing) -> str:
     alone, within = median(operation.seconds), median(flow.seconds)
     return (
         f"What Prefect costs a run: {within - alone:.2f} s, the flow's {within:.2f} s less the "
-        f"operation's {alone:.2f} s (medians of {_SMALL_REPEATS}, {_SMALL_ROWS:,} rows). Most of "
-        "it is the end of Prefect's heartbeat, whose thread looks up once a second."
+        f"operation's {alone:.2f} s (medians of {_SMALL_REPEATS}, {_SMALL_ROWS:,} rows)."
     )
 
 

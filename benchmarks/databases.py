@@ -1,4 +1,4 @@
-"""Fresh databases to load into, and what is in them afterwards; measures nothing itself."""
+"""Empty databases to load into, and checks of their content; a helper of the benchmarks."""
 
 import os
 import sqlite3
@@ -15,20 +15,21 @@ from sqlalchemy import create_engine, make_url, text
 
 from benchmarks.generate import write_catalogue
 from benchmarks.servers import Postgresql, postgresql
-from tasks_lib.operations.apply_catalogue import apply_catalogue
+from tasks_lib.domain.statuses import SeedKind
+from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.store.engine import Store
-from tasks_lib.store.task_groups import claim_group
+from tasks_lib.store.task_groups import ensure_group
 
 
 class Databases(Protocol):
-    """A maker of databases: its title for a table's heading, and what its loads need on PATH."""
+    """Creates databases; has a title for headings, and the PATH that loads need."""
 
     title: str
     programs: Path | None
 
     @contextmanager
     def fresh(self) -> Iterator[str]:
-        """Make an empty database, yield its URL, and drop it."""
+        """Create an empty database, yield its URL, and drop it."""
         ...
 
 
@@ -48,7 +49,7 @@ class PostgresqlDatabases:
 
     @contextmanager
     def fresh(self) -> Iterator[str]:
-        """Make an empty database; a checkpoint first, so that no load pays for the one before."""
+        """Create an empty database, after a checkpoint, so that no load pays for the one before."""
         name = f"load_{next(self._numbers)}"
         self._execute(f"CREATE DATABASE {name}")
         self._execute("CHECKPOINT")
@@ -84,7 +85,7 @@ class SqliteDatabases:
 
 @contextmanager
 def open_databases(kind: str, folder: Path) -> Iterator[Databases]:
-    """Start what ``kind``, postgresql or sqlite, needs, and stop it at the end."""
+    """Start the server that ``kind``, postgresql or sqlite, needs; stop it at the end."""
     if kind == "sqlite":
         yield SqliteDatabases(folder)
         return
@@ -96,9 +97,9 @@ def make_store(
     url: str,
     *,
     with_group: bool = False,
-    write_catalogue: Callable[[Path], None] = write_catalogue,
+    write_catalogue: Callable[[Path], object] = write_catalogue,
 ) -> None:
-    """Make a store with the pipeline of the generated file; and a group to copy rows into.
+    """Create a store with the pipeline of the generated file, and a group to copy rows into.
 
     Both have the id 1.
     """
@@ -110,10 +111,10 @@ def make_store(
             apply_catalogue(store, catalogue)
         if with_group:
             with store.write() as session:
-                claim_group(
+                ensure_group(
                     session,
                     pipeline_id=1,
-                    kind="csv",
+                    kind=SeedKind.CSV,
                     seed_key="benchmark",
                     source="benchmark",
                     at=datetime.now(UTC),
@@ -123,7 +124,7 @@ def make_store(
 
 
 def copy_database(filled: str, url: str) -> None:
-    """Replace an empty database by a copy of another one, and let the copying come to an end."""
+    """Replace an empty database by a copy of another one, and wait until the copy is complete."""
     name, template = make_url(url).database, make_url(filled).database
     administrative = make_url(url).set(database="postgres").render_as_string(hide_password=False)
     administer(
@@ -136,7 +137,7 @@ def copy_database(filled: str, url: str) -> None:
 
 
 def administer(url: str, *statements: str) -> None:
-    """Run statements that stand in no transaction."""
+    """Run statements outside of a transaction."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         for statement in statements:
@@ -145,12 +146,12 @@ def administer(url: str, *statements: str) -> None:
 
 
 def count_rows(url: str, table: str) -> int:
-    """Return how many rows ``table`` holds."""
+    """Return the number of rows in ``table``."""
     return query(url, f"SELECT count(*) FROM {table}")[0]
 
 
 def tasks_fingerprint(url: str) -> tuple[int, ...]:
-    """Return numbers that are the same for stores that hold the same tasks."""
+    """Return a fingerprint of the tasks of a store."""
     length = "length(CAST(predefined AS text))"
     return query(
         url,
@@ -160,7 +161,7 @@ def tasks_fingerprint(url: str) -> tuple[int, ...]:
 
 
 def query(url: str, statement: str) -> tuple[int, ...]:
-    """Return the numbers of the one row that a statement finds."""
+    """Return the only row that a statement selects, as numbers."""
     engine = create_engine(url)
     try:
         with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Make the ZIP that is seeded, and its catalogue; measures nothing itself.
+"""Create the ZIP to seed, and its catalogue; a helper of the benchmarks.
 
 Its photos are random bytes behind a JPEG's first ones, each another content, and are stored as they
 are: they would not shrink. The same numbers and seed make the same bytes.
@@ -49,7 +49,7 @@ def _names(members: int) -> Iterator[tuple[int, str]]:
 
 
 def main() -> None:
-    """Write a ZIP and its catalogue where the options say."""
+    """Write a ZIP and its catalogue to the paths of the options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generate_zip", description=__doc__)
     parser.add_argument("output", type=Path, help="the ZIP to write; its catalogue ends in .yaml")
     parser.add_argument("--members", type=int, default=2_000)

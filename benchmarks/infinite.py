@@ -1,4 +1,4 @@
-"""Infinite seeding: how soon the next task is there, who claims in vain, what watching costs.
+"""Infinite seeding: latency until the next task is available, failed claims, cost of the sensor.
 
 First a local stack is started on a fresh database, whose worker runs the sensor. One contributor
 claims the only task and then asks until there is another one: the time between is the latency. From
@@ -31,27 +31,27 @@ import yaml
 from benchmarks.databases import Databases, open_databases
 from benchmarks.load_once import own_environment
 from deployments.local_stack import local_stack
-from tasks_lib.operations.apply_catalogue import apply_catalogue
-from tasks_lib.operations.infinite_seeding import Wish, enable, status
-from tasks_lib.operations.infinite_sensor import is_watched
-from tasks_lib.operations.lifecycle import claim_by_number
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.infinite.manage import InfiniteRequest, enable, get_status
+from tasks_lib.operations.infinite.sensor import is_sensor_running
+from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.store.engine import Store
 
 _PROCESSES: Final = 4
 _CLAIMERS: Final = 200
 _CONNECTIONS: Final = 20
-"""How many connections the claimers of a process share; PostgreSQL takes a hundred in all."""
+"""Connections that the clients of a process share; PostgreSQL accepts a hundred in total."""
 _TARGET: Final = 10_000
 _PIPELINES: Final = 100
 _LOOK_SECONDS: Final = 0.5
-"""How often who claims in vain looks whether the target is reached."""
+"""Seconds after which a client without a task checks whether the target is reached."""
 _IDLE_SECONDS: Final = 20.0
 _START_SECONDS: Final = 180.0
 _CONTEXT: Final = multiprocessing.get_context("spawn")
 
 
 class Claims(NamedTuple):
-    """What claimers got, and the moments at which they got it, or nothing."""
+    """The tasks that clients claimed, and the times of successful and failed claims."""
 
     tasks: list[int]
     claimed_at: list[float]
@@ -59,7 +59,7 @@ class Claims(NamedTuple):
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print tables in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--claims", type=int, default=100, help="whose latency is taken")
     parser.add_argument("--database", choices=["postgresql", "sqlite"], action="append")
@@ -76,17 +76,17 @@ def main() -> None:
 
 
 def _latency(databases: Databases, folder: Path, claims: int) -> None:
-    with databases.fresh() as url, _seeding(url, Wish()) as store, _stack(url, folder):
+    with databases.fresh() as url, _seeding(url, InfiniteRequest()) as store, _stack(url, folder):
         taken = [_time_to_next(store) for _ in range(claims)]
     middle, p95 = median(taken) * 1e3, quantiles(taken, n=100)[94] * 1e3
     print(f"- claim to next task, {claims} times: median {middle:.0f} ms, p95 {p95:.0f} ms")
 
 
 def _time_to_next(store: Store) -> float:
-    while claim_by_number(store, 1, "ann", at=datetime.now(UTC)) is None:
+    while claim_task(store, 1, "ann", at=datetime.now(UTC)) is None:
         time.sleep(0.001)
     began = time.monotonic()
-    while not status(store, "1").available:
+    while not get_status(store, "1").available:
         time.sleep(0.001)
     return time.monotonic() - began
 
@@ -94,12 +94,12 @@ def _time_to_next(store: Store) -> float:
 def _race(databases: Databases, folder: Path) -> None:
     with (
         databases.fresh() as url,
-        _seeding(url, Wish(target=_TARGET, keep_available=_CLAIMERS)) as store,
+        _seeding(url, InfiniteRequest(target=_TARGET, keep_available=_CLAIMERS)) as store,
         _sensor(url, folder),
         _CONTEXT.Pool(_PROCESSES) as pool,
     ):
         found = pool.map(partial(_claim_all, url), range(_PROCESSES), chunksize=1)
-        held = status(store, "1")
+        held = get_status(store, "1")
     tasks = [task for claims in found for task in claims.tasks]
     if len(set(tasks)) != len(tasks) or len(tasks) != _TARGET or held.total != _TARGET:
         raise RuntimeError(
@@ -135,7 +135,7 @@ def _claim_until_full(store: Store, turn: BoundedSemaphore, name: str) -> Claims
     look_at = time.monotonic()
     while True:
         with turn:
-            claimed = claim_by_number(store, 1, name, at=datetime.now(UTC))
+            claimed = claim_task(store, 1, name, at=datetime.now(UTC))
             now = time.monotonic()
             if claimed is not None:
                 claims.tasks.append(claimed.id)
@@ -143,7 +143,7 @@ def _claim_until_full(store: Store, turn: BoundedSemaphore, name: str) -> Claims
                 continue
             claims.in_vain_at.append(now)
             if now > look_at:
-                stock = status(store, "1")
+                stock = get_status(store, "1")
                 if stock.total >= _TARGET and not stock.available:
                     return claims
                 look_at = now + _LOOK_SECONDS
@@ -152,7 +152,7 @@ def _claim_until_full(store: Store, turn: BoundedSemaphore, name: str) -> Claims
 def _idle(databases: Databases, folder: Path) -> None:
     with (
         databases.fresh() as url,
-        _seeding(url, Wish(), pipelines=_PIPELINES),
+        _seeding(url, InfiniteRequest(), pipelines=_PIPELINES),
         _sensor(url, folder) as sensor,
     ):
         before = _processor_seconds(sensor)
@@ -162,8 +162,8 @@ def _idle(databases: Databases, folder: Path) -> None:
 
 
 @contextmanager
-def _seeding(url: str, wish: Wish, pipelines: int = 1) -> Iterator[Store]:
-    """Make a store whose pipelines are kept topped up."""
+def _seeding(url: str, request: InfiniteRequest, pipelines: int = 1) -> Iterator[Store]:
+    """Create a store with infinite seeding enabled for its pipelines."""
     store = Store.open(url)
     fields = [{"name": "idea", "type": "text", "source": "input"}]
     made = [
@@ -177,14 +177,14 @@ def _seeding(url: str, wish: Wish, pipelines: int = 1) -> Iterator[Store]:
         path.write_text(yaml.safe_dump(catalogue), "utf-8")
         apply_catalogue(store, path)
     for number in range(pipelines):
-        enable(store, str(number + 1), wish, at=datetime.now(UTC))
+        enable(store, str(number + 1), request, at=datetime.now(UTC))
     yield store
     store.close()
 
 
 @contextmanager
 def _sensor(url: str, folder: Path) -> Iterator[int]:
-    """Run the sensor until the block ends; yield its process's number."""
+    """Run the sensor until the block ends; yield its process id."""
     with (folder / "sensor.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tasks_lib", "infinite", "run"],
@@ -216,7 +216,7 @@ def _environment(url: str, folder: Path) -> dict[str, str]:
 def _wait_until_watched(url: str) -> None:
     store = Store.open(url)
     deadline = time.monotonic() + _START_SECONDS
-    while not is_watched(store, at=datetime.now(UTC)):
+    while not is_sensor_running(store, at=datetime.now(UTC)):
         if time.monotonic() > deadline:
             raise RuntimeError(f"no sensor came within {_START_SECONDS:g} seconds")
         time.sleep(0.1)

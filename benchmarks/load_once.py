@@ -32,7 +32,7 @@ _OURS: Final = frozenset(
 
 
 class Loader(Protocol):
-    """What a module of ``benchmarks.loaders`` is."""
+    """The interface of the modules in ``benchmarks.loaders``."""
 
     def prepared(self, database_url: str, source: Path) -> Callable[[], object]:
         """Return the load, ready to be called once."""
@@ -40,20 +40,20 @@ class Loader(Protocol):
 
 
 class _WithoutPandas(MetaPathFinder):
-    """Hides pandas from our loads, which run as they are installed.
+    """Hide pandas from our loads, which run as they are installed.
 
     It is here for the comparison only, and Arrow would import it: 40 MB and 0.15 s a process.
     """
 
     def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
-        """Refuse pandas, and leave every other module to the finders after this one."""
+        """Refuse to find pandas; leave every other module to the next finder."""
         if fullname == "pandas":
             raise ModuleNotFoundError("No module named 'pandas'", name=fullname)
         return None
 
 
 class Load(NamedTuple):
-    """What one load took."""
+    """The seconds and the peak memory of a load."""
 
     seconds: float
     peak_bytes: int
@@ -94,12 +94,12 @@ def loading_environment(
 
 
 def own_environment() -> dict[str, str]:
-    """Return this process's environment without what whoever started it has configured."""
+    """Return the environment of this process without settings of ours or of Prefect."""
     return {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
 
 
 def main(loader: str, database_url: str, source: str) -> None:
-    """Load, and print what it took as a line of JSON."""
+    """Load, and print seconds and memory as a line of JSON."""
     if loader in _OURS:
         sys.meta_path.insert(0, _WithoutPandas())
     module: Loader = import_module(f"benchmarks.loaders.{loader}")
@@ -111,9 +111,9 @@ def main(loader: str, database_url: str, source: str) -> None:
 
 
 def _peak_bytes() -> int:
-    """Return the most memory that this process ever held.
+    """Return the peak memory of this process.
 
-    Linux's ru_maxrss counts whoever started the process as well, its VmHWM does not.
+    On Linux, ru_maxrss includes the parent process; VmHWM does not.
     """
     status = Path("/proc/self/status")
     if status.exists():

@@ -38,7 +38,7 @@ class Shape:
 
     @property
     def plain(self) -> tuple[str, ...]:
-        """The columns of text."""
+        """The text columns."""
         return _plain(0 if not self.mapping else _NESTED)
 
 
@@ -61,7 +61,7 @@ SHAPES: Final = {
         {"title": "payload:$.title", "stars": "payload:$.votes.stars"},
     ),
 }
-"""By their names, with how many times the baseline's seconds ours should take at most."""
+"""By name, with the limit of our time as a multiple of the baseline's."""
 
 
 def write_rows(path: Path, shape: Shape, *, rows: int, seed: int = 1) -> None:

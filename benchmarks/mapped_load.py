@@ -30,7 +30,7 @@ from benchmarks.databases import (
 )
 from benchmarks.load_once import load_once, loading_environment
 from benchmarks.mapped_inputs import SHAPES, Shape, write_catalogue, write_rows
-from tasks_lib.operations.import_dataset import ImportRequest, import_dataset
+from tasks_lib.operations.datasets.import_dataset import ImportRequest, import_dataset
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import Settings
 
@@ -38,18 +38,18 @@ _BASELINE: Final = ("**baseline**: one INSERT ... SELECT, checks nothing", "inse
 _OURS: Final = ("our operation: read, map, check, shape, write", "dataset_operation")
 _LIBRARIES: Final = ("sqlalchemy", "psycopg", "pyarrow", "orjson")
 _VALUES: Final = "SELECT count(*), sum(hashtext(predefined::jsonb::text || row)::bigint) FROM tasks"
-"""What is the same for databases that hold the same tasks, however their JSON is spaced."""
+"""Selects a fingerprint of the tasks that ignores white space in JSON."""
 
 
 class Options(NamedTuple):
-    """What the command line asks for."""
+    """The options of the command line."""
 
     rows: int
     repeats: int
 
 
 class Timing(NamedTuple):
-    """A load's seconds, one for each repeat."""
+    """The seconds of a load, one for each repeat."""
 
     name: str
     loader: str
@@ -65,7 +65,7 @@ class Bench:
     rows: int
 
     def timings(self, shape: Shape, repeats: int) -> list[Timing]:
-        """Let baseline and operation take turns, ``repeats`` times."""
+        """Run baseline and operation alternately, ``repeats`` times."""
         timings = [Timing(*_BASELINE, []), Timing(*_OURS, [])]
         with self._filled(shape) as filled:
             for _ in range(repeats):
@@ -76,18 +76,21 @@ class Bench:
 
     @contextmanager
     def _filled(self, shape: Shape) -> Iterator[str]:
-        """Make a database with the dataset in it."""
+        """Create a database with the dataset in it."""
         source = self.folder / f"{shape.name}.jsonl"
         write_rows(source, shape, rows=self.rows)
         with self.databases.fresh() as url:
             make_store(url, write_catalogue=partial(write_catalogue, shape=shape))
             with open_workspace(Settings(database_url=url)) as workspace:
-                import_dataset(workspace, ImportRequest("acme", shape.name, str(source)))
+                import_dataset(
+                    workspace,
+                    ImportRequest(organization="acme", name=shape.name, source=str(source)),
+                )
             administer(url, "VACUUM ANALYZE")
             yield url
 
     def _timed(self, filled: str, shape: Shape, timing: Timing) -> tuple[int, ...]:
-        """Load into a copy, and return what tells its tasks from others."""
+        """Load into a copy, and return the fingerprint of its tasks."""
         source = self.folder / f"{shape.name}.jsonl"
         environment = loading_environment(self.folder, programs=None, prefect_api_url="")
         with self.databases.fresh() as url:

@@ -1,4 +1,4 @@
-"""An S3 server that does next to nothing, so that it is not what a benchmark measures.
+"""An S3 server that does almost nothing, so that benchmarks do not measure the server.
 
 It keeps keys and sizes, never contents, and asks for no signature. With ``--latency-ms`` each
 answer comes that much later, however many are under way, as from a server that is far away.
@@ -29,7 +29,7 @@ _REASONS: Final = {
 
 
 class Request(NamedTuple):
-    """What a client asks for; ``size`` is what an object's content has, without its wrapping."""
+    """A request; ``size`` is that of the object's content, without the encoding around it."""
 
     method: str
     bucket: str
@@ -40,14 +40,14 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What it gets; ``size`` is that of a body which is not sent, as HEAD has it."""
+    """A response; ``size`` is that of a body which is not sent, as for HEAD."""
 
     status: int = 200
     body: str = ""
     size: int | None = None
 
     def encode(self, *, with_body: bool) -> bytes:
-        """Write it as HTTP has it."""
+        """Return the response in the form of HTTP."""
         body = self.body.encode() if with_body else b""
         length = len(body) if self.size is None else self.size
         size = "" if self.status == 204 else f"Content-Length: {length}\r\n"
@@ -64,7 +64,7 @@ class Objects:
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def answer(self, request: Request) -> Answer:
-        """Do what is asked."""
+        """Answer a request."""
         if request.method == "PUT" and not request.key:
             self.buckets[request.bucket] = {}
             return Answer()
@@ -76,7 +76,7 @@ class Objects:
         return act(request, self.buckets[request.bucket])
 
     def _act(self, request: Request) -> Callable[[Request, dict[str, int]], Answer] | None:
-        """Find the act for a request, by its method and what marks it in its query."""
+        """Return the handler of a request, by its method and its query."""
         of = "upload" if "uploadId" in request.query else "object" if request.key else "bucket"
         mark = next((name for name in ("uploads", "delete") if name in request.query), "")
         return {
@@ -154,7 +154,7 @@ class Objects:
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection: reads requests one after the other, answers each after a while."""
+    """A connection of a client: answers its requests one by one, each after a delay."""
 
     def __init__(self, objects: Objects, latency_seconds: float) -> None:
         self._objects = objects
@@ -163,12 +163,12 @@ class Connection(asyncio.Protocol):
         self._head: tuple[Sequence[str], Mapping[str, str]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where answers go."""
+        """Keep the transport that answers are written to."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that has come in whole."""
+        """Answer each request that has arrived completely."""
         self._received += data
         while self._has_head() and self._has_body():
             self._answer()
@@ -248,7 +248,7 @@ async def serve(port: int, *, latency_seconds: float) -> None:
 
 
 def main() -> None:
-    """Serve where the options say, until the process is ended."""
+    """Serve at the address of the options until the process is terminated."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.s3_stub", description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("--latency-ms", type=float, default=0)

@@ -1,4 +1,4 @@
-"""The servers that the benchmarks bring along: PostgreSQL, Prefect's, S3, ours.
+"""The servers that the benchmarks start: PostgreSQL, Prefect, S3 and the HTTP API.
 
 Measures nothing itself. Each listens on this machine only, keeps its files in a given folder, and
 is stopped with the context that started it.
@@ -38,7 +38,7 @@ class Postgresql(NamedTuple):
 
 @contextmanager
 def postgresql(folder: Path) -> Iterator[Postgresql]:
-    """Run PostgreSQL with its default settings; only a socket leads to it."""
+    """Run PostgreSQL with its default settings; it listens only on a socket."""
     with warnings.catch_warnings():
         # The import looks for a session's folder and warns that it takes the temporary one.
         warnings.simplefilter("ignore")
@@ -71,7 +71,7 @@ def prefect_server(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def moto_server(folder: Path) -> Iterator[str]:
-    """Run moto's S3 server, whose objects are in its memory; yield its endpoint."""
+    """Run moto's S3 server, which keeps objects in memory; yield its endpoint."""
     port = _free_port()
     endpoint = f"http://127.0.0.1:{port}"
     with _running(
@@ -98,7 +98,7 @@ def s3_stub(folder: Path, *, latency_ms: float) -> Iterator[str]:
 
 
 class ExternalApi(NamedTuple):
-    """A running External API: its address, and a key of the generated catalogue's organization."""
+    """A running HTTP API: its address, and an API key of the generated catalogue's organization."""
 
     address: str
     key: str
@@ -106,7 +106,7 @@ class ExternalApi(NamedTuple):
 
 @contextmanager
 def external_api(folder: Path, database_url: str, processes: int) -> Iterator[ExternalApi]:
-    """Run ``seeding api`` on a store; no limit of its rates holds anybody up."""
+    """Run ``seeding api`` on a store, without rate limits."""
     store = Store.open(database_url)
     key, _ = create_key(
         store, PIPELINE.split("/")[0], name="benchmark", lifetime=None, at=datetime.now(UTC)

@@ -53,7 +53,7 @@ LOADS: Final = (_ONE_BY_ONE, *_POOLS, *_OURS)
 
 
 class Options(NamedTuple):
-    """What the command line asks for."""
+    """The options of the command line."""
 
     members: int
     member_bytes: int
@@ -62,7 +62,7 @@ class Options(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """A load's seconds, one for each repeat, for a number of files."""
+    """The seconds of a load, one for each repeat, and its number of files."""
 
     load: FileLoad
     files: int
@@ -70,7 +70,7 @@ class Timing(NamedTuple):
 
     @property
     def files_a_second(self) -> float:
-        """The median load's speed."""
+        """The speed of the median load."""
         return self.files / median(self.seconds)
 
 
@@ -84,7 +84,7 @@ class Bench:
     storages: Storages
 
     def timings(self, members: int, repeats: int) -> list[Timing]:
-        """Let the loads take turns, ``repeats`` times."""
+        """Run the loads alternately, ``repeats`` times."""
         timings = [
             Timing(load, members // 10 if load.takes_a_tenth else members, []) for load in LOADS
         ]
@@ -94,7 +94,7 @@ class Bench:
         return timings
 
     def _seconds(self, load: FileLoad, files: int) -> float:
-        """Load into a fresh storage and database, and check that all is there."""
+        """Load into an empty storage and database, and check that nothing is missing."""
         with ExitStack() as resources:
             place = resources.enter_context(self.storages.fresh())
             url = ""

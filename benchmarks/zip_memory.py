@@ -1,4 +1,4 @@
-"""How much memory a seeding from a ZIP takes: measures the peak of the flow's process.
+"""Peak memory of the process of a flow that seeds from a ZIP.
 
 The process has Prefect imported and talks to a real Prefect server; the memory of the database and
 of the S3 server is not in it. The figure must not grow with the ZIP.
@@ -17,7 +17,7 @@ from benchmarks.storages import BucketStorages, FolderStorages, Storages, Stored
 from benchmarks.zip_load import check_stored, check_tasks
 
 _PLACES: Final = {"folder": "sqlite", "s3": "postgresql"}
-"""Kinds of storage, and the database that goes with each."""
+"""Kinds of storage, and the database that is used with each."""
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def _load(
     expected: Stored,
     environment: dict[str, str],
 ) -> Load:
-    """Run the flow into a fresh storage and database; raise RuntimeError unless all came there."""
+    """Run the flow into an empty storage and database; raise RuntimeError if files are missing."""
     with storages.fresh() as place, databases.fresh() as url:
         make_store(url, write_catalogue=write_photos_catalogue)
         load = load_once(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks_lib.operations.draining import drain_due
+from tasks_lib.operations.chains.fire import fire_due
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import Settings
 
@@ -14,6 +14,6 @@ def prepared(database_url: str, source: Path) -> Callable[[], object]:  # noqa: 
 
     def drain() -> None:
         with open_workspace(Settings(database_url=database_url)) as workspace:
-            drain_due(workspace, at=datetime.now(UTC))
+            fire_due(workspace, at=datetime.now(UTC))
 
     return drain

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.generate_zip import PIPELINE
-from tasks_lib.operations.seed_from_zip import ZipRequest, seed_from_zip
+from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import Settings
 
@@ -14,7 +14,11 @@ from tasks_lib.settings import Settings
 def prepared(database_url: str, source: Path) -> Callable[[], object]:
     """Return the seeding of the source; its files go where the environment says."""
     import_module("s3fs")  # which fsspec does at the first use
-    return partial(_seed, Settings(database_url=database_url), ZipRequest(PIPELINE, str(source)))
+    return partial(
+        _seed,
+        Settings(database_url=database_url),
+        ZipRequest(pipeline=PIPELINE, source=str(source)),
+    )
 
 
 def _seed(settings: Settings, request: ZipRequest) -> None:
