@@ -111,7 +111,7 @@ def release(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
     ),
 )  # fmt: skip
 def set_status(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
-    """Set a task to failed, escalated or quarantined, or make it available again (pending)."""
+    """Set a task to failed, escalated, quarantined or withdrawn, or make it pending again."""
     found = check_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
     given = read_members(call.body, requests.NewStatus)
     act = partial(

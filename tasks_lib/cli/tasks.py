@@ -37,7 +37,7 @@ Contributor = Annotated[
 Status = Annotated[TaskStatus, Parameter(name_transform=str.lower)]
 """Spelled as everywhere else: ``in_progress``, where Cyclopts would make it ``in-progress``."""
 TaskArgument = Annotated[WholeNumber, Parameter(help="The task's number.")]
-SettableStatus = Literal["failed", "escalated", "quarantined", "pending"]
+SettableStatus = Literal["failed", "escalated", "quarantined", "withdrawn", "pending"]
 """The keys of ``lifecycle.BY_STATUS``."""
 
 Values = Annotated[
@@ -181,12 +181,12 @@ def set_status(
     contributor: Contributor | None = None,
     json: Json = False,
 ) -> None:
-    """Mark a task as failed, escalated or quarantined, or make it available again.
+    """Mark a task as failed, escalated, quarantined or withdrawn, or make it available again.
 
     Parameters
     ----------
     status
-        failed, escalated, quarantined, or pending to make the task available again.
+        failed, escalated, quarantined, withdrawn, or pending to make the task available again.
     reason
         A reason, shown in the task's history.
     """

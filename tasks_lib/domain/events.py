@@ -27,7 +27,7 @@ EVENTS: Final[dict[str, str]] = {
     "At most one event a second for a pipeline.",
     TASKS_FINISHED: "Tasks were finished: `count` since the last event, `finished` in total. "
     "At most one event a second for a pipeline.",
-    PIPELINE_FINISHED: "All tasks of a pipeline are finished.",
+    PIPELINE_FINISHED: "All tasks of a pipeline are finished or withdrawn.",
     CHAIN_DUE: "Tasks wait for a chain and no run is firing chains: the automation of the chain in "
     "`related` starts a run, which fires all chains.",
     INFINITE_TARGET_REACHED: "Infinite seeding has created as many tasks as its target allows.",

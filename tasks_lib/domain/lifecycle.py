@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 
-_OPEN: Final = frozenset(TaskStatus) - {TaskStatus.FINISHED}
+_OPEN: Final = frozenset(TaskStatus) - {TaskStatus.FINISHED, TaskStatus.WITHDRAWN}
 _BLOCKED: Final = frozenset({TaskStatus.FAILED, TaskStatus.ESCALATED, TaskStatus.QUARANTINED})
 
 
@@ -27,6 +27,7 @@ class Move(StrEnum):
     PUT_BACK = "put_back"
     PAUSE = "pause"
     RESUME = "resume"
+    WITHDRAW = "withdraw"
 
 
 class Rule(NamedTuple):
@@ -48,22 +49,30 @@ MOVES: Final[Mapping[Move, Rule]] = MappingProxyType(
         Move.FAIL: Rule(_OPEN - {TaskStatus.FAILED}, TaskStatus.FAILED),
         Move.ESCALATE: Rule(_OPEN - {TaskStatus.ESCALATED}, TaskStatus.ESCALATED),
         Move.QUARANTINE: Rule(_OPEN - {TaskStatus.QUARANTINED}, TaskStatus.QUARANTINED),
-        Move.PUT_BACK: Rule(_BLOCKED, TaskStatus.PENDING),
+        Move.PUT_BACK: Rule(_BLOCKED | {TaskStatus.WITHDRAWN}, TaskStatus.PENDING),
         Move.PAUSE: Rule(frozenset({TaskStatus.PENDING}), TaskStatus.PAUSED),
         Move.RESUME: Rule(frozenset({TaskStatus.PAUSED}), TaskStatus.PENDING),
+        Move.WITHDRAW: Rule(_OPEN, TaskStatus.WITHDRAWN),
     }
 )
-"""A finished task stays finished: tasks made from its output would not be undone."""
+"""A finished task stays finished: tasks made from its output would not be undone.
+
+A claimed task is withdrawn only if somebody names it; whoever withdraws many leaves it out.
+"""
 
 BY_STATUS: Final[Mapping[TaskStatus, Move]] = MappingProxyType(
     {
         TaskStatus.FAILED: Move.FAIL,
         TaskStatus.ESCALATED: Move.ESCALATE,
         TaskStatus.QUARANTINED: Move.QUARANTINE,
+        TaskStatus.WITHDRAWN: Move.WITHDRAW,
         TaskStatus.PENDING: Move.PUT_BACK,
     }
 )
 """The statuses that a person can set, and the move that leads to each."""
+
+DONE: Final = frozenset({TaskStatus.FINISHED, TaskStatus.WITHDRAWN})
+"""The statuses in which nothing is left to do: a pipeline of such tasks is finished."""
 
 FOLLOWING_MOVES: Final[Mapping[PipelineStatus, Move]] = MappingProxyType(
     {

@@ -23,6 +23,7 @@ class TaskStatus(StrEnum):
     ESCALATED = "escalated"
     QUARANTINED = "quarantined"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
 
 
 class UploadStatus(StrEnum):

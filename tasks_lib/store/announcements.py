@@ -6,21 +6,25 @@ numbers is pending. So there is never more than one row per pipeline.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from tasks_lib.store.counts import STATUS_COLUMNS
+from tasks_lib.domain.lifecycle import DONE
+from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.store.dialect import upsert
 from tasks_lib.store.leases import is_over
 from tasks_lib.store.tables import AnnouncementRow, TaskCountRow
+
+_LEFT: Final = tuple(status.value for status in TaskStatus if status not in DONE)
 
 
 class Backlog(NamedTuple):
     """A pipeline's claims and finished tasks: in all, and those that were not announced yet.
 
-    ``has_ended``: all tasks are finished, and this was not announced for that many tasks yet.
+    ``has_ended``: all tasks are finished or withdrawn, and this was not announced for that many
+    finished tasks yet.
     """
 
     pipeline_id: int
@@ -37,13 +41,13 @@ def list_backlogs(session: Session) -> list[Backlog]:
     counts = TaskCountRow.__table__.c
     announced = AnnouncementRow.__table__.c
     claims, finished = func.sum(counts.claims), func.sum(counts.finished)
-    total = func.sum(sum((counts[name] for name in STATUS_COLUMNS[1:]), counts[STATUS_COLUMNS[0]]))
+    left = func.sum(sum((counts[name] for name in _LEFT[1:]), counts[_LEFT[0]]))
     known_claims = func.coalesce(announced.claims, 0)
     known_finished = func.coalesce(announced.finished, 0)
     known_completed = func.coalesce(announced.completed, 0)
     known = (known_claims, known_finished, known_completed)
     statement = (
-        select(counts.pipeline_id, claims, finished, total, *known, announced.announced_at)
+        select(counts.pipeline_id, claims, finished, left, *known, announced.announced_at)
         .join_from(
             TaskCountRow, AnnouncementRow, counts.pipeline_id == announced.pipeline_id, isouter=True
         )
@@ -52,7 +56,7 @@ def list_backlogs(session: Session) -> list[Backlog]:
             or_(
                 claims > known_claims,
                 finished > known_finished,
-                _ended(finished, total, known_completed),
+                _ended(finished, left, known_completed),
             )
         )
         .order_by(counts.pipeline_id)
@@ -64,7 +68,7 @@ def _backlog(
     pipeline_id: int,
     claims: int,
     finished: int,
-    total: int,
+    left: int,
     announced_claims: int,
     announced_finished: int,
     announced_completed: int,
@@ -76,15 +80,15 @@ def _backlog(
         new_claims=int(claims) - announced_claims,
         finished=int(finished),
         newly_finished=int(finished) - announced_finished,
-        has_ended=bool(finished == total and finished > announced_completed),
+        has_ended=bool(left == 0 and finished > announced_completed),
         announced_at=announced_at,
     )
 
 
 def _ended(
-    finished: ColumnElement[int], total: ColumnElement[int], completed: ColumnElement[int]
+    finished: ColumnElement[int], left: ColumnElement[int], completed: ColumnElement[int]
 ) -> ColumnElement[bool]:
-    return (finished == total) & (finished > completed)
+    return (left == 0) & (finished > completed)
 
 
 def acquire_leases(

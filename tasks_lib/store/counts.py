@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import TextClause, func, select, text
 from sqlalchemy.orm import Session
 
+from tasks_lib.domain.lifecycle import DONE
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import TaskCountRow
@@ -32,6 +33,11 @@ class Counts(NamedTuple):
     def total(self) -> int:
         """The number of tasks."""
         return sum(self.by_status.values())
+
+    @property
+    def left(self) -> int:
+        """The number of tasks that are neither finished nor withdrawn."""
+        return sum(number for status, number in self.by_status.items() if status not in DONE)
 
 
 def add_counts(

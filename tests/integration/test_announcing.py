@@ -160,6 +160,18 @@ def test_a_blocked_task_keeps_its_pipeline_from_being_finished(
     assert prefect.payloads == [claimed_event(2, 2), finished_event(2, 2)]
 
 
+def test_a_withdrawn_task_does_not_keep_its_pipeline_from_being_finished(
+    store: Store, prefect: Prefect
+) -> None:
+    finish(store)
+    finish(store)
+    announce_due(store, prefect, at=AT)
+    assert prefect.payloads == [claimed_event(2, 2), finished_event(2, 2)]
+    move.set_status(store, 3, TaskStatus.WITHDRAWN, at=AT)
+    announce_due(store, prefect, at=AT + SECOND)
+    assert prefect.payloads[2:] == [ended_event(2)]
+
+
 def test_an_event_that_prefect_rejects_stays_due_until_it_is_accepted(
     store: Store, prefect: Prefect
 ) -> None:

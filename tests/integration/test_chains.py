@@ -122,6 +122,15 @@ def test_a_blocked_task_holds_the_pipeline_up_until_it_is_resolved(
     assert drain(chain_workspace) == Fired(created=3, chains=1)
 
 
+def test_a_withdrawn_task_does_not_hold_the_pipeline_up(chain_workspace: Workspace) -> None:
+    new_chain = chain(chain_workspace, trigger=ON_PIPELINE)
+    finish_tasks(chain_workspace, 2)
+    assert drain(chain_workspace) == Fired()
+    move.set_status(chain_workspace.store, 3, TaskStatus.WITHDRAWN, at=AT)
+    assert explain_chain(chain_workspace.store, new_chain.id).reasons == []
+    assert drain(chain_workspace) == Fired(created=2, chains=1)
+
+
 def test_a_pipeline_without_tasks_does_not_fire(chain_workspace: Workspace) -> None:
     chain(
         chain_workspace,

@@ -93,7 +93,7 @@ def test_invalid_values_are_shown_as_a_table_with_status_1(seeding: Seeding) -> 
             ["set-status", "1", "finished"],
             2,
             'Invalid value "finished" for STATUS. Choose from: "failed", "escalated", '
-            '"quarantined", "pending".',
+            '"quarantined", "withdrawn", "pending".',
         ),
         (
             ["release", "1"],

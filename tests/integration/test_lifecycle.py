@@ -184,7 +184,7 @@ def test_only_some_statuses_are_set_by_hand(store: Store, status: str) -> None:
         move.set_status(store, 1, TaskStatus(status), at=AT)
     assert str(caught.value) == (
         f"a task is not set to {status} by hand; it can be set to failed, escalated, quarantined, "
-        "pending"
+        "withdrawn, pending"
     )
 
 

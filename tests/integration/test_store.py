@@ -98,6 +98,38 @@ def test_a_store_of_the_first_release_is_upgraded_and_keeps_its_data(
     upgraded.close()
 
 
+def test_the_upgrade_lets_the_tasks_of_an_older_store_be_withdrawn(empty_database_url: str) -> None:
+    store = Store.open_any(empty_database_url)
+    with store.engine.begin() as connection:
+        upgrade(connection, "0012")
+        for statement in _ONE_TASK_OF_0012:
+            connection.execute(text(statement))
+    store.upgrade()
+    store.close()
+    upgraded = Store.open(empty_database_url)
+    with upgraded.engine.begin() as connection:
+        withdrawn = text("UPDATE tasks SET status = 'withdrawn' RETURNING id, status")
+        assert connection.execute(withdrawn).all() == [(1, "withdrawn")]
+        numbers = text("SELECT pending, withdrawn FROM task_counts")
+        assert connection.execute(numbers).all() == [(1, 0)]
+    with upgraded.engine.begin() as connection, pytest.raises(IntegrityError):
+        connection.execute(text("UPDATE tasks SET status = 'undone'"))
+    upgraded.close()
+
+
+_ONE_TASK_OF_0012 = (
+    "INSERT INTO organizations (name) VALUES ('acme')",
+    "INSERT INTO projects (organization_id, name) VALUES (1, 'reviews')",
+    "INSERT INTO pipelines (project_id, name, status) VALUES (1, 'label', 'active')",
+    "INSERT INTO task_groups (pipeline_id, kind, seed_key, source, created_at, task_count,"
+    " rejected_count) VALUES (1, 'csv', 'a', 'a.csv', '2026-01-01 00:00:00', 1, 0)",
+    'INSERT INTO tasks (pipeline_id, group_id, "row", status, predefined)'
+    " VALUES (1, 1, 1, 'pending', '{}')",
+    "INSERT INTO task_counts (pipeline_id, slot, pending, in_progress, paused, finished, escalated,"
+    " quarantined, failed, claims) VALUES (1, 0, 1, 0, 0, 0, 0, 0, 0, 0)",
+)
+
+
 def test_sqlite_runs_in_wal_with_foreign_keys(tmp_path: Path) -> None:
     store = Store.open(f"sqlite:///{tmp_path / 'seeding.db'}")
     with store.engine.connect() as connection:

@@ -89,7 +89,7 @@ class NewRelease(TypedDict):
 class NewStatus(TypedDict):
     """The status to set, by whom and why."""
 
-    status: Literal["failed", "escalated", "quarantined", "pending"]
+    status: Literal["failed", "escalated", "quarantined", "withdrawn", "pending"]
     reason: NotRequired[Annotated[str, Field(max_length=MAX_REASON_LENGTH)] | None]
     contributor: NotRequired[Contributor | None]
 

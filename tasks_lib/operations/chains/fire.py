@@ -300,7 +300,7 @@ def _is_triggered(session: Session, chain: StoredChain) -> bool:
     if chain.trigger is Trigger.TASK_COMPLETION:
         return True
     counts = get_counts(session, chain.source_pipeline_id)
-    return 0 < counts.total == counts.by_status[TaskStatus.FINISHED]
+    return counts.left == 0 < counts.by_status[TaskStatus.FINISHED]
 
 
 def _lock_stream(session: Session, chain: _Chain) -> Stream:

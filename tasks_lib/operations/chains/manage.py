@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.chains import Edge, Link, Trigger, find_cycle
 from tasks_lib.domain.intake_rules import check_same_organization
+from tasks_lib.domain.lifecycle import DONE
 from tasks_lib.domain.mapping.plans import columns_of, drift, plan_mapping
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import NotFoundError, RejectedError, UsageError
@@ -257,8 +258,8 @@ def _reasons(chain: Chain, counts: Mapping[TaskStatus, int]) -> list[str]:
     if chain.misfits:
         reasons.append(f"tasks that do not fit the target: {chain.misfits:,}")
     total = sum(counts.values())
-    if chain.trigger is Trigger.PIPELINE_COMPLETION and counts[TaskStatus.FINISHED] < total:
-        open_tasks = total - counts[TaskStatus.FINISHED]
+    open_tasks = total - sum(counts[status] for status in DONE)
+    if chain.trigger is Trigger.PIPELINE_COMPLETION and open_tasks:
         reasons.append(f"{open_tasks:,} of {total:,} tasks of {chain.source} are not finished")
         reasons += [f"{counts[s]:,} {s.value} block it" for s in _BLOCKING if counts[s]]
     return reasons

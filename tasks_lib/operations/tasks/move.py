@@ -125,7 +125,7 @@ def set_status(
     reason: str | None = None,
     at: datetime,
 ) -> Task:
-    """Fail, escalate or quarantine a task, or make it available again (``pending``).
+    """Fail, escalate, quarantine or withdraw a task, or make it available again (``pending``).
 
     Raises UsageError for any other status, MoveNotAllowedError and NotFoundError.
     """

@@ -151,6 +151,7 @@ class TaskCountRow(Table):
     quarantined: Mapped[int] = mapped_column(BigInteger, default=0)
     failed: Mapped[int] = mapped_column(BigInteger, default=0)
     claims: Mapped[int] = mapped_column(BigInteger, default=0)
+    withdrawn: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
 
 
 class AnnouncementRow(Table):

@@ -11,25 +11,32 @@ ALLOWED = {
     ("pending", "escalate"): "escalated",
     ("pending", "quarantine"): "quarantined",
     ("pending", "pause"): "paused",
+    ("pending", "withdraw"): "withdrawn",
     ("in_progress", "submit"): "finished",
     ("in_progress", "release"): "pending",
     ("in_progress", "time_out"): "pending",
     ("in_progress", "fail"): "failed",
     ("in_progress", "escalate"): "escalated",
     ("in_progress", "quarantine"): "quarantined",
+    ("in_progress", "withdraw"): "withdrawn",
     ("paused", "resume"): "pending",
     ("paused", "fail"): "failed",
     ("paused", "escalate"): "escalated",
     ("paused", "quarantine"): "quarantined",
+    ("paused", "withdraw"): "withdrawn",
     ("failed", "escalate"): "escalated",
     ("failed", "quarantine"): "quarantined",
     ("failed", "put_back"): "pending",
+    ("failed", "withdraw"): "withdrawn",
     ("escalated", "fail"): "failed",
     ("escalated", "quarantine"): "quarantined",
     ("escalated", "put_back"): "pending",
+    ("escalated", "withdraw"): "withdrawn",
     ("quarantined", "fail"): "failed",
     ("quarantined", "escalate"): "escalated",
     ("quarantined", "put_back"): "pending",
+    ("quarantined", "withdraw"): "withdrawn",
+    ("withdrawn", "put_back"): "pending",
 }
 """All allowed moves."""
 
@@ -60,5 +67,5 @@ def test_a_status_that_a_person_may_set_is_the_end_of_its_move(
 
 def test_a_refusal_names_the_status_and_the_statuses_that_allow_the_move() -> None:
     assert explain_refusal(Move.PUT_BACK, 7, TaskStatus.FINISHED) == (
-        "task 7 is finished; put_back is allowed from escalated, quarantined, failed"
+        "task 7 is finished; put_back is allowed from escalated, quarantined, failed, withdrawn"
     )
