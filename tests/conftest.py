@@ -31,6 +31,10 @@ from tasks_lib.store.engine import Store
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
 
+# Each of the many processes that tests start would compile Prefect and all the rest again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 hypothesis.settings.register_profile(
     "ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
