@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import httpx
+import prefect
 from prefect import runtime
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
@@ -47,6 +49,7 @@ _WORKER_SECONDS: Final = 10.0
 """A worker polls at least as often."""
 _EVENTS_SECONDS: Final = 10.0
 _DIFFERENCE: Final = timedelta(seconds=5)
+_PREFECT_FOLDER: Final = str(Path(prefect.__file__).parent)
 """A larger difference between the server's clock and ours counts."""
 
 
@@ -97,7 +100,12 @@ def silence_console() -> None:
     setup_logging()
     for handler in logging.getLogger().handlers:
         if isinstance(handler, PrefectConsoleHandler):
-            handler.addFilter(lambda record: not record.name.startswith("prefect."))
+            handler.addFilter(lambda record: not _is_of_prefect(record))
+
+
+def _is_of_prefect(record: logging.LogRecord) -> bool:
+    """Tell records of Prefect's loggers, and of its workers, which are named by their class."""
+    return record.name.startswith("prefect.") or record.pathname.startswith(_PREFECT_FOLDER)
 
 
 def post_events(events: Sequence[Event]) -> None:

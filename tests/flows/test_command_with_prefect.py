@@ -43,3 +43,25 @@ def test_the_log_of_prefect_is_on_the_server_and_not_in_the_output(
     )
     run = prefect.post("/flow_runs/filter", json={"sort": "START_TIME_DESC", "limit": 1}).json()[0]
     assert [line for line in logs_of(prefect, run) if "1 row rejected" in line[1]] != []
+
+
+SLOW_SERVER = """
+import logging
+from prefect._internal.concurrency import services
+from tasks_lib.steps import prefect_api
+
+prefect_api.silence_console()
+logging.getLogger("ours").warning("ours is printed")
+logger = logging.getLogger("EventsWorker")
+logger.handle(logger.makeRecord(
+    logger.name, logging.WARNING, services.__file__, 231, "Still processing items", (), None
+))
+"""
+
+
+def test_prefect_does_not_print_that_its_server_is_slow() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW_SERVER], capture_output=True, text=True, check=True
+    )
+    assert "ours is printed" in done.stderr
+    assert "Still processing" not in done.stderr + done.stdout
