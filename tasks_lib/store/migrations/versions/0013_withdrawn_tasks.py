@@ -14,7 +14,8 @@ _STATUSES = "'pending', 'in_progress', 'paused', 'finished', 'escalated', " + _N
 def upgrade() -> None:
     """Add the column, and let tasks have the status."""
     op.add_column(
-        "task_counts", sa.Column("withdrawn", sa.BigInteger(), server_default="0", nullable=False)
+        "task_counts",
+        sa.Column("withdrawn", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
     )
     if op.get_context().dialect.name == "postgresql":
         op.drop_constraint(op.f("ck_tasks_status"), "tasks")
