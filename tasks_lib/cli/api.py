@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from tasks_lib.cli import console
+from tasks_lib.cli import console, documents
 from tasks_lib.cli.arguments import API, Json, OrganizationArgument, WholeNumber
 from tasks_lib.cli.optional_prefect import automations, event_publisher, upload_processor
 from tasks_lib.cli.paging import After, Limit, cut_page
@@ -93,7 +93,7 @@ def create(
             workspace.store, organization, name=name, lifetime=_lifetime(expires), at=at
         )
     if json:
-        console.print_json({"key": secret} | console.key_document(entry, at))
+        console.print_json({"key": secret} | documents.key_document(entry, at))
     else:
         console.out.print(secret, markup=False)
         console.err.print("Keep it: it is stored as a hash and not shown again.")
@@ -114,7 +114,7 @@ def list_keys(
         at = workspace.store.now()
     page = cut_page(keys, lambda key: key.id, after=after, limit=limit)
     if json:
-        console.print_json([console.key_document(entry, at) for entry in page.entries])
+        console.print_json([documents.key_document(entry, at) for entry in page.entries])
     else:
         console.print_keys(page.entries, at)
     page.print_rest()
@@ -133,7 +133,7 @@ def revoke(reference: str, /, *, json: Json = False) -> None:
         at = workspace.store.now()
         entry = api_keys.revoke_key(workspace.store, reference, at=at)
     if json:
-        console.print_json(console.key_document(entry, at))
+        console.print_json(documents.key_document(entry, at))
     else:
         console.out.print(
             f"revoked  {entry.prefix}… ({entry.id}, {entry.name}, {entry.organization})",

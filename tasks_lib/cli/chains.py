@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from tasks_lib.cli import console
+from tasks_lib.cli import console, documents
 from tasks_lib.cli.arguments import (
     AUTOMATE,
     Flag,
@@ -96,7 +96,7 @@ def list_chains(
         chains = manage.list_chains(workspace.store, organization)
     page = cut_page(chains, lambda one: one.id, after=after, limit=limit)
     if json:
-        console.print_json([console.chain_document(one) for one in page.entries])
+        console.print_json([documents.chain_document(one) for one in page.entries])
     else:
         console.print_chains(page.entries)
     page.print_rest()
@@ -108,7 +108,7 @@ def show(chain_id: ChainArgument, /, *, json: Json = False) -> None:
     with configured_workspace() as workspace:
         explained = explain_chain(workspace.store, chain_id)
     if json:
-        console.print_json(console.explained_chain_document(explained))
+        console.print_json(documents.explained_chain_document(explained))
     else:
         console.print_chain(explained)
 
@@ -178,13 +178,14 @@ def doctor(
     with configured_workspace() as workspace:
         chains = manage.list_chains(workspace.store, organization)
         checkups = automations.examine(workspace.store, chains, repairs=repair)
-    documents = [
-        checkup._asdict() | {"chain": console.chain_document(checkup.chain)} for checkup in checkups
+    shown = [
+        checkup._asdict() | {"chain": documents.chain_document(checkup.chain)}
+        for checkup in checkups
     ]
     if json:
-        console.print_json(documents)
+        console.print_json(shown)
     else:
-        console.print_checkups(documents)
+        console.print_checkups(shown)
     if any(checkup.findings and not checkup.is_repaired for checkup in checkups):
         console.print_hints(["to repair automations, run: seeding chain doctor --repair"])
         raise AutomationsWrongError("automations do not match their chains")
@@ -236,6 +237,6 @@ def _warn(why: str) -> None:
 
 def _print(changed: Chain, sentence: str, *, as_json: bool) -> None:
     if as_json:
-        console.print_json(console.chain_document(changed))
+        console.print_json(documents.chain_document(changed))
     else:
         console.out.print(sentence, markup=False)

@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingC
 from rich.table import Table
 from rich.text import Text
 
-from tasks_lib.domain.mapping.conversions import columns_to_json
 from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.names import counted, display_name, shortened
 from tasks_lib.domain.progress import OnProgress, Progress
@@ -117,19 +116,6 @@ def print_datasets(entries: Sequence[VaultEntry]) -> None:
     out.print(table if entries else "This organization has no datasets yet.")
 
 
-def dataset_document(entry: VaultEntry) -> dict[str, Any]:
-    """Return a dataset as a JSON document, in which rows keep their exact text."""
-    query = {"query": entry.query._asdict()} if entry.query is not None else {}
-    return query | {
-        "name": entry.name,
-        "source": entry.source,
-        "rows": entry.row_count,
-        "columns": columns_to_json(entry.columns),
-        "versions": [version._asdict() for version in entry.versions],
-        "first_rows": [orjson.Fragment(row) for row in entry.rows],
-    }
-
-
 def print_dataset(entry: VaultEntry) -> None:
     """Print the columns, versions and first rows of a dataset."""
     out.print(f"{entry.name}: {counted(entry.row_count, 'row')}, from {entry.source}", markup=False)
@@ -144,12 +130,6 @@ def print_dataset(entry: VaultEntry) -> None:
         out.print(f"version {version.version}: {rows}, {at}", markup=False)
     for row in entry.rows:
         out.print(Text(row))
-
-
-def mapping_document(saved: SavedMapping) -> dict[str, Any]:
-    """Return a saved mapping as a JSON document."""
-    version = {"name": saved.name, "version": saved.version, "created_at": saved.created_at}
-    return version | saved.content.document
 
 
 def print_mappings(mappings: Sequence[SavedMapping]) -> None:
@@ -185,29 +165,6 @@ def print_hints(hints: Sequence[str]) -> None:
     """Print what to do next on stderr."""
     for hint in hints:
         err.print(Text.assemble(("hint: ", "bold cyan"), hint))
-
-
-def pipeline_document(entry: CountedPipeline) -> dict[str, Any]:
-    """Return a pipeline as a JSON document, with the members that a workflow of the API has."""
-    pipeline = entry.pipeline
-    return {
-        "id": pipeline.id,
-        "path": pipeline.path,
-        "name": pipeline.name,
-        "project": pipeline.project,
-        "organization": pipeline.organization,
-        "status": pipeline.status,
-        "task_counts": {status.value: count for status, count in entry.counts.items()},
-        "task_total": entry.total,
-    }
-
-
-def whole_pipeline_document(entry: CountedPipeline) -> dict[str, Any]:
-    """Return a pipeline with its settings and fields as a JSON document."""
-    pipeline = entry.pipeline
-    fields = [field.model_dump(mode="json", exclude_none=True) for field in pipeline.fields]
-    settings = {"claim_timeout": pipeline.claim_timeout, "fields": fields}
-    return pipeline_document(entry) | settings
 
 
 def print_pipelines(pipelines: Sequence[CountedPipeline]) -> None:
@@ -381,12 +338,6 @@ def print_task(task: Task, links: Mapping[str, str]) -> None:
         out.print(Text(f"  {_moment(move.at)}  {change}"))
 
 
-def whole_task_document(task: Task, links: Mapping[str, str]) -> dict[str, Any]:
-    """Return a task with its moves and links to its files as a JSON document."""
-    moves = [move._asdict() for move in task.moves]
-    return task_document(task) | {"moves": moves, "links": links}
-
-
 def print_keys(keys: Sequence[Key], at: datetime) -> None:
     """Print an organization's API keys as a table."""
     table = Table("key", "begins with", "name", "state", "expires", "last used", box=None)
@@ -395,42 +346,6 @@ def print_keys(keys: Sequence[Key], at: datetime) -> None:
         used = _moment(key.last_used_at) if key.last_used_at else "never"
         table.add_row(str(key.id), key.prefix, Text(key.name), key.state(at), expires, used)
     out.print(table if keys else "This organization has no keys yet.")
-
-
-def key_document(key: Key, at: datetime) -> dict[str, Any]:
-    """Return an API key's entry as a JSON document."""
-    return key._asdict() | {"state": key.state(at)}
-
-
-def chain_document(chain: Chain) -> dict[str, Any]:
-    """Return a chain as a JSON document.
-
-    ``on`` is the name that the option and the API have; ``trigger`` is its old name.
-    """
-    return chain._asdict() | {"on": chain.trigger}
-
-
-def explained_chain_document(explained: ChainExplanation) -> dict[str, Any]:
-    """Return a chain with its unfit tasks and the reasons why it has not fired.
-
-    ``unfit_tasks`` is the name that the API has; ``misfits`` is its old name.
-    """
-    unfit = [task._asdict() for task in explained.misfits]
-    return explained._asdict() | {
-        "chain": chain_document(explained.chain),
-        "unfit_tasks": unfit,
-        "misfits": unfit,
-    }
-
-
-def task_document(task: Task) -> dict[str, Any]:
-    """Return a task as a JSON document."""
-    document = task._asdict()
-    del document["moves"]
-    document["fields"] = orjson.Fragment(task.fields)
-    origin = task.origin._asdict()
-    document["origin"] = {name: value for name, value in origin.items() if value is not None}
-    return document
 
 
 def _moment(moment: datetime) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from tasks_lib.cli import console
+from tasks_lib.cli import console, documents
 from tasks_lib.cli.arguments import (
     DATA,
     Flag,
@@ -202,7 +202,7 @@ def list_datasets(
         entries = data_vault.list_datasets(workspace.store, organization)
     page = cut_page(entries, lambda entry: entry.name, after=after, limit=limit)
     if json:
-        console.print_json([console.dataset_document(entry) for entry in page.entries])
+        console.print_json([documents.dataset_document(entry) for entry in page.entries])
     else:
         console.print_datasets(page.entries)
     page.print_rest()
@@ -224,7 +224,7 @@ def show(
     with configured_workspace() as workspace:
         entry = data_vault.show_dataset(workspace.store, organization, name, rows=rows)
     if json:
-        console.print_json(console.dataset_document(entry))
+        console.print_json(documents.dataset_document(entry))
     else:
         console.print_dataset(entry)
 

@@ -2,7 +2,7 @@
 
 from cyclopts import App
 
-from tasks_lib.cli import console
+from tasks_lib.cli import console, documents
 from tasks_lib.cli.arguments import DATA, Json, PipelineArgument
 from tasks_lib.cli.paging import After, Limit, cut_page
 from tasks_lib.cli.workspace import configured_workspace
@@ -25,7 +25,7 @@ def list_mappings(
         mappings = saved_mappings.list_mappings(workspace.store, pipeline)
     page = cut_page(mappings, lambda saved: saved.title, after=after, limit=limit)
     if json:
-        console.print_json([console.mapping_document(saved) for saved in page.entries])
+        console.print_json([documents.mapping_document(saved) for saved in page.entries])
     else:
         console.print_mappings(page.entries)
     page.print_rest()
@@ -43,6 +43,6 @@ def show(pipeline: PipelineArgument, name: str, /, *, json: Json = False) -> Non
     with configured_workspace() as workspace:
         saved = saved_mappings.show_mapping(workspace.store, pipeline, name)
     if json:
-        console.print_json(console.mapping_document(saved))
+        console.print_json(documents.mapping_document(saved))
     else:
         console.print_mapping(saved)

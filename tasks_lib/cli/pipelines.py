@@ -2,7 +2,7 @@
 
 from cyclopts import App
 
-from tasks_lib.cli import console
+from tasks_lib.cli import console, documents
 from tasks_lib.cli.arguments import CREATE_TASKS, Json, PipelineArgument
 from tasks_lib.cli.paging import After, Limit, cut_page
 from tasks_lib.cli.workspace import configured_workspace
@@ -31,7 +31,7 @@ def list_pipelines(
         counted = read.list_pipelines(workspace.store, organization)
     page = cut_page(counted, lambda entry: entry.pipeline.id, after=after, limit=limit)
     if json:
-        console.print_json([console.pipeline_document(entry) for entry in page.entries])
+        console.print_json([documents.pipeline_document(entry) for entry in page.entries])
     else:
         console.print_pipelines(page.entries)
     page.print_rest()
@@ -44,6 +44,6 @@ def show(reference: PipelineArgument, /, *, json: Json = False) -> None:
         pipeline_id = read.find_pipeline(workspace.store, reference).id
         counted = read.find_counted_pipeline(workspace.store, pipeline_id)
     if json:
-        console.print_json(console.whole_pipeline_document(counted))
+        console.print_json(documents.whole_pipeline_document(counted))
     else:
         console.print_pipeline(counted)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from tasks_lib.cli import console
+from tasks_lib.cli import console, documents
 from tasks_lib.cli.arguments import WORK, Json, PipelineArgument, WholeNumber
 from tasks_lib.cli.optional_prefect import announce
 from tasks_lib.cli.paging import After, Limit, Page, cut_page
@@ -96,7 +96,7 @@ def list_tasks(
             workspace.store, pipeline, after, group_id=group, status=status, limit=limit
         )
     if json:
-        console.print_json([console.task_document(task) for task in page.items])
+        console.print_json([documents.task_document(task) for task in page.items])
     else:
         console.print_tasks(page.items)
     Page(*page).print_rest()
@@ -109,7 +109,7 @@ def show_task(task: TaskArgument, /, *, json: Json = False) -> None:
         shown = find_task(workspace.store, task)
         links = link_files(workspace, shown)
     if json:
-        console.print_json(console.whole_task_document(shown, links))
+        console.print_json(documents.whole_task_document(shown, links))
     else:
         console.print_task(shown, links)
 
@@ -204,7 +204,7 @@ def set_status(
 
 def _print(task: Task, *, as_json: bool) -> None:
     if as_json:
-        console.print_json(console.task_document(task))
+        console.print_json(documents.task_document(task))
     else:
         console.print_task(task, {})
 
