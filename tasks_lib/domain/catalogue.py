@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SkipValidation, mod
 from tasks_lib.domain.fields import Field, FieldSource, FieldType, check_entry_name, mistake
 from tasks_lib.domain.names import is_invisible, visible, without_invisible
 from tasks_lib.domain.statuses import PipelineStatus
-from tasks_lib.domain.values import check_bounds_of
+from tasks_lib.domain.values.readers import check_bounds_of
 
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _MAX_DURATION_SECONDS: Final = 366 * 86_400

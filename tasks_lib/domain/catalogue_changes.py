@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks_lib.domain.catalogue import Pipeline, PipelineEntry
 from tasks_lib.domain.fields import CONSTRAINTS, Field, FieldSource, FieldType
-from tasks_lib.domain.values import order_of
+from tasks_lib.domain.values.readers import order_of
 
 _AT_LEAST = frozenset({"min", "min_length"})
 _BOUNDS = frozenset({"min", "max"})

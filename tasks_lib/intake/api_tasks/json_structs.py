@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from msgspec import Meta, Raw
 
 from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.values import reader_of
+from tasks_lib.domain.values.readers import reader_of
 from tasks_lib.intake.rows.columns import ColumnCheck, check_of
 
 _MAX_BYTES: Final = 2**30

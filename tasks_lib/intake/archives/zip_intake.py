@@ -12,7 +12,7 @@ from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import check_content_type, check_file_size
 from tasks_lib.domain.names import visible
 from tasks_lib.domain.progress import OnProgress
-from tasks_lib.domain.values import Reader, reader_of, with_empty
+from tasks_lib.domain.values.readers import Reader, reader_of, with_empty
 from tasks_lib.intake.archives.archive_directory import Entry
 from tasks_lib.intake.archives.archives import Archive
 from tasks_lib.intake.csv_files.csv_intake import open_csv

@@ -9,7 +9,7 @@ from tasks_lib.domain.headers import check_header, match_columns
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.names import display_name
 from tasks_lib.domain.progress import OnProgress
-from tasks_lib.domain.values import ReaderOf, reader_of
+from tasks_lib.domain.values.readers import ReaderOf, reader_of
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.csv_files.csv_reader import CsvReader
 from tasks_lib.intake.csv_files.encodings import Utf8Stream

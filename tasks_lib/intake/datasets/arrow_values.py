@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from tasks_lib.domain.fields import FieldType
 from tasks_lib.domain.names import shortened, visible
-from tasks_lib.domain.values import MAX_JSON_DEPTH, ValueProblemError
+from tasks_lib.domain.values.readers import MAX_JSON_DEPTH, ValueProblemError
 
 Plain = Callable[[pa.Array], list[Any]]
 """Converts an array to values of JSON; raises ValueProblemError for a value without JSON form."""

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.values import ReaderOf, reader_of
+from tasks_lib.domain.values.readers import ReaderOf, reader_of
 from tasks_lib.intake.rows.blocks import BadRow, CellBlock, CheckedBlock
 from tasks_lib.intake.rows.columns import FieldProblem, shape_of
 

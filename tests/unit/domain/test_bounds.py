@@ -4,7 +4,7 @@ import pytest
 
 from cells import NO_DATETIME, NO_NUMBER, OUT_OF_RANGE, field
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.values import check_bounds_of
+from tasks_lib.domain.values.readers import check_bounds_of
 
 
 @pytest.mark.parametrize(

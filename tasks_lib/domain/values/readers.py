@@ -16,15 +16,15 @@ from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.moments import (
+from tasks_lib.domain.names import did_you_mean, shortened
+from tasks_lib.domain.values.moments import (
     instant_of,
     is_in_calendar,
     read_date,
     read_datetime,
     why_no_datetime,
 )
-from tasks_lib.domain.names import did_you_mean, shortened
-from tasks_lib.domain.option_lists import split_options
+from tasks_lib.domain.values.option_lists import split_options
 from tasks_lib.errors import RejectedError
 
 TRUE_SPELLINGS: Final = frozenset({"true", "yes", "y", "t", "1", "1.0"})
