@@ -26,7 +26,7 @@ SeedingError
 │   ├── TasksRejectedError       tasks of an API request (operations.seeding.create_tasks)
 │   ├── ChainRejectedError       a chain (operations.chains.manage)
 │   ├── ManifestRejectedError    prefect.yaml (deploy.manifest)
-│   ├── ValueProblemError        one value of a row (domain.values.readers)
+│   ├── ValueProblemError        one value of a row (domain.values.problem)
 │   ├── PathSyntaxError          a JSONPath (domain.mapping.json_paths)
 │   └── UnsafePathError          a path in an archive (intake.archives.archive_paths)
 ├── MoveNotAllowedError          the task's lifecycle does not allow the move

@@ -3,7 +3,8 @@
 import pytest
 
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.values.readers import ValueProblemError, reader_of
+from tasks_lib.domain.values.problem import ValueProblemError
+from tasks_lib.domain.values.readers import reader_of
 
 SELECT = {"single_select", "multi_select"}
 OPTIONS = ["good", "bad", "so;so", 'in "quotes"', "[sic]"]

@@ -13,7 +13,7 @@ from uuid import UUID
 from tasks_lib.domain.fields import FieldType
 from tasks_lib.domain.json_rows import Digits, json_text
 from tasks_lib.domain.names import visible
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import UsageError
 
 _PLAIN: Final = r"[^\W\d][\w$]*"

@@ -8,7 +8,8 @@ from tasks_lib.domain.fields import Field, FieldSource
 from tasks_lib.domain.json_rows import json_text
 from tasks_lib.domain.mapping.conversions import spell_value
 from tasks_lib.domain.names import did_you_mean, visible
-from tasks_lib.domain.values.readers import ValueProblemError, reader_of
+from tasks_lib.domain.values.problem import ValueProblemError
+from tasks_lib.domain.values.readers import reader_of
 from tasks_lib.errors import Problem
 
 MAX_UNKNOWN: Final = 20

@@ -10,7 +10,8 @@ from tasks_lib.domain.json_rows import parse_value
 from tasks_lib.domain.mapping.conversions import CellOf, as_seeded, cell_of, seeded_reader_of
 from tasks_lib.domain.mapping.path_budget import NO_CLOCK, Timing
 from tasks_lib.domain.mapping.plans import FieldMapping, Plan, Sample
-from tasks_lib.domain.values.readers import Reader, ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
+from tasks_lib.domain.values.readers import Reader
 
 _MAX_SAMPLE_VALUES: Final = 3
 

@@ -30,7 +30,8 @@ from tasks_lib.domain.json_rows import Digits, json_text, kind_of, parse_value
 from tasks_lib.domain.mapping.json_paths import compile_path
 from tasks_lib.domain.mapping.path_budget import MAX_MATCHES, NO_CLOCK, Timing
 from tasks_lib.domain.names import is_storable, shortened, visible
-from tasks_lib.domain.values.readers import Reader, ValueProblemError, reader_of, with_empty
+from tasks_lib.domain.values.problem import ValueProblemError
+from tasks_lib.domain.values.readers import Reader, reader_of, with_empty
 
 CellOf = Callable[[Mapping[str, Any]], str]
 """Takes a row from ``parse_row`` and returns the cell of a field; raises ValueProblemError."""

@@ -48,7 +48,8 @@ from tasks_lib.domain.mapping.path_budget import (
     Timing,
 )
 from tasks_lib.domain.names import shortened
-from tasks_lib.domain.values.readers import MAX_JSON_DEPTH, ValueProblemError
+from tasks_lib.domain.values.json_text import MAX_JSON_DEPTH
+from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import RejectedError
 
 Find = Callable[[Any], list[Any]]

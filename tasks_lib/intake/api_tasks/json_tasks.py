@@ -21,7 +21,7 @@ from tasks_lib.domain.json_rows import Digits, kind_of
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import FITS, spell_value
 from tasks_lib.domain.names import did_you_mean, visible
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import MalformedBodyError, Problem
 from tasks_lib.intake.api_tasks.json_bodies import (
     Body,

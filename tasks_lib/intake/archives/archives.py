@@ -12,7 +12,7 @@ from typing import Final
 
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.names import did_you_mean, visible
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.archives.archive_directory import Entry, read_directory
 from tasks_lib.intake.archives.archive_paths import (

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from tasks_lib.domain.fields import FieldType
 from tasks_lib.domain.names import shortened, visible
-from tasks_lib.domain.values.readers import MAX_JSON_DEPTH, ValueProblemError
+from tasks_lib.domain.values.json_text import MAX_JSON_DEPTH
+from tasks_lib.domain.values.problem import ValueProblemError
 
 Plain = Callable[[pa.Array], list[Any]]
 """Converts an array to values of JSON; raises ValueProblemError for a value without JSON form."""

@@ -16,7 +16,9 @@ from tasks_lib.domain.fields import Field, FieldSource, FieldType
 from tasks_lib.domain.json_rows import has_unique_keys, kind_of, parse_value
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.names import did_you_mean, shortened
-from tasks_lib.domain.values.readers import MAX_JSON_DEPTH, ValueProblemError, reader_of
+from tasks_lib.domain.values.json_text import MAX_JSON_DEPTH
+from tasks_lib.domain.values.problem import ValueProblemError
+from tasks_lib.domain.values.readers import reader_of
 from tasks_lib.errors import Problem, SourceProblemError, UsageError
 from tasks_lib.intake.csv_files.encodings import ByteReader
 from tasks_lib.intake.rows.limit_problems import row_too_large

@@ -17,7 +17,7 @@ import pyarrow as pa
 from tasks_lib.domain.datasets import pick_columns
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.names import counted, visible
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.datasets.arrow_sizes import Sizes, least_sizes
 from tasks_lib.intake.datasets.arrow_values import (

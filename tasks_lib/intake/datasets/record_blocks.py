@@ -15,7 +15,7 @@ from tasks_lib.domain.fields import Field, FieldSource, FieldType
 from tasks_lib.domain.json_rows import Digits
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.names import is_nameless, visible
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.csv_files.csv_reader import CsvReader
 from tasks_lib.intake.csv_files.encodings import Utf8Stream

@@ -13,7 +13,7 @@ from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.names import did_you_mean
 from tasks_lib.domain.sql_rows import key_of
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem, SourceProblemError, UsageError
 from tasks_lib.intake.datasets.foreign_rows import ForeignRows
 from tasks_lib.intake.rows.blocks import CheckedBlock

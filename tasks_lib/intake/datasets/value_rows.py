@@ -9,7 +9,7 @@ from tasks_lib.domain.json_rows import json_text
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.sql_rows import field_type_of_class, json_row
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.datasets.block_builder import BlockBuilder
 from tasks_lib.intake.rows.blocks import CheckedBlock

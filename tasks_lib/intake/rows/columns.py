@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.values.readers import Reader, ReaderOf, ValueProblemError, reader_of
+from tasks_lib.domain.values.problem import ValueProblemError
+from tasks_lib.domain.values.readers import Reader, ReaderOf, reader_of
 from tasks_lib.errors import Problem
 
 _TEXT_TYPES: Final = frozenset({FieldType.TEXT, FieldType.LONG_TEXT})

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.compile import FilledField
 from tasks_lib.domain.progress import OnProgress
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem
 from tasks_lib.intake.rows.blocks import BadRow, CellBlock, CheckedBlock
 from tasks_lib.intake.rows.checked_rows import checked_blocks

@@ -16,7 +16,7 @@ from tasks_lib.domain.mapping.conversions import (
     fits,
     seeded_reader_of,
 )
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 
 FILE = (
     '{"uri":"local://ab/cd","name":"é.png","size":2048,"sha256":"abcd","content_type":"image/png"}'

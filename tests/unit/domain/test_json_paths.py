@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from tasks_lib.domain.json_rows import Digits, json_text, parse_value
 from tasks_lib.domain.mapping.json_paths import PathSyntaxError, compile_path
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 
 BOOKS = (
     '{"books":['

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 from cells import FIRST_BEYOND, OPTIONS, OUT_OF_RANGE, field, read_value, refusal
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.names import shortened
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 
 KINDS = [
     "text", "long_text", "integer", "number", "boolean", "date", "datetime", "single_select",

@@ -4,7 +4,7 @@ import pytest
 
 from archives import UTF8_FLAG, MemoryRanges, RawMember, open_archive, raw_zip, zip_of
 from tasks_lib.domain.limits import Limits
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.archives.archive_directory import is_archive
 from tasks_lib.intake.archives.archives import Archive

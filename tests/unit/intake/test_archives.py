@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from archives import STORED, RawMember, open_archive, raw_zip, zip_of
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.archives.archives import Archive
 from tasks_lib.transport.fetch import SourceFile

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from cells import read_value
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.values.readers import ValueProblemError
+from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem
 from tasks_lib.intake.rows.columns import FieldProblem, shape_of
 

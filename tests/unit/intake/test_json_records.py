@@ -12,7 +12,8 @@ from cells import field, read_value
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.json_rows import Digits, parse_value
 from tasks_lib.domain.limits import Limits
-from tasks_lib.domain.values.readers import ValueProblemError, reader_of
+from tasks_lib.domain.values.problem import ValueProblemError
+from tasks_lib.domain.values.readers import reader_of
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.csv_files.encodings import ByteReader
 from tasks_lib.intake.datasets.json_records import (

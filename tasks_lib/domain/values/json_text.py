@@ -1,0 +1,66 @@
+"""JSON as the text of a cell: valid, of bounded depth, and equal for every parser."""
+
+import json
+import re
+from typing import Any, Final, NoReturn
+
+from tasks_lib.domain.names import shortened
+from tasks_lib.domain.values.numbers import OUT_OF_RANGE, is_in_range
+from tasks_lib.domain.values.problem import refuse
+
+MAX_JSON_DEPTH: Final = 64
+NUL_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def parse_document(text: str) -> Any:
+    """Return a JSON document; numbers are returned as their digits."""
+    try:
+        document = json.loads(
+            text,
+            object_pairs_hook=_unique_keys,
+            parse_constant=_no_constant,
+            parse_float=_in_range,
+            parse_int=_in_range,
+        )
+        json.dumps(document, ensure_ascii=False).encode()
+    except RecursionError:
+        refuse("invalid_json", text, f"is nested deeper than {MAX_JSON_DEPTH} levels")
+    except UnicodeEncodeError:
+        refuse("invalid_json", text, "holds half of a surrogate pair")
+    except ValueError as error:
+        refuse("invalid_json", text, f"is not valid JSON: {error}")
+    return document
+
+
+def _in_range(number: str) -> str:
+    """Raise ValueError for a number that JSON parsers would turn into infinity."""
+    if not is_in_range(number):
+        raise ValueError(f"the number {shortened(number, 20)} is {OUT_OF_RANGE}")
+    return number
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in document:
+            raise ValueError(f"the key {shortened(key)} occurs twice in one object")
+        document[key] = value
+    return document
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def depth_of(document: Any) -> int:
+    """Return how many containers of a document are inside each other."""
+    depth, level = 0, [document]
+    while level:
+        containers = [item for item in level if isinstance(item, dict | list)]
+        level = [
+            child
+            for container in containers
+            for child in (container.values() if isinstance(container, dict) else container)
+        ]
+        depth += bool(containers)
+    return depth
