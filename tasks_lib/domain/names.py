@@ -27,6 +27,9 @@ _EXAMINED: Final = 1_000
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Characters that look empty although their category is letter or symbol."""
 
+_MAX_SUGGESTIONS: Final = 20
+"""At most this many suggestions are computed, since that is slow and nobody reads more."""
+
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate closest to ``name``, or None if none is close.
@@ -149,6 +152,24 @@ def display_name(uri: str) -> str:
         return uri.rstrip("/").rsplit("/", 1)[-1]
     host, _, path = rest.split("?", 1)[0].partition("/")
     return path.rstrip("/").rsplit("/", 1)[-1] or host.rsplit("@", 1)[-1]
+
+
+class Suggestions:
+    """Suggestions for the first few wrong names; many of them are hardly all typing errors."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = sorted(names)
+        self._left = _MAX_SUGGESTIONS
+
+    def nearest(self, name: str) -> str | None:
+        """Return the name that is most like ``name``, if one is."""
+        self._left -= 1
+        return nearest(name, self._names) if self._left >= 0 else None
+
+    def did_you_mean(self, name: str) -> str:
+        """Return the end of a sentence that suggests the name that is most like ``name``."""
+        self._left -= 1
+        return did_you_mean(name, self._names) if self._left >= 0 else ""
 
 
 def shortened(value: str, limit: int = 60) -> str:

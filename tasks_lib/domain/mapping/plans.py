@@ -9,12 +9,10 @@ from tasks_lib.domain.fields import Field, FieldSource, FieldType
 from tasks_lib.domain.json_rows import name_own_columns
 from tasks_lib.domain.mapping.conversions import TEXTS_WITH_PATHS, Column, fits
 from tasks_lib.domain.mapping.json_paths import PathSyntaxError, compile_path
-from tasks_lib.domain.names import did_you_mean, letters_and_digits, nearest, visible
+from tasks_lib.domain.names import Suggestions, letters_and_digits, visible
 from tasks_lib.errors import Problem
 
 _NO_MATCH: Final = "no column matches"
-_MAX_SUGGESTIONS: Final = 20
-"""At most this many suggestions are computed, since that is slow and nobody reads more."""
 
 
 class Outcome(StrEnum):
@@ -210,58 +208,6 @@ def plan_mapping(
     return Plan(tuple(columns), tuple(entry for entry, _ in decisions), tuple(problems))
 
 
-def drift(before: Sequence[Column], now: Sequence[Column]) -> list[str]:
-    """Return a sentence for each change of a source's columns; their order does not matter."""
-    then, today = dict(before), dict(now)
-    gone = missing_columns(then, today)
-    sentences = []
-    for name, kind in then.items():
-        if name in gone:
-            sentences.append(gone[name])
-        elif today[name] is not kind:
-            sentences.append(f"column {visible(name)} was {kind} and is {today[name]} now")
-    sentences.extend(f"column {visible(name)} is new" for name in today if name not in then)
-    return sentences
-
-
-def missing_columns(before: Iterable[str], now: Collection[str]) -> dict[str, str]:
-    """Return a sentence for each name of a column that a source no longer has."""
-    known = list(dict.fromkeys(before))
-    hints = _Suggestions(name for name in now if name not in known)
-    sentences = {}
-    for name in known:
-        if name not in now:
-            renamed = hints.nearest(name)
-            hint = f"; it may be called {visible(renamed)} now" if renamed is not None else ""
-            sentences[name] = f"column {visible(name)} is gone{hint}"
-    return sentences
-
-
-def lost_columns(plan: "Plan", earlier: Mapping[str, str]) -> list[Problem]:
-    """Return a problem for each optional field that lost the column that filled it before.
-
-    ``earlier`` is field to column, as of the last seeding. Fields that the request maps or skips
-    are no problem, and required ones have one already.
-    """
-    lost = {
-        entry.field.name: earlier[entry.field.name]
-        for entry in plan.fields
-        if entry.outcome is Outcome.UNMATCHED and entry.field.name in earlier
-    }
-    known = {problem.field for problem in plan.problems}
-    gone = missing_columns(lost.values(), [column.name for column in plan.columns])
-    return [
-        Problem(
-            "mapping_drifted",
-            f"{gone[column]}, and filled the field {visible(field)} in the last seeding; "
-            "map the field to another column, skip it, or accept the drift to leave it empty",
-            field=field,
-        )
-        for field, column in lost.items()
-        if column in gone and field not in known
-    ]
-
-
 def split_source(source: str, columns: Collection[str]) -> tuple[str, str | None] | None:
     """Split ``column[:jsonpath]``, or return None if it does not begin with the name of a column.
 
@@ -276,22 +222,6 @@ def split_source(source: str, columns: Collection[str]) -> tuple[str, str | None
     return name, source[len(name) + 1 :]
 
 
-class _Suggestions:
-    """Suggestions for the first few wrong names; many of them are hardly all typing errors."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = sorted(names)
-        self._left = _MAX_SUGGESTIONS
-
-    def nearest(self, name: str) -> str | None:
-        self._left -= 1
-        return nearest(name, self._names) if self._left >= 0 else None
-
-    def did_you_mean(self, name: str) -> str:
-        self._left -= 1
-        return did_you_mean(name, self._names) if self._left >= 0 else ""
-
-
 class _Source:
     """The columns by name and by letters and digits, and the fields that are still open.
 
@@ -302,7 +232,7 @@ class _Source:
         self, columns: Iterable[Column], fields: Sequence[str], decided: Collection[str]
     ) -> None:
         self.named = {column.name: column for column in columns}
-        self.hints = _Suggestions(self.named)
+        self.hints = Suggestions(self.named)
         exact = set(self.named) & set(fields)
         settled = {*decided, *exact}
         self._loose = _by_fold(sorted(set(self.named) - exact))
@@ -416,7 +346,7 @@ def _match_by_name(field: Field, source: _Source) -> _Decision:
 
 
 def _unknown_targets(targets: Iterable[str], fields: Collection[str]) -> list[Problem]:
-    hints = _Suggestions(fields)
+    hints = Suggestions(fields)
     return [
         Problem(
             "unknown_target",

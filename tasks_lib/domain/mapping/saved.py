@@ -6,7 +6,8 @@ from typing import Any
 
 from tasks_lib.domain.fields import check_requested_name
 from tasks_lib.domain.mapping.conversions import Column, columns_to_json
-from tasks_lib.domain.mapping.plans import Plan, drift
+from tasks_lib.domain.mapping.drift import drift
+from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.errors import Problem, UsageError
 
 

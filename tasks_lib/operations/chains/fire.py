@@ -20,8 +20,9 @@ from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.domain.intake_rules import why_closed
 from tasks_lib.domain.mapping.compile import compile_plan
+from tasks_lib.domain.mapping.drift import drift
 from tasks_lib.domain.mapping.path_budget import Timing
-from tasks_lib.domain.mapping.plans import Plan, columns_of, drift, plan_mapping
+from tasks_lib.domain.mapping.plans import Plan, columns_of, plan_mapping
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import Problem, SourceProblemError

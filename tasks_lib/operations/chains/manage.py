@@ -11,7 +11,8 @@ from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.chains import Edge, Link, Trigger, find_cycle
 from tasks_lib.domain.intake_rules import check_same_organization
 from tasks_lib.domain.lifecycle import DONE
-from tasks_lib.domain.mapping.plans import columns_of, drift, plan_mapping
+from tasks_lib.domain.mapping.drift import drift
+from tasks_lib.domain.mapping.plans import columns_of, plan_mapping
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import NotFoundError, RejectedError, UsageError
 from tasks_lib.operations.chains.fire import plan_chain

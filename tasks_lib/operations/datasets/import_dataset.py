@@ -15,7 +15,7 @@ from tasks_lib.domain.dialects import Dialect, Quote, delimiter_of
 from tasks_lib.domain.fields import FieldType, check_requested_name
 from tasks_lib.domain.headers import check_header
 from tasks_lib.domain.mapping.conversions import Column
-from tasks_lib.domain.mapping.plans import missing_columns
+from tasks_lib.domain.mapping.drift import missing_columns
 from tasks_lib.domain.names import check_storable, counted
 from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.report import ReportError, problems_of

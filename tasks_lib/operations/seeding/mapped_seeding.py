@@ -18,8 +18,9 @@ from tasks_lib.domain.intake_rules import why_closed
 from tasks_lib.domain.json_rows import json_text
 from tasks_lib.domain.mapping.compile import compile_plan, with_sample
 from tasks_lib.domain.mapping.conversions import Column
+from tasks_lib.domain.mapping.drift import lost_columns
 from tasks_lib.domain.mapping.path_budget import Timing
-from tasks_lib.domain.mapping.plans import Plan, lost_columns, plan_mapping
+from tasks_lib.domain.mapping.plans import Plan, plan_mapping
 from tasks_lib.domain.mapping.saved import (
     check_mapping_name,
     drift_problems,
