@@ -20,7 +20,8 @@ from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.csv_files.csv_reader import CsvReader
 from tasks_lib.intake.csv_files.encodings import Utf8Stream
 from tasks_lib.intake.datasets.block_builder import BlockBuilder
-from tasks_lib.intake.datasets.json_records import JsonRecord, json_array, json_lines, read_object
+from tasks_lib.intake.datasets.json_objects import read_object
+from tasks_lib.intake.datasets.json_records import JsonRecord, json_array, json_lines
 from tasks_lib.intake.rows.blocks import CellBlock, CheckedBlock
 from tasks_lib.intake.rows.checked_rows import CellReader, checked_blocks
 from tasks_lib.intake.rows.limit_problems import too_many_columns

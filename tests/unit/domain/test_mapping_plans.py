@@ -7,11 +7,11 @@ from hypothesis import given, strategies as st
 
 from tasks_lib.domain.fields import Field, FieldType
 from tasks_lib.domain.mapping.conversions import Column
+from tasks_lib.domain.mapping.drift import drift
 from tasks_lib.domain.mapping.plans import (
     Outcome,
     Plan,
     columns_of,
-    drift,
     plan_mapping,
     split_source,
 )
