@@ -24,7 +24,8 @@ MAY_IMPORT = {
     ),
     "tasks_lib.cli": (
         "flows", "tasks_lib.api", "tasks_lib.deploy", "tasks_lib.settings", "tasks_lib.steps",
-        "tasks_lib.__version__", *BELOW_STEPS,
+        "tasks_lib.operations", "tasks_lib.intake", "tasks_lib.transport", "tasks_lib.domain",
+        "tasks_lib.errors", "tasks_lib.__version__",
     ),
     "tasks_lib.deploy": ("flows", "tasks_lib.steps", *BELOW_STEPS),
     "tasks_lib.api": (
@@ -432,6 +433,8 @@ def test_a_layer_of_the_table_exists(layer: str) -> None:
         ("tasks_lib.api.uploads", "from tasks_lib.steps import server"),
         ("tasks_lib.operations.seed", "from tasks_lib.api import wire"),
         ("tasks_lib.cli", "from deployments import stack"),
+        ("tasks_lib.cli.tasks", "from tasks_lib.store.engine import Store"),
+        ("tasks_lib.cli.tasks", "from tasks_lib.storage.file_storage import Storage"),
         ("flows.seed", "import deployments.stack"),
         ("deployments.stack", "from tasks_lib.store.engine import Store"),
         ("deployments.demo", "from tasks_lib.store import tasks"),

@@ -123,7 +123,7 @@ def _switch(call: Call, chain_id: str, *, is_paused: bool) -> Response:
 
 def _sync_automation(call: Call, changed: Chain) -> Chain:
     """Update the automation of a chain in Prefect; return the chain as it is afterwards."""
-    call.service.automations.ensure(call.workspace.store, changed)
+    call.service.automations.ensure(call.workspace, changed)
     return find_chain(call.workspace.store, changed.id)
 
 

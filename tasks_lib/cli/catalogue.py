@@ -25,7 +25,7 @@ def apply_file(file: Path, /, *, json: Json = False) -> None:
     """
     with configured_workspace() as workspace:
         applied = apply_catalogue(workspace.store, file)
-        refresh_choices(workspace.store)
+        refresh_choices(workspace)
     if json:
         console.print_json({"pipelines": [pipeline._asdict() for pipeline in applied]})
         return

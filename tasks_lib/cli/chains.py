@@ -14,9 +14,9 @@ from tasks_lib.cli.arguments import (
     PipelineArgument,
     WholeNumber,
 )
+from tasks_lib.cli.mapping_options import Mapping, Skipped, read_mapping
 from tasks_lib.cli.optional_prefect import is_configured
 from tasks_lib.cli.paging import After, Limit, cut_page
-from tasks_lib.cli.seed import Mapping, Skipped, read_mapping
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.chains import Trigger, draw_mermaid
 from tasks_lib.errors import PrefectUnavailableError, SeedingError
@@ -31,7 +31,7 @@ from tasks_lib.operations.chains.manage import (
     find_chain,
     set_paused,
 )
-from tasks_lib.store.engine import Store
+from tasks_lib.operations.workspace import Workspace
 
 chain = App(
     name="chain", help="Seed a pipeline with the finished tasks of another one.", group=AUTOMATE
@@ -78,7 +78,7 @@ def create(
     )
     with configured_workspace() as workspace:
         created = create_chain(workspace, request, at=workspace.store.now())
-        created = _sync_automation(workspace.store, created)
+        created = _sync_automation(workspace, created)
     _print(created, f"Created chain {created.id}, {created.name}.", as_json=json)
 
 
@@ -128,7 +128,7 @@ def edit(
     mapping, skipped = (read_mapping(map_), skip) if is_mapped else (None, None)
     with configured_workspace() as workspace:
         edited = edit_chain(workspace.store, chain_id, trigger=on, mapping=mapping, skip=skipped)
-        edited = _sync_automation(workspace.store, edited)
+        edited = _sync_automation(workspace, edited)
     _print(edited, f"Changed chain {edited.id}, {edited.name}.", as_json=json)
 
 
@@ -206,12 +206,12 @@ def graph(organization: OrganizationArgument, /, *, json: Json = False) -> None:
 def _switch(chain_id: int, *, is_paused: bool, as_json: bool) -> None:
     with configured_workspace() as workspace:
         switched = set_paused(workspace.store, chain_id, is_paused=is_paused)
-        switched = _sync_automation(workspace.store, switched)
+        switched = _sync_automation(workspace, switched)
     done = "Paused" if is_paused else "Resumed"
     _print(switched, f"{done} chain {switched.id}, {switched.name}.", as_json=as_json)
 
 
-def _sync_automation(store: Store, changed: Chain) -> Chain:
+def _sync_automation(workspace: Workspace, changed: Chain) -> Chain:
     """Create or update the chain's automation and return the chain; warn if there is no server."""
     if not is_configured():
         _warn("no Prefect server is configured, so no automation wakes the chain")
@@ -219,9 +219,10 @@ def _sync_automation(store: Store, changed: Chain) -> Chain:
     from tasks_lib.steps import automations  # noqa: PLC0415 - loads Prefect
 
     _try(
-        lambda: automations.ensure_automation(store, changed), "run: seeding chain doctor --repair"
+        lambda: automations.ensure_automation(workspace.store, changed),
+        "run: seeding chain doctor --repair",
     )
-    return find_chain(store, changed.id)
+    return find_chain(workspace.store, changed.id)
 
 
 def _try(act: Callable[[], object], what_to_do: str) -> None:

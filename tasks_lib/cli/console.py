@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks_lib.domain.mapping.plans import Plan
+from tasks_lib.domain.mapping.saved import SavedMapping
 from tasks_lib.domain.names import counted, display_name, shortened
 from tasks_lib.domain.progress import OnProgress, Progress
 from tasks_lib.domain.report import Report, ReportError
@@ -27,7 +28,6 @@ from tasks_lib.operations.groups.read import Group
 from tasks_lib.operations.infinite.manage import InfiniteSeeding
 from tasks_lib.operations.infinite.top_up import BLANK
 from tasks_lib.operations.tasks.read import Task
-from tasks_lib.store.saved_mappings import SavedMapping
 
 _ERRORS_SHOWN: Final = 10
 _WIDTH_OF_A_PIPE: Final = 2**20

@@ -115,7 +115,7 @@ def import_file(
         console.progress_bar(file) as on_progress,
     ):
         report = import_dataset(workspace, request, on_progress)
-        refresh_choices(workspace.store)
+        refresh_choices(workspace)
     console.print_warnings(report.warnings)
     if json:
         console.print_json(report.model_dump(mode="json"))
@@ -159,7 +159,7 @@ def add_sql(
         _printing_rejection(RefreshRejectedError, as_json=json),
     ):
         columns = add_query(workspace, request)
-        refresh_choices(workspace.store)
+        refresh_choices(workspace)
     if json:
         console.print_json({"dataset": name, "columns": columns_to_json(columns)})
     else:
@@ -181,7 +181,7 @@ def refresh(organization: OrganizationArgument, name: str, /, *, json: Json = Fa
         _printing_rejection(RefreshRejectedError, as_json=json),
     ):
         report = refresh_dataset(workspace, organization, name)
-        refresh_choices(workspace.store)
+        refresh_choices(workspace)
     if json:
         console.print_json(report.model_dump(mode="json"))
     else:

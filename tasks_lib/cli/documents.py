@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 
 from tasks_lib.domain.mapping.conversions import columns_to_json
+from tasks_lib.domain.mapping.saved import SavedMapping
 from tasks_lib.operations.api_keys import Key
 from tasks_lib.operations.catalogue.read import CountedPipeline
 from tasks_lib.operations.chains.manage import Chain, ChainExplanation
 from tasks_lib.operations.datasets.data_vault import VaultEntry
 from tasks_lib.operations.tasks.read import Task
-from tasks_lib.store.saved_mappings import SavedMapping
 
 
 def dataset_document(entry: VaultEntry) -> dict[str, Any]:

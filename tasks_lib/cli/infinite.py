@@ -14,7 +14,7 @@ from tasks_lib.operations.infinite import manage
 from tasks_lib.operations.infinite.manage import InfiniteRequest, InfiniteSeeding, list_seedings
 from tasks_lib.operations.infinite.sensor import Sensor, SensorResult
 from tasks_lib.operations.infinite.top_up import top_up_all
-from tasks_lib.store.engine import Store
+from tasks_lib.operations.workspace import Workspace
 
 infinite = App(name="infinite", help="Create new tasks as tasks are claimed.", group=AUTOMATE)
 
@@ -46,8 +46,8 @@ def enable(
             target=target, keep_available=keep_available, copy_groups=copy_group
         )
         seeding = manage.enable(workspace.store, pipeline, request, at=workspace.store.now())
-        announce(workspace.store)
-        _ensure_sensor(workspace.store)
+        announce(workspace)
+        _ensure_sensor(workspace)
     _print([seeding], as_json=json)
 
 
@@ -92,18 +92,18 @@ def run_sensor(*, once: Flag = False, json: Json = False) -> None:
         else:
             console.err.print("Watching claims; press Ctrl-C to stop.")
             ended = Sensor(workspace.store, f"{os.getpid()}-{uuid4()}", life=None).run()
-        announce(workspace.store)
+        announce(workspace)
     if json:
         console.print_json({"made": ended.made, "why": ended.why})
     else:
         console.out.print(ended.sentence, markup=False)
 
 
-def _ensure_sensor(store: Store) -> None:
+def _ensure_sensor(workspace: Workspace) -> None:
     if is_configured():
         from tasks_lib.steps import infinite as steps  # noqa: PLC0415 - loads Prefect
 
-        steps.ensure_sensor(store)
+        steps.ensure_sensor(workspace.store)
 
 
 def _print(seedings: list[InfiniteSeeding], *, as_json: bool, is_list: bool = False) -> None:

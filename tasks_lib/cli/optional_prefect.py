@@ -6,7 +6,7 @@ from tasks_lib.errors import UnavailableError
 from tasks_lib.operations.chains.manage import NO_AUTOMATIONS, Automations, Chain
 from tasks_lib.operations.upkeep.announcing import Publish
 from tasks_lib.operations.uploads.process import Process, process_upload
-from tasks_lib.store.engine import Store
+from tasks_lib.operations.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -40,31 +40,31 @@ def upload_processor(executor: str) -> Process:
     return uploads.start_flow_run
 
 
-def follow_switches(store: Store) -> None:
+def follow_switches(workspace: Workspace) -> None:
     """Pause and resume chains with their automations on the server, if one is configured."""
     if not is_configured():
         return
     from tasks_lib.steps import automations  # noqa: PLC0415 - loads Prefect
 
-    automations.follow_switches(store)
+    automations.follow_switches(workspace.store)
 
 
-def announce(store: Store) -> None:
+def announce(workspace: Workspace) -> None:
     """Publish the events that are due to the configured server, if there is one."""
     if not is_configured():
         return
     from tasks_lib.steps import announcing  # noqa: PLC0415 - loads Prefect
 
-    announcing.announce(store)
+    announcing.announce(workspace.store)
 
 
-def refresh_choices(store: Store) -> None:
+def refresh_choices(workspace: Workspace) -> None:
     """Offer the names in the store in the run forms on the configured server, if there is one."""
     if not is_configured():
         return
     from tasks_lib.steps import choices  # noqa: PLC0415 - loads Prefect
 
-    choices.refresh_choices(store)
+    choices.refresh_choices(workspace.store)
 
 
 def automations() -> Automations:
@@ -76,9 +76,9 @@ def automations() -> Automations:
         return NO_AUTOMATIONS
     from tasks_lib.steps import automations as steps  # noqa: PLC0415 - loads Prefect
 
-    def ensure(store: Store, chain: Chain) -> None:
+    def ensure(workspace: Workspace, chain: Chain) -> None:
         try:
-            steps.ensure_automation(store, chain)
+            steps.ensure_automation(workspace.store, chain)
         except UnavailableError as error:
             logger.warning("%s; later, run: seeding chain doctor --repair", error)
 

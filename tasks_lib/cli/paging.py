@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from tasks_lib.cli import console
 from tasks_lib.cli.arguments import WholeNumber
+from tasks_lib.domain.limits import check_list_limit
 from tasks_lib.errors import UsageError
 
 T = TypeVar("T")
@@ -40,8 +41,8 @@ def cut_page(
 
     Raises UsageError if the limit is below 1, or if no entry has the cursor ``after``.
     """
-    if limit is not None and limit < 1:
-        raise UsageError(f"the limit is {limit}; it must be at least 1")
+    if limit is not None:
+        check_list_limit(limit)
     first = 0
     if after:
         cursors = [str(cursor_of(entry)) for entry in entries]

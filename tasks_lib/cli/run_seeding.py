@@ -13,7 +13,6 @@ from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.report import Report, SourceRejectedError
 from tasks_lib.operations.seeding.reports import Seeded
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store.engine import Store
 
 
 class Act(NamedTuple):
@@ -31,7 +30,7 @@ def seed_by(workspace: Workspace, act: Act, *, deployed: bool) -> tuple[Report, 
     Return the report, and the plan if the seeding ran without Prefect.
     """
     if deployed:
-        return _run_deployed(act.name, act.parameters, workspace.store), None
+        return _run_deployed(workspace, act.name, act.parameters), None
     if is_configured():
         return _run_flow(act.name, act.parameters), None
     with console.progress_bar(act.source) as on_progress:
@@ -72,11 +71,11 @@ def _run_flow(name: str, parameters: dict[str, Any]) -> Report:
     return Report.model_validate(result)
 
 
-def _run_deployed(name: str, parameters: dict[str, Any], store: Store) -> Report:
+def _run_deployed(workspace: Workspace, name: str, parameters: dict[str, Any]) -> Report:
     """Run the deployment, wait for it, and return the report from the store."""
     from tasks_lib.steps import prefect_api  # noqa: PLC0415 - loads Prefect
 
     def print_progress(progress: str) -> None:
         console.err.print(f"{name}: {progress}", markup=False)
 
-    return prefect_api.run_seeding(name, parameters, store, print_progress)
+    return prefect_api.run_seeding(name, parameters, workspace.store, print_progress)

@@ -1,6 +1,6 @@
 """The commands ``seed ...``: one for each kind of source."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
@@ -15,6 +15,7 @@ from tasks_lib.cli.arguments import (
     SourceArgument,
     WholeNumber,
 )
+from tasks_lib.cli.mapping_options import Mapping, Skipped, read_mapping
 from tasks_lib.cli.run_seeding import Act, finish, seed_by
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.catalogue import Pipeline
@@ -37,19 +38,6 @@ from tasks_lib.transport.filesystems import is_stream, local_path
 
 seed = App(name="seed", help="Create tasks from a source.", group=CREATE_TASKS)
 
-Mapping = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--map",
-        negative=(),
-        help="Fill a field: field=column, or field=column:jsonpath; repeat for several. Other "
-        "fields are filled by columns of the same name.",
-    ),
-]
-Skipped = Annotated[
-    tuple[str, ...],
-    Parameter(name="--skip", negative=(), help="A field to leave empty; repeat for several."),
-]
 
 MaxRejected = Annotated[
     str,
@@ -353,22 +341,6 @@ def _seed_file(
             workspace, Act(name, parameters, run, request.source), deployed=deployed
         )
     finish(report, pipeline, as_json=as_json)
-
-
-def read_mapping(pairs: Sequence[str]) -> dict[str, str]:
-    """Return ``field=column`` pairs as a mapping; raise UsageError.
-
-    Pairs are split at the first equals sign, so a field's name cannot hold one here.
-    """
-    mapping: dict[str, str] = {}
-    for pair in pairs:
-        target, separator, source = pair.partition("=")
-        if not separator or not target or not source:
-            raise UsageError(f"--map {pair!r} is not field=column or field=column:jsonpath")
-        if target in mapping:
-            raise UsageError(f"--map names the field {target!r} twice")
-        mapping[target] = source
-    return mapping
 
 
 def _mapped_act(

@@ -122,7 +122,7 @@ def claim(pipeline: PipelineArgument, /, *, contributor: Contributor, json: Json
         claimed = claim_task(workspace.store, target.id, contributor, at=workspace.store.now())
         if claimed is not None:
             _print(claimed, as_json=json)
-            announce(workspace.store)
+            announce(workspace)
         elif json:
             console.print_json(None)
         else:
@@ -156,7 +156,7 @@ def submit(
                 console.print_problems([ReportError.of(problem) for problem in error.problems])
             raise
         _print(finished, as_json=json)
-        announce(workspace.store)
+        announce(workspace)
 
 
 @tasks.command

@@ -6,9 +6,9 @@ from tasks_lib.cli import console
 from tasks_lib.cli.arguments import MAINTAIN, Json
 from tasks_lib.cli.optional_prefect import event_publisher, follow_switches, upload_processor
 from tasks_lib.operations.upkeep import reconcile as upkeep
+from tasks_lib.operations.upkeep.upgrade_database import upgrade_database
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
-from tasks_lib.store.engine import Store
 
 db = App(name="db", help="Manage the database.", group=MAINTAIN)
 
@@ -21,7 +21,7 @@ def reconcile(*, json: Json = False) -> None:
     """
     settings = read_settings()
     with open_workspace(settings) as workspace:
-        follow_switches(workspace.store)
+        follow_switches(workspace)
         reconciled = upkeep.reconcile(
             workspace,
             event_publisher(),
@@ -38,15 +38,8 @@ def reconcile(*, json: Json = False) -> None:
 @db.command
 def upgrade(*, json: Json = False) -> None:
     """Upgrade the database to the schema of this release, if it is older."""
-    settings = read_settings()
-    store = Store.open_any(
-        settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds
-    )
-    before = store.revision()
-    store.upgrade()
-    after = store.revision()
-    store.close()
+    upgraded = upgrade_database(read_settings())
     if json:
-        console.print_json({"before": before, "after": after})
+        console.print_json(upgraded._asdict())
     else:
-        console.out.print(f"The store is at revision {after} (was: {before or 'not there'}).")
+        console.out.print(upgraded.sentence)

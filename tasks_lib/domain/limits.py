@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from tasks_lib.errors import UsageError
+
 
 class Limits(NamedTuple):
     """Limits of sources; the settings of the same names describe them."""
@@ -29,3 +31,9 @@ class ApiLimits(NamedTuple):
     burst: int = 2_000
     upload_minutes: int = 60
     url: str = ""
+
+
+def check_list_limit(limit: int) -> None:
+    """Raise UsageError if ``limit``, the number of entries to list at most, is below 1."""
+    if limit < 1:
+        raise UsageError(f"the limit is {limit}; it must be at least 1")

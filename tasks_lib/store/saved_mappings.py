@@ -1,31 +1,16 @@
 """Saved mappings of a pipeline: each change of a mapping is a new, immutable version."""
 
 from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.mapping.conversions import columns_from_json
-from tasks_lib.domain.mapping.saved import MappingContent
+from tasks_lib.domain.mapping.saved import MappingContent, SavedMapping
 from tasks_lib.domain.names import did_you_mean
 from tasks_lib.errors import NotFoundError
 from tasks_lib.store.dialect import upsert
 from tasks_lib.store.tables import SavedMappingRow
-
-
-class SavedMapping(NamedTuple):
-    """A version of a saved mapping."""
-
-    name: str
-    version: int
-    created_at: datetime
-    content: MappingContent
-
-    @property
-    def title(self) -> str:
-        """The name of the version in a sentence."""
-        return f"version {self.version} of mapping {self.name!r}"
 
 
 def find_mapping(

@@ -12,7 +12,6 @@ from tasks_lib.api.app import create_app
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.chains.manage import Automations, Chain, record_automation
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store.engine import Store
 
 CHAINS = f"{BASE}/chains"
 TARGET = 6
@@ -44,9 +43,9 @@ class Prefect:
     def __init__(self) -> None:
         self.asked: list[tuple[str, int, bool]] = []
 
-    def ensure(self, store: Store, chain: Chain) -> None:
+    def ensure(self, workspace: Workspace, chain: Chain) -> None:
         self.asked.append(("ensure", chain.id, chain.is_paused))
-        record_automation(store, chain.id, f"automation-{chain.id}", is_enabled=True)
+        record_automation(workspace.store, chain.id, f"automation-{chain.id}", is_enabled=True)
 
     def remove(self, chain: Chain) -> None:
         self.asked.append(("remove", chain.id, chain.is_paused))

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from tasks_lib.domain.fields import check_requested_name
 from tasks_lib.domain.mapping.conversions import Column, columns_to_json
@@ -38,6 +39,20 @@ class MappingContent:
             "mapping": self.mapping,
             "skip": list(self.skip),
         }
+
+
+class SavedMapping(NamedTuple):
+    """A version of a saved mapping."""
+
+    name: str
+    version: int
+    created_at: datetime
+    content: MappingContent
+
+    @property
+    def title(self) -> str:
+        """The name of the version in a sentence."""
+        return f"version {self.version} of mapping {self.name!r}"
 
 
 def check_mapping_name(name: str) -> str:

@@ -54,7 +54,7 @@ class Automations(NamedTuple):
     ``ensure`` creates or changes a chain's automation, ``remove`` deletes that of a deleted chain.
     """
 
-    ensure: Callable[[Store, "Chain"], None]
+    ensure: Callable[[Workspace, "Chain"], None]
     remove: Callable[["Chain"], None]
 
 
@@ -100,7 +100,7 @@ class ChainExplanation(NamedTuple):
     misfits: list[Misfit]
 
 
-NO_AUTOMATIONS: Final = Automations(lambda _store, _chain: None, lambda _chain: None)
+NO_AUTOMATIONS: Final = Automations(lambda _workspace, _chain: None, lambda _chain: None)
 """Without Prefect: chains fire whenever reconcile runs."""
 
 

@@ -1,11 +1,15 @@
 """Save the mapping of a plan, and read saved mappings."""
 
 from tasks_lib.domain.mapping.plans import Plan
-from tasks_lib.domain.mapping.saved import MappingContent, check_mapping_name, split_mapping_name
+from tasks_lib.domain.mapping.saved import (
+    MappingContent,
+    SavedMapping,
+    check_mapping_name,
+    split_mapping_name,
+)
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, saved_mappings
 from tasks_lib.store.engine import Store
-from tasks_lib.store.saved_mappings import SavedMapping
 
 
 def save_mapping(

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import orjson
 from sqlalchemy.orm import Session
 
+from tasks_lib.domain.limits import check_list_limit
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import NotFoundError, UsageError
 from tasks_lib.operations.workspace import Workspace
@@ -101,8 +102,7 @@ def list_tasks_after(
 
     Raises UsageError unless the limit is at least 1.
     """
-    if limit < 1:
-        raise UsageError(f"the limit is {limit}; it must be at least 1")
+    check_list_limit(limit)
     with store.read() as session:
         pipeline = catalogue.find_pipeline(session, reference)
         found = tasks.list_page(
