@@ -184,6 +184,16 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def other_problems(number: int, *, is_cut: bool = False) -> str:
+    """Return the end of a sentence about the first problem: `` (and 2 more problems)``.
+
+    ``number`` counts the others; ``is_cut`` says that there can be more of them.
+    """
+    if not number:
+        return ""
+    return f" (and {'at least ' if is_cut else ''}{counted(number, 'more problem')})"
+
+
 def _name_of(character: str) -> str:
     fallback = _INVISIBLE_CATEGORIES.get(unicodedata.category(character), "")
     return unicodedata.name(character, fallback).lower()

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks_lib.domain.names import counted, display_name, shortened
+from tasks_lib.domain.names import counted, display_name, other_problems, shortened
 from tasks_lib.errors import Problem, RejectedError
 
 MAX_INLINE_ERRORS: Final = 100
@@ -92,8 +92,7 @@ class Report(BaseModel):
             rows = f" {counted(self.rejected, 'row')} rejected;" if self.rejected else ""
             first = f"{self.errors[0]}"
             more = len(self.errors) - 1
-            at_least = "at least " if len(self.errors) == MAX_INLINE_ERRORS else ""
-            others = f" (and {at_least}{more} more)" if more else ""
+            others = other_problems(more, is_cut=len(self.errors) == MAX_INLINE_ERRORS)
             sentence = f"{name} was rejected, nothing was created:{rows} {first}{others}"
             return sentence if sentence.endswith((".", "?")) else f"{sentence}."
         verb = "would create" if self.dry_run else "created"

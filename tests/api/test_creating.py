@@ -80,7 +80,7 @@ def test_one_bad_task_rejects_the_request(client: TestClient, workspace: Workspa
     assert error_of(response) == (422, "tasks_rejected")
     assert response.json() == {
         "detail": "3 of 4 tasks rejected, nothing was created: task 1, stars: '9' is above the "
-        "maximum 5 (and 5 more)",
+        "maximum 5 (and 5 more problems)",
         "code": "tasks_rejected",
         "errors": [
             entry(1, "stars", "above_maximum", "'9' is above the maximum 5"),

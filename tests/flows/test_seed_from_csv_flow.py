@@ -122,7 +122,7 @@ def test_a_rejected_file_fails_in_one_sentence_with_the_rows_as_a_table(
     state = run_flow("1", source)
     sentence = (
         "'reviews.csv' was rejected, nothing was created: 1 row rejected; "
-        "row 2, body: is required, but the cell is empty (and 1 more)."
+        "row 2, body: is required, but the cell is empty (and 1 more problem)."
     )
     run = run_of(prefect, state)
     assert (state.name, state.message) == ("Failed", sentence)
@@ -234,7 +234,7 @@ def test_more_rejected_rows_than_the_maximum_fail_the_run(
     assert (state.name, state.message) == (
         "Failed",
         "'reviews.csv' was rejected, nothing was created: 1 row rejected; "
-        "1 of 2 rows cannot be used, and max_rejected allows 49% (and 2 more).",
+        "1 of 2 rows cannot be used, and max_rejected allows 49% (and 2 more problems).",
     )
     (event,) = events_of(prefect, "seeding.group.rejected", run_of(prefect, state))
     assert event["payload"]["code"] == "too_many_rejected"

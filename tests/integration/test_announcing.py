@@ -363,7 +363,7 @@ def test_a_failed_chain_is_announced_once_for_each_reason(
             {
                 "group_id": None, "created": 0, "rejected": 2,
                 "message": "'label-reviews' was rejected, nothing was created: 2 rows rejected; "
-                "row 1, review_id: is required, but the cell is empty (and 1 more).",
+                "row 1, review_id: is required, but the cell is empty (and 1 more problem).",
             },
         ),
     ],

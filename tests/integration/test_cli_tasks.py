@@ -61,7 +61,7 @@ def test_invalid_values_are_shown_as_a_table_with_status_1(seeding: Seeding) -> 
     )  # fmt: skip
     assert err == (
         "error: the values for task 1 were rejected: stars: field 'stars' came with the task and "
-        "is read-only (and 1 more)\n"
+        "is read-only (and 1 more problem)\n"
     )
 
 

@@ -64,7 +64,7 @@ def test_rows_that_are_rejected_are_kept_with_the_reasons(seeding: Seeding, tmp_
         1,
         "warning: 3 files of the archive are named by no row: 'a/dawn.png', 'b.txt', 'c.txt'\n"
         "'photos.zip' was rejected, nothing was created: 1 row rejected; row 1, photo: "
-        "'A/dawn.png' is not in the archive; did you mean 'a/dawn.png'? (and 1 more).\n",
+        "'A/dawn.png' is not in the archive; did you mean 'a/dawn.png'? (and 1 more problem).\n",
     )
     title, _, uri = out.splitlines()[-1].partition(": ")
     assert title == "Rejected rows, and what is wrong with each"
@@ -83,7 +83,7 @@ def test_rows_that_are_rejected_are_kept_with_the_reasons(seeding: Seeding, tmp_
             "photo,plce,notes\na/dawn.png,Harbour,\n",
             [],
             "'rows.csv': column 'plce' is not a dataset field of the pipeline; "
-            "did you mean 'place'? (and 1 more)",
+            "did you mean 'place'? (and 1 more problem)",
             id="header",
         ),
         pytest.param(

@@ -205,7 +205,7 @@ def test_a_rejection_says_in_one_sentence_that_nothing_was_imported(
     report = rejection(workspace, write(tmp_path, "a,b\n1\n2\n"))
     assert report.sentence == (
         "Nothing was imported into reviews: row 1: has 1 cell, the header 2: nothing for 'b' "
-        "(and 1 more)."
+        "(and 1 more problem)."
     )
 
 

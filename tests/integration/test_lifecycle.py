@@ -165,7 +165,7 @@ def test_values_that_do_not_fit_leave_the_task_claimed(store: Store) -> None:
     )  # fmt: skip
     assert str(caught.value) == (
         "the values for task 1 were rejected: stars: field 'stars' came with the task and is "
-        "read-only (and 1 more)"
+        "read-only (and 1 more problem)"
     )
     assert find_task(store, 1).status == "in_progress"
 

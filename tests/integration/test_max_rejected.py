@@ -97,7 +97,8 @@ def test_one_more_rejects_the_file_with_all_its_bad_rows(
         errors=(excess(allowed), *(bad_row(number) for number in range(1, 7))),
     )
     assert report.sentence == (
-        f"'reviews.csv' was rejected, nothing was created: 6 rows rejected; {allowed} (and 6 more)."
+        f"'reviews.csv' was rejected, nothing was created: 6 rows rejected; {allowed} "
+        "(and 6 more problems)."
     )
     assert (tasks_of(workspace), has_no_groups(workspace)) == ([], True)
     assert find_report(workspace.store, "run-1") == (None if dry_run else report)

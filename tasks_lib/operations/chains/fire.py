@@ -23,6 +23,7 @@ from tasks_lib.domain.mapping.compile import compile_plan
 from tasks_lib.domain.mapping.drift import drift
 from tasks_lib.domain.mapping.path_budget import Timing
 from tasks_lib.domain.mapping.plans import Plan, columns_of, plan_mapping
+from tasks_lib.domain.names import other_problems
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import Problem, SourceProblemError
@@ -281,8 +282,7 @@ def _stop(workspace: Workspace, chain_id: int, error: SourceProblemError, at: da
 
 def _with_failure(chain: StoredChain, problems: list[Problem], at: datetime) -> StoredChain:
     """Return the chain with the reason why it cannot fire, and since when that is the reason."""
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    message = f"{problems[0].message}{more}"
+    message = f"{problems[0].message}{other_problems(len(problems) - 1)}"
     return chain._replace(
         failed_at=chain.failed_at if chain.error_message == message else at,
         error_code=problems[0].code,

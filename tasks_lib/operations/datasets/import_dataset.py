@@ -16,7 +16,7 @@ from tasks_lib.domain.fields import FieldType, check_requested_name
 from tasks_lib.domain.headers import check_header
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.drift import missing_columns
-from tasks_lib.domain.names import check_storable, counted
+from tasks_lib.domain.names import check_storable, counted, other_problems
 from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.report import ReportError, problems_of
 from tasks_lib.errors import RejectedError, SourceProblemError, UsageError
@@ -80,7 +80,7 @@ class ImportReport(BaseModel):
     def sentence(self) -> str:
         """The result in one sentence."""
         if self.errors:
-            more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
+            more = other_problems(len(self.errors) - 1)
             sentence = f"Nothing was imported into {self.dataset}: {self.errors[0]}{more}"
             return sentence if sentence.endswith((".", "?")) else f"{sentence}."
         if self.already_imported:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.mapping.conversions import Column
-from tasks_lib.domain.names import check_storable, counted
+from tasks_lib.domain.names import check_storable, counted, other_problems
 from tasks_lib.domain.report import ReportError, problems_of
 from tasks_lib.domain.sql_rows import check_query
 from tasks_lib.errors import Problem, RejectedError, SourceProblemError, UsageError
@@ -68,7 +68,7 @@ class RefreshReport(BaseModel):
     def sentence(self) -> str:
         """The result in one sentence."""
         if self.errors:
-            more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
+            more = other_problems(len(self.errors) - 1)
             return f"{self.dataset} was not refreshed: {self.errors[0]}{more}."
         place = f" as version {self.version}" if self.version is not None else ""
         sentence = f"{self.dataset}: {counted(self.imported, 'new row')}{place}"

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.intake_rules import why_closed
-from tasks_lib.domain.names import counted
+from tasks_lib.domain.names import counted, other_problems
 from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.errors import ConflictError, RejectedError, UsageError
 from tasks_lib.intake.api_tasks.json_tasks import ReadTasks, read_tasks
@@ -32,7 +32,7 @@ class TasksRejectedError(RejectedError):
         count, bad = len(read.values), read.bad
         place, first = bad[0]
         field = f", {first.field}" if first.field is not None else ""
-        more = f" (and {len(bad) - 1:,} more)" if len(bad) > 1 else ""
+        more = other_problems(len(bad) - 1)
         rejected = len({entry.place for entry in bad})
         at_least = "" if read.is_whole else "at least "
         super().__init__(

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.fields import check_requested_name
 from tasks_lib.domain.lifecycle import BY_STATUS, Move, explain_refusal
-from tasks_lib.domain.names import is_storable
+from tasks_lib.domain.names import is_storable, other_problems
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.domain.submission import read_submission
 from tasks_lib.errors import (
@@ -47,7 +47,7 @@ class SubmissionRejectedError(RejectedError):
     code = "submission_rejected"
 
     def __init__(self, task_id: int, problems: Sequence[Problem]) -> None:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        more = other_problems(len(problems) - 1)
         first = f"{problems[0].field}: {problems[0].message}"
         message = f"the values for task {task_id} were rejected: {first}{more}"
         super().__init__(message, problems=problems)

@@ -154,31 +154,31 @@ def test_a_report_with_errors_and_without_tasks_is_a_rejection(
         pytest.param(
             report(rejected=2, errors=(STARS, WIDTH)),
             "'reviews.csv' was rejected, nothing was created: 2 rows rejected; "
-            "row 3, stars: '9' is above the maximum 5 (and 1 more).",
+            "row 3, stars: '9' is above the maximum 5 (and 1 more problem).",
             id="two bad rows",
         ),
         pytest.param(
             report(rejected=2_000, errors=(STARS,) * 100),
             "'reviews.csv' was rejected, nothing was created: 2,000 rows rejected; "
-            "row 3, stars: '9' is above the maximum 5 (and at least 99 more).",
+            "row 3, stars: '9' is above the maximum 5 (and at least 99 more problems).",
             id="more bad rows than a report holds",
         ),
         pytest.param(
             report(rejected=100, errors=(STARS,) * 100),
             "'reviews.csv' was rejected, nothing was created: 100 rows rejected; "
-            "row 3, stars: '9' is above the maximum 5 (and at least 99 more).",
+            "row 3, stars: '9' is above the maximum 5 (and at least 99 more problems).",
             id="as many bad rows as a report holds",
         ),
         pytest.param(
             report(rejected=99, errors=(STARS,) * 99),
             "'reviews.csv' was rejected, nothing was created: 99 rows rejected; "
-            "row 3, stars: '9' is above the maximum 5 (and 98 more).",
+            "row 3, stars: '9' is above the maximum 5 (and 98 more problems).",
             id="one bad row less than a report holds",
         ),
         pytest.param(
             report(errors=(HEADER, FILE)),
             "'reviews.csv' was rejected, nothing was created: the header lacks the column 'body' "
-            "(and 1 more).",
+            "(and 1 more problem).",
             id="a bad header and more",
         ),
         pytest.param(
