@@ -1,3 +1,3 @@
 """The library of tasks: everything that seeds work for people, except the flows themselves."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from trove_classifiers import classifiers
 
+from tasks_lib import __version__
+
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
@@ -29,6 +31,12 @@ def pins(text: str) -> set[str]:
 def supported_pythons() -> list[str]:
     named: list[str] = PROJECT["project"]["classifiers"]
     return [f"3.{name.removeprefix(PYTHON)}" for name in named if name.startswith(PYTHON)]
+
+
+def test_the_changelog_begins_with_this_version_and_dates_it_once_it_is_released() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version, date = re.findall(r"^## ([0-9.]+) - (\S+)$", changelog, re.MULTILINE)[0]
+    assert __version__ == (f"{version}.dev0" if date == "unreleased" else version)
 
 
 def test_the_package_index_knows_every_classifier() -> None:

@@ -71,7 +71,7 @@ def print_report(report: Report, pipeline: str) -> None:
     if report.rejected or len(report.errors) > 1:  # else the sentence says all
         print_problems(report.errors)
     if report.rejects_uri is not None:
-        out.print(f"Rejected rows, and what is wrong with each: {report.rejects_uri}")
+        out.print(f"Rejects file, with what is wrong with each row: {report.rejects_uri}")
 
 
 def print_problems(errors: Sequence[ReportError]) -> None:

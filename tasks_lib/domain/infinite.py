@@ -12,7 +12,7 @@ class SeedingState(StrEnum):
     DISABLED = "disabled"
     RUNNING = "running"
     AT_TARGET = "at_target"
-    LEFT_ALONE = "left_alone"
+    INACTIVE = "inactive"
     """The pipeline is not active."""
     STOPPED = "stopped"
     """The values cannot be copied any more."""

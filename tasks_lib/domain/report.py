@@ -58,7 +58,7 @@ class Report(BaseModel):
     dry_run: Annotated[bool, Field(description="Whether nothing was written.")] = False
     source: Annotated[str, Field(description="The source as it was named.")]
     rejects_uri: Annotated[
-        str | None, Field(description="The file of rejected rows; null if there are none.")
+        str | None, Field(description="The rejects file; null if no rows were rejected.")
     ] = None
     errors: Annotated[
         tuple[ReportError, ...], Field(description="The first problems, at most 100.")

@@ -170,7 +170,7 @@ def summary(seeded: Seeded, seconds: float) -> str:
     pace = f", {rate:,.0f} rows a second" if seeded.rows_read else ""
     lines.append(f"| Time | {seconds:.1f} s{pace} |")
     if report.rejects_uri is not None:
-        lines.append(f"| Rejected rows | `{_cell(report.rejects_uri)}` |")
+        lines.append(f"| Rejects file | `{_cell(report.rejects_uri)}` |")
     for warning in seeded.warnings:
         lines.extend(("", f"**Warning**: {warning}"))
     return "\n".join(lines)

@@ -99,7 +99,7 @@ def test_a_rejected_file_exits_with_1_and_shows_the_errors(
         ["1", "stars", "above_maximum", "'9'", "is", "above", "the", "maximum", "5"],
     ]
     home = (tmp_path / "seeding" / "files").as_uri()
-    assert where.startswith(f"Rejected rows, and what is wrong with each: {home}/rejects/")
+    assert where.startswith(f"Rejects file, with what is wrong with each row: {home}/rejects/")
     status, report = seeding_with_catalogue.json("seed", "csv", PATH, source)
     assert (status, report["errors"]) == (
         1,

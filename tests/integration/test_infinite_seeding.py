@@ -121,11 +121,11 @@ def test_a_target_below_the_task_count_creates_nothing_and_a_higher_one_resumes(
 
 
 @pytest.mark.parametrize("status", ["paused", "completed", "archived", "draft"])
-def test_a_pipeline_that_is_not_active_is_left_alone(workspace: Workspace, status: str) -> None:
+def test_a_pipeline_that_is_not_active_gets_no_tasks(workspace: Workspace, status: str) -> None:
     set_pipeline(workspace, status=status)
     seeding = enable(workspace.store, PATH, InfiniteRequest(), at=AT)
     assert (seeding.state, seeding.message, seeding.total) == (
-        "left_alone", f"the pipeline is {status}", 0,
+        "inactive", f"the pipeline is {status}", 0,
     )  # fmt: skip
     set_pipeline(workspace, status="active")
     assert top_up_all(workspace.store, at=AT) == 1
@@ -267,7 +267,7 @@ def test_a_claim_gets_nothing_where_no_tasks_are_created(
     claim_task(store, 1, "ann", at=AT)  # the only available task, unless it is paused
     assert claim_task(store, 1, "ben", at=AT) is None
     assert counts(store).total == 3
-    assert get_status(store, PATH).state == {"paused": "left_alone"}.get(obstacle, obstacle)
+    assert get_status(store, PATH).state == {"paused": "inactive"}.get(obstacle, obstacle)
 
 
 def take_all(store: Store, target: int, person: int) -> list[int]:

@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 from tasks_lib.operations.infinite.manage import InfiniteSeeding as Seeding
 
-State = Literal["disabled", "running", "at_target", "left_alone", "stopped"]
+State = Literal["disabled", "running", "at_target", "inactive", "stopped"]
 
 
 class InfiniteSeeding(TypedDict):
@@ -22,7 +22,7 @@ class InfiniteSeeding(TypedDict):
     made: Annotated[int, Field(description="Tasks that infinite seeding created in the group")]
     group_id: int | None
     message: Annotated[
-        str | None, Field(description="Why it has stopped, is at its target, or is left alone")
+        str | None, Field(description="Why it has stopped, is at its target, or is inactive")
     ]
     warnings: Annotated[list[str], Field(description="Values that new tasks will lack")]
 

@@ -200,7 +200,7 @@ def _state(seeding: StoredSeeding, stock: Stock) -> tuple[SeedingState, str | No
     if seeding.error_code is not None:
         return SeedingState.STOPPED, seeding.error_message
     if stock.status is not PipelineStatus.ACTIVE:
-        return SeedingState.LEFT_ALONE, f"the pipeline is {stock.status.value}"
+        return SeedingState.INACTIVE, f"the pipeline is {stock.status.value}"
     if is_reached(stock):
         total = counted(stock.total, "task")
         return SeedingState.AT_TARGET, f"the pipeline holds {total}; its target is {stock.target:,}"

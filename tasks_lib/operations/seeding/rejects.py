@@ -1,4 +1,4 @@
-"""Read the file of rejected rows, and link to it, for a page that a person opens."""
+"""Read the rejects file, and link to it, for a page that a person opens."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ _IN_BROWSER: Final = "text/plain; charset={}"
 
 
 class Rejects(NamedTuple):
-    """The file of rejected rows.
+    """The rejects file of a report.
 
     ``text`` is its content, None if it is larger than ``MAX_SHOWN_BYTES``. A file in a folder has a
     ``path``; one in a bucket has a signed ``link``, which works until ``expires_at``.

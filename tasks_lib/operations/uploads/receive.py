@@ -281,7 +281,7 @@ def find_rejects(workspace: Workspace, pipeline_id: int, upload_id: str) -> tupl
         raise NotFoundError("the upload has no rejected rows")
     path = local_path(uri)
     if workspace.storage.size_of(uri) is None:
-        raise NotFoundError("the file of rejected rows is no longer there")
+        raise NotFoundError("the rejects file is no longer there")
     link = workspace.storage.link(
         uri,
         name=display_name(uri),
