@@ -17,6 +17,7 @@ from tasks_lib.cli.chains import AutomationsWrongError, chain
 from tasks_lib.cli.datasets import dataset
 from tasks_lib.cli.deploy import deploy_all
 from tasks_lib.cli.deprecated import replace_old_spellings
+from tasks_lib.cli.example_files import copy_examples
 from tasks_lib.cli.examples import add_examples
 from tasks_lib.cli.infinite import infinite
 from tasks_lib.cli.mappings import mapping
@@ -38,6 +39,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
+app.command(copy_examples, name="examples", group=CREATE_TASKS)
 app.command(apply_file, name="apply", group=CREATE_TASKS)
 app.command(pipeline)
 app.command(template, group=CREATE_TASKS)

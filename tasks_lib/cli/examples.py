@@ -10,6 +10,7 @@ _TARGET: Final = "acme/qa/check-labels"
 _IDEAS: Final = "acme/ideas/collect-ideas"
 
 EXAMPLES: Final = (
+    "examples",
     "apply catalogue.yaml",
     "pipeline list acme",
     f"pipeline show {_PIPELINE}",

@@ -100,6 +100,8 @@ def test_the_wheel_has_one_top_level_name(wheel: Path) -> None:
     assert {"tasks_lib/py.typed", "tasks_lib/prefect.yaml"} <= set(names)
     flows = {path.name for path in (ROOT / "flows").glob("*.py")}
     assert {Path(name).name for name in names if name.startswith("tasks_lib/flows/")} == flows
+    examples = {path.name for path in (ROOT / "examples").iterdir()}
+    assert {Path(name).name for name in names if name.startswith("tasks_lib/examples/")} == examples
 
 
 def test_the_command_works_beside_a_project_with_flows_and_deployments(
@@ -107,8 +109,9 @@ def test_the_command_works_beside_a_project_with_flows_and_deployments(
 ) -> None:
     assert project.run("seeding", "--version") == f"{__version__}\n"
     assert project.run("seeding", "-V") == f"{__version__}\n"
-    project.run("seeding", "apply", str(ROOT / "examples" / "catalogue.yaml"))
-    source = str(ROOT / "examples" / "reviews.csv")
+    assert project.run("seeding", "examples") == "8 example files in the folder examples.\n"
+    project.run("seeding", "apply", "examples/catalogue.yaml")
+    source = "examples/reviews.csv"
     report = project.json("seeding", "seed", "csv", PATH, source)
     assert (report["created"], report["rejected"], report["already_seeded"]) == (4, 0, 0)
     server = {"PREFECT_API_URL": prefect_api}
