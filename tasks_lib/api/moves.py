@@ -66,11 +66,11 @@ def claim(call: AdmittedWorkflowCall) -> Response:
 )  # fmt: skip
 def submit(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
     """Finish a task that the contributor has claimed."""
-    found = check_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
+    number = check_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
     given = read_members(call.body, requests.NewSubmission, values="fields")
     act = partial(
         submit_task,
-        task_id=found,
+        task_id=number,
         contributor=given["contributor"],
         values=given["fields"],
         at=call.at,
@@ -93,9 +93,9 @@ def submit(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
 )
 def release(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
     """Release a claimed task; with a contributor, only if they have claimed it."""
-    found = check_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
+    number = check_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
     contributor = read_members(call.body, requests.NewRelease)["contributor"]
-    act = partial(release_task, task_id=found, contributor=contributor, at=call.at)
+    act = partial(release_task, task_id=number, contributor=contributor, at=call.at)
     return _answer(call, act)
 
 
@@ -112,11 +112,11 @@ def release(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
 )  # fmt: skip
 def set_status(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
     """Set a task to failed, escalated, quarantined or withdrawn, or make it pending again."""
-    found = check_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
+    number = check_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
     given = read_members(call.body, requests.NewStatus)
     act = partial(
         move.set_status,
-        task_id=found,
+        task_id=number,
         status=_status(given["status"]),
         by=given["contributor"],
         reason=given["reason"],

@@ -116,8 +116,8 @@ def list_tasks(
             raise InvalidParameterError(other, "does not go with finished_after")
         count = limit if limit is not None else 500
         after = int(finished_after or 0)
-        found = list_finished(call.workspace.store, call.workflow_id, after=after, limit=count)
-        return respond(wire.finished_document(found, limit=count))
+        finished = list_finished(call.workspace.store, call.workflow_id, after=after, limit=count)
+        return respond(wire.finished_document(finished, limit=count))
     if limit is not None:
         raise InvalidParameterError("limit", "goes with finished_after only; use page_size")
     listed = list_page(

@@ -86,8 +86,8 @@ def import_file(
     quote
         Whether double quotes enclose a CSV's cells; with none they are text.
     columns
-        Import only these columns of a CSV or Parquet file, as id,body; repeat for more. A name
-        with a comma stands in double quotes.
+        Import only these columns of a CSV or Parquet file, as id,body; repeat for more. Put a
+        name with a comma in double quotes.
     records
         The member of a JSON file that holds the rows, such as data or response.items.
     nan_as_null

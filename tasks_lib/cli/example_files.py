@@ -21,7 +21,7 @@ class Outcome(StrEnum):
 
 
 class Copied(NamedTuple):
-    """An example file, and what became of it."""
+    """An example file, and whether it was copied."""
 
     file: str
     outcome: Outcome

@@ -167,7 +167,7 @@ def _define(client: SyncPrefectClient, chain: Chain) -> AutomationCore:
     itself = {"prefect.resource.id": chain_resource(chain.id)}
     return AutomationCore(
         name=chain.name,
-        description=f"Seeds {chain.target} with what finishes in {chain.source}. "
+        description=f"Seeds {chain.target} with the tasks that finish in {chain.source}. "
         f"Switch it off to pause the chain. Chain {chain.id}.",
         enabled=not chain.is_paused,
         tags=["seeding", TAG, _tag(chain)],

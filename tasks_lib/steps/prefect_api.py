@@ -316,7 +316,7 @@ def _read_run(client: SyncPrefectClient, run_id: UUID) -> FlowRun:
 
 
 def _why_waiting(client: SyncPrefectClient, run: FlowRun) -> str | None:
-    """Return why no worker takes the run, if that can be told from its work pool."""
+    """Return why no worker takes the run, if its work pool shows the reason."""
     pool = run.work_pool_name
     if pool is None:
         return None

@@ -103,7 +103,7 @@ def promise_document(promise: Promise, url: str) -> UploadPromise:
 def upload_document(upload: StoredUpload, rejects_url: str | None) -> Upload:
     """Return an upload with its progress and, once its seeding has ended, the report.
 
-    ``rejects_url`` is where its rejected rows can be had over HTTP.
+    ``rejects_url`` is the URL of its rejects file in this API.
     """
     report = upload.report
     if report is not None:

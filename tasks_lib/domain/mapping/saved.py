@@ -59,7 +59,7 @@ def check_mapping_name(name: str) -> str:
     """Return the name of a mapping; raise UsageError if it is not allowed."""
     check_requested_name(name, "mapping")
     if "@" in name:
-        raise UsageError(f"mapping name {name!r} holds an @, which stands before a version")
+        raise UsageError(f"mapping name {name!r} holds an @, which begins a version")
     return name
 
 

@@ -72,7 +72,7 @@ class ForeignRows(Protocol):
 
     @property
     def is_local(self) -> bool:
-        """Whether the rows are on this machine, so that reading them waits for nobody."""
+        """Whether the rows are on this machine, so that reading never waits for a network."""
         ...
 
     @property

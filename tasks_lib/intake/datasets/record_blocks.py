@@ -50,8 +50,8 @@ def csv_blocks(
 ) -> Iterator[CheckedBlock]:
     """Yield the rows of a CSV, all of whose columns are text.
 
-    ``columns`` are those to read. Columns without a name, and those of the same name, get one, of
-    which ``warnings`` tells; they are left out as long as they are without a name and empty.
+    ``columns`` are those to read. Columns without a name, and those of the same name, get
+    one, with an entry in ``warnings``; empty columns without a name are left out.
     """
     stream = Utf8Stream(file, dialect.encoding)
     reader = CsvReader(stream, limits, dialect, names_columns=True)
@@ -60,13 +60,13 @@ def csv_blocks(
     unused = [c.name for c in reader.named if c.is_nameless and c.name not in columns]
     types.update({name: {FieldType.TEXT} for name in names if name not in unused})
     notes = {column.name: column.warning for column in reader.named if column.warning}
-    told = [] if warnings is None else warnings
-    told.extend(note for name, note in notes.items() if name in types)
+    collected = [] if warnings is None else warnings
+    collected.extend(note for name, note in notes.items() if name in types)
     for part in _used_parts(reader, names, unused):
         for name in part.names:
             if name not in types:
                 types[name] = {FieldType.TEXT}
-                told.append(notes[name])
+                collected.append(notes[name])
         for block in checked_blocks(part.reader, [_text_field(name) for name in part.names]):
             yield replace(block, done=file.tell())
 

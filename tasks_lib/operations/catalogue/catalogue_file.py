@@ -57,7 +57,7 @@ class CatalogueFile(NamedTuple):
     def reject(
         self, reasons: Sequence[tuple[Location, str]], *, why: str
     ) -> CatalogueRejectedError:
-        """Return the error for reasons against what stands at some places of the file."""
+        """Return the error that lists mistakes, each with its place in the file."""
         mistakes = [Mistake(self.document.find_place(at), reason) for at, reason in reasons]
         return CatalogueRejectedError(
             f"{self.path} {why}, nothing was changed:\n{_lines(self.path, mistakes)}"

@@ -105,10 +105,10 @@ def list_tasks_after(
     check_list_limit(limit)
     with store.read() as session:
         pipeline = catalogue.find_pipeline(session, reference)
-        found = tasks.list_page(
+        listed = tasks.list_page(
             session, pipeline.id, group_id=group_id, status=status, after=after, limit=limit + 1
         )
-        rows = list(found)
+        rows = list(listed)
         items = [as_task(row) for row in rows[:limit]]
         total = _count(session, pipeline.id, group_id, status)
         return Page(items, total, items[-1].id if len(rows) > limit else None)
