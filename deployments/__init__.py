@@ -1,4 +1,4 @@
-"""The local stack, the demo, and the strict check of ``prefect.yaml``.
+"""The local stack and the demo.
 
 A module belongs here if it starts or describes processes; it holds no flow code.
 """
