@@ -1,112 +1,40 @@
-"""An uploaded and confirmed ZIP or CSV becomes tasks once, even if a process dies midway."""
+"""An uploaded and confirmed ZIP or CSV becomes tasks once."""
 
-import random
-import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
-import httpx2
 import pytest
-from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from api_process import client_of as over_http, fork
 from api_requests import BASE, BLANK, DRAFT, WORKFLOW, error_of
 from photos import CATALOGUE, png, write_zip
-from servers import wait_until
 from storages import files_in
-from tasks_lib.api.app import create_app
 from tasks_lib.domain.limits import ApiLimits, Limits
 from tasks_lib.operations.api_keys import create_key
 from tasks_lib.operations.catalogue.apply import apply_catalogue
-from tasks_lib.operations.tasks.read import list_tasks
-from tasks_lib.operations.upkeep.unused_files import GRACE
-from tasks_lib.operations.uploads.process import (
-    MAX_ATTEMPTS,
-    process_upload,
-    remove_uploads,
-    resume_uploads,
-)
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
+from upload_calls import (
+    CSV,
+    NOW,
+    UPLOAD,
+    attempts,
+    begin,
+    client_of,
+    confirm,
+    put,
+    tasks_of,
+    upload_file,
+    wait_for_end,
+)
 
-UPLOAD = f"{WORKFLOW}/tasks/upload"
-CSV = b"review_id,body,stars\n001,one,5\n002,two,\n"
 BAD = b"review_id,body,stars\n001,one,9\n"
-NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-
-
-def ignore_upload(workspace: Workspace, upload_id: str) -> None:
-    """Ignore the upload, like a process that dies at once."""
-
-
-def client_of(workspace: Workspace, key: str, **settings: Any) -> TestClient:
-    return TestClient(create_app(workspace, **settings), headers={"X-API-Key": key})
-
-
-def begin(client: TestClient, **body: Any) -> dict[str, Any]:
-    response = client.post(UPLOAD, json=body)
-    assert response.status_code == 201, response.text
-    document: dict[str, Any] = response.json()
-    return document
-
-
-def put(
-    client: TestClient, promise: dict[str, Any], content: bytes
-) -> httpx.Response | httpx2.Response:
-    """PUT the file to its upload URL, in this application or on S3."""
-    url = promise["upload_url"]
-    if url.startswith("http://testserver"):
-        return client.put(url, content=content)
-    return httpx.put(url, content=content, headers=promise["headers"])
-
-
-def upload_file(client: TestClient, content: bytes = CSV, **body: Any) -> str:
-    """Upload a file without confirming it; return the upload's id."""
-    promise = begin(client, **body)
-    assert put(client, promise, content).status_code == 200
-    return str(promise["upload_id"])
-
-
-def confirm(client: TestClient, upload_id: str) -> dict[str, Any]:
-    response = client.post(f"{UPLOAD}/{upload_id}/confirm")
-    assert response.status_code == 202, response.text
-    document: dict[str, Any] = response.json()
-    return document
-
-
-def wait_for_end(client: TestClient, upload_id: str) -> dict[str, Any]:
-    """Return the upload once it has ended."""
-
-    def status() -> dict[str, Any]:
-        upload: dict[str, Any] = client.get(f"{UPLOAD}/{upload_id}").json()
-        return upload
-
-    wait_until(lambda: status()["status"] in {"completed", "failed"})
-    return status()
-
-
-def release_leases(workspace: Workspace) -> None:
-    """Release the leases of all uploads, as if their time had passed."""
-    with workspace.store.write() as session:
-        session.execute(text("UPDATE uploads SET leased_until = NULL"))
-
-
-def attempts(workspace: Workspace) -> int:
-    with workspace.store.read() as session:
-        return session.scalar(text("SELECT attempts FROM uploads")) or 0
-
-
-def tasks_of(workspace: Workspace) -> list[str]:
-    return [task.fields for task in list_tasks(workspace.store, "1", limit=1_000)]
 
 
 def test_a_csv_becomes_tasks_and_its_report_is_returned(
@@ -399,159 +327,3 @@ def test_a_workflow_that_takes_no_files_says_so(
 def test_a_missing_upload_is_not_found(shared_client: TestClient, number: str) -> None:
     assert error_of(shared_client.get(f"{UPLOAD}/{number}")) == (404, "not_found")
     assert error_of(shared_client.post(f"{UPLOAD}/{number}/confirm")) == (404, "not_found")
-
-
-def test_an_abandoned_confirmed_upload_is_picked_up(workspace: Workspace, key: str) -> None:
-    client = client_of(workspace, key, process=ignore_upload)
-    upload_id = upload_file(client)
-    assert confirm(client, upload_id)["status"] == "processing"
-    assert tasks_of(workspace) == []
-    process = process_with(workspace)
-    assert resume_uploads(workspace.store, process, at=datetime.now(UTC)) == 1
-    assert wait_for_end(client, upload_id)["report"]["created"] == 2
-    assert resume_uploads(workspace.store, process, at=datetime.now(UTC)) == 0
-
-
-def process_with(workspace: Workspace) -> Callable[[str], None]:
-    return lambda upload_id: process_upload(workspace, upload_id)
-
-
-def test_an_upload_in_progress_is_left_alone(workspace: Workspace, key: str) -> None:
-    client = client_of(workspace, key, process=ignore_upload)
-    upload_id = upload_file(client)
-    confirm(client, upload_id)
-    now = datetime.now(UTC)
-    with workspace.store.write() as session:
-        session.execute(
-            text("UPDATE uploads SET leased_until = :until"), {"until": now + timedelta(minutes=1)}
-        )
-    process_upload(workspace, upload_id)
-    assert resume_uploads(workspace.store, process_with(workspace), at=now) == 0
-    assert (attempts(workspace), tasks_of(workspace)) == (0, [])
-
-
-def test_a_kill_after_the_tasks_were_created_duplicates_nothing(
-    workspace: Workspace, key: str
-) -> None:
-    client = client_of(workspace, key)
-    upload_id = upload_file(client)
-    confirm(client, upload_id)
-    report = wait_for_end(client, upload_id)["report"]
-    with (
-        workspace.store.write() as session
-    ):  # as if the process had died before it recorded the end
-        session.execute(text("UPDATE uploads SET status = 'processing', leased_until = NULL"))
-    assert client.get(f"{UPLOAD}/{upload_id}").json()["status"] == "completed"
-    process_upload(workspace, upload_id)
-    assert resume_uploads(workspace.store, process_with(workspace), at=datetime.now(UTC)) == 0
-    assert client.get(f"{UPLOAD}/{upload_id}").json()["report"] == report
-    assert (attempts(workspace), len(tasks_of(workspace))) == (1, 2)
-
-
-def test_an_upload_that_keeps_failing_is_abandoned(workspace: Workspace, key: str) -> None:
-    client = client_of(workspace, key, process=ignore_upload)
-    upload_id = upload_file(client)
-    confirm(client, upload_id)
-    with workspace.store.write() as session:
-        session.execute(text(f"UPDATE uploads SET attempts = {MAX_ATTEMPTS}"))
-    resume_uploads(workspace.store, process_with(workspace), at=datetime.now(UTC))
-    failed = client.get(f"{UPLOAD}/{upload_id}").json()
-    assert (failed["status"], failed["message"]) == (
-        "failed", "given up after 5 attempts; the logs say why they failed",
-    )  # fmt: skip
-
-
-def test_files_of_finished_and_forgotten_uploads_are_removed(
-    workspace: Workspace, key: str
-) -> None:
-    moments = iter([NOW] * 20)
-    client = client_of(workspace, key, process=ignore_upload, clock=lambda: next(moments))
-    over, waiting, forgotten = (upload_file(client) for _ in range(3))
-    confirm(client, over)
-    process_upload(workspace, over)
-    confirm(client, waiting)
-    expiry = NOW + timedelta(hours=1)
-    assert remove_old_uploads(workspace, expiry + GRACE) == 1
-    assert names(workspace) == {f"{waiting}-upload.zip", f"{forgotten}-upload.zip"}
-    assert remove_old_uploads(workspace, expiry + GRACE + timedelta(seconds=1)) == 1
-    assert names(workspace) == {f"{waiting}-upload.zip"}
-    document = client.get(f"{UPLOAD}/{forgotten}").json()
-    assert (document["status"], document["message"]) == (
-        "failed", "the upload was not confirmed in time",
-    )  # fmt: skip
-    assert client.get(f"{UPLOAD}/{over}").json()["report"]["created"] == 2
-    process_upload(workspace, waiting)
-    assert remove_old_uploads(workspace, NOW) == 1
-    assert names(workspace) == set()
-
-
-def remove_old_uploads(workspace: Workspace, now: datetime) -> int:
-    return remove_uploads(workspace, now=now, grace=GRACE)
-
-
-def names(workspace: Workspace) -> set[str]:
-    files = files_in(workspace.storage)
-    return {uri.rpartition("/")[2] for uri in files if "/uploads/" in uri}
-
-
-def test_a_pipeline_closed_in_the_meantime_fails_the_upload_with_a_report(
-    workspace: Workspace, key: str
-) -> None:
-    client = client_of(workspace, key, process=ignore_upload)
-    upload_id = upload_file(client)
-    confirm(client, upload_id)
-    with workspace.store.write() as session:
-        session.execute(text("UPDATE pipelines SET status = 'archived' WHERE id = 1"))
-    process_upload(workspace, upload_id)
-    failed = wait_for_end(client, upload_id)
-    assert (failed["status"], [error["code"] for error in failed["report"]["errors"]]) == (
-        "failed", ["pipeline_closed"],
-    )  # fmt: skip
-
-
-def test_a_server_killed_after_the_confirmation_loses_and_duplicates_nothing(
-    workspace: Workspace, key: str
-) -> None:
-    dice = random.Random(2026)
-    kills, cut_short = 6, 0
-    for number in range(kills):
-        content = b"review_id,body,stars\n" + b"".join(
-            b"%d-%d,body,5\n" % (number, row) for row in range(2_000)
-        )
-        with fork(workspace) as server, over_http(server, key) as client:
-            upload_id = begin_and_put(client, content)
-            assert client.post(f"{UPLOAD}/{upload_id}/confirm").status_code == 202
-            time.sleep(dice.uniform(0, 0.1))
-            server.kill()
-        cut_short += count(workspace) == 2_000 * number
-        release_leases(workspace)
-        resume_uploads(workspace.store, process_with(workspace), at=datetime.now(UTC))
-        done = client_of(workspace, key).get(f"{UPLOAD}/{upload_id}").json()
-        assert (done["status"], done["report"]["created"]) == ("completed", 2_000)
-        assert count(workspace) == 2_000 * (number + 1)
-    assert cut_short >= 1, "the kills came too late to prove anything"
-
-
-def begin_and_put(client: httpx.Client, content: bytes) -> str:
-    promise = client.post(UPLOAD, json={}).json()
-    assert client.put(promise["upload_url"], content=content).status_code == 200
-    return str(promise["upload_id"])
-
-
-def count(workspace: Workspace) -> int:
-    with workspace.store.read() as session:
-        return session.scalar(text("SELECT count(*) FROM tasks")) or 0
-
-
-def test_an_interrupted_upload_leaves_no_file(embedded: Workspace, embedded_key: str) -> None:
-    with fork(embedded) as server, over_http(server, embedded_key) as client:
-        promise = client.post(UPLOAD, json={}).json()
-        address = urlsplit(promise["upload_url"])
-        with socket.create_connection((address.hostname, address.port)) as connection:
-            head = f"PUT {address.path}?{address.query} HTTP/1.1\r\nHost: x\r\n"
-            connection.sendall(f"{head}Content-Length: 5000000\r\n\r\n".encode())
-            connection.sendall(b"x" * 2_000_000)
-            wait_until(lambda: any(files_in(embedded.storage).values()))
-        wait_until(lambda: files_in(embedded.storage) == {})
-        response = client.post(f"{UPLOAD}/{promise['upload_id']}/confirm")
-        assert error_of(response) == (409, "upload_missing")
