@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -131,12 +132,14 @@ def _wait_for_runs(stage: Stage) -> None:
 
 
 def _print_ways(workspace: Workspace, pipelines: list[str]) -> None:
-    """Print every task group: its kind, its number of tasks, its pipeline and its source."""
+    """Print the ways in the order of their first group: tasks, pipeline and source of each."""
     table = Table("way", "tasks", "into", "from", box=None, padding=(0, 2, 0, 0))
     groups = [(g, path) for path in pipelines for g in list_groups(workspace.store, path)]
+    tasks: Counter[tuple[str, str, str]] = Counter()
     for group, path in sorted(groups):
-        source = group.source.removeprefix(f"{ROOT}/")
-        table.add_row(group.kind, f"{group.tasks:,}", path, Text(source))
+        tasks[group.kind, path, group.source.removeprefix(f"{ROOT}/")] += group.tasks
+    for (kind, path, source), count in tasks.items():
+        table.add_row(kind, f"{count:,}", path, Text(source))
     show(table)
 
 

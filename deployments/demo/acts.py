@@ -97,6 +97,7 @@ def chain(stage: Stage) -> None:
     created = create_chain(stage.workspace, request, at=datetime.now(UTC))
     ensure_automation(store, created)
     line(f"Prefect has the automation: {created.name}")
+    line(f"{stage.stack.ui_url}/automations")
     task_id = _finish(stage, REVIEWS, {"sentiment": "good"})
     seconds = stage.wait(lambda: bool(list_tasks(store, LABELS)), f"task {task_id} was not chained")
     line(f"{seconds:4.1f} s after task {task_id} was finished, the chain created:")

@@ -63,7 +63,7 @@ def test_the_demo_shows_each_way_of_creating_tasks_without_duplicates(tmp_path: 
         ["api", "1", "acme/reviews/label-reviews", "key"],
         ["bulk", "250", "acme/ideas/collect-ideas", "bulk"],
         ["pipeline", "1", "acme/qa/check-descriptions", "acme/photos/describe-photos"],
-        *[["chain", "1", "acme/qa/check-labels", "acme/reviews/label-reviews"]] * 3,
+        ["chain", "3", "acme/qa/check-labels", "acme/reviews/label-reviews"],
         ["infinite", "2", "acme/ideas/tell-stories", "blank"],
     ]
     assert [line for line in lines if re.match(r"'[^']+' (created|was)", line)] == [
