@@ -210,7 +210,7 @@ class NewChain(TypedDict):
 
 @with_config(_CLOSED)
 class ChainChanges(TypedDict):
-    """The changes of a chain; what is omitted stays as it is."""
+    """The changes of a chain; omitted members stay as they are."""
 
     on: NotRequired[Trigger | None]
     mapping: NotRequired[_Mapping | None]

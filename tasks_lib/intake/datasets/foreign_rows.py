@@ -1,7 +1,7 @@
 """Foreign rows: the one interface between an external source and a dataset.
 
-The operations on datasets know this interface alone. What is common to all sources is theirs: flat
-memory, all rows or none, versions, rows that are known by a key, and reports of bad rows.
+The operations on datasets know this interface alone. They do everything that sources have in
+common: flat memory, all rows or none, versions, rows that are known by a key, reports of bad rows.
 
 To add a source, such as a spreadsheet, a REST feed or a topic:
 

@@ -45,7 +45,7 @@ class Reconciled(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The result as a sentence; what is zero is left out."""
+        """The result as a sentence, without counts that are zero."""
         results = [
             ("created {}", self.chained_tasks, "chained task"),
             ("created {} by infinite seeding", self.topped_up_tasks, "task"),
