@@ -67,6 +67,14 @@ def test_the_locks_agree_on_versions(name: str) -> None:
     assert pins(lock(name)) - pins(lock("benchmarks")) == set()
 
 
+def test_our_dependencies_have_one_major_version_on_every_python() -> None:
+    ours = {re.split("[^a-z0-9-]", named)[0] for named in PROJECT["project"]["dependencies"]}
+    majors: dict[str, set[str]] = {name: set() for name in ours}
+    for name, major in re.findall(r"^([a-z0-9-]+)==(\d+)", lock("runtime"), re.MULTILINE):
+        majors.get(name, set()).add(major)
+    assert {name for name, found in majors.items() if len(found) != 1} == set()
+
+
 def test_pre_commit_runs_the_tools_of_make_check() -> None:
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     hooks = [hook for repository in config["repos"] for hook in repository["hooks"]]
