@@ -67,7 +67,7 @@ def test_rows_that_are_rejected_are_kept_with_the_reasons(seeding: Seeding, tmp_
         "'A/dawn.png' is not in the archive; did you mean 'a/dawn.png'? (and 1 more problem).\n",
     )
     title, _, uri = out.splitlines()[-1].partition(": ")
-    assert title == "Rejected rows, and what is wrong with each"
+    assert title == "Rejects file, with what is wrong with each row"
     with fsspec.open(uri, "rt", encoding="utf-8-sig") as file:
         assert file.read().splitlines() == [
             "photo,place,notes,_row,_errors",
