@@ -85,8 +85,7 @@ def publish_artifacts(seeded: Seeded, rejects: Rejects | None, seconds: float) -
         )
     if rejects is not None:
         create_markdown_artifact(
-            rejects_markdown(rejects, report),
-            description="All rejected rows, and what is wrong with each",
+            rejects_markdown(rejects, report), description=_describe_rejects(rejects, report)
         )
 
 
@@ -97,7 +96,7 @@ def artifact_key(pipeline: Pipeline) -> str:
 
 
 def rejects_markdown(rejects: Rejects, report: Report) -> str:
-    """Return the rejected rows as Markdown: their CSV if it is small, and how to get the file."""
+    """Return the rejected rows as Markdown: their CSV, if large its beginning, and the file."""
     lines = ["## Rejected rows", ""]
     if rejects.link is not None:
         lines += [
@@ -109,17 +108,16 @@ def rejects_markdown(rejects: Rejects, report: Report) -> str:
     else:
         lines += ["The file is on the machine of the worker:", "", *_fenced(str(rejects.path))]
     lines.append("")
-    if rejects.text is None:
-        lines.append(
-            f"It holds {counted(report.rejected, 'row')} in {rejects.size:,} bytes, too many to "
-            "show here."
-        )
+    size = f"It holds {counted(report.rejected, 'row')} in {rejects.size:,} bytes"
+    if rejects.first_rows is None:
+        shown = "It holds the original columns, the number of each row and what is wrong with it:"
+    elif rejects.first_rows == 0:
+        shown = f"{size}. The first row is too long to show here."
     else:
-        lines += [
-            "It holds the original columns, the number of each row and what is wrong with it:",
-            "",
-            *_fenced(rejects.text.rstrip("\r\n"), "csv"),
-        ]
+        shown = f"{size}. The first {rejects.first_rows:,} of {report.rejected:,} rows:"
+    lines.append(shown)
+    if rejects.text:
+        lines += ["", *_fenced(rejects.text.rstrip("\r\n"), "csv")]
     what_to_do = (
         "Nothing was created: correct the source itself and seed it again."
         if report.is_rejection
@@ -127,6 +125,15 @@ def rejects_markdown(rejects: Rejects, report: Report) -> str:
     )
     lines += ["", what_to_do]
     return "\n".join(lines)
+
+
+def _describe_rejects(rejects: Rejects, report: Report) -> str:
+    if rejects.first_rows is None:
+        return "All rejected rows, and what is wrong with each"
+    if rejects.first_rows == 0:
+        return "Where the rejected rows are"
+    number = f"{rejects.first_rows:,} of {report.rejected:,} rejected rows"
+    return f"The first {number}, and what is wrong with each"
 
 
 def _fenced(text: str, language: str = "") -> list[str]:

@@ -246,7 +246,7 @@ def _find_rejects(run: SeedingRun, seeded: Seeded) -> Rejects | None:
     if uri is None:
         return None
     try:
-        return read_rejects(run.workspace, uri, seeded.encoding)
+        return read_rejects(run.workspace, uri, seeded.dialect)
     except StorageUnavailableError as error:
         run_logger().warning("%s; the rejected rows are not shown", error)
         return None

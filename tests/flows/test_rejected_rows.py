@@ -62,14 +62,21 @@ def rows_in(text: str) -> list[str]:
     return [row["_row"] for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))]
 
 
-def test_many_rows_in_a_folder_are_to_be_copied_from_the_worker(
+def shown_of(content: bytes, rows: int) -> str:
+    """Return the beginning of a rejects file as Markdown shows it."""
+    lines = content.decode("utf-8-sig").split("\r\n")[: rows + 1]
+    return "\n".join(["```csv", *lines, "```"])
+
+
+def test_of_many_rows_in_a_folder_the_first_are_shown(
     prefect: httpx.Client, csv_file: Callable[..., str], tmp_path: Path
 ) -> None:
     uri, markdown = page_of(prefect, csv_file(MANY))
     path = tmp_path / "seeding" / "files" / "rejects" / Path(uri).name
     assert markdown == (
         f"## Rejected rows\n\nThe file is on the machine of the worker:\n\n```\n{path}\n```\n\n"
-        f"It holds 100 rows in {path.stat().st_size:,} bytes, too many to show here.\n\n"
+        f"It holds 100 rows in {path.stat().st_size:,} bytes. The first 62 of 100 rows:\n\n"
+        f"{shown_of(path.read_bytes(), 62)}\n\n"
         "Nothing was created: correct the source itself and seed it again."
     )
     assert rows_in(path.read_text(encoding="utf-8")) == [str(row) for row in range(1, 101)]
@@ -98,14 +105,15 @@ def test_few_rows_in_a_bucket_are_shown_and_open_in_the_browser(
 
 
 @pytest.mark.usefixtures("on_s3")
-def test_many_rows_in_a_bucket_are_behind_a_signed_link(
+def test_of_many_rows_in_a_bucket_the_first_are_shown_and_all_are_behind_a_signed_link(
     prefect: httpx.Client, csv_file: Callable[..., str]
 ) -> None:
     _, markdown = page_of(prefect, csv_file(MANY))
     link = link_in(markdown)
     assert "x-amz-signature=" in link.lower()
-    assert rows_in(httpx.get(link).text) == [str(row) for row in range(1, 101)]
-    assert ("```csv" in markdown, "too many to show here" in markdown) == (False, True)
+    content = httpx.get(link).content
+    assert rows_in(content.decode()) == [str(row) for row in range(1, 101)]
+    assert f"The first 62 of 100 rows:\n\n{shown_of(content, 62)}\n" in markdown
 
 
 @pytest.mark.usefixtures("on_s3")
@@ -114,7 +122,7 @@ def test_a_file_is_read_up_to_the_size_that_is_shown(
     s3_bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setenv("SEEDING_MAX_SOURCE_BYTES", "10")  # of sources, which this is not
-    content = b"x" * size
+    content = b"x\n" + b"y" * 65_533 + b"\n" + b"z" * (size - 65_536)
     boto3.client("s3", endpoint_url=s3_server).put_object(
         Bucket=s3_bucket, Key="files/rejects/1.csv", Body=content
     )
@@ -122,12 +130,14 @@ def test_a_file_is_read_up_to_the_size_that_is_shown(
         rejects = read_rejects(workspace, f"s3://{s3_bucket}/files/rejects/1.csv")
         assert read_rejects(workspace, f"s3://{s3_bucket}/files/rejects/2.csv") is None
     assert rejects is not None
-    assert (rejects.size, rejects.text) == (size, content.decode() if size <= 65_536 else None)
+    first_rows = None if size == 65_536 else 1
+    expected = (size, content[:65_536].decode(), first_rows)
+    assert (rejects.size, rejects.text, rejects.first_rows) == expected
 
 
 def test_rows_cannot_end_the_block_that_shows_them() -> None:
     text = "review_id,_row,_errors\n````,1,nul: \0\n"
-    rejects = Rejects("file:///r/1.csv", len(text), text, Path("/r/1.csv"), None, AT)
+    rejects = Rejects("file:///r/1.csv", len(text), text, None, Path("/r/1.csv"), None, AT)
     report = Report(pipeline_id=1, group_id=1, created=1, rejected=1, source="1.csv")
     assert rejects_markdown(rejects, report).splitlines()[-7:-1] == [
         "", "`````csv", "review_id,_row,_errors", "````,1,nul: ␀", "`````", "",

@@ -63,7 +63,7 @@ def test_rejected_rows_are_shown_in_the_encoding_of_their_source(
     source = csv_file("review_id,body,stars\nä,,1\n".encode("cp1252"))
     request = CsvRequest(pipeline=PATH, source=source, encoding="cp1252")
     seeded = seed_from_csv(workspace, request, run_id="run-1")
-    rejects = read_rejects(workspace, str(seeded.report.rejects_uri), seeded.encoding)
+    rejects = read_rejects(workspace, str(seeded.report.rejects_uri), seeded.dialect)
     assert rejects is not None
     assert rejects.text == (
         'review_id,body,stars,_row,_errors\r\nä,,1,1,"body: is required, but the cell is empty"\r\n'

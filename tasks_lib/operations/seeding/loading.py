@@ -193,7 +193,7 @@ class _Load:
             report,
             self.intake.rows_read,
             self.intake.blank_lines,
-            encoding=self.intake.dialect.encoding or "utf-8",
+            dialect=self.intake.dialect,
         )
 
     def _rehearse(self, rows: RowSource) -> Report:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, Protocol
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.domain.dialects import DEFAULT_DIALECT, Dialect
 from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError, problems_of
 from tasks_lib.errors import SourceProblemError
@@ -20,7 +21,7 @@ OWN_ANNOUNCEMENT: Final = timedelta(minutes=1)
 class Seeded(NamedTuple):
     """A seeding's report, its pipeline, and the facts that the report does not hold.
 
-    ``encoding`` is that of the rejects file.
+    ``dialect`` is that of the rejects file.
     """
 
     pipeline: Pipeline
@@ -30,7 +31,7 @@ class Seeded(NamedTuple):
     files: int = 0
     warnings: tuple[str, ...] = ()
     plan: Plan | None = None
-    encoding: str = "utf-8"
+    dialect: Dialect = DEFAULT_DIALECT
 
 
 class SeedingRequest(Protocol):
