@@ -4,9 +4,10 @@ Each transaction leaves its events pending in the store; a relay sends them late
 that no transaction waits for Prefect. Prefect is a function here.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -26,11 +27,15 @@ from tasks_lib.operations.background import Background
 from tasks_lib.operations.chains.wake import make_wake_event, take_back
 from tasks_lib.store import announcements, catalogue, chains, infinite_seedings, task_groups
 from tasks_lib.store.announcements import Backlog
+from tasks_lib.store.chains import StoredChain
 from tasks_lib.store.engine import Store
-from tasks_lib.store.task_groups import StoredGroup
+from tasks_lib.store.infinite_seedings import ReachedTarget
+from tasks_lib.store.task_groups import StoredGroup, StoredReport
 
 Publish = Callable[[Sequence[Event]], None]
 """Sends events to Prefect and returns once it has them; raises PrefectUnavailableError."""
+
+Entry = TypeVar("Entry")
 
 _BETWEEN_EVENTS: Final = timedelta(seconds=1)
 _LEASE: Final = timedelta(seconds=30)
@@ -66,13 +71,8 @@ def announce_due(store: Store, publish: Publish, *, at: datetime) -> int:
     one is interrupted, the next call sends its events again. Raises what ``publish`` raises; events
     that were not sent are still due then.
     """
-    return (
-        _announce_moves(store, publish, at)
-        + _announce_reports(store, publish, at)
-        + _announce_groups(store, publish, at)
-        + _announce_targets(store, publish)
-        + _announce_failures(store, publish)
-    )
+    announced = _announce_moves(store, publish, at)
+    return announced + sum(outbox(at).announce(store, publish) for outbox in _OUTBOXES)
 
 
 def mark_announced(store: Store, run_id: str) -> None:
@@ -133,101 +133,111 @@ def _events_of(pipeline: Pipeline, backlog: Backlog, at: datetime) -> Iterator[E
         yield pipeline_finished_event(pipeline, backlog.finished, act)
 
 
-def _announce_reports(store: Store, publish: Publish, at: datetime) -> int:
-    """Announce the seedings whose runs have a report, with what they rejected."""
-    announced = 0
-    while True:
-        with store.read() as session:
-            reports = task_groups.list_unannounced_reports(session, at=at, limit=_SEEDINGS_AT_ONCE)
-            events = [
-                event
-                for run_id, run_url, report in reports
-                for event in report_events(
-                    catalogue.get_pipeline(session, report.pipeline_id), report, run_id, run_url
-                )
-            ]
-        if not reports:
-            return announced
-        _publish_all(publish, events)
-        with store.write() as session:
-            task_groups.mark_reports_announced(session, [report.run_id for report in reports])
-        announced += len(events)
+class _Outbox(ABC, Generic[Entry]):
+    """The entries of one kind whose events should have been announced by ``at``."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def announce(self, store: Store, publish: Publish) -> int:
+        """Publish the events of all entries; return their number."""
+        announced = 0
+        while True:
+            with store.read() as session:
+                entries = self.list_due(session)
+                events = [event for entry in entries for event in self.events_of(session, entry)]
+            if not entries:
+                return announced
+            _publish_all(publish, events)
+            with store.write() as session:
+                self.mark_announced(session, entries)
+            announced += len(events)
+
+    @abstractmethod
+    def list_due(self, session: Session) -> Sequence[Entry]:
+        """Return some of the entries; none if there are no more."""
+
+    @abstractmethod
+    def events_of(self, session: Session, entry: Entry) -> Sequence[Event]:
+        """Return the events of an entry, with what the store knows of its pipelines."""
+
+    @abstractmethod
+    def mark_announced(self, session: Session, entries: Sequence[Entry]) -> None:
+        """Record that these entries were announced, as they were listed."""
 
 
-def _announce_groups(store: Store, publish: Publish, at: datetime) -> int:
-    """Announce the groups without a report: those of chains, requests and infinite seeding."""
-    announced = 0
-    while True:
-        with store.read() as session:
-            groups = task_groups.list_unannounced(session, at=at, limit=_SEEDINGS_AT_ONCE)
-            events = [
-                event
-                for group in groups
-                for event in _events_of_group(
-                    catalogue.get_pipeline(session, group.pipeline_id), group
-                )
-            ]
-        if not groups:
-            return announced
-        _publish_all(publish, events)
-        with store.write() as session:
-            task_groups.mark_announced(session, [group.id for group in groups])
-        announced += len(events)
+class _Reports(_Outbox[StoredReport]):
+    """The seedings whose runs have a report, with the rows that they rejected."""
+
+    def list_due(self, session: Session) -> Sequence[StoredReport]:
+        return task_groups.list_unannounced_reports(session, at=self.at, limit=_SEEDINGS_AT_ONCE)
+
+    def events_of(self, session: Session, entry: StoredReport) -> Sequence[Event]:
+        pipeline = catalogue.get_pipeline(session, entry.report.pipeline_id)
+        return report_events(pipeline, entry.report, entry.run_id, entry.run_url)
+
+    def mark_announced(self, session: Session, entries: Sequence[StoredReport]) -> None:
+        task_groups.mark_reports_announced(session, [entry.run_id for entry in entries])
 
 
-def _events_of_group(pipeline: Pipeline, group: StoredGroup) -> Sequence[Event]:
-    report = Report(
-        group_id=group.id,
-        pipeline_id=pipeline.id,
-        created=group.task_count,
-        rejected=group.rejected_count,
-        source=group.source,
-    )
-    return report_events(pipeline, report, group.created_at.isoformat())
+class _Groups(_Outbox[StoredGroup]):
+    """The groups without a report: those of chains, requests and infinite seeding."""
+
+    def list_due(self, session: Session) -> Sequence[StoredGroup]:
+        return task_groups.list_unannounced(session, at=self.at, limit=_SEEDINGS_AT_ONCE)
+
+    def events_of(self, session: Session, entry: StoredGroup) -> Sequence[Event]:
+        report = Report(
+            group_id=entry.id,
+            pipeline_id=entry.pipeline_id,
+            created=entry.task_count,
+            rejected=entry.rejected_count,
+            source=entry.source,
+        )
+        pipeline = catalogue.get_pipeline(session, entry.pipeline_id)
+        return report_events(pipeline, report, entry.created_at.isoformat())
+
+    def mark_announced(self, session: Session, entries: Sequence[StoredGroup]) -> None:
+        task_groups.mark_announced(session, [entry.id for entry in entries])
 
 
-def _announce_failures(store: Store, publish: Publish) -> int:
-    """Announce the chains that have failed, once for each reason."""
-    with store.read() as session:
-        failed = chains.list_unannounced_failures(session)
-        events = [
-            chain_failed_event(
-                catalogue.get_pipeline(session, chain.target_pipeline_id),
-                catalogue.get_pipeline(session, chain.source_pipeline_id).path,
-                chain.id,
-                Problem(chain.error_code or "", chain.error_message or ""),
-                chain.failed_at.isoformat() if chain.failed_at is not None else "",
-            )
-            for chain in failed
-        ]
-    if not events:
-        return 0
-    _publish_all(publish, events)
-    with store.write() as session:
-        for chain in failed:
-            chains.mark_failure_announced(session, chain)
-    return len(events)
+class _Targets(_Outbox[ReachedTarget]):
+    """The pipelines that have reached the target of their infinite seeding."""
+
+    def list_due(self, session: Session) -> Sequence[ReachedTarget]:
+        return infinite_seedings.list_unannounced(session)
+
+    def events_of(self, session: Session, entry: ReachedTarget) -> Sequence[Event]:
+        pipeline = catalogue.get_pipeline(session, entry.pipeline_id)
+        return [target_reached_event(pipeline, entry.target, entry.reached_at.isoformat())]
+
+    def mark_announced(self, session: Session, entries: Sequence[ReachedTarget]) -> None:
+        for entry in entries:
+            infinite_seedings.mark_announced(session, entry)
 
 
-def _announce_targets(store: Store, publish: Publish) -> int:
-    """Announce the pipelines that have reached the target of their infinite seeding."""
-    with store.read() as session:
-        reached = infinite_seedings.list_unannounced(session)
-        events = [
-            target_reached_event(
-                catalogue.get_pipeline(session, one.pipeline_id),
-                one.target,
-                one.reached_at.isoformat(),
-            )
-            for one in reached
-        ]
-    if not events:
-        return 0
-    _publish_all(publish, events)
-    with store.write() as session:
-        for one in reached:
-            infinite_seedings.mark_announced(session, one)
-    return len(events)
+class _Failures(_Outbox[StoredChain]):
+    """The chains that have failed, once for each reason."""
+
+    def list_due(self, session: Session) -> Sequence[StoredChain]:
+        return chains.list_unannounced_failures(session)
+
+    def events_of(self, session: Session, entry: StoredChain) -> Sequence[Event]:
+        event = chain_failed_event(
+            catalogue.get_pipeline(session, entry.target_pipeline_id),
+            catalogue.get_pipeline(session, entry.source_pipeline_id).path,
+            entry.id,
+            Problem(entry.error_code or "", entry.error_message or ""),
+            entry.failed_at.isoformat() if entry.failed_at is not None else "",
+        )
+        return [event]
+
+    def mark_announced(self, session: Session, entries: Sequence[StoredChain]) -> None:
+        for entry in entries:
+            chains.mark_failure_announced(session, entry)
+
+
+_OUTBOXES: Final[Sequence[type[_Outbox[Any]]]] = (_Reports, _Groups, _Targets, _Failures)
 
 
 def _publish_all(publish: Publish, events: Sequence[Event]) -> None:
