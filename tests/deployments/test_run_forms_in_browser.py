@@ -4,6 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from playwright.sync_api import (
@@ -238,25 +239,17 @@ def submit_form(form: RunForm, deployment: str, sources: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("deployment", FORMS)
-def test_a_person_runs_a_deployment_from_its_form(
+def test_a_person_runs_a_deployment_from_its_form_in_both_uis(
     window: BrowserContext, installation: Installation, sources: dict[str, str], deployment: str
 ) -> None:
-    form = SecondForm(window, installation, deployment)
-    name = submit_form(form, deployment, sources)
-    run = run_named(installation, name)
-    wait_until(lambda: installation.has_ended(run.id), seconds=_PATIENCE_SECONDS)
-    form.page.goto(form.url(installation, f"runs/flow-run/{run.id}"))
-    expect(form.page.get_by_text(name).first).to_be_visible()
-    expect(form.page.get_by_text("Completed").first).to_be_visible()
-    form.page.close()
-
-
-@pytest.mark.parametrize("deployment", FORMS)
-def test_the_first_ui_submits_the_form_of_a_deployment_too(
-    window: BrowserContext, installation: Installation, sources: dict[str, str], deployment: str
-) -> None:
-    form = FirstForm(window, installation, deployment)
-    name = submit_form(form, deployment, sources)
-    model = installation.client.read_deployment_by_name(f"{deployment}/{deployment}")
-    assert run_named(installation, name).deployment_id == model.id
-    form.page.close()
+    submitted = []
+    for kind in (FirstForm, SecondForm):
+        form = kind(window, installation, deployment)
+        name = submit_form(form, deployment, sources)
+        submitted.append((form, run_named(installation, name)))
+    for form, run in submitted:
+        wait_until(partial(installation.has_ended, run.id), seconds=_PATIENCE_SECONDS)
+        form.page.goto(form.url(installation, f"runs/flow-run/{run.id}"))
+        expect(form.page.get_by_text(run.name).first).to_be_visible()
+        expect(form.page.get_by_text("Completed").first).to_be_visible()
+        form.page.close()
