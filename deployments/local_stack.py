@@ -91,14 +91,16 @@ def local_stack(
     environment: Mapping[str, str],
     *,
     preferred_port: int = _PREFERRED_PORT,
+    prefect_settings: Mapping[str, str] = {},
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Iterator[LocalStack]:
     """Start a stack, yield it when it is ready to run flows, and stop all of it at the end.
 
-    ``folder`` gets PREFECT_HOME, the logs, and a lock that allows one stack at a time. Flow runs
-    get ``environment`` without the caller's Prefect settings. If the preferred port is taken, the
-    next free one is used. ``on_step`` is called before each step with the name of the step. Raises
-    PrefectUnavailableError, with the end of its log, when a process does not start.
+    ``folder`` gets PREFECT_HOME, the logs, and a lock that allows one stack at a time. All
+    processes get ``environment``, with our settings of Prefect and ``prefect_settings`` in place of
+    the caller's. If the preferred port is taken, the next free one is used. ``on_step`` is called
+    before each step with the name of the step. Raises PrefectUnavailableError, with the end of its
+    log, when a process does not start.
     """
     load_flows(read_manifest())  # detect mistakes in them before anything starts
     (folder / "logs").mkdir(parents=True, exist_ok=True)
@@ -106,7 +108,9 @@ def local_stack(
         lock = running.enter_context(_lock(folder / "stack.lock"))
         port = running.enter_context(_reserve_port(preferred_port))
         programs = _Programs(
-            _environment(environment, folder, port), folder / "logs", lock.fileno()
+            _environment(environment, folder, port) | prefect_settings,
+            folder / "logs",
+            lock.fileno(),
         )
         on_step(f"the Prefect server and its UI, at {_ui_url(port)}")
         serve = ("server", "start", "--host", _HOST, "--port", str(port))

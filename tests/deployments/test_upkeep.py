@@ -2,32 +2,28 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from prefect.client.schemas.objects import FlowRun
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from chain_setup import chain as chain_pipelines
-from deployments.entry_point import interrupting_signals
-from deployments.local_stack import local_stack
-from deployments.repository import ROOT
-from installation import PATH, QA, Installation
+from installation import (
+    PATH,
+    QA,
+    Installation,
+    clean_environment,
+    own_installation,
+    second_worker,
+)
 from people import claim, finish, make_tasks
-from servers import free_port, wait_until
-from tasks_lib.operations.catalogue.apply import apply_catalogue
+from servers import wait_until
 from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
 from tasks_lib.operations.tasks.move import claim_task, submit_task
 from tasks_lib.operations.tasks.read import find_task, list_tasks
-from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import read_settings
 from tasks_lib.steps import automations
 from vault import apply_vault
 
@@ -52,40 +48,20 @@ organizations:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("SEEDING_", "AWS_", "PREFECT_"))
-    }
-    return kept | {"SEEDING_HOME": str(tmp_path / "seeding")}
+    return clean_environment(tmp_path / "seeding")
 
 
 @pytest.fixture
 def plant(environment: dict[str, str], tmp_path: Path) -> Iterator[Installation]:
     """A running installation that nobody else uses, with this process connected to it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEEDING_HOME", environment["SEEDING_HOME"])
-        settings = read_settings()
-    with open_workspace(settings) as workspace, interrupting_signals():
-        apply_catalogue(workspace.store, ROOT / "examples" / "catalogue.yaml")
-        with (
-            local_stack(tmp_path / "stack", environment, preferred_port=free_port()) as stack,
-            stack.client() as client,
-            temporary_settings({PREFECT_API_URL: stack.api_url}),
-        ):
-            yield Installation(stack, client, workspace)
-
-
-def working(plant: Installation) -> list[FlowRun]:
-    """Return the runs of upkeep that are running, oldest first."""
-    runs = [run for run in plant.runs("reconcile") if run.state and run.state.is_running()]
-    return sorted(runs, key=lambda run: run.start_time or datetime.now(UTC))
+    with own_installation(tmp_path, environment) as plant:
+        yield plant
 
 
 def test_upkeep_takes_one_run_and_forty_busy_chains_take_few(
     plant: Installation, tmp_path: Path
 ) -> None:
-    wait_until(lambda: len(working(plant)) == 1)
+    wait_until(lambda: len(plant.upkeep()) == 1)
     workspace = plant.workspace
     names = [f"{side}-{number}" for number in range(CHAINS) for side in ("from", "to")]
     apply_vault(workspace, tmp_path, CATALOGUE.format("".join(map(PIPELINE.format, names))))
@@ -116,7 +92,7 @@ def test_upkeep_takes_one_run_and_forty_busy_chains_take_few(
     states = [str(run.state_name) for run in plant.runs("seed-chain")]
     assert len(states) <= 3, "a second one is woken if the first one takes 20 seconds to start"
     assert not {"Cancelled", "Crashed", "Failed"} & set(states)
-    (upkeep,) = working(plant)
+    (upkeep,) = plant.upkeep()
     assert (upkeep.name[:7], upkeep.tags) == ("upkeep ", ["upkeep"])
     others = {run.name for run in plant.runs("reconcile") if run.id != upkeep.id}
     assert {name for name in others if name.startswith("reconcile")} == {"reconcile, on standby"}
@@ -129,54 +105,19 @@ def seed(plant: Installation, pipeline: str, rows: Path) -> None:
     seed_from_csv(plant.workspace, request, run_id=pipeline)
 
 
-@contextmanager
-def second_worker(
-    plant: Installation, environment: dict[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
-    programs = str(Path(sys.executable).parent)  # of the pool's command
-    settings = {
-        "PATH": os.pathsep.join((programs, environment.get("PATH", os.defpath))),
-        "PREFECT_API_URL": plant.stack.api_url,
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-        "PREFECT_HOME": str(Path(environment["SEEDING_HOME"]).parent / "prefect"),
-    }
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "worker", "start", "--pool", "seeding"],
-        cwd=ROOT,
-        env=environment | settings,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield worker
-    finally:
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
-
-
-def standbys(plant: Installation, run: FlowRun) -> list[FlowRun]:
-    """Return the runs that are on standby for a run of upkeep."""
-    return [
-        standby
-        for standby in plant.runs("reconcile")
-        if standby.parameters.get("takes_over") == str(run.id)
-    ]
-
-
 def test_after_the_death_of_the_worker_and_its_runs_upkeep_goes_on_by_itself(
     plant: Installation, environment: dict[str, str], tmp_path: Path
 ) -> None:
     store = plant.workspace.store
     make_tasks(plant.workspace, tmp_path, 2)
-    wait_until(lambda: len(working(plant)) == 1)
-    (dead,) = working(plant)
-    wait_until(lambda: standbys(plant, dead) != [])  # as during all of its hour
+    wait_until(lambda: len(plant.upkeep()) == 1)
+    (dead,) = plant.upkeep()
+    wait_until(lambda: plant.standbys(dead) != [])  # as during all of its hour
     os.killpg(plant.stack.worker.pid, signal.SIGKILL)
     task = claim(store, "ben", datetime.now(UTC) - timedelta(hours=1))
     with second_worker(plant, environment):
         wait_until(lambda: find_task(store, task.id).status == "pending", seconds=300)
-        wait_until(lambda: [run for run in working(plant) if run.id != dead.id] != [])
+        wait_until(lambda: [run for run in plant.upkeep() if run.id != dead.id] != [])
         chain_pipelines(plant.workspace, QA, PATH)
         finish(store)
         wait_until(lambda: len(plant.origins()) == 1)
