@@ -17,7 +17,7 @@ from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.names import counted, display_name
 from tasks_lib.domain.progress import Progress
-from tasks_lib.domain.report import Report
+from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report
 from tasks_lib.operations.seeding.rejects import Rejects
 from tasks_lib.operations.seeding.reports import Seeded
 from tasks_lib.steps.mapping_markdown import markdown
@@ -81,7 +81,7 @@ def publish_artifacts(seeded: Seeded, rejects: Rejects | None, seconds: float) -
                 }
                 for error in report.errors
             ],
-            description=f"The first {counted(len(report.errors), 'problem')}",
+            description=_describe_problems(report),
         )
     if rejects is not None:
         create_markdown_artifact(
@@ -125,6 +125,11 @@ def rejects_markdown(rejects: Rejects, report: Report) -> str:
     )
     lines += ["", what_to_do]
     return "\n".join(lines)
+
+
+def _describe_problems(report: Report) -> str:
+    problems = counted(len(report.errors), "problem")
+    return problems if len(report.errors) < MAX_INLINE_ERRORS else f"The first {problems}"
 
 
 def _describe_rejects(rejects: Rejects, report: Report) -> str:
