@@ -106,7 +106,8 @@ def _count_rows(database: Path) -> Rows:
         ]
     wal = database.with_name(f"{database.name}-wal")
     size = database.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
-    return Rows(*counts, size)
+    flow_runs, logs, events = counts
+    return Rows(flow_runs, logs, events, size)
 
 
 def _time_recoveries(

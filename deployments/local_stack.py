@@ -108,7 +108,7 @@ def local_stack(
         lock = running.enter_context(_lock(folder / "stack.lock"))
         port = running.enter_context(_reserve_port(preferred_port))
         programs = _Programs(
-            _environment(environment, folder, port) | prefect_settings,
+            {**_environment(environment, folder, port), **prefect_settings},
             folder / "logs",
             lock.fileno(),
         )

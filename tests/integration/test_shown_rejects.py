@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ DIALECTS = {
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     """A workspace that needs no pipelines."""
     with open_workspace(Settings(home=tmp_path)) as workspace:
-        yield workspace._replace(storage=Storage(tmp_path.as_uri()), limits=Limits())
+        yield replace(workspace, storage=Storage(tmp_path.as_uri()), limits=Limits())
 
 
 def write(path: Path, dialect: Dialect, cells: list[str], rows: int = ROWS) -> None:
@@ -58,8 +59,11 @@ def test_a_large_file_is_shown_up_to_its_last_whole_row(
     whole = path.read_bytes().decode(dialect.encoding or "utf-8").removeprefix("\ufeff")
     assert whole.startswith(rejects.text)
     lines = rejects.text.splitlines(keepends=True)[1 if dialect.names_delimiter else 0 :]
-    quoting = csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE
-    header, *rows = csv.reader(lines, delimiter=dialect.delimiter, quoting=quoting)
+    header, *rows = csv.reader(
+        lines,
+        delimiter=dialect.delimiter,
+        quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE,
+    )
     assert header == ["a", "b", "_row", "_errors"]
     problem = "9 is below the minimum"
     assert rows == [
