@@ -8,7 +8,9 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
+
+from tasks_lib.store.engine import Store
 
 
 @contextmanager
@@ -44,3 +46,13 @@ def postgresql_for_prefect(runtime: Path) -> Iterator[str]:
             connection.execute("CREATE DATABASE prefect")
         yield str(make_url(server.get_uri()).query["host"])
         server.cleanup()
+
+
+def is_waiting(store: Store) -> bool:
+    """Tell whether a transaction on PostgreSQL waits for the lock of another one."""
+    waiting = text(
+        "SELECT count(*) > 0 FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    with store.query() as session:
+        return bool(session.scalar(waiting))

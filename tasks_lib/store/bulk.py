@@ -12,10 +12,13 @@ from sqlalchemy.orm import Session
 from tasks_lib.store.dialect import is_postgresql
 
 if TYPE_CHECKING:  # loading it takes time, and SQLite does not need it
-    from psycopg import Connection as PostgresConnection
+    from psycopg import Connection as PostgresConnection, Cursor
 
 _SQLITE_PARAMETERS: Final = 1_000
 """Per INSERT. Every SQLite allows 32,766, but more than 1,000 is no faster."""
+
+_COPY_ROWS: Final = 10_000
+"""Per COPY, at least. The trigger that checks the groups of tasks keeps the rows of one COPY."""
 
 _READ_ROWS: Final = 5_000
 _READ_CHARACTERS: Final = 2**22
@@ -34,8 +37,8 @@ def insert_rows(
 ) -> int:
     """Write ``batches``, an array for each of ``columns``, and return the number of rows.
 
-    PostgreSQL gets one COPY, SQLite INSERTs of many rows each. If ``batches`` raises, the caller
-    rolls back. Texts must not contain control characters.
+    PostgreSQL gets COPYs of thousands of rows, SQLite INSERTs of many rows each. If ``batches``
+    raises, the caller rolls back. Texts must not contain control characters.
     """
     names = f"{table} ({', '.join([*constants, *columns])})"
     if is_postgresql(session):
@@ -62,8 +65,21 @@ def _copy(
     batches: Iterable[Sequence[pa.Array]],
 ) -> int:
     before = "".join(f"{value}{_SEPARATOR}" for value in constants.values())
+    rest, count = iter(batches), 0
+    with postgres_connection(session).cursor() as cursor:
+        while True:
+            rows = _copy_some(cursor, statement.encode(), before, rest)
+            count += rows
+            if rows < _COPY_ROWS:
+                return count
+
+
+def _copy_some(
+    cursor: "Cursor[Any]", statement: bytes, before: str, batches: Iterator[Sequence[pa.Array]]
+) -> int:
+    """Write batches by one COPY until it has enough rows or none are left; return their number."""
     count = 0
-    with postgres_connection(session).cursor() as cursor, cursor.copy(statement.encode()) as copy:
+    with cursor.copy(statement) as copy:
         for arrays in batches:
             if not len(arrays[0]):
                 continue
@@ -74,6 +90,8 @@ def _copy(
             lines = pc.binary_join_element_wise(*parts, "\n", "")
             copy.write(memoryview(lines.buffers()[2]))
             count += len(lines)
+            if count >= _COPY_ROWS:
+                break
     return count
 
 

@@ -15,6 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, make_url, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import SchemaItem
 
 from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.errors import (
@@ -29,6 +30,8 @@ from tasks_lib.store.bulk import insert_rows, postgres_connection
 from tasks_lib.store.engine import LATEST_REVISION, Store
 from tasks_lib.store.migrations.upgrade import scripts, upgrade
 from tasks_lib.store.tables import Table, TaskGroupRow
+
+_REPLACED_KEY = "fk_tasks_group_id_pipeline_id"
 
 
 def test_a_fresh_store_is_created_at_the_latest_revision(empty_database_url: str) -> None:
@@ -47,8 +50,7 @@ def test_the_latest_revision_is_the_last_migration() -> None:
 def test_the_migrations_create_the_tables_of_the_models(empty_database_url: str) -> None:
     store = Store.open(empty_database_url)
     with store.engine.begin() as connection:
-        context = MigrationContext.configure(connection)
-        assert compare_metadata(context, Table.metadata) == []
+        assert _differences(connection) == []
         migrated = _reflected(connection)
         connection.execute(text("DROP TABLE alembic_version"))
         Table.metadata.drop_all(connection)
@@ -93,7 +95,7 @@ def test_a_store_of_the_first_release_is_upgraded_and_keeps_its_data(
     store.close()
     upgraded = Store.open(empty_database_url)
     with upgraded.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Table.metadata) == []
+        assert _differences(connection) == []
         assert connection.execute(text("SELECT id, name FROM organizations")).all() == [(1, "acme")]
     upgraded.close()
 
@@ -262,6 +264,19 @@ def test_the_database_enforces_the_invariants(
         )
     with pytest.raises(IntegrityError, match=constraint), workspace.store.write() as session:
         session.execute(text(statement))
+
+
+def _differences(connection: Connection) -> list[Any]:
+    """Compare the database with the models, but for the key that triggers replace on PostgreSQL."""
+
+    def is_compared(
+        _item: SchemaItem, name: str | None, kind: str, _is_reflected: bool, _other: object
+    ) -> bool:
+        is_replaced = connection.dialect.name == "postgresql"
+        return (kind, name) != ("foreign_key_constraint", _REPLACED_KEY) or not is_replaced
+
+    context = MigrationContext.configure(connection, opts={"include_object": is_compared})
+    return list(compare_metadata(context, Table.metadata))
 
 
 def _reflected(connection: Connection) -> dict[str, object]:
