@@ -1,5 +1,6 @@
 """Tasks for contributors to work on, and their state in the store."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from tasks_lib.domain.lifecycle import show_status
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.seeding.file_sources import CsvRequest
@@ -55,7 +57,7 @@ def recount(store: Store, path: str = PATH) -> Counts:
     """Count all tasks and claims from their rows."""
     pipeline = find_pipeline(store, path)
     with store.read() as session:
-        statuses = session.execute(
+        stored = session.execute(
             text("SELECT status, count(*) FROM tasks WHERE pipeline_id = :id GROUP BY status"),
             {"id": pipeline.id},
         ).all()
@@ -66,7 +68,10 @@ def recount(store: Store, path: str = PATH) -> Counts:
             ),
             {"id": pipeline.id},
         )
-    return Counts(NO_TASKS | {TaskStatus(status): count for status, count in statuses}, claims or 0)
+    statuses: Counter[TaskStatus] = Counter()
+    for status, number in stored:
+        statuses[show_status(TaskStatus(status), pipeline.status)] += number
+    return Counts(NO_TASKS | statuses, claims or 0)
 
 
 def set_status(store: Store, task_id: int, status: str) -> None:

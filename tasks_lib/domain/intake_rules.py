@@ -1,7 +1,7 @@
-"""Rules for seeding a pipeline: which sources it accepts, and the status of new tasks."""
+"""Rules for seeding a pipeline: which sources it accepts."""
 
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
+from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.errors import Problem, UsageError
 
 _CLOSED = frozenset({PipelineStatus.DRAFT, PipelineStatus.ARCHIVED})
@@ -64,10 +64,3 @@ def why_no_blank_tasks(pipeline: Pipeline) -> Problem | None:
         "empty"
     )
     return Problem("has_dataset_fields", message)
-
-
-def initial_status(pipeline: Pipeline) -> TaskStatus:
-    """Return the status of new tasks of the pipeline."""
-    if pipeline.status is PipelineStatus.PAUSED:
-        return TaskStatus.PAUSED
-    return TaskStatus.PENDING

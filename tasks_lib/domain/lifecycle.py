@@ -33,7 +33,7 @@ class Move(StrEnum):
 class Rule(NamedTuple):
     """The statuses from which a move is allowed, and the status to which it leads.
 
-    If that is ``pending``, a task of a paused pipeline becomes ``paused`` instead.
+    Both are statuses as they are stored, see ``show_status``.
     """
 
     starts: frozenset[TaskStatus]
@@ -74,14 +74,20 @@ BY_STATUS: Final[Mapping[TaskStatus, Move]] = MappingProxyType(
 DONE: Final = frozenset({TaskStatus.FINISHED, TaskStatus.WITHDRAWN})
 """The statuses in which nothing is left to do: a pipeline of such tasks is finished."""
 
-FOLLOWING_MOVES: Final[Mapping[PipelineStatus, Move]] = MappingProxyType(
-    {
-        PipelineStatus.PAUSED: Move.PAUSE,
-        PipelineStatus.ACTIVE: Move.RESUME,
-        PipelineStatus.COMPLETED: Move.RESUME,  # its tasks can be claimed once it is active again
-    }
-)
-"""The move that a pipeline's tasks make when the pipeline gets this status."""
+
+def show_status(stored: TaskStatus, pipeline: PipelineStatus) -> TaskStatus:
+    """Return the status of a task that readers see: paused if it waits in a paused pipeline.
+
+    Pausing a pipeline changes no task, however many it has. A task that is paused itself stays
+    paused when the pipeline is resumed.
+    """
+    is_waiting = stored is TaskStatus.PENDING and pipeline is PipelineStatus.PAUSED
+    return TaskStatus.PAUSED if is_waiting else stored
+
+
+def stored_as(status: TaskStatus, pipeline: PipelineStatus) -> frozenset[TaskStatus]:
+    """Return the stored statuses of the tasks that readers see with this status."""
+    return frozenset(stored for stored in TaskStatus if show_status(stored, pipeline) is status)
 
 
 def explain_refusal(move: Move, task_id: int, status: TaskStatus) -> str:

@@ -58,6 +58,11 @@ def get_pipeline(session: Session, pipeline_id: int) -> Pipeline:
     return pipeline
 
 
+def get_status(session: Session, pipeline_id: int) -> PipelineStatus:
+    """Return the status of the pipeline, which must exist."""
+    return PipelineStatus(session.execute(_STATUS, {"id": pipeline_id}).scalar_one())
+
+
 def lock_pipeline(session: Session, pipeline_id: int) -> Pipeline:
     """Return the pipeline and keep it from being changed until the transaction ends.
 
@@ -68,6 +73,16 @@ def lock_pipeline(session: Session, pipeline_id: int) -> Pipeline:
     if session.scalar(_SHARED_LOCK, parameters) is None:
         session.execute(_LOCK, parameters)
     return _read(session, pipeline_id)
+
+
+def wait_for_claims(session: Session, pipeline_id: int) -> None:
+    """Wait for the claims that had begun before the pipeline's status was committed.
+
+    Afterwards a pipeline that is not active has no claims that others do not see. On SQLite the
+    write lock does that.
+    """
+    if is_postgresql(session):
+        session.execute(_WAIT_FOR_CLAIMS, {"id": pipeline_id})
 
 
 def list_paths(session: Session) -> list[str]:
@@ -278,6 +293,7 @@ _BY_PATH: Final = _DESCRIBED.where(
     _PROJECT.c.name == bindparam("project"),
     _PIPELINE.c.name == bindparam("pipeline"),
 )
+_STATUS: Final = select(_PIPELINE.c.status).where(_PIPELINE.c.id == bindparam("id"))
 _LOCK: Final = (
     select(_PIPELINE.c.id).where(_PIPELINE.c.id == bindparam("id")).with_for_update(key_share=True)
 )
@@ -287,3 +303,7 @@ _SHARED_LOCK: Final = (
     .where(_PIPELINE.c.status != PipelineStatus.COMPLETED.value)
     .with_for_update(read=True)
 )
+_WAIT_FOR_CLAIMS: Final = text(
+    "SELECT pg_advisory_xact_lock(1936024420, CAST(:id % 2147483647 AS integer))"
+)
+"""The lock that ``seeding_begin_claim`` holds, see migration 0015."""

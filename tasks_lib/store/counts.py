@@ -1,16 +1,16 @@
 """The number of a pipeline's tasks by status, updated with every change; nothing is scanned."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
 from sqlalchemy import TextClause, func, select, text
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.lifecycle import DONE
-from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.domain.lifecycle import DONE, show_status
+from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import TaskCountRow
+from tasks_lib.store.tables import PipelineRow, TaskCountRow
 
 SLOTS: Final = 16
 """Rows per pipeline over which PostgreSQL spreads the updates; SQLite has only one writer."""
@@ -76,21 +76,29 @@ def get_all_counts(session: Session, *pipeline_ids: int) -> dict[int, Counts]:
     Pipelines that never had a task are left out.
     """
     columns = TaskCountRow.__table__.c
-    statement = select(
-        TaskCountRow.pipeline_id, *(func.sum(columns[name]).label(name) for name in COUNTED)
-    ).group_by(TaskCountRow.pipeline_id)
+    statement = (
+        select(
+            TaskCountRow.pipeline_id,
+            PipelineRow.status,
+            *(func.sum(columns[name]).label(name) for name in COUNTED),
+        )
+        .join(PipelineRow, PipelineRow.id == TaskCountRow.pipeline_id)
+        .group_by(TaskCountRow.pipeline_id, PipelineRow.status)
+    )
     if pipeline_ids:
         statement = statement.where(TaskCountRow.pipeline_id.in_(pipeline_ids))
     return {
-        pipeline_id: Counts(
-            {
-                TaskStatus(name): int(number)
-                for name, number in zip(STATUS_COLUMNS, sums, strict=True)
-            },
-            int(claims),
-        )
-        for pipeline_id, *sums, claims in session.execute(statement)
+        pipeline_id: Counts(_by_status(sums, PipelineStatus(status)), int(claims))
+        for pipeline_id, status, *sums, claims in session.execute(statement)
     }
+
+
+def _by_status(stored: Iterable[int], pipeline: PipelineStatus) -> dict[TaskStatus, int]:
+    """Return the numbers by the statuses that readers see, from those of the stored statuses."""
+    numbers = dict.fromkeys(TaskStatus, 0)
+    for status, number in zip(TaskStatus, stored, strict=True):
+        numbers[show_status(status, pipeline)] += int(number)
+    return numbers
 
 
 NO_TASKS: Final = Counts(dict.fromkeys(TaskStatus, 0), 0)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Integer, Select, Update, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.lifecycle import MOVES, Move
+from tasks_lib.domain.lifecycle import MOVES, Move, show_status
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.chain_inbox import lock_chains_shared, put_into_inboxes
@@ -80,22 +80,11 @@ def move_tasks(
 
     A claim skips tasks that another transaction has locked, and needs an active pipeline. Any other
     move waits for the lock and checks the status again. ``filled_in`` is stored with a submission.
+    The statuses that are returned and recorded are those that readers see: pending tasks of a
+    paused pipeline are paused.
     """
-    return _move(_Change(session, pipeline_id, move, picks, note, filled_in))
-
-
-def move_all_tasks(session: Session, pipeline_id: int, move: Move, note: Note) -> None:
-    """Move all of a pipeline's tasks whose status allows it, in the caller's transaction.
-
-    The counts come last: others that hold a task may wait for a row of counts, so a transaction
-    that has changed counts must not wait for tasks.
-    """
-    change = _Change(session, pipeline_id, move, Picks(), note, None, counts=False)
-    changes: Counter[TaskStatus] = Counter()
-    while moved := _move(change):
-        changes.update(task.to_status for task in moved)
-        changes.subtract(task.from_status for task in moved)
-    add_counts(session, pipeline_id, changes)
+    change = _Change(session, pipeline_id, move, picks, note, filled_in)
+    return _move_at_once(change) if is_postgresql(session) else _move_step_by_step(change)
 
 
 def list_moves(session: Session, task_id: int) -> list[TaskMove]:
@@ -131,7 +120,6 @@ class _Change(NamedTuple):
     picks: Picks
     note: Note
     filled_in: str | None
-    counts: bool = True
 
     @property
     def narrowed(self) -> frozenset[str]:
@@ -143,12 +131,6 @@ class _Change(NamedTuple):
         """The parameters that select the tasks."""
         picks = {name: getattr(self.picks, name) for name in self.narrowed}
         return picks | {"pipeline_id": self.pipeline_id, "limit": self.picks.limit}
-
-
-def _move(change: _Change) -> list[Moved]:
-    if is_postgresql(change.session):
-        return _move_at_once(change)
-    return _move_step_by_step(change)
 
 
 def _move_at_once(change: _Change) -> list[Moved]:
@@ -164,7 +146,7 @@ def _move_at_once(change: _Change) -> list[Moved]:
         parameters["filled_in"] = change.filled_in
         lock_chains_shared(change.session, change.pipeline_id)
     change.session.flush()  # the statement bypasses SQLAlchemy, which would take longer than it
-    statement = build_postgres_statement(change.move, change.narrowed, counts=change.counts)
+    statement = build_postgres_statement(change.move, change.narrowed)
     moved = postgres_connection(change.session).execute(statement, parameters)
     return [
         Moved(task_id, TaskStatus(before), TaskStatus(after)) for task_id, before, after in moved
@@ -177,9 +159,16 @@ _CONDITIONS: Final = {
     "expired_at": "claim_expires_at <= %(expired_at)s",
 }
 
-_IS_ACTIVE: Final = f"(SELECT status FROM home) = '{PipelineStatus.ACTIVE}'"  # noqa: S608
-_IS_LOCKED: Final = "(SELECT status FROM home) IS NOT NULL"
-"""Evaluated before a task is looked at, so that the pipeline is locked first."""
+_IS_ACTIVE: Final = "(SELECT is_active FROM home)"
+"""Evaluated before a task is looked at."""
+
+
+def _shown(status: str) -> str:
+    """Return the expression of the status that readers see, next to the pipeline as ``home``."""
+    return (
+        f"CASE WHEN {status} = '{TaskStatus.PENDING}' AND home.status = '{PipelineStatus.PAUSED}'"
+        f" THEN '{TaskStatus.PAUSED}' ELSE {status} END"
+    )
 
 
 @cache
@@ -187,23 +176,21 @@ def build_postgres_statement(
     move: Move,
     narrowed: frozenset[str] = frozenset(),
     *,
-    counts: bool = True,
     returned: str = "tasks.id",
-    answer: str = "SELECT id, before, after FROM moved ORDER BY id",
+    answer: str | None = None,
 ) -> bytes:
     """Return the psycopg statement of a move; ``narrowed`` are the picks that are set.
 
-    If the status of the pipeline decides the status of the task, the pipeline is locked before the
-    task: a transaction that pauses or resumes it waits, and then sees the task. ``answer`` selects
-    from the ``returned`` columns of the moved tasks. Without ``counts`` the caller updates them.
+    ``answer`` selects from the ``returned`` columns of the moved tasks; without it the statement
+    returns their ids and statuses.
     """
     rule = MOVES[move]
-    is_claim, goes_back = move is Move.CLAIM, rule.end is TaskStatus.PENDING
+    is_claim = move is Move.CLAIM
     conditions = [f"status IN ({_quoted(rule.starts)})", *(_CONDITIONS[name] for name in narrowed)]
     if is_claim:
         conditions.append(_IS_ACTIVE)
-    elif goes_back:
-        conditions.append(_IS_LOCKED)
+    is_active = ", seeding_begin_claim(id) AS is_active" if is_claim else ""
+    before, after = _shown("before"), _shown("after")
     differences = ", ".join(
         f"count(*) FILTER (WHERE after = '{status}') - count(*) FILTER (WHERE before = '{status}')"
         for status in STATUS_COLUMNS
@@ -211,8 +198,8 @@ def build_postgres_statement(
     claims = "count(*)" if is_claim else "0"
     return f"""
         WITH home AS (
-            SELECT status, claim_timeout_seconds FROM pipelines WHERE id = %(pipeline_id)s
-            {"FOR SHARE" if goes_back else ""}
+            SELECT status, claim_timeout_seconds{is_active} FROM pipelines
+            WHERE id = %(pipeline_id)s
         ), picked AS (
             SELECT id, status FROM tasks
             WHERE pipeline_id = %(pipeline_id)s AND {" AND ".join(conditions)}
@@ -222,11 +209,11 @@ def build_postgres_statement(
             RETURNING {returned}, picked.status AS before, tasks.status AS after
         ), noted AS (
             INSERT INTO task_moves (task_id, move, from_status, to_status, "by", reason, at)
-            SELECT id, '{move}', before, after, CAST(%(by)s AS text), CAST(%(reason)s AS text),
-                CAST(%(at)s AS timestamptz) FROM moved
-        ){_COUNTED.format(differences, claims) if counts else ""}
+            SELECT id, '{move}', {before}, {after}, CAST(%(by)s AS text),
+                CAST(%(reason)s AS text), CAST(%(at)s AS timestamptz) FROM moved, home
+        ){_COUNTED.format(differences, claims)}
         {_INTO_INBOXES if move is Move.SUBMIT else ""}
-        {answer}
+        {answer or f"SELECT id, {before}, {after} FROM moved, home ORDER BY id"}
         """.encode()  # noqa: S608 - our own names
 
 
@@ -255,9 +242,7 @@ def _assignments(move: Move) -> str:
         filled_in = "filled_in = CAST(%(filled_in)s AS json), finished_at = %(at)s"
         number = "finish_number = nextval('task_finish_numbers')"
         return f"status = '{end}', {filled_in}, {number}, claim_expires_at = NULL"
-    paused = f"CASE home.status WHEN '{PipelineStatus.PAUSED}' THEN '{TaskStatus.PAUSED}'"
-    status = f"{paused} ELSE '{end}' END" if end is TaskStatus.PENDING else f"'{end}'"
-    return f"status = {status}, claimed_by = NULL, claimed_at = NULL, claim_expires_at = NULL"
+    return f"status = '{end}', claimed_by = NULL, claimed_at = NULL, claim_expires_at = NULL"
 
 
 def _quoted(statuses: Iterable[TaskStatus]) -> str:
@@ -274,9 +259,7 @@ def _move_step_by_step(change: _Change) -> list[Moved]:
     home = connection.execute(_HOME, {"pipeline_id": change.pipeline_id}).one()
     if change.move is Move.CLAIM and home.status != PipelineStatus.ACTIVE.value:
         return []
-    end = MOVES[change.move].end
-    if end is TaskStatus.PENDING and home.status == PipelineStatus.PAUSED.value:
-        end = TaskStatus.PAUSED
+    end, home_status = MOVES[change.move].end, PipelineStatus(home.status)
     picked = connection.execute(
         _pick_statement(change.move, change.narrowed), change.parameters
     ).all()
@@ -285,14 +268,18 @@ def _move_step_by_step(change: _Change) -> list[Moved]:
     for first in range(0, len(moved), _SQLITE_IDS):
         ids = [task.task_id for task in moved[first : first + _SQLITE_IDS]]
         connection.execute(_update_statement(*values), {**values, "ids": ids})
-    if moved:
-        connection.execute(_RECORD, [_move_row(task, change.move, note) for task in moved])
-    if moved and change.counts:
-        _add_counts(change, moved)
-    if moved and change.move is Move.SUBMIT:
+    if not moved:
+        return []
+    shown = [
+        Moved(task_id, show_status(before, home_status), show_status(after, home_status))
+        for task_id, before, after in moved
+    ]
+    connection.execute(_RECORD, [_move_row(task, change.move, note) for task in shown])
+    _add_counts(change, moved)
+    if change.move is Move.SUBMIT:
         task_ids = [task.task_id for task in moved]
         put_into_inboxes(change.session, change.pipeline_id, task_ids, note.at)
-    return moved
+    return shown
 
 
 _TASKS: Final = TaskRow.metadata.tables[TaskRow.__tablename__]

@@ -6,7 +6,9 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.domain.lifecycle import show_status, stored_as
+from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
+from tasks_lib.store import catalogue
 from tasks_lib.store.bulk import stream_rows
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import TaskRow
@@ -21,7 +23,8 @@ def count_rows(session: Session, pipeline_id: int, status: TaskStatus | None = N
     """Return how many tasks the pipeline has, with this status or with any."""
     count = select(func.count()).select_from(TaskRow).where(TaskRow.pipeline_id == pipeline_id)
     if status is not None:
-        count = count.where(TaskRow.status == status.value)
+        stored = stored_as(status, catalogue.get_status(session, pipeline_id))
+        count = count.where(TaskRow.status.in_(sorted(stored)))
     return session.scalar(count) or 0
 
 
@@ -41,9 +44,10 @@ def stream_task_rows(
     null. Leaves out tasks that the stream has let in, tasks that do not wait for the chain or did
     not fit, and tasks with ids up to ``after``.
     """
+    home = catalogue.get_status(session, pipeline_id)
     created = _CREATED_POSTGRESQL if is_postgresql(session) else _CREATED_SQLITE
     filled_in = "COALESCE(CAST(t.filled_in AS TEXT), 'null')"
-    quoted = f"',\"' || t.status || '\",\"' || {created} || '\",'"
+    quoted = f"',\"' || {_shown_status(home)} || '\",\"' || {created} || '\",'"
     text = f"'[' || t.id || {quoted} || t.predefined || ',' || {filled_in} || ']'"
     inbox, number = "", "t.id"
     if waiting_for_chain is not None:
@@ -57,7 +61,8 @@ def stream_task_rows(
         f" WHERE t.pipeline_id = {pipeline_id:d}"
     )
     if status is not None:
-        query += f" AND t.status = '{status.value}'"
+        names = ", ".join(sorted(f"'{stored}'" for stored in stored_as(status, home)))
+        query += f" AND t.status IN ({names or 'NULL'})"
     if unless_in_stream is not None:
         query += (
             " AND NOT EXISTS (SELECT 1 FROM tasks made WHERE made.origin_id = t.id"  # noqa: S608
@@ -67,3 +72,11 @@ def stream_task_rows(
         query += f" AND {number} > {after:d}"
     query += f" ORDER BY {number}"
     return stream_rows(session, query if limit < 0 else f"{query} LIMIT {limit:d}")
+
+
+def _shown_status(home: PipelineStatus) -> str:
+    """Return the expression of the status that readers see of a task ``t`` in this pipeline."""
+    pending = show_status(TaskStatus.PENDING, home)
+    if pending is TaskStatus.PENDING:
+        return "t.status"
+    return f"CASE t.status WHEN '{TaskStatus.PENDING}' THEN '{pending}' ELSE t.status END"

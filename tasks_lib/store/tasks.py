@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
-from sqlalchemy import Text, and_, bindparam, cast, func, literal, select, text, union_all
+from sqlalchemy import Text, and_, bindparam, case, cast, func, literal, select, text, union_all
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.lifecycle import Move
-from tasks_lib.domain.statuses import SeedKind, TaskStatus
+from tasks_lib.domain.lifecycle import Move, stored_as
+from tasks_lib.domain.statuses import PipelineStatus, SeedKind, TaskStatus
+from tasks_lib.store import catalogue
 from tasks_lib.store.bulk import insert_rows, postgres_connection
 from tasks_lib.store.chain_inbox import lock_chains
 from tasks_lib.store.dialect import is_postgresql
@@ -21,7 +22,7 @@ from tasks_lib.store.moves import (
     build_postgres_statement,
     move_tasks,
 )
-from tasks_lib.store.tables import MAX_ID, DatasetItemRow, TaskGroupRow, TaskRow
+from tasks_lib.store.tables import MAX_ID, DatasetItemRow, PipelineRow, TaskGroupRow, TaskRow
 
 _ROWS_AT_ONCE: Final = 100
 _BLANK_POSTGRESQL: Final = text(
@@ -134,7 +135,9 @@ def list_page(
     They begin after the task with the id ``after``, and leave out ``offset`` more.
     """
     is_after, limit = TaskRow.id > _clamp(after), _clamp(limit)
-    statuses = [status] if status is not None else list(TaskStatus)
+    statuses = _stored_as(session, pipeline_id, status)
+    if not statuses:
+        return
     if group_id is not None:
         of_group = select(TaskRow.id).where(
             TaskRow.pipeline_id == pipeline_id, TaskRow.group_id == _clamp(group_id), is_after
@@ -205,7 +208,7 @@ def count_in_group(
         count = select(func.count()).where(
             TaskRow.pipeline_id == pipeline_id,
             TaskRow.group_id == _clamp(group_id),
-            TaskRow.status == status.value,
+            TaskRow.status.in_(_stored_as(session, pipeline_id, status)),
         )
     return session.scalar(count) or 0
 
@@ -234,6 +237,13 @@ def find_pipeline_id(session: Session, task_id: int) -> int | None:
     return session.scalar(select(TaskRow.pipeline_id).where(TaskRow.id == _clamp(task_id)))
 
 
+def _stored_as(session: Session, pipeline_id: int, status: TaskStatus | None) -> list[TaskStatus]:
+    """Return the stored statuses of the tasks that readers see with this status, or of all."""
+    if status is None:
+        return list(TaskStatus)
+    return sorted(stored_as(status, catalogue.get_status(session, pipeline_id)))
+
+
 _STATUS: Final = StoredTask._fields.index("status")
 _KIND: Final = StoredTask._fields.index("kind")
 
@@ -256,9 +266,24 @@ _JOINED_IDS: Final = select(
 ).where(_OF_GROUP)
 """Joined by PostgreSQL: fetching thousands of rows takes the client longer."""
 
+_SHOWN: Final = case(
+    (
+        and_(
+            TaskRow.status == TaskStatus.PENDING.value,
+            PipelineRow.status == PipelineStatus.PAUSED.value,
+        ),
+        TaskStatus.PAUSED.value,
+    ),
+    else_=TaskRow.status,
+)
+"""The status that readers see, as ``lifecycle.show_status`` says."""
+
 _TASKS: Final = (
     select(
-        *(getattr(TaskRow, name) for name in StoredTask._fields[:12]),
+        *(
+            _SHOWN.label(name) if name == "status" else getattr(TaskRow, name)
+            for name in StoredTask._fields[:12]
+        ),
         TaskGroupRow.kind,
         TaskGroupRow.source,
         TaskGroupRow.created_at,
@@ -266,6 +291,7 @@ _TASKS: Final = (
         TaskGroupRow.chain_id,
     )
     .join(TaskGroupRow, TaskGroupRow.id == TaskRow.group_id)
+    .join(PipelineRow, PipelineRow.id == TaskRow.pipeline_id)
     .outerjoin(
         DatasetItemRow,
         and_(TaskGroupRow.kind == SeedKind.DATASET.value, DatasetItemRow.id == TaskRow.origin_id),

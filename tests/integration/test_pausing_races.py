@@ -10,14 +10,13 @@ from pathlib import Path
 from threading import Barrier, Event
 
 import pytest
-from sqlalchemy import text
 
-from people import AT, counts, recount
+from databases import is_waiting
+from people import AT, NO_TASKS, counts, recount
 from servers import wait_until
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.domain.limits import Limits
-from tasks_lib.domain.statuses import TaskStatus
-from tasks_lib.errors import MoveNotAllowedError
+from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.chains.manage import ChainRequest, create_chain, find_chain
@@ -30,8 +29,6 @@ from tasks_lib.store.engine import Store
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "5"))
 TASKS = 25_000
-"""A move takes them in three batches."""
-
 WORKERS = 8
 COLLECT, CHECK = "acme/reviews/collect", "acme/reviews/check"
 _CATALOGUE = """
@@ -70,16 +67,6 @@ def create_blank(workspace: Workspace, count: int) -> int:
     """Create tasks to work on; return the id of their pipeline."""
     bulk_create(workspace, BulkRequest(pipeline=COLLECT, count=count), run_id="blank")
     return find_pipeline(workspace.store, COLLECT).id
-
-
-def is_waiting(store: Store) -> bool:
-    """Tell whether a transaction waits for the lock of another one."""
-    waiting = text(
-        "SELECT count(*) > 0 FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
-    with store.query() as session:
-        return bool(session.scalar(waiting))
 
 
 def test_contributors_work_while_their_pipeline_is_paused_and_resumed(
@@ -149,22 +136,37 @@ def test_a_submission_does_not_wait_until_a_chain_has_fired(on_postgresql: Works
     assert find_chain(store, chain.id).waiting == 1
 
 
-def test_a_release_waits_for_a_change_of_its_pipeline_before_it_holds_its_task(
-    on_postgresql: Workspace,
-) -> None:
+def test_a_release_does_not_wait_for_a_change_of_its_pipeline(on_postgresql: Workspace) -> None:
     store, pipeline_id = on_postgresql.store, create_blank(on_postgresql, 1)
     task = claim_task(store, pipeline_id, "ann", at=AT)
     assert task is not None
     project_id = find_pipeline(store, COLLECT).project_id
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, store.write() as session:
+        assert catalogue.lock_pipeline_for_update(session, project_id, "collect") is not None
+        releasing = pool.submit(release_task, store, task.id, at=AT)
+        assert releasing.result(timeout=60).status == TaskStatus.PENDING
+
+
+def test_a_pause_waits_for_claims_that_had_begun_and_later_ones_find_nothing(
+    on_postgresql: Workspace, tmp_path: Path
+) -> None:
+    store, pipeline_id = on_postgresql.store, create_blank(on_postgresql, 3)
+    paused = write_catalogue(tmp_path, "collect", status="paused")
+    with ThreadPoolExecutor(2) as pool:
         with store.write() as session:
-            assert catalogue.lock_pipeline_for_update(session, project_id, "collect") is not None
-            releasing = pool.submit(release_task, store, task.id, at=AT)
+            early = claim_task(store.within(session), pipeline_id, "ann", at=AT)
+            pausing = pool.submit(apply_catalogue, store, paused)
+            wait_until(lambda: find_pipeline(store, COLLECT).status is PipelineStatus.PAUSED)
             wait_until(lambda: is_waiting(store))
-            submitted = submit_task(store.within(session), task.id, "ann", {}, at=AT)
-            assert submitted.status == TaskStatus.FINISHED
-        with pytest.raises(MoveNotAllowedError):
-            releasing.result(timeout=60)
+            late = pool.submit(claim_task, store, pipeline_id, "ben", at=AT)
+            assert not pausing.done()
+        pausing.result(timeout=60)
+        assert late.result(timeout=60) is None
+    assert early is not None
+    assert counts(store, COLLECT).by_status == NO_TASKS | {
+        TaskStatus.IN_PROGRESS: 1,
+        TaskStatus.PAUSED: 2,
+    }
 
 
 def test_catalogues_that_name_the_same_pipelines_in_other_orders_are_applied_one_by_one(

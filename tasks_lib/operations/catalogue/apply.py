@@ -1,6 +1,6 @@
 """Make the store match a catalogue file: create or update by name, all or nothing."""
 
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,13 +8,11 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import PipelineEntry
 from tasks_lib.domain.catalogue_changes import breaking_changes
-from tasks_lib.domain.lifecycle import FOLLOWING_MOVES
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.operations.catalogue.catalogue_file import read_catalogue
 from tasks_lib.operations.catalogue.yaml_document import Location
 from tasks_lib.store import catalogue as pipelines
 from tasks_lib.store.engine import Store
-from tasks_lib.store.moves import Note, move_all_tasks
 
 
 class AppliedPipeline(NamedTuple):
@@ -34,7 +32,6 @@ def apply_catalogue(store: Store, path: Path) -> list[AppliedPipeline]:
     file = read_catalogue(path)
     applied: list[AppliedPipeline] = []
     refused: list[tuple[Location, str]] = []
-    now = store.now()
     with store.write() as session:
         pipelines.lock_catalogue(session)
         for first, organization in enumerate(file.catalogue.organizations):
@@ -43,17 +40,32 @@ def apply_catalogue(store: Store, path: Path) -> list[AppliedPipeline]:
                 project_id = pipelines.ensure_project(session, organization_id, project.name)
                 for third, entry in enumerate(project.pipelines):
                     name = f"{organization.name}/{project.name}/{entry.name}"
-                    outcome, reasons = _apply_pipeline(session, project_id, entry, name, now)
+                    outcome, reasons = _apply_pipeline(session, project_id, entry, name)
                     applied.append(outcome)
                     at = ("organizations", first, "projects", second, "pipelines", third)
                     refused.extend((at, f"pipeline {name}: {reason}") for reason in reasons)
         if refused:
             raise file.reject(refused, why="would break existing tasks")
+    _wait_for_claims(store, applied)
     return applied
 
 
+def _wait_for_claims(store: Store, applied: Sequence[AppliedPipeline]) -> None:
+    """Wait for claims that had begun before the catalogue was applied, where none may begin now."""
+    with store.read() as session:
+        changed = [one.id for one in applied if one.outcome == "updated"]
+        closed = [
+            pipeline_id
+            for pipeline_id in changed
+            if pipelines.get_status(session, pipeline_id) is not PipelineStatus.ACTIVE
+        ]
+    for pipeline_id in closed:
+        with store.statement() as session:
+            pipelines.wait_for_claims(session, pipeline_id)
+
+
 def _apply_pipeline(
-    session: Session, project_id: int, entry: PipelineEntry, path: str, at: datetime
+    session: Session, project_id: int, entry: PipelineEntry, path: str
 ) -> tuple[AppliedPipeline, list[str]]:
     pipeline = pipelines.lock_pipeline_for_update(session, project_id, entry.name)
     if pipeline is None:
@@ -67,14 +79,4 @@ def _apply_pipeline(
         if reasons:
             return AppliedPipeline(pipeline.id, path, "refused"), reasons
     pipelines.update_pipeline(session, pipeline.id, entry)
-    if pipeline.status is not entry.status:
-        _move_tasks(session, pipeline.id, entry.status, at)
     return AppliedPipeline(pipeline.id, path, "updated"), []
-
-
-def _move_tasks(session: Session, pipeline_id: int, status: PipelineStatus, at: datetime) -> None:
-    """Pause or resume the tasks of a pipeline as its new status requires."""
-    move = FOLLOWING_MOVES.get(status)
-    if move is not None:
-        note = Note(None, at, f"the pipeline became {status.value}")
-        move_all_tasks(session, pipeline_id, move, note)

@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.infinite import Stock, count_missing, is_reached
-from tasks_lib.domain.intake_rules import initial_status
 from tasks_lib.domain.statuses import PipelineStatus, SeedKind, TaskStatus
 from tasks_lib.operations.seeding.loading import count_created
 from tasks_lib.store import catalogue, infinite_seedings, task_groups
@@ -151,7 +150,7 @@ def _create(
         [batch],
         pipeline_id=pipeline.id,
         group_id=group_id,
-        status=initial_status(pipeline),
+        status=TaskStatus.PENDING,
         have_origins=bool(copied),
     )
     count_created(session, pipeline, count)

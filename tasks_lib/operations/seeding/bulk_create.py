@@ -10,10 +10,10 @@ from uuid import uuid4
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.domain.intake_rules import initial_status, why_no_blank_tasks
+from tasks_lib.domain.intake_rules import why_no_blank_tasks
 from tasks_lib.domain.names import counted, is_storable
 from tasks_lib.domain.report import Report
-from tasks_lib.domain.statuses import SeedKind
+from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import ConflictError, SourceProblemError, UsageError
 from tasks_lib.operations.idempotency import Answer, IdempotencyKey, answer_once
 from tasks_lib.operations.seeding.loading import count_created
@@ -177,7 +177,7 @@ def _fill(
         session,
         pipeline_id=pipeline.id,
         group_id=group.group_id,
-        status=initial_status(pipeline),
+        status=TaskStatus.PENDING,
         count=count,
     )
     count_created(session, pipeline, count)

@@ -14,10 +14,9 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.domain.intake_rules import initial_status
 from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
-from tasks_lib.domain.statuses import PipelineStatus
+from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.domain.tolerance import Tolerance
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.rows.row_intake import RowIntake
@@ -119,13 +118,12 @@ def write_tasks(
     A completed pipeline becomes active again. The caller completes the group, unless it was
     created with its number of tasks.
     """
-    status = initial_status(pipeline)
     created = insert_tasks(
         session,
         batches,
         pipeline_id=pipeline.id,
         group_id=group.group_id,
-        status=status,
+        status=TaskStatus.PENDING,
         stream_id=group.stream_id,
     )
     count_created(session, pipeline, created)
@@ -134,7 +132,7 @@ def write_tasks(
 
 def count_created(session: Session, pipeline: Pipeline, created: int) -> None:
     """Count new tasks of a pipeline, and reopen it if it was completed."""
-    add_counts(session, pipeline.id, {initial_status(pipeline): created})
+    add_counts(session, pipeline.id, {TaskStatus.PENDING: created})
     if created and pipeline.status is PipelineStatus.COMPLETED:
         catalogue.reopen(session, pipeline.id)
 

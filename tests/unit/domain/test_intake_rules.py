@@ -4,8 +4,8 @@ import pytest
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.intake_rules import initial_status, why_closed, why_no_csv
-from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
+from tasks_lib.domain.intake_rules import why_closed, why_no_csv
+from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.errors import Problem
 
 
@@ -88,12 +88,3 @@ def test_a_csv_seeds_an_open_pipeline_with_dataset_fields_and_no_files(
     of: Pipeline, reason: Problem | None
 ) -> None:
     assert why_no_csv(of) == reason
-
-
-@pytest.mark.parametrize(
-    ("status", "start"), [("active", "pending"), ("paused", "paused"), ("completed", "pending")]
-)
-def test_tasks_start_paused_in_a_paused_pipeline_and_pending_elsewhere(
-    status: str, start: str
-) -> None:
-    assert initial_status(pipeline(status)) is TaskStatus(start)
