@@ -21,12 +21,18 @@ from tasks_lib.api.wire import requests, tasks as wire
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.operations.seeding.bulk_create import create_blank_tasks
 from tasks_lib.operations.seeding.create_tasks import create_tasks
-from tasks_lib.operations.tasks.read import find_task_in_pipeline, list_finished, list_page
+from tasks_lib.operations.tasks.read import (
+    find_task_in_pipeline,
+    list_finished,
+    list_page,
+    list_page_after,
+)
 
 router = APIRouter(prefix=f"{WORKFLOW_PATH}/tasks", tags=["tasks"], route_class=AdmittingRoute)
 
 MAX_PAGE_SIZE: Final = 1_000
-_OF_PAGES: Final = frozenset({"page", "page_size", "status", "group_id"})
+_OF_PAGES: Final = frozenset({"page", "page_size"})
+_CURSOR: Final = r"^[0-9]{0,18}$"
 
 _TASKS_EXAMPLE: Final = {
     "tasks": [
@@ -95,10 +101,19 @@ def list_tasks(
     page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 50,
     status: TaskStatus | None = None,
     group_id: Annotated[int | None, Query(ge=1)] = None,
+    after: Annotated[
+        str | None,
+        Query(
+            pattern=_CURSOR,
+            description="List the tasks after this cursor instead of a numbered page: `next` of an "
+            "earlier answer, or empty for the first ones. Any page costs the same. `limit`, "
+            "`status` and `group_id` go with it.",
+        ),
+    ] = None,
     finished_after: Annotated[
         str | None,
         Query(
-            pattern=r"^[0-9]{0,18}$",
+            pattern=_CURSOR,
             description="List the tasks that were finished after this cursor instead, in the order "
             "of finishing, each once however many are finished meanwhile: `finished_until` of an "
             "earlier answer, or empty for all. Only `limit` goes with it.",
@@ -106,20 +121,40 @@ def list_tasks(
     ] = None,
     limit: Annotated[
         int | None,
-        Query(ge=1, le=MAX_PAGE_SIZE, description="With `finished_after`, 500 if omitted"),
+        Query(
+            ge=1,
+            le=MAX_PAGE_SIZE,
+            description="With `after`, 50 if omitted, and with `finished_after`, 500",
+        ),
     ] = None,
 ) -> Response:
-    """List the workflow's tasks, oldest first, page by page; or those finished since a cursor."""
+    """List the workflow's tasks, oldest first, by page or cursor; or those finished since one."""
     given = call.request.query_params.keys()
     if finished_after is not None:
-        for other in sorted(given & _OF_PAGES):
+        for other in sorted(given & (_OF_PAGES | {"status", "group_id", "after"})):
             raise InvalidParameterError(other, "does not go with finished_after")
         count = limit if limit is not None else 500
-        after = int(finished_after or 0)
-        finished = list_finished(call.workspace.store, call.workflow_id, after=after, limit=count)
+        finished = list_finished(
+            call.workspace.store, call.workflow_id, after=int(finished_after or 0), limit=count
+        )
         return respond(wire.finished_document(finished, limit=count))
+    if after is not None:
+        for other in sorted(given & _OF_PAGES):
+            raise InvalidParameterError(other, "does not go with after; use limit")
+        count = limit if limit is not None else 50
+        following = list_page_after(
+            call.workspace.store,
+            call.workflow_id,
+            after=int(after or 0),
+            limit=count,
+            status=status,
+            group_id=group_id,
+        )
+        return respond(wire.following_document(following, limit=count))
     if limit is not None:
-        raise InvalidParameterError("limit", "goes with finished_after only; use page_size")
+        raise InvalidParameterError(
+            "limit", "goes with after and finished_after only; use page_size"
+        )
     listed = list_page(
         call.workspace.store,
         call.workflow_id,

@@ -301,7 +301,8 @@ def test_head_is_answered_like_get_without_a_body(shared_client: TestClient) -> 
         ("group=1", "group", "the call has no such parameter; did you mean 'group_id'?"),
         ("state=finished", "state", "the call has no such parameter; did you mean 'status'?"),
         ("page=1&page=2", "page", "is given more than once"),
-        ("limit=5", "limit", "goes with finished_after only; use page_size"),
+        ("limit=5", "limit", "goes with after and finished_after only; use page_size"),
+        ("after=&page=2", "page", "does not go with after; use limit"),
         ("finished_after=&status=finished", "status", "does not go with finished_after"),
     ],
 )

@@ -154,6 +154,31 @@ def test_tasks_of_every_status_are_listed_page_by_page_oldest_first(
     assert (beyond["items"], beyond["total"], beyond["has_more"]) == ([], 7, False)
 
 
+def follow(client: TestClient, **parameters: str | int) -> list[tuple[list[int], int]]:
+    """Read tasks by cursor to the end; return the ids on each page and the total."""
+    read_pages, cursor = [], ""
+    while True:
+        answer = client.get(TASKS, params={"after": cursor, **parameters}).json()
+        read_pages.append(([item["id"] for item in answer["items"]], answer["total"]))
+        assert answer["has_more"] == (answer["next"] is not None)
+        if answer["next"] is None:
+            return read_pages
+        cursor = answer["next"]
+
+
+def test_tasks_are_listed_by_cursor(client: TestClient, workspace: Workspace) -> None:
+    client.post(TASKS, json=tasks(*[GOOD] * 3))
+    client.post(TASKS, json=tasks(*[GOOD] * 4))
+    for number, status in ((2, TaskStatus.FAILED), (5, TaskStatus.ESCALATED)):
+        set_status(workspace.store, number, status, at=AT)
+    assert follow(client) == [([1, 2, 3, 4, 5, 6, 7], 7)]
+    assert follow(client, limit=3) == [([1, 2, 3], 7), ([4, 5, 6], 7), ([7], 7)]
+    assert follow(client, limit=2, status="pending") == [([1, 3], 5), ([4, 6], 5), ([7], 5)]
+    assert follow(client, limit=2, group_id=2) == [([4, 5], 4), ([6, 7], 4)]
+    assert follow(client, limit=2, group_id=2, status="pending") == [([4, 6], 3), ([7], 3)]
+    assert follow(client, group_id=99) == [([], 0)]
+
+
 def test_a_group_of_another_workflow_is_empty_here(shared_client: TestClient) -> None:
     page = shared_client.get(f"/api/v1/workflows/{BLANK}/tasks", params={"group_id": 1}).json()
     assert (page["items"], page["total"]) == ([], 0)

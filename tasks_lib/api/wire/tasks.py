@@ -101,7 +101,10 @@ class TaskPage(TypedDict):
     has_more: bool
     next: Annotated[
         str | None,
-        Field(description="With `finished_after`, its value for the next page, if there is one"),
+        Field(
+            description="With `after` and `finished_after`, its value for the next page, "
+            "if there is one"
+        ),
     ]
     finished_until: Annotated[
         str | None,
@@ -233,6 +236,19 @@ def page_document(listed: Page, *, page: int, page_size: int) -> TaskPage:
         page_size=page_size,
         has_more=page * page_size < listed.total,
         next=None,
+        finished_until=None,
+    )
+
+
+def following_document(listed: Page, *, limit: int) -> TaskPage:
+    """Return the tasks after a cursor."""
+    return TaskPage(
+        items=[task_document(task) for task in listed.items],
+        total=listed.total,
+        page=1,
+        page_size=limit,
+        has_more=listed.next is not None,
+        next=str(listed.next) if listed.next is not None else None,
         finished_until=None,
     )
 

@@ -105,13 +105,43 @@ def list_tasks_after(
     check_list_limit(limit)
     with store.read() as session:
         pipeline = catalogue.find_pipeline(session, reference)
-        listed = tasks.list_page(
-            session, pipeline.id, group_id=group_id, status=status, after=after, limit=limit + 1
+        return _read_after(session, pipeline.id, after, group_id, status, limit)
+
+
+def list_page_after(
+    store: Store,
+    pipeline_id: int,
+    *,
+    after: int,
+    limit: int,
+    status: TaskStatus | None = None,
+    group_id: int | None = None,
+) -> Page:
+    """Return the pipeline's oldest tasks after one, as ``list_tasks_after`` does, for a response.
+
+    Raises UsageError if their values are too large for one page.
+    """
+    with store.read() as session:
+        page = _read_after(session, pipeline_id, after, group_id, status, limit)
+    return page._replace(items=list(_bounded(page.items)))
+
+
+def _read_after(
+    session: Session,
+    pipeline_id: int,
+    after: int,
+    group_id: int | None,
+    status: TaskStatus | None,
+    limit: int,
+) -> Page:
+    rows = list(
+        tasks.list_page(
+            session, pipeline_id, group_id=group_id, status=status, after=after, limit=limit + 1
         )
-        rows = list(listed)
-        items = [as_task(row) for row in rows[:limit]]
-        total = _count(session, pipeline.id, group_id, status)
-        return Page(items, total, items[-1].id if len(rows) > limit else None)
+    )
+    items = [as_task(row) for row in rows[:limit]]
+    total = _count(session, pipeline_id, group_id, status)
+    return Page(items, total, items[-1].id if len(rows) > limit else None)
 
 
 def _count(
