@@ -1,26 +1,35 @@
-"""The number of a pipeline's tasks by status, updated with every change; nothing is scanned."""
+"""The numbers of tasks by status of pipelines and groups, updated with every change."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
-from sqlalchemy import TextClause, func, select, text
+from sqlalchemy import TextClause, func, select, text, union_all
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.lifecycle import DONE, show_status
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import PipelineRow, TaskCountRow
+from tasks_lib.store.tables import GroupCountRow, PipelineRow, TaskCountRow
 
-SLOTS: Final = 16
-"""Rows per pipeline over which PostgreSQL spreads the updates; SQLite has only one writer."""
-
-POSTGRES_SLOT: Final = f"mod(pg_backend_pid(), {SLOTS})"
 STATUS_COLUMNS: Final = tuple(status.value for status in TaskStatus)
 COUNTED: Final = (*STATUS_COLUMNS, "claims")
 
 SUMS: Final = ", ".join(f"{name} = task_counts.{name} + excluded.{name}" for name in COUNTED)
 """The assignments of an insert of changes, for a row that exists already."""
+
+_ROWS_OF_OTHERS: Final = 22
+"""Bits for the number of a server process: Linux has no larger ones."""
+
+
+def build_postgres_slot(pipeline_id: str) -> str:
+    """Return the expression of the slot that this connection writes; the argument is SQL.
+
+    A new generation begins new rows: while an old transaction is open, the dead versions of a row
+    that was updated very often would have to be walked through for each further update.
+    """
+    generation = f"(SELECT generation FROM task_queues WHERE pipeline_id = {pipeline_id})"  # noqa: S608
+    return f"(coalesce({generation}, 0) << {_ROWS_OF_OTHERS}) | pg_backend_pid()"
 
 
 class Counts(NamedTuple):
@@ -41,28 +50,77 @@ class Counts(NamedTuple):
 
 
 def add_counts(
-    session: Session, pipeline_id: int, changes: Mapping[TaskStatus, int], *, claims: int = 0
+    session: Session,
+    pipeline_id: int,
+    changes: Mapping[TaskStatus, int],
+    *,
+    group_id: int,
+    is_new_group: bool = False,
+    claims: int = 0,
 ) -> None:
-    """Change the pipeline's counts, in the transaction that changes its tasks."""
-    statement = _addition(on_postgresql=is_postgresql(session))
+    """Change the counts of the pipeline and of one of its groups by stored status.
+
+    This belongs into the transaction that changes the group's tasks. ``is_new_group``: the
+    transaction has created the group, so that no other one can change its counts.
+    """
+    on_postgresql = is_postgresql(session)
+    has_own_row = is_new_group or not on_postgresql
     values = dict.fromkeys(COUNTED, 0) | {"claims": claims, "pipeline_id": pipeline_id}
-    session.execute(
-        statement, values | {status.value: change for status, change in changes.items()}
-    )
+    values |= {status.value: change for status, change in changes.items()}
+    values["group_id"] = 0 if has_own_row else group_id
+    session.execute(_addition(on_postgresql=on_postgresql), values)
+    if has_own_row:
+        session.execute(_GROUP_ADDITION, values | {"group_id": group_id})
 
 
 @cache
 def _addition(*, on_postgresql: bool) -> TextClause:
     """Return the statement that adds to a pipeline's counts; a text, see ``dialect.upsert``."""
-    slot = POSTGRES_SLOT if on_postgresql else "0"
+    slot = build_postgres_slot(":pipeline_id") if on_postgresql else "0"
     values = ", ".join(f":{name}" for name in COUNTED)
     return text(
         f"""
-        INSERT INTO task_counts (pipeline_id, slot, {", ".join(COUNTED)})
-        VALUES (:pipeline_id, {slot}, {values})
-        ON CONFLICT (pipeline_id, slot) DO UPDATE SET {SUMS}
+        INSERT INTO task_counts (pipeline_id, slot, group_id, {", ".join(COUNTED)})
+        VALUES (:pipeline_id, {slot}, :group_id, {values})
+        ON CONFLICT (pipeline_id, slot, group_id) DO UPDATE SET {SUMS}
         """  # noqa: S608 - our own names
     )
+
+
+_GROUP_ADDITION: Final = text(
+    f"""
+    INSERT INTO group_counts (group_id, {", ".join(STATUS_COLUMNS)})
+    VALUES (:group_id, {", ".join(f":{name}" for name in STATUS_COLUMNS)})
+    ON CONFLICT (group_id) DO UPDATE SET
+        {", ".join(f"{name} = group_counts.{name} + excluded.{name}" for name in STATUS_COLUMNS)}
+    """  # noqa: S608 - our own names
+)
+
+
+def get_group_counts(
+    session: Session, pipeline_id: int, group_ids: Sequence[int]
+) -> dict[int, Mapping[TaskStatus, int]]:
+    """Return the number of tasks by status of each of these groups of the pipeline, by id.
+
+    Groups that never had a task are left out.
+    """
+    of_groups, of_tasks = GroupCountRow.__table__.c, TaskCountRow.__table__.c
+    both = union_all(
+        select(of_groups.group_id, *(of_groups[name] for name in STATUS_COLUMNS)).where(
+            of_groups.group_id.in_(group_ids)
+        ),
+        select(of_tasks.group_id, *(of_tasks[name] for name in STATUS_COLUMNS)).where(
+            of_tasks.pipeline_id == pipeline_id, of_tasks.group_id.in_(group_ids)
+        ),
+    ).subquery()
+    home = select(PipelineRow.status).where(PipelineRow.id == pipeline_id).scalar_subquery()
+    statement = select(
+        both.c.group_id, home, *(func.sum(both.c[name]) for name in STATUS_COLUMNS)
+    ).group_by(both.c.group_id)
+    return {
+        group_id: _by_status(sums, PipelineStatus(status))
+        for group_id, status, *sums in session.execute(statement)
+    }
 
 
 def get_counts(session: Session, pipeline_id: int) -> Counts:

@@ -5,7 +5,7 @@ statement; on SQLite, where no other transaction can write meanwhile, there are 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Final, NamedTuple
@@ -17,7 +17,13 @@ from tasks_lib.domain.lifecycle import MOVES, Move, show_status
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.chain_inbox import lock_chains_shared, put_into_inboxes
-from tasks_lib.store.counts import COUNTED, POSTGRES_SLOT, STATUS_COLUMNS, SUMS, add_counts
+from tasks_lib.store.counts import (
+    COUNTED,
+    STATUS_COLUMNS,
+    SUMS,
+    add_counts,
+    build_postgres_slot,
+)
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import PipelineRow, TaskMoveRow, TaskRow
 
@@ -149,7 +155,8 @@ def _move_at_once(change: _Change) -> list[Moved]:
     statement = build_postgres_statement(change.move, change.narrowed)
     moved = postgres_connection(change.session).execute(statement, parameters)
     return [
-        Moved(task_id, TaskStatus(before), TaskStatus(after)) for task_id, before, after in moved
+        Moved(task_id, TaskStatus(before), TaskStatus(after))
+        for task_id, before, after, *_ in moved
     ]
 
 
@@ -161,6 +168,12 @@ _CONDITIONS: Final = {
 
 _IS_ACTIVE: Final = "(SELECT is_active FROM home)"
 """Evaluated before a task is looked at."""
+
+_IS_IN_QUEUE: Final = (
+    "id >= coalesce((SELECT first_id FROM task_queues WHERE pipeline_id = %(pipeline_id)s), 0)"
+)
+_REOPENED: Final = ", (SELECT seeding_reopen_queue(%(pipeline_id)s, min(id)) FROM moved)"
+"""Lets the queue begin with the task again, if it begins after it: claims look from there on."""
 
 
 def _shown(status: str) -> str:
@@ -176,7 +189,7 @@ def build_postgres_statement(
     move: Move,
     narrowed: frozenset[str] = frozenset(),
     *,
-    returned: str = "tasks.id",
+    returned: str = "tasks.id, tasks.group_id",
     answer: str | None = None,
 ) -> bytes:
     """Return the psycopg statement of a move; ``narrowed`` are the picks that are set.
@@ -185,12 +198,13 @@ def build_postgres_statement(
     returns their ids and statuses.
     """
     rule = MOVES[move]
-    is_claim = move is Move.CLAIM
+    is_claim, goes_back = move is Move.CLAIM, rule.end is TaskStatus.PENDING
     conditions = [f"status IN ({_quoted(rule.starts)})", *(_CONDITIONS[name] for name in narrowed)]
     if is_claim:
-        conditions.append(_IS_ACTIVE)
+        conditions += [_IS_ACTIVE, _IS_IN_QUEUE]
     is_active = ", seeding_begin_claim(id) AS is_active" if is_claim else ""
     before, after = _shown("before"), _shown("after")
+    reopened = _REOPENED if goes_back else ""
     differences = ", ".join(
         f"count(*) FILTER (WHERE after = '{status}') - count(*) FILTER (WHERE before = '{status}')"
         for status in STATUS_COLUMNS
@@ -213,15 +227,15 @@ def build_postgres_statement(
                 CAST(%(reason)s AS text), CAST(%(at)s AS timestamptz) FROM moved, home
         ){_COUNTED.format(differences, claims)}
         {_INTO_INBOXES if move is Move.SUBMIT else ""}
-        {answer or f"SELECT id, {before}, {after} FROM moved, home ORDER BY id"}
+        {answer or f"SELECT id, {before}, {after}{reopened} FROM moved, home ORDER BY id"}
         """.encode()  # noqa: S608 - our own names
 
 
 _COUNTED: Final = f""", counted AS (
-            INSERT INTO task_counts (pipeline_id, slot, {", ".join(COUNTED)})
-            SELECT %(pipeline_id)s, {POSTGRES_SLOT}, {{}}, {{}}
-            FROM moved HAVING count(*) > 0
-            ON CONFLICT (pipeline_id, slot) DO UPDATE SET {SUMS}
+            INSERT INTO task_counts (pipeline_id, slot, group_id, {", ".join(COUNTED)})
+            SELECT %(pipeline_id)s, {build_postgres_slot("%(pipeline_id)s")}, group_id, {{}}, {{}}
+            FROM moved GROUP BY group_id ORDER BY group_id
+            ON CONFLICT (pipeline_id, slot, group_id) DO UPDATE SET {SUMS}
         )"""  # noqa: S608 - our own names
 
 _INTO_INBOXES: Final = """, chained AS (
@@ -263,7 +277,7 @@ def _move_step_by_step(change: _Change) -> list[Moved]:
     picked = connection.execute(
         _pick_statement(change.move, change.narrowed), change.parameters
     ).all()
-    moved = [Moved(task_id, TaskStatus(before), end) for task_id, before in picked]
+    moved = [Moved(task_id, TaskStatus(before), end) for task_id, before, _ in picked]
     values = _changed_values(change, home.claim_timeout_seconds) | {"status": end.value}
     for first in range(0, len(moved), _SQLITE_IDS):
         ids = [task.task_id for task in moved[first : first + _SQLITE_IDS]]
@@ -275,7 +289,7 @@ def _move_step_by_step(change: _Change) -> list[Moved]:
         for task_id, before, after in moved
     ]
     connection.execute(_RECORD, [_move_row(task, change.move, note) for task in shown])
-    _add_counts(change, moved)
+    _add_counts(change, Counter((group_id, before) for _, before, group_id in picked))
     if change.move is Move.SUBMIT:
         task_ids = [task.task_id for task in moved]
         put_into_inboxes(change.session, change.pipeline_id, task_ids, note.at)
@@ -293,7 +307,7 @@ _HOME: Final = select(PipelineRow.status, PipelineRow.claim_timeout_seconds).whe
 
 
 @cache
-def _pick_statement(move: Move, narrowed: frozenset[str]) -> Select[int, str]:
+def _pick_statement(move: Move, narrowed: frozenset[str]) -> Select[int, str, int]:
     task = _TASKS.c
     conditions = {
         "task_id": task.id == bindparam("task_id"),
@@ -301,7 +315,7 @@ def _pick_statement(move: Move, narrowed: frozenset[str]) -> Select[int, str]:
         "expired_at": task.claim_expires_at <= bindparam("expired_at"),
     }
     return (
-        select(task.id, task.status)
+        select(task.id, task.status, task.group_id)
         .where(task.pipeline_id == bindparam("pipeline_id"))
         .where(task.status.in_(sorted(MOVES[move].starts)))
         .where(*(conditions[name] for name in sorted(narrowed)))
@@ -353,8 +367,13 @@ def _move_row(task: Moved, move: Move, note: Note) -> dict[str, object]:
     }
 
 
-def _add_counts(change: _Change, moved: Sequence[Moved]) -> None:
-    changes = Counter(task.to_status for task in moved)
-    changes.subtract(task.from_status for task in moved)
-    claims = len(moved) if change.move is Move.CLAIM else 0
-    add_counts(change.session, change.pipeline_id, changes, claims=claims)
+def _add_counts(change: _Change, picked: Mapping[tuple[int, str], int]) -> None:
+    """Add the changes to the counts; ``picked`` are the moved tasks by group and old status."""
+    end = MOVES[change.move].end
+    for group_id in {group_id for group_id, _ in picked}:
+        before = {status: n for (group, status), n in picked.items() if group == group_id}
+        number = sum(before.values())
+        changes = Counter({end: number})
+        changes.subtract({TaskStatus(status): n for status, n in before.items()})
+        claims = number if change.move is Move.CLAIM else 0
+        add_counts(change.session, change.pipeline_id, changes, group_id=group_id, claims=claims)

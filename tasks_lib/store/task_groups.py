@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import SeedKind
-from tasks_lib.store.tables import SeedingRunRow, TaskGroupRow, UtcDateTime
+from tasks_lib.store.tables import GroupCountRow, SeedingRunRow, TaskGroupRow, UtcDateTime
 
 _GROUPS: Final = TaskGroupRow.metadata.tables[TaskGroupRow.__tablename__]
 _INSERT: Final = text(
@@ -148,6 +148,7 @@ def grow_group(session: Session, group_id: int, added: int) -> None:
 
 def delete_group(session: Session, group_id: int) -> None:
     """Delete a group that has no tasks."""
+    session.execute(delete(GroupCountRow).where(GroupCountRow.group_id == group_id))
     session.execute(delete(TaskGroupRow).where(TaskGroupRow.id == group_id))
 
 

@@ -2,18 +2,34 @@
 
 from collections.abc import Generator, Iterable
 from datetime import UTC, datetime
+from random import randrange
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
-from sqlalchemy import Text, and_, bindparam, case, cast, func, literal, select, text, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+    true,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.lifecycle import Move, stored_as
 from tasks_lib.domain.statuses import PipelineStatus, SeedKind, TaskStatus
-from tasks_lib.store import catalogue
+from tasks_lib.store import catalogue, queues
 from tasks_lib.store.bulk import insert_rows, postgres_connection
 from tasks_lib.store.chain_inbox import lock_chains
+from tasks_lib.store.counts import get_group_counts
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.moves import (
     LAST_FINISH_NUMBER,
@@ -25,6 +41,7 @@ from tasks_lib.store.moves import (
 from tasks_lib.store.tables import MAX_ID, DatasetItemRow, PipelineRow, TaskGroupRow, TaskRow
 
 _ROWS_AT_ONCE: Final = 100
+_CLAIMS_UNTIL_TENDED: Final = 500
 _BLANK_POSTGRESQL: Final = text(
     "INSERT INTO tasks (pipeline_id, group_id, row, status, predefined)"
     " SELECT :pipeline_id, :group_id, n, :status, '{}' FROM generate_series(1, :count) AS n"
@@ -68,23 +85,25 @@ def insert_tasks(
         "group_id": group_id,
         "status": status.value,
     }
-    if stream_id is not None:
-        constants["stream_id"] = stream_id
-    elif not have_origins:
-        pairs = ((batch.rows, batch.predefined) for batch in batches)
-        return insert_rows(session, "tasks", constants, ("row", "predefined"), pairs)
-    columns = ("row", "predefined", "origin_id")
-    return insert_rows(session, "tasks", constants, columns, batches)
+    with queues.keep_open(session, pipeline_id):
+        if stream_id is not None:
+            constants["stream_id"] = stream_id
+        elif not have_origins:
+            pairs = ((batch.rows, batch.predefined) for batch in batches)
+            return insert_rows(session, "tasks", constants, ("row", "predefined"), pairs)
+        columns = ("row", "predefined", "origin_id")
+        return insert_rows(session, "tasks", constants, columns, batches)
 
 
 def insert_blank_tasks(
     session: Session, *, pipeline_id: int, group_id: int, status: TaskStatus, count: int
 ) -> None:
     """Insert ``count`` tasks without values into the group, in the caller's transaction."""
-    session.execute(
-        _BLANK_POSTGRESQL if is_postgresql(session) else _BLANK_SQLITE,
-        {"pipeline_id": pipeline_id, "group_id": group_id, "status": status, "count": count},
-    )
+    with queues.keep_open(session, pipeline_id):
+        session.execute(
+            _BLANK_POSTGRESQL if is_postgresql(session) else _BLANK_SQLITE,
+            {"pipeline_id": pipeline_id, "group_id": group_id, "status": status, "count": count},
+        )
 
 
 class StoredTask(NamedTuple):
@@ -134,28 +153,29 @@ def list_page(
 
     They begin after the task with the id ``after``, and leave out ``offset`` more.
     """
-    is_after, limit = TaskRow.id > _clamp(after), _clamp(limit)
-    statuses = _stored_as(session, pipeline_id, status)
-    if not statuses:
-        return
+    first, last, limit = _clamp(after) + 1, MAX_ID, _clamp(limit)
+    is_wanted: ColumnElement[bool] = true()
     if group_id is not None:
-        of_group = select(TaskRow.id).where(
-            TaskRow.pipeline_id == pipeline_id, TaskRow.group_id == _clamp(group_id), is_after
-        )
-        is_wanted = TaskRow.status.in_([wanted.value for wanted in statuses])
-        ids = of_group.where(is_wanted).order_by(TaskRow.row).offset(offset).limit(limit).subquery()
-    else:
-        # The index orders tasks by pipeline, status and id: read the first ones of each status.
-        firsts = [
-            select(TaskRow.id)
-            .where(TaskRow.pipeline_id == pipeline_id, TaskRow.status == wanted.value, is_after)
-            .order_by(TaskRow.id)
-            .limit(offset + limit)
-            .subquery()
-            for wanted in statuses
-        ]
-        merged = union_all(*(select(first.c.id) for first in firsts))
-        ids = merged.order_by(merged.selected_columns.id).offset(offset).limit(limit).subquery()
+        first_of_group, last_of_group = _find_ends(session, group_id)
+        first, last = max(first, first_of_group), last_of_group
+        is_wanted = TaskRow.group_id == _clamp(group_id)
+    statuses = _stored_as(session, pipeline_id, status)
+    if not statuses or first > last:
+        return
+    # Read the first ones of each status in the order of the index. Comparing whole rows keeps
+    # PostgreSQL from walking through tasks with other statuses in the order of their ids.
+    place = tuple_(TaskRow.pipeline_id, TaskRow.status, TaskRow.id)
+    firsts = [
+        select(TaskRow.id)
+        .where(place >= (pipeline_id, wanted.value, first), is_wanted)
+        .where(place <= (pipeline_id, wanted.value, last))
+        .order_by(TaskRow.pipeline_id, TaskRow.status, TaskRow.id)
+        .limit(offset + limit)
+        .subquery()
+        for wanted in statuses
+    ]
+    merged = union_all(*(select(one.c.id) for one in firsts))
+    ids = merged.order_by(merged.selected_columns.id).offset(offset).limit(limit).subquery()
     statement = _TASKS.join(ids, ids.c.id == TaskRow.id).order_by(TaskRow.id)
     with session.execute(statement.execution_options(yield_per=_ROWS_AT_ONCE)) as rows:
         yield from map(_stored, rows)
@@ -204,13 +224,14 @@ def count_in_group(
         count = select(TaskGroupRow.task_count).where(
             TaskGroupRow.pipeline_id == pipeline_id, TaskGroupRow.id == _clamp(group_id)
         )
-    else:
-        count = select(func.count()).where(
-            TaskRow.pipeline_id == pipeline_id,
-            TaskRow.group_id == _clamp(group_id),
-            TaskRow.status.in_(_stored_as(session, pipeline_id, status)),
-        )
-    return session.scalar(count) or 0
+        return session.scalar(count) or 0
+    group = select(TaskGroupRow.id).where(
+        TaskGroupRow.pipeline_id == pipeline_id, TaskGroupRow.id == _clamp(group_id)
+    )
+    if session.scalar(group) is None:
+        return 0
+    counts = get_group_counts(session, pipeline_id, [group_id])
+    return counts[group_id][status] if group_id in counts else 0
 
 
 def find_task(session: Session, task_id: int) -> StoredTask | None:
@@ -227,6 +248,8 @@ def claim_oldest(session: Session, pipeline_id: int, note: Note) -> StoredTask |
     if is_postgresql(session):
         parameters = {**note._asdict(), "pipeline_id": pipeline_id, "limit": 1}
         row = postgres_connection(session).execute(_CLAIM, parameters).fetchone()
+        if row is not None and randrange(_CLAIMS_UNTIL_TENDED) == 0:  # noqa: S311 - no secret
+            queues.tend(session, pipeline_id)
         return _in_utc(_stored(row)) if row is not None else None
     moved = move_tasks(session, pipeline_id, Move.CLAIM, Picks(limit=1), note)
     return find_task(session, moved[0].task_id) if moved else None
@@ -235,6 +258,14 @@ def claim_oldest(session: Session, pipeline_id: int, note: Note) -> StoredTask |
 def find_pipeline_id(session: Session, task_id: int) -> int | None:
     """Return the id of the task's pipeline; None if there is no such task."""
     return session.scalar(select(TaskRow.pipeline_id).where(TaskRow.id == _clamp(task_id)))
+
+
+def _find_ends(session: Session, group_id: int) -> tuple[int, int]:
+    """Return the ids of the first and the last task of a group, which grow with its rows."""
+    of_group = select(TaskRow.id).where(TaskRow.group_id == _clamp(group_id)).limit(1)
+    first = session.scalar(of_group.order_by(TaskRow.row))
+    last = session.scalar(of_group.order_by(TaskRow.row.desc()))
+    return (first, last) if first is not None and last is not None else (1, 0)
 
 
 def _stored_as(session: Session, pipeline_id: int, status: TaskStatus | None) -> list[TaskStatus]:

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from sqlalchemy import text
 
-from people import AT, NO_TASKS, PATH, claim, counts, make_tasks
+from people import AT, NO_TASKS, PATH, claim, counts, group_counts, make_tasks, recount_groups
 from tasks_lib.domain.lifecycle import MOVES, Move
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.errors import MoveNotAllowedError
@@ -113,6 +113,7 @@ class Played:
         shown = {task_id: model.shown(task_id) for task_id in sorted(model.stored)}
         assert {task.id: task.status for task in self.tasks()} == shown
         assert counts(self.store).by_status == NO_TASKS | Counter(shown.values())
+        assert group_counts(self.store) == recount_groups(self.store)
         for status in TaskStatus:
             ids = [task_id for task_id, one in shown.items() if one is status]
             page = list_page(self.store, self.pipeline_id, page=1, page_size=1_000, status=status)
@@ -241,6 +242,9 @@ def test_tasks_that_were_paused_with_their_pipeline_follow_it_after_an_upgrade(
 
     paused, pending, finished = TaskStatus.PAUSED, TaskStatus.PENDING, TaskStatus.FINISHED
     assert seen("held") == ([paused, finished], {paused: 1, finished: 1})
+    assert group_counts(old_store, "acme/reviews/held") == recount_groups(
+        old_store, "acme/reviews/held"
+    )
     assert seen("open") == ([paused], {paused: 1})
     with old_store.write() as session:
         session.execute(text("UPDATE pipelines SET status = 'active'"))

@@ -23,6 +23,7 @@ from tasks_lib.store import catalogue, infinite_seedings, task_groups
 from tasks_lib.store.counts import Counts, get_all_counts, get_counts
 from tasks_lib.store.engine import Store
 from tasks_lib.store.infinite_seedings import Source, StoredSeeding
+from tasks_lib.store.task_groups import EnsuredGroup
 from tasks_lib.store.tasks import NewTasks, insert_tasks
 
 BLANK: Final = "blank"
@@ -153,7 +154,8 @@ def _create(
         status=TaskStatus.PENDING,
         have_origins=bool(copied),
     )
-    count_created(session, pipeline, count)
+    group = EnsuredGroup(group_id, is_new=seeding.group_id is None, task_count=made)
+    count_created(session, pipeline, group, count)
     if seeding.group_id is None:
         task_groups.complete_group(session, group_id, task_count=count, rejected=0, announce_at=at)
     else:

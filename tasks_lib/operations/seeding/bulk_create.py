@@ -180,7 +180,7 @@ def _fill(
         status=TaskStatus.PENDING,
         count=count,
     )
-    count_created(session, pipeline, count)
+    count_created(session, pipeline, group, count)
     task_groups.complete_group(
         session, group.group_id, task_count=count, rejected=0, announce_at=announce_at
     )

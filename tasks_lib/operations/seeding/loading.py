@@ -126,13 +126,19 @@ def write_tasks(
         status=TaskStatus.PENDING,
         stream_id=group.stream_id,
     )
-    count_created(session, pipeline, created)
+    count_created(session, pipeline, group, created)
     return created
 
 
-def count_created(session: Session, pipeline: Pipeline, created: int) -> None:
-    """Count new tasks of a pipeline, and reopen it if it was completed."""
-    add_counts(session, pipeline.id, {TaskStatus.PENDING: created})
+def count_created(session: Session, pipeline: Pipeline, group: EnsuredGroup, created: int) -> None:
+    """Count new tasks of a pipeline's group, and reopen the pipeline if it was completed."""
+    add_counts(
+        session,
+        pipeline.id,
+        {TaskStatus.PENDING: created},
+        group_id=group.group_id,
+        is_new_group=group.is_new,
+    )
     if created and pipeline.status is PipelineStatus.COMPLETED:
         catalogue.reopen(session, pipeline.id)
 

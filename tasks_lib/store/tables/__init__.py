@@ -21,10 +21,12 @@ from tasks_lib.store.tables.files import GroupFileRow, StoredFileRow
 from tasks_lib.store.tables.infinite import InfiniteSeedingRow, InfiniteSourceRow, LeaseRow
 from tasks_lib.store.tables.tasks import (
     AnnouncementRow,
+    GroupCountRow,
     SeedingRunRow,
     TaskCountRow,
     TaskGroupRow,
     TaskMoveRow,
+    TaskQueueRow,
     TaskRow,
 )
 
@@ -40,6 +42,7 @@ __all__ = [
     "DatasetRow",
     "DatasetVersionRow",
     "FieldRow",
+    "GroupCountRow",
     "GroupFileRow",
     "IdempotentAnswerRow",
     "InfiniteSeedingRow",
@@ -57,6 +60,7 @@ __all__ = [
     "TaskCountRow",
     "TaskGroupRow",
     "TaskMoveRow",
+    "TaskQueueRow",
     "TaskRow",
     "UploadRow",
     "UtcDateTime",

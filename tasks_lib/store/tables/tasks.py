@@ -11,7 +11,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Identity,
     Index,
-    Integer,
     Text,
     UniqueConstraint,
     text,
@@ -132,27 +131,61 @@ class TaskMoveRow(Table):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class TaskCountRow(Table):
-    """The number of a pipeline's tasks by status, and of claims ever.
+class _ByStatus:
+    """A number for each status of a task."""
+
+    pending: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    in_progress: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    paused: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    finished: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    escalated: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    quarantined: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    failed: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    withdrawn: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+
+
+class TaskCountRow(_ByStatus, Table):
+    """The number of a pipeline's tasks by stored status, and of claims ever.
 
     Every transaction that creates or moves tasks updates the counts. A pipeline's numbers are the
-    sums over its slots: each connection updates one slot, so that few wait for each other. In a
-    single slot a number can be negative.
+    sums over its rows; in a single row a number can be negative. On PostgreSQL each connection
+    writes rows of its own, so that none waits for another, and now and then they are added to the
+    row with slot 0 and to ``GroupCountRow``. A row with a ``group_id`` is not yet in the latter.
+    The table has no foreign keys, which would lock the pipeline's row for each new row.
     """
 
     __tablename__ = "task_counts"
 
-    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"), primary_key=True)
-    slot: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    pending: Mapped[int] = mapped_column(BigInteger, default=0)
-    in_progress: Mapped[int] = mapped_column(BigInteger, default=0)
-    paused: Mapped[int] = mapped_column(BigInteger, default=0)
-    finished: Mapped[int] = mapped_column(BigInteger, default=0)
-    escalated: Mapped[int] = mapped_column(BigInteger, default=0)
-    quarantined: Mapped[int] = mapped_column(BigInteger, default=0)
-    failed: Mapped[int] = mapped_column(BigInteger, default=0)
-    claims: Mapped[int] = mapped_column(BigInteger, default=0)
-    withdrawn: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    pipeline_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    slot: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    group_id: Mapped[int] = mapped_column(
+        BigInteger, primary_key=True, autoincrement=False, default=0, server_default=text("0")
+    )
+    claims: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+
+
+class GroupCountRow(_ByStatus, Table):
+    """The number of a group's tasks by stored status, without those still in ``TaskCountRow``."""
+
+    __tablename__ = "group_counts"
+
+    group_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+
+
+class TaskQueueRow(Table):
+    """Where the queue of a pipeline begins, on PostgreSQL: no task before ``first_id`` is pending.
+
+    ``generation`` grows whenever the counts are added up; then connections begin new rows. Without
+    a row both are 0.
+    """
+
+    __tablename__ = "task_queues"
+
+    pipeline_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("pipelines.id"), primary_key=True, autoincrement=False
+    )
+    first_id: Mapped[int] = mapped_column(BigInteger)
+    generation: Mapped[int] = mapped_column(BigInteger)
 
 
 class AnnouncementRow(Table):

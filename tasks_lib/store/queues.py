@@ -1,0 +1,43 @@
+"""Where claims begin to look for tasks: the queue of a pipeline, on PostgreSQL.
+
+A claimed task leaves a dead entry in the index. While an old transaction is open, such as that of a
+backup, dead entries cannot be removed, and a claim that looked from the first task on would walk
+over all of them. So a row says where the queue begins: no task before it is pending, not even in a
+transaction that is not committed yet. Whoever makes tasks pending lets the queue begin with them
+again, in the same transaction.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from tasks_lib.store.dialect import is_postgresql
+
+_LAST_ID: Final = text("SELECT last_value FROM tasks_id_seq")
+_REOPEN: Final = text("SELECT seeding_reopen_queue(:pipeline_id, :task_id)")
+_TEND: Final = text("SELECT seeding_tend_queue(:pipeline_id)")
+
+
+@contextmanager
+def keep_open(session: Session, pipeline_id: int) -> Iterator[None]:
+    """Insert pending tasks in the block; afterwards the queue does not begin after them.
+
+    While a long load runs, tasks with larger ids can be created and claimed.
+    """
+    if not is_postgresql(session):
+        yield
+        return
+    last_id = session.scalar(_LAST_ID)
+    yield
+    session.execute(_REOPEN, {"pipeline_id": pipeline_id, "task_id": last_id})
+
+
+def tend(session: Session, pipeline_id: int) -> bool:
+    """Let the queue begin with its first pending task, and add up the counts of connections.
+
+    Returns False if others tend the queue or are creating tasks; the next call does it.
+    """
+    return is_postgresql(session) and bool(session.scalar(_TEND, {"pipeline_id": pipeline_id}))
