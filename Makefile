@@ -72,6 +72,7 @@ build/docs/built: $(VENV)/installed $(SITE_SOURCES)
 format: $(VENV)/installed  ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
+# DEPTH="100000 2000000" leaves out the store of ten million tasks, which takes some minutes.
 bench: $(VENV)/installed  ## Measure, and print the tables of docs/concepts/performance.md
 	@$(INSTALL) --require-hashes -r requirements/benchmarks.lock
 	$(BIN)/python -m benchmarks.csv_load
@@ -82,6 +83,7 @@ bench: $(VENV)/installed  ## Measure, and print the tables of docs/concepts/perf
 	$(BIN)/python -m benchmarks.upkeep
 	$(BIN)/python -m benchmarks.infinite
 	$(BIN)/python -m benchmarks.claims
+	$(BIN)/python -m benchmarks.depth $(addprefix --tasks ,$(DEPTH))
 	$(BIN)/python -m benchmarks.api_load
 
 lock: $(VENV)/installed  ## Update the pinned dependencies in requirements/*.lock
