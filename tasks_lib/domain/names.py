@@ -8,6 +8,8 @@ from typing import Final
 from tasks_lib.errors import UsageError
 
 STANDARD_INPUT: Final = "-"
+"""The name of a source that is read from standard input."""
+
 _INVISIBLE_CATEGORIES = {
     "Cc": "control character",
     "Cf": "format character",
@@ -129,6 +131,12 @@ def is_storable(text: str) -> bool:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:
         return False
+
+
+def check_source(source: str) -> None:
+    """Raise UsageError for a source without a name."""
+    if not source:
+        raise UsageError("the source is empty; give a path, a URL, or - for standard input")
 
 
 def check_storable(*texts: str, subject: str = "") -> None:

@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -137,6 +138,7 @@ class CsvReader:
         self._fill(_HEADER_BYTES)
         check_is_csv(self.stream, self._pending)
         self._take_delimiter_line()
+        self._take_evident_delimiter()
         while (header := self._first_record()) is None:
             if len(self._pending) > self.limits.max_row_bytes or self._at_end:
                 raise self._unreadable_rest(self._pending, None)
@@ -158,6 +160,31 @@ class CsvReader:
             raise SourceProblemError(Problem("wrong_delimiter", message))
         self.dialect = self.dialect._replace(delimiter=named, names_delimiter=True)
         self._advance(line.end(), 0)
+
+    def _take_evident_delimiter(self) -> None:
+        """Take another delimiter than the comma if the first two rows leave no doubt about it.
+
+        The header contains no comma, and exactly one of the other delimiters separates it into
+        distinct names and the row below into as many cells.
+        """
+        if self.dialect.delimiter != DEFAULT_DIALECT.delimiter or self.dialect.names_delimiter:
+            return
+        fitting = [
+            dialect
+            for delimiter in _OTHER_DELIMITERS
+            if delimiter != DEFAULT_DIALECT.delimiter
+            and self._fits(dialect := self.dialect._replace(delimiter=delimiter))
+        ]
+        if len(fitting) == 1:
+            self.dialect = fitting[0]
+
+    def _fits(self, dialect: Dialect) -> bool:
+        found = records(self._pending, dialect, is_final=self._at_end)
+        rows = [record for record in islice(found, 2) if record.cells is not None]
+        if len(rows) < 2 or DEFAULT_DIALECT.delimiter in rows[0].raw:
+            return False
+        names, cells = (record.cells or [] for record in rows)
+        return len(names) == len(cells) > 1 and all(names) and len(set(names)) == len(names)
 
     def _first_record(self) -> Record | None:
         """Return the first record that is not a blank line; None if it is not complete yet."""

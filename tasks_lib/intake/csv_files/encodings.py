@@ -55,7 +55,10 @@ class Utf8Stream:
         self._decoder: codecs.IncrementalDecoder | None = None
         if self.name not in _UTF8_NAMES:
             self._decoder = _decoder_of(self.name)
-            self._pending = self._recode(self.start).removeprefix(_UTF8_BOM)
+            text = self._recode(self.start)
+            # These two decoders take the mark themselves; another one is part of the text.
+            takes_mark = self.name in {"utf-16", "utf-32"}
+            self._pending = text if takes_mark else text.removeprefix(_UTF8_BOM)
 
     def read(self, size: int, /) -> bytes:
         """Return at least one byte, and about ``size``, until the file ends."""

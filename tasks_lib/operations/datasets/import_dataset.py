@@ -16,7 +16,7 @@ from tasks_lib.domain.fields import FieldType, check_requested_name
 from tasks_lib.domain.headers import check_header
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.drift import missing_columns
-from tasks_lib.domain.names import check_storable, counted, other_problems
+from tasks_lib.domain.names import check_source, check_storable, counted, other_problems
 from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.report import ReportError, problems_of
 from tasks_lib.errors import RejectedError, SourceProblemError, UsageError
@@ -58,6 +58,7 @@ class ImportRequest:
 
     def __post_init__(self) -> None:
         check_storable(self.source, self.records, *self.columns)
+        check_source(self.source)
         check_dataset_name(self.name)
         object.__setattr__(self, "delimiter", delimiter_of(self.delimiter))
 

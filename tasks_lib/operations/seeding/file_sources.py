@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.dialects import Dialect, Quote, delimiter_of
-from tasks_lib.domain.names import check_storable
+from tasks_lib.domain.names import check_source, check_storable
 from tasks_lib.domain.statuses import OnError, SeedKind
 from tasks_lib.domain.tolerance import Tolerance
-from tasks_lib.errors import UsageError
+from tasks_lib.intake.csv_files.encodings import canonical_encoding
 from tasks_lib.intake.rows.row_intake import RowIntake
 from tasks_lib.operations.seeding.reports import Seeded
 from tasks_lib.store import task_groups
@@ -43,8 +43,7 @@ class CsvRequest:
 
     def __post_init__(self) -> None:
         check_storable(self.pipeline, self.source)
-        if not self.source:
-            raise UsageError("the source is empty; give a path, a URL, or - for standard input")
+        check_source(self.source)
         Tolerance.parse(self.on_error, self.max_rejected)
         object.__setattr__(self, "delimiter", delimiter_of(self.delimiter))
 
@@ -76,7 +75,8 @@ class FileRowSource(ABC):
         """The identity of the content, which is seeded once."""
 
     def find(self, session: Session, pipeline: Pipeline) -> StoredGroup | None:
-        """Return the group that holds the content, or None."""
+        """Return the group that holds the content, or None; raise as ``ensure_group``."""
+        self._check_encoding()
         if self.request.allow_duplicate:
             return None
         return task_groups.find_group(session, pipeline.id, self.content)
@@ -84,7 +84,12 @@ class FileRowSource(ABC):
     def ensure_group(
         self, session: Session, pipeline: Pipeline, run_id: str, at: datetime
     ) -> EnsuredGroup:
-        """Create the group of the content; with ``allow_duplicate``, of the content in this run."""
+        """Create the group of the content; with ``allow_duplicate``, of the content in this run.
+
+        Raises SourceProblemError for an unknown encoding: known content is not read, so that nobody
+        else would notice it.
+        """
+        self._check_encoding()
         run = f" run:{run_id}" if self.request.allow_duplicate else ""
         return task_groups.ensure_group(
             session,
@@ -94,6 +99,10 @@ class FileRowSource(ABC):
             source=self.request.source,
             at=at,
         )
+
+    def _check_encoding(self) -> None:
+        if self.request.encoding:
+            canonical_encoding(self.request.encoding)
 
     def already_seeded(self, intake: RowIntake) -> int:  # noqa: ARG002
         """Return 0: a file is new as a whole or not at all."""

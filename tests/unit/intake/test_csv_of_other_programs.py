@@ -56,6 +56,9 @@ TWO_ROWS = [(1, ["7", "red"]), (2, ["8", "blue"])]
         pytest.param(b"sep=,\nid,hue\n7,red\n8,blue\n", DEFAULT_DIALECT, id="sep= of a comma"),
         pytest.param(b"sep=;;\nid;hue\n7;red\n8;blue\n", DEFAULT_DIALECT, id="sep= saved again"),
         pytest.param(b"id,hue\r\n7,red\r\n8,blue\r\n\x1a", DEFAULT_DIALECT, id="the end in DOS"),
+        pytest.param(b"id;hue\r\n7;red\r\n8;blue\r\n", DEFAULT_DIALECT, id="semicolons"),
+        pytest.param(b'"id"\t"hue"\n"7"\t"red"\n8\tblue\n', DEFAULT_DIALECT, id="tabs, quotes"),
+        pytest.param(b"id|hue\n7|red\n8|blue\n", Dialect(quote=Quote.NONE), id="bars"),
         pytest.param("id,hue\n7,red\n8,blue\n".encode("utf-16-le"), DEFAULT_DIALECT, id="UTF-16"),
     ],
 )  # fmt: skip
@@ -132,6 +135,29 @@ def test_a_quote_after_a_backslash_is_refused_with_the_way_out() -> None:
     assert read(b'id,hue\n7,"a \\"deep\\" red"\n8,blue\n') == (
         ["id", "hue"], [(2, ["8", "blue"])], [Problem("text_after_quote", message, 1)],
     )  # fmt: skip
+
+
+def test_semicolons_leave_commas_in_numbers() -> None:
+    assert read(b"id;price\n7;1,50\n8;2\n") == (
+        ["id", "price"], [(1, ["7", "1,50"]), (2, ["8", "2"])], [],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"id;hue\n", "semicolons in it: 'id;hue'"),
+        (b"id;hue\n7\n", "semicolons in it: 'id;hue'"),
+        (b"id;id\n7;red\n", "semicolons in it: 'id;id'"),
+        (b"id;;hue\n7;;red\n", "semicolons in it: 'id;;hue'"),
+    ],
+)
+def test_another_delimiter_in_doubt_is_named(data: bytes, shown: str) -> None:
+    problem = problem_of(data)
+    assert problem.code == "wrong_delimiter"
+    assert problem.message == (
+        f"the header is one cell with {shown}; the delimiter seems to be ';', not ','"
+    )
 
 
 def test_a_first_line_that_contradicts_the_delimiter_is_refused() -> None:

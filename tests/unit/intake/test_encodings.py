@@ -42,6 +42,14 @@ def test_a_byte_order_mark_decides_the_order_of_bytes(name: str) -> None:
     assert recode(ROWS.encode(name)) == (name, ROWS)
 
 
+@pytest.mark.parametrize("name", ["utf-8", "utf-16", "utf-32"])
+@pytest.mark.parametrize("given", ["", "same"])
+def test_of_two_byte_order_marks_the_second_is_text(name: str, given: str) -> None:
+    encoding = "utf-8-sig" if name == "utf-8" else name
+    data = f"\ufeff{ROWS}".encode(encoding)
+    assert recode(data, name if given else "") == (name, f"\ufeff{ROWS}")
+
+
 @pytest.mark.parametrize("order", ["le", "be"])
 def test_a_header_beyond_ascii_shows_its_order_by_its_line_ends(order: str) -> None:
     text = "番号,本文\n1,二\n"
