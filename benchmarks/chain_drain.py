@@ -33,7 +33,7 @@ from deployments.repository import ROOT
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.operations.chains.manage import ChainRequest, create_chain
 from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import Settings
+from tasks_lib.settings import read_settings
 
 _LOADERS: Final = {
     "chain_insert_select": "**baseline**: one INSERT ... SELECT, checks nothing",
@@ -89,7 +89,7 @@ def _filled(databases: Databases, count: int) -> Iterator[str]:
             with_group=True,
             write_catalogue=lambda path: copy(ROOT / "examples" / "catalogue.yaml", path),
         )
-        with open_workspace(Settings(database_url=url)) as workspace:
+        with open_workspace(read_settings(database_url=url)) as workspace:
             with workspace.store.write() as session:
                 session.execute(text(_FINISHED), {"count": count})
             request = ChainRequest(

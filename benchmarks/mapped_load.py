@@ -32,7 +32,7 @@ from benchmarks.load_once import load_once, loading_environment
 from benchmarks.mapped_inputs import SHAPES, Shape, write_catalogue, write_rows
 from tasks_lib.operations.datasets.import_dataset import ImportRequest, import_dataset
 from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import Settings
+from tasks_lib.settings import read_settings
 
 _BASELINE: Final = ("**baseline**: one INSERT ... SELECT, checks nothing", "insert_select")
 _OURS: Final = ("our operation: read, map, check, shape, write", "dataset_operation")
@@ -81,7 +81,7 @@ class Bench:
         write_rows(source, shape, rows=self.rows)
         with self.databases.fresh() as url:
             make_store(url, write_catalogue=partial(write_catalogue, shape=shape))
-            with open_workspace(Settings(database_url=url)) as workspace:
+            with open_workspace(read_settings(database_url=url)) as workspace:
                 import_dataset(
                     workspace,
                     ImportRequest(organization="acme", name=shape.name, source=str(source)),

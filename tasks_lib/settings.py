@@ -1,20 +1,23 @@
 """The settings, read from the environment (``SEEDING_*``) by the entry points and passed down."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks_lib.domain.limits import ApiLimits, Limits
 from tasks_lib.errors import UsageError
 
+_PREFECT_FILES: Final = {".env": "prefect_", "prefect.toml": "", "pyproject.toml": "[tool.prefect"}
+"""The files in the current folder in which Prefect looks for settings, and what shows some."""
 
-class Settings(BaseSettings):
+
+class Settings(BaseModel):
     """Everything that can be configured; each has a default that works on one machine."""
 
-    model_config = SettingsConfigDict(env_prefix="SEEDING_", env_ignore_empty=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     home: Path = Field(
         default=Path("~/.seeding"),
@@ -188,13 +191,44 @@ class Settings(BaseSettings):
         )
 
 
-def read_settings() -> Settings:
-    """Read the settings from the environment; raise UsageError naming each one that is wrong."""
+def read_settings(**given: Any) -> Settings:
+    """Read the settings from the environment, except those that are ``given``.
+
+    An empty variable counts as not set. Raises UsageError naming each setting that is wrong.
+    """
+    variables = {name: os.environ.get(f"SEEDING_{name.upper()}") for name in Settings.model_fields}
+    read = {name: text for name, text in variables.items() if text}
     try:
-        return Settings()
+        return Settings.model_validate(read | given)
     except ValidationError as error:
         wrong = "; ".join(
             f"SEEDING_{'_'.join(map(str, detail['loc'])).upper()}: {detail['msg']}"
             for detail in error.errors()
         )
         raise UsageError(f"the settings are wrong: {wrong}") from None
+
+
+def may_name_prefect_server() -> bool:
+    """Return False if Prefect's settings certainly name no server; only loading Prefect can tell.
+
+    They are variables, a file of profiles, and files in the current folder. Loading Prefect takes
+    longer than most commands.
+    """
+    variables = {name for name in os.environ if name.upper().startswith("PREFECT_")}
+    if variables - {"PREFECT_HOME"}:
+        return True
+    home = os.environ.get("PREFECT_HOME") or "~/.prefect"
+    profiles = Path(home).expanduser() / "profiles.toml"
+    return _mentions(profiles, "prefect_api_url") or any(
+        _mentions(Path(name), text) for name, text in _PREFECT_FILES.items()
+    )
+
+
+def _mentions(path: Path, text: str) -> bool:
+    """Return whether the file exists and contains the text; True if it cannot be read."""
+    try:
+        return text in path.read_text(errors="replace").lower()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True

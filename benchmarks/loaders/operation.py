@@ -8,14 +8,14 @@ from benchmarks.generate import PIPELINE
 from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
 from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import Settings
+from tasks_lib.settings import Settings, read_settings
 
 
 def prepared(database_url: str, source: Path) -> Callable[[], object]:
     """Return the seeding of the source."""
     return partial(
         _seed,
-        Settings(database_url=database_url),
+        read_settings(database_url=database_url),
         CsvRequest(pipeline=PIPELINE, source=str(source)),
     )
 

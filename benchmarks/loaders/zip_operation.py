@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.generate_zip import PIPELINE
 from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
 from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import Settings
+from tasks_lib.settings import Settings, read_settings
 
 
 def prepared(database_url: str, source: Path) -> Callable[[], object]:
@@ -16,7 +16,7 @@ def prepared(database_url: str, source: Path) -> Callable[[], object]:
     import_module("s3fs")  # which fsspec does at the first use
     return partial(
         _seed,
-        Settings(database_url=database_url),
+        read_settings(database_url=database_url),
         ZipRequest(pipeline=PIPELINE, source=str(source)),
     )
 

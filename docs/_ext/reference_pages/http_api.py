@@ -71,10 +71,9 @@ def documents() -> str:
 
 @cache
 def _openapi() -> Mapping[str, Any]:
-    # A prefix that nobody uses keeps the builder's own environment out.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with TemporaryDirectory() as home:
-        settings = Settings(home=Path(home), _env_prefix="THE_REFERENCE_")
+        settings = Settings(home=Path(home))
         with open_workspace(settings) as workspace:
             return create_app(workspace).openapi()
 

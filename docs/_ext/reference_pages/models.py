@@ -16,8 +16,7 @@ _REPORT_ERRORS: Final = re.compile(r" of \[ReportError]\(#reporterror\)")
 
 def settings() -> str:
     """Return every setting with its default and meaning."""
-    # A prefix that nobody uses keeps the builder's own environment out.
-    defaults = Settings(home=Path(_HOME), _env_prefix="THE_REFERENCE_").model_dump()
+    defaults = Settings(home=Path(_HOME)).model_dump()
     defaults["home"] = Settings.model_fields["home"].default
     return "\n\n".join(
         f"`SEEDING_{name.upper()}`\n: {_meaning(name)} Default: {_default(defaults[name])}."
