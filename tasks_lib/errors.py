@@ -31,12 +31,13 @@ SeedingError
 │   └── UnsafePathError          a path in an archive (intake.archives.archive_paths)
 ├── MoveNotAllowedError          the task's lifecycle does not allow the move
 ├── ConflictError                the request conflicts with the current state
-├── AutomationsWrongError        automations do not match their chains (cli.chains)
+├── PrintedError                 a command has printed what is wrong (cli.printed)
 ├── ReviewTimedOutError          nobody answered a form in time
 ├── DemoFailedError              the demo went wrong (deployments.demo.stage)
 ├── RunFailedError               a deployed flow run failed (steps.prefect_api)
 └── UnavailableError             something outside the program is unavailable; exit status 3
     ├── StoreUnavailableError    the database
+    │   ├── NoStoreError         it has no store yet, and the command creates none
     │   ├── StoreRefusedError    it answered, and refused
     │   │   └── StoreReplacedError  its file was deleted or replaced while it was open
     │   ├── StoreOutdatedError   its schema is older than this release
@@ -193,6 +194,14 @@ class StoreUnavailableError(UnavailableError):
     """The database cannot be reached, or stayed locked for too long."""
 
     code = "store_unavailable"
+
+
+class NoStoreError(StoreUnavailableError):
+    """The database has no store yet, and who opened it did not ask to create one."""
+
+    code = "no_store"
+    is_transient = False
+    retry_seconds = None
 
 
 class StoreRefusedError(StoreUnavailableError):

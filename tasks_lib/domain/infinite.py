@@ -1,9 +1,12 @@
 """Infinite seeding: how many tasks a pipeline is missing."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tasks_lib.domain.statuses import PipelineStatus
+
+BLANK: Final = "blank"
+"""The source of tasks that copy nothing."""
 
 
 class SeedingState(StrEnum):

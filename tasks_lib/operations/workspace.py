@@ -1,18 +1,18 @@
 """The workspace of an operation: store, storage and limits, opened from the settings."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import UsageError
-from tasks_lib.intake.datasets.foreign_rows import OpenRows
-from tasks_lib.intake.datasets.open_rows import open_rows
 from tasks_lib.settings import Settings
 from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
+
+if TYPE_CHECKING:  # loads Arrow
+    from tasks_lib.intake.datasets.foreign_rows import ForeignRows, ForeignSource, OpenRows
 
 ReadSecret = Callable[[str], str]
 """Takes the name of a secret and returns it; raises UsageError where there is none."""
@@ -21,6 +21,13 @@ ReadSecret = Callable[[str], str]
 def no_secrets(name: str) -> str:
     """Raise UsageError: this workspace was opened without access to secrets."""
     raise UsageError(f"the secret {name!r} cannot be read here")
+
+
+def _open_rows(source: "ForeignSource", limits: Limits) -> "AbstractContextManager[ForeignRows]":
+    """Open an external source of a dataset; the readers are loaded by the first one."""
+    from tasks_lib.intake.datasets.open_rows import open_rows  # noqa: PLC0415 - loads Arrow
+
+    return open_rows(source, limits)
 
 
 @dataclass(frozen=True)
@@ -36,17 +43,21 @@ class Workspace:
     limits: Limits
     link_seconds: int = 3_600
     read_secret: ReadSecret = no_secrets
-    open_rows: OpenRows = open_rows
+    open_rows: "OpenRows" = _open_rows
     run_url: str | None = None
 
 
 @contextmanager
-def open_workspace(settings: Settings, read_secret: ReadSecret = no_secrets) -> Iterator[Workspace]:
-    """Open the store and the storage of the settings for the duration of a block."""
-    # Arrow's own pool would keep what it has freed: about 30 MB in a worker's process.
-    pa.set_memory_pool(pa.system_memory_pool())
+def open_workspace(
+    settings: Settings, read_secret: ReadSecret = no_secrets, *, creates_store: bool = True
+) -> Iterator[Workspace]:
+    """Open the store and the storage of the settings for the duration of a block.
+
+    Raises NoStoreError if there is no store and ``creates_store`` is False.
+    """
     store = Store.open(
         settings.database_url,
+        creates=creates_store,
         busy_timeout_seconds=settings.busy_timeout_seconds,
         direct_url=settings.database_direct_url,
     )

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import psycopg
-from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -77,9 +75,11 @@ def _check_sqlite(url: URL) -> None:
 
 def _check_postgresql(url: URL, setting: str) -> None:
     """Raise UsageError for an option that libpq does not know, without its value."""
+    import psycopg.conninfo  # noqa: PLC0415 - SQLite does not need it
+
     for name in url.query:
         try:
-            make_conninfo(**{name: ""})
+            psycopg.conninfo.make_conninfo(**{name: ""})
         except psycopg.ProgrammingError:
             raise UsageError(
                 f"{setting} has the option {name!r}, which PostgreSQL's client does not know; "

@@ -4,14 +4,13 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.dialect import is_postgresql
 
-if TYPE_CHECKING:  # loading it takes time, and SQLite does not need it
+if TYPE_CHECKING:  # loading them takes time, and what only reads SQLite needs neither
+    import pyarrow as pa
     from psycopg import Connection as PostgresConnection, Cursor
 
 _SQLITE_PARAMETERS: Final = 1_000
@@ -33,7 +32,7 @@ def insert_rows(
     table: str,
     constants: Mapping[str, int | str],
     columns: Sequence[str],
-    batches: Iterable[Sequence[pa.Array]],
+    batches: "Iterable[Sequence[pa.Array]]",
 ) -> int:
     """Write ``batches``, an array for each of ``columns``, and return the number of rows.
 
@@ -62,7 +61,7 @@ def _copy(
     session: Session,
     statement: str,
     constants: Mapping[str, int | str],
-    batches: Iterable[Sequence[pa.Array]],
+    batches: "Iterable[Sequence[pa.Array]]",
 ) -> int:
     before = "".join(f"{value}{_SEPARATOR}" for value in constants.values())
     rest, count = iter(batches), 0
@@ -75,9 +74,12 @@ def _copy(
 
 
 def _copy_some(
-    cursor: "Cursor[Any]", statement: bytes, before: str, batches: Iterator[Sequence[pa.Array]]
+    cursor: "Cursor[Any]", statement: bytes, before: str, batches: "Iterator[Sequence[pa.Array]]"
 ) -> int:
     """Write batches by one COPY until it has enough rows or none are left; return their number."""
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
     count = 0
     with cursor.copy(statement) as copy:
         for arrays in batches:
@@ -100,7 +102,7 @@ def _insert(
     start: str,
     constants: Mapping[str, int | str],
     width: int,
-    batches: Iterable[Sequence[pa.Array]],
+    batches: "Iterable[Sequence[pa.Array]]",
 ) -> int:
     connection = session.connection().connection.driver_connection
     assert connection is not None  # noqa: S101

@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Generator, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pyarrow as pa
 from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import Session
 
@@ -14,6 +13,9 @@ from tasks_lib.errors import NotFoundError
 from tasks_lib.store.bulk import insert_rows, stream_rows
 from tasks_lib.store.dialect import upsert
 from tasks_lib.store.tables import DatasetItemRow, DatasetQueryRow, DatasetRow, DatasetVersionRow
+
+if TYPE_CHECKING:  # loading it takes time, and reading datasets does not need it
+    import pyarrow as pa
 
 
 class Dataset(NamedTuple):
@@ -127,7 +129,7 @@ def insert_dataset_rows(
     session: Session,
     dataset_id: int,
     version: int,
-    batches: Iterable[Sequence[pa.Array]],
+    batches: "Iterable[Sequence[pa.Array]]",
 ) -> int:
     """Insert rows, given as arrays of their numbers and JSON objects; return how many."""
     constants = {"dataset_id": dataset_id, "version": version}
@@ -227,7 +229,7 @@ def find_known_rows(session: Session, dataset_id: int, keys: Collection[str]) ->
 
 
 def insert_keyed_rows(
-    session: Session, dataset_id: int, version: int, batches: Iterable[Sequence[pa.Array]]
+    session: Session, dataset_id: int, version: int, batches: "Iterable[Sequence[pa.Array]]"
 ) -> int:
     """Insert rows, given as arrays of their numbers, JSON objects and keys; return how many."""
     constants = {"dataset_id": dataset_id, "version": version}

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.database_errors import is_refusal
 from tasks_lib.errors import (
+    NoStoreError,
     StoreOutdatedError,
     StoreRefusedError,
     StoreTooNewError,
@@ -50,22 +51,34 @@ class Store:
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
-    def open(cls, url: str, *, busy_timeout_seconds: float = 60, direct_url: str = "") -> Self:
+    def open(
+        cls,
+        url: str,
+        *,
+        creates: bool = True,
+        busy_timeout_seconds: float = 60,
+        direct_url: str = "",
+    ) -> Self:
         """Connect, create the tables of a new store, and refuse a store of another revision.
 
         ``direct_url`` is the address of PostgreSQL itself if ``url`` is a pooler's. Raises
-        UsageError for an address that cannot work, StoreUnavailableError when the database does not
-        respond, StoreRefusedError when it refuses the user or the password, does not exist or is
-        no store, StoreOutdatedError when the store has to be upgraded, and StoreTooNewError when a
-        later release upgraded it.
+        UsageError for an address that cannot work, NoStoreError when there is no store and
+        ``creates`` is False, StoreUnavailableError when the database does not respond,
+        StoreRefusedError when it refuses the user or the password, does not exist or is no store,
+        StoreOutdatedError when the store has to be upgraded, and StoreTooNewError when a later
+        release upgraded it.
         """
+        if not creates:
+            _check_file_exists(parse_address(url))
         store = cls.open_any(url, busy_timeout_seconds=busy_timeout_seconds, direct_url=direct_url)
         try:
             revision = store.revision()
-            if revision is None:
+            if revision is not None:
+                _check_revision(revision, store.engine)
+            elif creates:
                 store.upgrade()
             else:
-                _check_revision(revision, store.engine)
+                raise _no_store(store.engine.url)
         except BaseException:
             store.close()
             raise
@@ -205,6 +218,22 @@ class _Within(Store):
     @contextmanager
     def _alone(self) -> Iterator[Session]:
         yield self._session
+
+
+def _no_store(url: URL) -> NoStoreError:
+    return NoStoreError(f"there is no store yet at {show_address(url)}")
+
+
+def _check_file_exists(url: URL) -> None:
+    """Raise NoStoreError if SQLite's file is missing: connecting would create it."""
+    if url.drivername == POSTGRESQL:
+        return
+    try:
+        Path(str(url.database)).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise _no_store(url) from None
+    except OSError:  # connecting will say what is wrong
+        return
 
 
 def _check_revision(revision: str, engine: Engine) -> None:

@@ -3,13 +3,14 @@
 import math
 import time
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
-from psycopg.pq import ExecStatus
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+if TYPE_CHECKING:  # loading it takes time, and SQLite does not need it
+    import psycopg
 
 NO_LIMIT: Final = -1
 """For connections: a load holds one and needs a second, so a limit could cause a deadlock."""
@@ -26,14 +27,16 @@ def create_postgresql_engine(url: URL) -> Engine:
     return engine
 
 
-def is_pooled(connection: psycopg.Connection) -> bool:
+def is_pooled(connection: "psycopg.Connection") -> bool:
     """Return True if a pooler stands between the connection and the server.
 
     A pooler lets clients share connections, so it gives them numbers of its own in place of the
     numbers of the server's processes.
     """
+    import psycopg  # noqa: PLC0415
+
     result = connection.pgconn.exec_(b"SELECT pg_backend_pid()")
-    if result.status != ExecStatus.TUPLES_OK:
+    if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
         raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
     number = result.get_value(0, 0)
     return number is None or int(number) != connection.pgconn.backend_pid

@@ -3,25 +3,19 @@
 from collections.abc import Generator, Iterable
 from datetime import UTC, datetime
 from random import randrange
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import pyarrow as pa
 from sqlalchemy import (
     ColumnElement,
-    Text,
     and_,
     bindparam,
     case,
-    cast,
-    func,
-    literal,
     select,
     text,
     true,
     tuple_,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.lifecycle import Move, stored_as
@@ -39,6 +33,9 @@ from tasks_lib.store.moves import (
     move_tasks,
 )
 from tasks_lib.store.tables import MAX_ID, DatasetItemRow, PipelineRow, TaskGroupRow, TaskRow
+
+if TYPE_CHECKING:  # loading it takes time, and reading tasks does not need it
+    import pyarrow as pa
 
 _ROWS_AT_ONCE: Final = 100
 _CLAIMS_UNTIL_TENDED: Final = 500
@@ -60,9 +57,9 @@ class NewTasks(NamedTuple):
     ``origins`` are the ids of the dataset rows, source tasks or copied tasks, if there are any.
     """
 
-    rows: pa.Array
-    predefined: pa.Array
-    origins: pa.Array | None = None
+    rows: "pa.Array"
+    predefined: "pa.Array"
+    origins: "pa.Array | None" = None
 
 
 def insert_tasks(
@@ -290,11 +287,12 @@ def _clamp(number: int) -> int:
     return max(-MAX_ID, min(number, MAX_ID))
 
 
-_OF_GROUP: Final = TaskRow.group_id == bindparam("group_id")
-_IDS: Final = select(TaskRow.id).where(_OF_GROUP).order_by(TaskRow.row)
-_JOINED_IDS: Final = select(
-    func.string_agg(cast(TaskRow.id, Text), aggregate_order_by(literal(","), TaskRow.row))
-).where(_OF_GROUP)
+_IDS: Final = (
+    select(TaskRow.id).where(TaskRow.group_id == bindparam("group_id")).order_by(TaskRow.row)
+)
+_JOINED_IDS: Final = text(
+    "SELECT string_agg(CAST(id AS text), ',' ORDER BY row) FROM tasks WHERE group_id = :group_id"
+)
 """Joined by PostgreSQL: fetching thousands of rows takes the client longer."""
 
 _SHOWN: Final = case(

@@ -29,7 +29,7 @@ from tasks_lib.operations.infinite.sensor import (
     is_sensor_missing,
     is_sensor_running,
 )
-from tasks_lib.operations.infinite.top_up import Snapshot
+from tasks_lib.operations.infinite.stock import Snapshot
 from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.engine import Store

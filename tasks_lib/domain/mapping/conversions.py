@@ -27,7 +27,6 @@ from typing import Any, Final, NamedTuple
 from tasks_lib.domain.fields import Field, FieldSource, FieldType
 from tasks_lib.domain.files import FileValue, allows
 from tasks_lib.domain.json_rows import Digits, json_text, kind_of, parse_value
-from tasks_lib.domain.mapping.json_paths import compile_path
 from tasks_lib.domain.mapping.path_budget import MAX_MATCHES, NO_CLOCK, Timing
 from tasks_lib.domain.names import is_storable, shortened, visible
 from tasks_lib.domain.values.problem import ValueProblemError
@@ -160,6 +159,8 @@ def _spelled_cell(column: Column, field: Field, spell: _Spell) -> CellOf:
 
 
 def _path_cell(column: Column, path: str, field: Field, timing: Timing) -> CellOf:
+    from tasks_lib.domain.mapping.json_paths import compile_path  # noqa: PLC0415 - loads a parser
+
     find, spell = compile_path(path, timing), _path_spelling(field.type)
     in_column = f"in column {visible(column.name)}"
     holds_text = column.type in TEXTS_WITH_PATHS

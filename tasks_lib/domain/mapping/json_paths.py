@@ -38,13 +38,12 @@ from jsonpath_rfc9535.selectors import FilterSelector, IndexSelector, NameSelect
 from jsonpath_rfc9535.tokens import Token, TokenStream, TokenType
 
 from tasks_lib.domain.json_rows import Digits
+from tasks_lib.domain.mapping.bounded_paths import BoundedMatch, CountedNode
 from tasks_lib.domain.mapping.path_budget import (
     MAX_MATCHES,
     MAX_PATH_LENGTH,
     NO_CLOCK,
-    BoundedMatch,
     Budget,
-    CountedNode,
     Timing,
 )
 from tasks_lib.domain.names import shortened

@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 from tasks_lib.domain.fields import Field, FieldSource, FieldType
 from tasks_lib.domain.json_rows import name_own_columns
 from tasks_lib.domain.mapping.conversions import TEXTS_WITH_PATHS, Column, fits
-from tasks_lib.domain.mapping.json_paths import PathSyntaxError, compile_path
 from tasks_lib.domain.names import Suggestions, letters_and_digits, visible
 from tasks_lib.errors import Problem
 
@@ -309,9 +308,11 @@ def _wrong_path(column: Column, path: str) -> tuple[str, str] | None:
         reason = f"column {visible(column.name)} is of type {column.type}"
         why = f"{reason}, and a JSONPath needs json, or text that holds JSON"
         return "path_without_json", why
+    from tasks_lib.domain.mapping import json_paths  # noqa: PLC0415 - loads a parser of paths
+
     try:
-        compile_path(path)
-    except PathSyntaxError as error:
+        json_paths.compile_path(path)
+    except json_paths.PathSyntaxError as error:
         return "invalid_jsonpath", str(error)
     return None
 

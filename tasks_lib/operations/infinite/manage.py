@@ -15,11 +15,10 @@ from tasks_lib.domain.infinite import SeedingState, Stock, is_reached
 from tasks_lib.domain.names import counted
 from tasks_lib.domain.statuses import PipelineStatus, SeedKind, TaskStatus
 from tasks_lib.errors import NotFoundError, UsageError
-from tasks_lib.operations.infinite.top_up import (
+from tasks_lib.operations.infinite.stock import (
     count_made,
     get_stock,
     hash_fields,
-    top_up,
     with_target_reached,
 )
 from tasks_lib.store import catalogue, infinite_seedings, task_groups
@@ -94,6 +93,8 @@ def enable(
         )
         stock = get_stock(seeding, pipeline.status, get_counts(session, pipeline.id))
         infinite_seedings.save_seeding(session, with_target_reached(seeding, stock, at))
+    from tasks_lib.operations.infinite.top_up import top_up  # noqa: PLC0415 - loads Arrow
+
     top_up(store, pipeline.id, at=at)
     warnings = () if request.copy_groups else _warn_of_empty_fields(pipeline)
     return get_status(store, str(pipeline.id))._replace(warnings=warnings)

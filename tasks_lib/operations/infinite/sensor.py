@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 
 from tasks_lib.domain.names import counted
 from tasks_lib.errors import StoreReplacedError, StoreUnavailableError
-from tasks_lib.operations.infinite.top_up import EMPTY, Snapshot, take_snapshot, top_up
+from tasks_lib.operations.infinite.stock import EMPTY, Snapshot, take_snapshot
+from tasks_lib.operations.infinite.top_up import top_up
 from tasks_lib.store import leases
 from tasks_lib.store.claim_watch import Watch, watch_claims
 from tasks_lib.store.engine import Store

@@ -24,9 +24,8 @@ from tasks_lib.errors import (
     StoreUnavailableError,
     UsageError,
 )
-from tasks_lib.operations.infinite.top_up import top_up_if_running
 from tasks_lib.operations.tasks.read import Task, as_task, find_stored_task, find_task_in
-from tasks_lib.store import catalogue, tasks
+from tasks_lib.store import catalogue, infinite_seedings, tasks
 from tasks_lib.store.engine import Store
 from tasks_lib.store.moves import (
     Note,
@@ -63,7 +62,7 @@ def claim_task(store: Store, pipeline_id: int, contributor: str, *, at: datetime
     note = Note(_check_contributor(contributor), at)
     claimed = _claim(store, pipeline_id, note)
     give_up_at = time.monotonic() + _CLAIM_SECONDS
-    while claimed is None and top_up_if_running(store, pipeline_id, at=at):
+    while claimed is None and _top_up_if_running(store, pipeline_id, at=at):
         claimed = _claim(store, pipeline_id, note)
         if claimed is None:
             time.sleep(_CLAIM_PAUSE_SECONDS)
@@ -73,6 +72,20 @@ def claim_task(store: Store, pipeline_id: int, contributor: str, *, at: datetime
                 "seconds: others claim the new ones faster"
             )
     return as_task(claimed) if claimed is not None else None
+
+
+def _top_up_if_running(store: Store, pipeline_id: int, *, at: datetime) -> bool:
+    """Top up a pipeline in which nothing could be claimed, without waiting for the sensor.
+
+    Return False if infinite seeding creates no tasks there.
+    """
+    with store.query() as session:
+        if not infinite_seedings.is_running(session, pipeline_id):
+            return False
+    from tasks_lib.operations.infinite.top_up import top_up  # noqa: PLC0415 - loads Arrow
+
+    top_up(store, pipeline_id, at=at)
+    return True
 
 
 def _claim(store: Store, pipeline_id: int, note: Note) -> StoredTask | None:

@@ -14,7 +14,6 @@ from sqlalchemy import (
     TypeDecorator,
     cast,
 )
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase
 
 _NAMING: Final = {
@@ -52,22 +51,14 @@ class JsonText(TypeDecorator[str]):
     def load_dialect_impl(self, dialect: Dialect) -> Any:
         """Use PostgreSQL's ``json``, which checks and keeps the text; text elsewhere."""
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(_PostgresJsonText())
+            from tasks_lib.store.tables.postgres_json import PostgresJsonText  # noqa: PLC0415
+
+            return dialect.type_descriptor(PostgresJsonText())
         return dialect.type_descriptor(Text())
 
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Read as text: psycopg would parse the JSON and lose digits of numbers."""
         return cast(column, Text)
-
-
-class _PostgresJsonText(postgresql.JSON):
-    """``json`` without conversion when writing or reading."""
-
-    def bind_processor(self, dialect: Dialect) -> None:
-        return None
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> None:
-        return None
 
 
 MAX_ID: Final = 2**63 - 1
