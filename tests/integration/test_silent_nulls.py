@@ -5,11 +5,18 @@ from typing import Any
 
 import pytest
 
+from chain_setup import LATER, chain
+from people import AT, claim
 from tasks_lib.domain.report import Report
+from tasks_lib.operations.chains.fire import Fired, fire_due
+from tasks_lib.operations.chains.manage import edit_chain, find_chain
 from tasks_lib.operations.datasets.import_dataset import ImportMode
+from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.seeding.mapped_seeding import MappedRequest
 from tasks_lib.operations.seeding.reports import Seeded
+from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
 from tasks_lib.operations.seeding.seed_from_dataset import seed_from_dataset
+from tasks_lib.operations.tasks.move import submit_task
 from tasks_lib.operations.workspace import Workspace
 from vault import apply_vault, lines, put, tasks_of, write
 
@@ -126,3 +133,53 @@ def test_new_columns_and_a_rejected_run_change_nothing(notes: Workspace, tmp_pat
     import_rows(notes, tmp_path, {"id": "2", "more": "x"}, replaces=True)
     report = seed(notes, "run-2").report
     assert (report.created, report.errors) == (1, ())
+
+
+CHAINED = """
+organizations:
+  - name: acme
+    projects:
+      - name: notes
+        pipelines:
+          - name: write-notes
+            fields:
+              - {name: id, type: text, source: dataset}
+              - {name: TITLE, type: text, source: input, required: false}
+          - name: read-notes
+            fields:
+              - {name: id, type: text, source: dataset}
+              - {name: title, type: text, source: dataset, required: false}
+"""
+WRITE_NOTES = "acme/notes/write-notes"
+
+
+@pytest.mark.parametrize(
+    ("edit", "values"),
+    [
+        ({"mapping": {"title": "heading"}, "skip": ()}, '{"id":"1","title":"one"}'),
+        ({"mapping": {}, "skip": ("title",)}, '{"id":"1"}'),
+    ],
+    ids=["mapped", "skipped"],
+)
+def test_a_field_that_is_gone_stops_a_chain_until_someone_edits_it(
+    workspace: Workspace, tmp_path: Path, edit: dict[str, Any], values: str
+) -> None:
+    apply_vault(workspace, tmp_path, CHAINED.replace("TITLE", "title"))
+    created = chain(workspace, NOTES, WRITE_NOTES)
+    apply_vault(workspace, tmp_path, CHAINED.replace("TITLE", "heading"))  # there is no task yet
+    source = write(tmp_path, "id\n1\n", "notes.csv")
+    request = CsvRequest(pipeline=WRITE_NOTES, source=source)
+    assert seed_from_csv(workspace, request, run_id="run-1").report.created == 1
+    task = claim(workspace.store, path=WRITE_NOTES)
+    submit_task(workspace.store, task.id, "ann", {"heading": "one"}, at=AT)
+    assert fire_due(workspace, at=LATER) == Fired(misfits=0, chains=0)
+    stopped = find_chain(workspace.store, created.id)
+    assert (stopped.waiting, stopped.error_code, stopped.error_message) == (
+        1,
+        "mapping_drifted",
+        "column 'title' is gone, and filled the field 'title' when the chain was set up; edit the "
+        "chain: map the field to another column, or skip it",
+    )
+    edit_chain(workspace.store, created.id, trigger=None, **edit)
+    assert fire_due(workspace, at=LATER) == Fired(created=1, chains=1)
+    assert [text for _, text in tasks_of(workspace, NOTES)] == [values]

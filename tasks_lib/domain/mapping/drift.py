@@ -1,11 +1,14 @@
 """Changes of a source's columns, and what a mapping loses by them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.plans import Outcome, Plan
 from tasks_lib.domain.names import Suggestions, visible
 from tasks_lib.errors import Problem
+
+_WAY_OUT: Final = "map the field to another column, skip it, or accept the drift to leave it empty"
 
 
 def drift(before: Sequence[Column], now: Sequence[Column]) -> list[str]:
@@ -35,10 +38,16 @@ def missing_columns(before: Iterable[str], now: Collection[str]) -> dict[str, st
     return sentences
 
 
-def lost_columns(plan: Plan, earlier: Mapping[str, str]) -> list[Problem]:
+def lost_columns(
+    plan: Plan,
+    earlier: Mapping[str, str],
+    *,
+    when: str = "in the last seeding",
+    way_out: str = _WAY_OUT,
+) -> list[Problem]:
     """Return a problem for each optional field that lost the column that filled it before.
 
-    ``earlier`` is field to column, as of the last seeding. Fields that the request maps or skips
+    ``earlier`` is field to column, as of the time ``when``. Fields that the request maps or skips
     are no problem, and required ones have one already.
     """
     lost = {
@@ -51,8 +60,7 @@ def lost_columns(plan: Plan, earlier: Mapping[str, str]) -> list[Problem]:
     return [
         Problem(
             "mapping_drifted",
-            f"{gone[column]}, and filled the field {visible(field)} in the last seeding; "
-            "map the field to another column, skip it, or accept the drift to leave it empty",
+            f"{gone[column]}, and filled the field {visible(field)} {when}; {way_out}",
             field=field,
         )
         for field, column in lost.items()

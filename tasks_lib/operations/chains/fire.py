@@ -22,13 +22,14 @@ from tasks_lib.domain.intake_rules import why_closed
 from tasks_lib.domain.mapping.compile import compile_plan
 from tasks_lib.domain.mapping.drift import drift
 from tasks_lib.domain.mapping.path_budget import Timing
-from tasks_lib.domain.mapping.plans import Plan, columns_of, plan_mapping
+from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.names import other_problems
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.rows.blocks import CheckedBlock
 from tasks_lib.intake.rows.mapped_rows import StoredRow, StoredRows, open_mapped
+from tasks_lib.operations.chains.plan import plan_chain
 from tasks_lib.operations.seeding.loading import write_tasks
 from tasks_lib.operations.seeding.seed_from_pipeline import PipelineSource
 from tasks_lib.operations.workspace import Workspace
@@ -252,11 +253,6 @@ def _lock(session: Session, chain_id: int) -> _Chain | None:
     return _Chain(stored, source, target, plan_chain(stored, source, target))
 
 
-def plan_chain(chain: StoredChain, source: Pipeline, target: Pipeline) -> Plan:
-    """Decide which column fills which field, with the pipelines' current fields."""
-    return plan_mapping(columns_of(source.fields), target.fields, chain.mapping, chain.skip)
-
-
 def _obstacles(chain: _Chain) -> list[Problem]:
     """Return why the chain cannot create tasks, and with it how the source has changed."""
     closed = why_closed(chain.target)
@@ -265,7 +261,10 @@ def _obstacles(chain: _Chain) -> list[Problem]:
     problems = chain.plan.obstacles
     changes = drift(chain.stored.columns, chain.plan.columns) if problems else []
     return [
-        problem._replace(message="; ".join((problem.message, *changes))) for problem in problems
+        problem._replace(message="; ".join((problem.message, *changes)))
+        if problem.code != "mapping_drifted"  # which says it already
+        else problem
+        for problem in problems
     ]
 
 

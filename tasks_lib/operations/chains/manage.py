@@ -15,7 +15,7 @@ from tasks_lib.domain.mapping.drift import drift
 from tasks_lib.domain.mapping.plans import columns_of, plan_mapping
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import NotFoundError, RejectedError, UsageError
-from tasks_lib.operations.chains.fire import plan_chain
+from tasks_lib.operations.chains.plan import plan_chain
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, chain_inbox, chains
 from tasks_lib.store.chain_inbox import Misfit
