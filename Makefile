@@ -85,6 +85,7 @@ bench: $(VENV)/installed  ## Measure, and print the tables of docs/concepts/perf
 	$(BIN)/python -m benchmarks.claims
 	$(BIN)/python -m benchmarks.depth $(addprefix --tasks ,$(DEPTH))
 	$(BIN)/python -m benchmarks.api_load
+	$(BIN)/python -m benchmarks.start_up
 
 lock: $(VENV)/installed  ## Update the pinned dependencies in requirements/*.lock
 	$(COMPILE) pyproject.toml --extra servers --output-file requirements/runtime.lock

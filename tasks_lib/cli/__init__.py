@@ -1,11 +1,9 @@
 """The command ``seeding``: each command reads the settings, calls an operation and prints."""
 
-import errno
 import sys
 from collections.abc import Sequence
-from typing import Final
 
-from cyclopts import App, CycloptsError, UnknownCommandError
+from cyclopts import App, CycloptsError, UnknownCommandError, UnusedCliTokensError
 
 from tasks_lib import __version__
 from tasks_lib.cli import console
@@ -13,7 +11,7 @@ from tasks_lib.cli.advice import advice_on_error
 from tasks_lib.cli.api import api, key
 from tasks_lib.cli.arguments import API, CREATE_TASKS, EVERY_OPTION, MAINTAIN, OPTIONS, WORK
 from tasks_lib.cli.catalogue import apply_file, template
-from tasks_lib.cli.chains import AutomationsWrongError, chain
+from tasks_lib.cli.chains import chain
 from tasks_lib.cli.datasets import dataset
 from tasks_lib.cli.deploy import deploy_all
 from tasks_lib.cli.deprecated import replace_old_spellings
@@ -21,14 +19,13 @@ from tasks_lib.cli.example_files import copy_examples
 from tasks_lib.cli.examples import add_examples
 from tasks_lib.cli.infinite import infinite
 from tasks_lib.cli.mappings import mapping
+from tasks_lib.cli.output import HelpOutput, disk_full, is_disk_full, set_encodings
 from tasks_lib.cli.pipelines import pipeline
+from tasks_lib.cli.printed import PrintedError
 from tasks_lib.cli.seed import seed
 from tasks_lib.cli.tasks import groups, tasks
 from tasks_lib.cli.upkeep import db, reconcile
-from tasks_lib.domain.report import SourceRejectedError
-from tasks_lib.errors import SeedingError, UnavailableError, UsageError
-from tasks_lib.operations.datasets.import_dataset import ImportRejectedError
-from tasks_lib.operations.datasets.query_datasets import RefreshRejectedError
+from tasks_lib.errors import SeedingError, UsageError
 
 app = App(
     name="seeding",
@@ -38,6 +35,7 @@ app = App(
     version_flags=["--version", "-V"],
     result_action="return_value",
     suppress_keyboard_interrupt=False,
+    console=HelpOutput(),
 )
 app.command(copy_examples, name="examples", group=CREATE_TASKS)
 app.command(apply_file, name="apply", group=CREATE_TASKS)
@@ -63,19 +61,9 @@ for option in ("--help", "--version", "--install-completion"):
     app[option].group = (OPTIONS,)
 
 
-_REPORTED: Final = (
-    AutomationsWrongError,
-    SourceRejectedError,
-    ImportRejectedError,
-    RefreshRejectedError,
-)
-"""Errors whose report the command has printed already."""
-
-_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
 def main() -> None:
     """Run the command line and exit with its status."""
+    set_encodings()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -92,20 +80,22 @@ def run(arguments: Sequence[str]) -> int:
         usage = UsageError(_sentence(error))
         console.print_error(usage, as_json=as_json)
         return usage.exit_status
-    except _REPORTED as error:
-        return error.exit_status
+    except PrintedError as error:
+        return error.status
     except SeedingError as error:
-        console.print_error(error, as_json=as_json)
-        console.print_hints(advice_on_error(error))
+        console.print_error(error, as_json=as_json, hints=advice_on_error(error))
         return error.exit_status
     except OSError as error:
-        if error.errno not in _DISK_FULL:
+        if not is_disk_full(error):
             raise
-        unavailable = UnavailableError(f"the disk is full: {error}; free some space")
-        console.print_error(unavailable, as_json=False)
+        unavailable = disk_full(error)
+        console.print_error(unavailable, as_json=as_json)
         return unavailable.exit_status
     except KeyboardInterrupt:
-        console.err.print("interrupted; run it again to finish: nothing is created twice")
+        message = "interrupted; run it again to finish: nothing is created twice"
+        if as_json:
+            console.print_json({"error": {"code": "interrupted", "message": message}})
+        console.err.print(message)
         return 130
     return 0
 
@@ -123,8 +113,14 @@ def _tokens(arguments: Sequence[str]) -> list[str]:
 def _sentence(error: CycloptsError) -> str:
     """Return the error on one line; of an unknown command with all commands, not the first few."""
     sentence = " ".join(str(error).split())
+    if isinstance(error, UnusedCliTokensError):
+        tokens = error.unused_tokens or []
+        return f"Unexpected argument{'s'[: len(tokens) - 1]}: {', '.join(tokens)}."
     if not isinstance(error, UnknownCommandError) or error.app is None:
         return sentence
-    reason, available, _ = sentence.partition(" Available commands: ")
     names = ", ".join(name for name in error.app if not name.startswith("-"))
+    word = (error.unused_tokens or [""])[0]
+    if word.startswith("-"):
+        return f"Unknown option: {word}. Options follow a command: {names}."
+    reason, available, _ = sentence.partition(" Available commands: ")
     return f"{reason}{available}{names}."

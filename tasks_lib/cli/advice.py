@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from tasks_lib.domain.report import Report
-from tasks_lib.errors import NoPipelinesError, SeedingError, StoreOutdatedError
+from tasks_lib.errors import NoPipelinesError, NoStoreError, SeedingError, StoreOutdatedError
+
+if TYPE_CHECKING:
+    from tasks_lib.domain.report import Report
 
 _ADVICE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -19,6 +21,7 @@ _ADVICE: Final[Mapping[str, str]] = MappingProxyType(
 
 _ADVICE_ON_ERRORS: Final[Mapping[type[SeedingError], str]] = MappingProxyType(
     {
+        NoStoreError: "to create one with your pipelines, run: seeding apply FILE",
         NoPipelinesError: "to create pipelines, run: seeding apply FILE",
         StoreOutdatedError: "to upgrade the store, run: seeding db upgrade",
     }
@@ -26,7 +29,7 @@ _ADVICE_ON_ERRORS: Final[Mapping[type[SeedingError], str]] = MappingProxyType(
 """By the class of the error: its code may be that of other errors, too."""
 
 
-def advice_on(report: Report, pipeline: str) -> list[str]:
+def advice_on(report: "Report", pipeline: str) -> list[str]:
     """Return what to run instead, for each kind of problem in the report that has a solution."""
     codes = dict.fromkeys(error.code for error in report.errors)
     return [_ADVICE[code].format(pipeline=pipeline) for code in codes if code in _ADVICE]

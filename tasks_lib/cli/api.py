@@ -12,11 +12,7 @@ from tasks_lib.cli.arguments import API, Json, OrganizationArgument, WholeNumber
 from tasks_lib.cli.optional_prefect import automations, event_publisher, upload_processor
 from tasks_lib.cli.paging import After, Limit, cut_page
 from tasks_lib.cli.workspace import configured_workspace
-from tasks_lib.domain.catalogue import duration_seconds
 from tasks_lib.errors import UsageError
-from tasks_lib.operations import api_keys
-from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import read_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -42,7 +38,7 @@ def api(
     processes
         How many processes serve requests. One that dies is replaced.
     """
-    from tasks_lib.api.server import serve  # noqa: PLC0415 - loads uvicorn
+    from tasks_lib.api.server import serve
 
     def on_ready(url: str) -> None:
         if json:
@@ -56,7 +52,9 @@ def api(
 @contextmanager
 def open_application() -> "Iterator[FastAPI]":
     """Open the HTTP API with the configured workspace; close it when serving ends."""
-    from tasks_lib.api.app import create_app  # noqa: PLC0415 - loads FastAPI
+    from tasks_lib.api.app import create_app
+    from tasks_lib.operations.workspace import open_workspace
+    from tasks_lib.settings import read_settings
 
     settings = read_settings()
     with open_workspace(settings) as workspace:
@@ -87,6 +85,8 @@ def create(
     name
         A name that says what uses the key.
     """
+    from tasks_lib.operations import api_keys
+
     with configured_workspace() as workspace:
         at = workspace.store.now()
         secret, entry = api_keys.create_key(
@@ -109,6 +109,8 @@ def list_keys(
     json: Json = False,
 ) -> None:
     """List an organization's API keys by their first characters."""
+    from tasks_lib.operations import api_keys
+
     with configured_workspace() as workspace:
         keys = api_keys.list_keys(workspace.store, organization)
         at = workspace.store.now()
@@ -129,6 +131,8 @@ def revoke(reference: str, /, *, json: Json = False) -> None:
     reference
         The key's number, or its first characters as in the list.
     """
+    from tasks_lib.operations import api_keys
+
     with configured_workspace() as workspace:
         at = workspace.store.now()
         entry = api_keys.revoke_key(workspace.store, reference, at=at)
@@ -142,6 +146,8 @@ def revoke(reference: str, /, *, json: Json = False) -> None:
 
 
 def _lifetime(expires: str | None) -> timedelta | None:
+    from tasks_lib.domain.catalogue import duration_seconds
+
     if expires is None:
         return None
     try:

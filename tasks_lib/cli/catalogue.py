@@ -8,11 +8,9 @@ from cyclopts import Parameter
 from tasks_lib.cli import console
 from tasks_lib.cli.arguments import Flag, Json, PipelineArgument
 from tasks_lib.cli.optional_prefect import refresh_choices
+from tasks_lib.cli.output import write, write_file
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.errors import UsageError
-from tasks_lib.intake.csv_files.template import BYTE_ORDER_MARK
-from tasks_lib.operations.catalogue.apply import apply_catalogue
-from tasks_lib.operations.catalogue.read import find_pipeline, make_csv_template
 
 
 def apply_file(file: Path, /, *, json: Json = False) -> None:
@@ -23,7 +21,9 @@ def apply_file(file: Path, /, *, json: Json = False) -> None:
     file
         A YAML file with organizations, projects, pipelines and their fields.
     """
-    with configured_workspace() as workspace:
+    from tasks_lib.operations.catalogue.apply import apply_catalogue
+
+    with configured_workspace(creates_store=True) as workspace:
         applied = apply_catalogue(workspace.store, file)
         refresh_choices(workspace)
     if json:
@@ -50,6 +50,9 @@ def template(
     overwrite
         Replace the file if it exists.
     """
+    from tasks_lib.intake.csv_files.template import BYTE_ORDER_MARK
+    from tasks_lib.operations.catalogue.read import find_pipeline, make_csv_template
+
     with configured_workspace() as workspace:
         target = find_pipeline(workspace.store, pipeline)
         text = make_csv_template(workspace.store, target.id)
@@ -58,15 +61,9 @@ def template(
     if not names:
         raise UsageError(f"pipeline {target.path} has no dataset fields, so no file can seed it")
     if output is not None:
-        try:
-            with output.open("w" if overwrite else "x", encoding="utf-8", newline="") as file:
-                file.write(text)
-        except FileExistsError:
-            raise UsageError(f"{output} exists; to replace it, add --overwrite") from None
-        except OSError as error:
-            raise UsageError(f"{output} cannot be written: {error.strerror}") from None
+        write_file(output, [text], overwrites=overwrite)
     if json:
         shown = {"pipeline_id": target.id, "columns": names, "template": header}
         console.print_json(shown)
     elif output is None:
-        console.out.file.write(header)
+        write([header])

@@ -1,7 +1,7 @@
 """The commands ``chain ...``: seed a pipeline with the finished tasks of another one."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -17,21 +17,14 @@ from tasks_lib.cli.arguments import (
 from tasks_lib.cli.mapping_options import Mapping, Skipped, read_mapping
 from tasks_lib.cli.optional_prefect import is_configured
 from tasks_lib.cli.paging import After, Limit, cut_page
+from tasks_lib.cli.printed import PrintedError
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.chains import Trigger, draw_mermaid
-from tasks_lib.errors import PrefectUnavailableError, SeedingError
-from tasks_lib.operations.chains import manage
-from tasks_lib.operations.chains.manage import (
-    Chain,
-    ChainRequest,
-    create_chain,
-    delete_chain,
-    edit_chain,
-    explain_chain,
-    find_chain,
-    set_paused,
-)
-from tasks_lib.operations.workspace import Workspace
+from tasks_lib.errors import PrefectUnavailableError
+
+if TYPE_CHECKING:
+    from tasks_lib.operations.chains.manage import Chain
+    from tasks_lib.operations.workspace import Workspace
 
 chain = App(
     name="chain", help="Seed a pipeline with the finished tasks of another one.", group=AUTOMATE
@@ -39,12 +32,6 @@ chain = App(
 
 On = Annotated[Trigger, Parameter(name="--on", help="When the chain fires.")]
 ChainArgument = Annotated[WholeNumber, Parameter(name="CHAIN", help="The chain's number.")]
-
-
-class AutomationsWrongError(SeedingError):
-    """Automations do not match their chains, and were not repaired."""
-
-    code = "automations_wrong"
 
 
 @chain.command
@@ -68,7 +55,9 @@ def create(
     include_existing
         Also seed the tasks that are finished already.
     """
-    request = ChainRequest(
+    from tasks_lib.operations.chains import manage
+
+    request = manage.ChainRequest(
         target=target,
         source=source,
         trigger=on,
@@ -77,7 +66,7 @@ def create(
         include_existing=include_existing,
     )
     with configured_workspace() as workspace:
-        created = create_chain(workspace, request, at=workspace.store.now())
+        created = manage.create_chain(workspace, request, at=workspace.store.now())
         created = _sync_automation(workspace, created)
     _print(created, f"Created chain {created.id}, {created.name}.", as_json=json)
 
@@ -92,6 +81,8 @@ def list_chains(
     json: Json = False,
 ) -> None:
     """List an organization's chains, oldest first."""
+    from tasks_lib.operations.chains import manage
+
     with configured_workspace() as workspace:
         chains = manage.list_chains(workspace.store, organization)
     page = cut_page(chains, lambda one: one.id, after=after, limit=limit)
@@ -105,8 +96,10 @@ def list_chains(
 @chain.command
 def show(chain_id: ChainArgument, /, *, json: Json = False) -> None:
     """Show a chain, its waiting tasks, and why it has not fired."""
+    from tasks_lib.operations.chains import manage
+
     with configured_workspace() as workspace:
-        explained = explain_chain(workspace.store, chain_id)
+        explained = manage.explain_chain(workspace.store, chain_id)
     if json:
         console.print_json(documents.explained_chain_document(explained))
     else:
@@ -124,10 +117,14 @@ def edit(
     json: Json = False,
 ) -> None:
     """Change when a chain fires, or replace its mapping by --map and --skip."""
+    from tasks_lib.operations.chains import manage
+
     is_mapped = bool(map_ or skip)
     mapping, skipped = (read_mapping(map_), skip) if is_mapped else (None, None)
     with configured_workspace() as workspace:
-        edited = edit_chain(workspace.store, chain_id, trigger=on, mapping=mapping, skip=skipped)
+        edited = manage.edit_chain(
+            workspace.store, chain_id, trigger=on, mapping=mapping, skip=skipped
+        )
         edited = _sync_automation(workspace, edited)
     _print(edited, f"Changed chain {edited.id}, {edited.name}.", as_json=json)
 
@@ -147,10 +144,12 @@ def resume(chain_id: ChainArgument, /, *, json: Json = False) -> None:
 @chain.command
 def delete(chain_id: ChainArgument, /, *, json: Json = False) -> None:
     """Delete a chain and its automation; the tasks that it created stay."""
+    from tasks_lib.operations.chains import manage
+
     with configured_workspace() as workspace:
-        deleted = delete_chain(workspace.store, chain_id)
+        deleted = manage.delete_chain(workspace.store, chain_id)
     if is_configured():
-        from tasks_lib.steps import automations  # noqa: PLC0415 - loads Prefect
+        from tasks_lib.steps import automations
 
         _try(lambda: automations.remove_automation(deleted), f"delete {deleted.name!r} in its UI")
     _print(deleted, f"Deleted chain {deleted.id}, {deleted.name}.", as_json=json)
@@ -173,7 +172,8 @@ def doctor(
     repair
         Create, update and delete automations until they match the chains.
     """
-    from tasks_lib.steps import automations  # noqa: PLC0415 - loads Prefect
+    from tasks_lib.operations.chains import manage
+    from tasks_lib.steps import automations
 
     with configured_workspace() as workspace:
         chains = manage.list_chains(workspace.store, organization)
@@ -188,12 +188,14 @@ def doctor(
         console.print_checkups(shown)
     if any(checkup.findings and not checkup.is_repaired for checkup in checkups):
         console.print_hints(["to repair automations, run: seeding chain doctor --repair"])
-        raise AutomationsWrongError("automations do not match their chains")
+        raise PrintedError(1)
 
 
 @chain.command
 def graph(organization: OrganizationArgument, /, *, json: Json = False) -> None:
     """Print an organization's chains as a Mermaid flowchart."""
+    from tasks_lib.operations.chains import manage
+
     with configured_workspace() as workspace:
         chains = manage.list_chains(workspace.store, organization)
     flowchart = draw_mermaid([one.link for one in chains])
@@ -204,25 +206,28 @@ def graph(organization: OrganizationArgument, /, *, json: Json = False) -> None:
 
 
 def _switch(chain_id: int, *, is_paused: bool, as_json: bool) -> None:
+    from tasks_lib.operations.chains import manage
+
     with configured_workspace() as workspace:
-        switched = set_paused(workspace.store, chain_id, is_paused=is_paused)
+        switched = manage.set_paused(workspace.store, chain_id, is_paused=is_paused)
         switched = _sync_automation(workspace, switched)
     done = "Paused" if is_paused else "Resumed"
     _print(switched, f"{done} chain {switched.id}, {switched.name}.", as_json=as_json)
 
 
-def _sync_automation(workspace: Workspace, changed: Chain) -> Chain:
+def _sync_automation(workspace: "Workspace", changed: "Chain") -> "Chain":
     """Create or update the chain's automation and return the chain; warn if there is no server."""
     if not is_configured():
         _warn("no Prefect server is configured, so no automation wakes the chain")
         return changed
-    from tasks_lib.steps import automations  # noqa: PLC0415 - loads Prefect
+    from tasks_lib.operations.chains import manage
+    from tasks_lib.steps import automations
 
     _try(
         lambda: automations.ensure_automation(workspace.store, changed),
         "run: seeding chain doctor --repair",
     )
-    return find_chain(workspace.store, changed.id)
+    return manage.find_chain(workspace.store, changed.id)
 
 
 def _try(act: Callable[[], object], what_to_do: str) -> None:
@@ -236,7 +241,7 @@ def _warn(why: str) -> None:
     console.print_warnings([f"{why}; chains fire whenever seeding reconcile runs"])
 
 
-def _print(changed: Chain, sentence: str, *, as_json: bool) -> None:
+def _print(changed: "Chain", sentence: str, *, as_json: bool) -> None:
     if as_json:
         console.print_json(documents.chain_document(changed))
     else:

@@ -1,65 +1,57 @@
 """Output of the commands: tables and sentences for people, one JSON document for programs."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from shutil import get_terminal_size
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from rich.console import Console, ConsoleOptions
-from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from tasks_lib.domain.mapping.plans import Plan
-from tasks_lib.domain.mapping.saved import SavedMapping
+from tasks_lib.cli import output
+from tasks_lib.domain.infinite import BLANK
 from tasks_lib.domain.names import counted, display_name, shortened
-from tasks_lib.domain.progress import OnProgress, Progress
-from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
-from tasks_lib.errors import SeedingError
-from tasks_lib.operations.api_keys import Key
-from tasks_lib.operations.catalogue.read import CountedPipeline
-from tasks_lib.operations.chains.manage import Chain, ChainExplanation
-from tasks_lib.operations.datasets.data_vault import VaultEntry
-from tasks_lib.operations.groups.read import Group
-from tasks_lib.operations.infinite.manage import InfiniteSeeding
-from tasks_lib.operations.infinite.top_up import BLANK
-from tasks_lib.operations.tasks.read import Task
 
+if TYPE_CHECKING:  # they load what most commands do not need
+    from tasks_lib.domain.mapping.plans import Plan
+    from tasks_lib.domain.mapping.saved import SavedMapping
+    from tasks_lib.domain.progress import OnProgress, Progress
+    from tasks_lib.domain.report import Report, ReportError
+    from tasks_lib.errors import SeedingError
+    from tasks_lib.operations.api_keys import Key
+    from tasks_lib.operations.catalogue.read import CountedPipeline
+    from tasks_lib.operations.chains.manage import Chain, ChainExplanation
+    from tasks_lib.operations.datasets.data_vault import VaultEntry
+    from tasks_lib.operations.groups.read import Group
+    from tasks_lib.operations.infinite.manage import InfiniteSeeding
+    from tasks_lib.operations.tasks.read import Task
+
+out: Final = output.out
+err: Final = output.err
 _ERRORS_SHOWN: Final = 10
-_WIDTH_OF_A_PIPE: Final = 2**20
-
-
-class _Output(Console):
-    """A console that cuts and wraps tables only for a terminal: a program gets whole lines."""
-
-    @property
-    def options(self) -> ConsoleOptions:
-        """The options, with the width of the terminal or of the variable COLUMNS."""
-        options = super().options
-        if self.is_terminal:
-            return options
-        return options.update_width(get_terminal_size((_WIDTH_OF_A_PIPE, 25)).columns)
-
-
-out: Final = _Output(highlight=False, soft_wrap=True)
-err: Final = _Output(highlight=False, soft_wrap=True, stderr=True)
 
 
 def print_json(document: object) -> None:
     """Print one JSON document; values of tasks are written exactly as they are stored."""
-    out.file.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
-    out.file.flush()
+    output.write([orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"])
 
 
-def print_error(error: SeedingError, *, as_json: bool) -> None:
-    """Print an error: a sentence on stderr, and with ``as_json`` a document on stdout."""
+def print_error(error: SeedingError, *, as_json: bool, hints: Sequence[str] = ()) -> None:
+    """Print an error: sentences on stderr, and with ``as_json`` a document on stdout.
+
+    If one of them cannot be written, nobody can be told, and the exit status remains.
+    """
     if as_json:
-        print_json({"error": {"code": error.code, "message": str(error)}})
-    err.print(Text.assemble(("error: ", "bold red"), str(error)))
+        with suppress(OSError):
+            print_json({"error": {"code": error.code, "message": str(error)}})
+    with suppress(OSError):
+        err.print(Text.assemble(("error: ", "bold red"), str(error)))
+        print_hints(hints)
 
 
 def print_report(report: Report, pipeline: str) -> None:
@@ -359,6 +351,8 @@ def _shown(value: object) -> str:
 @contextmanager
 def progress_bar(source: str) -> Iterator[OnProgress]:
     """Yield a function that updates a progress bar on stderr; the bar disappears on exit."""
+    from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Bar(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(display_name(source), total=None)

@@ -1,12 +1,10 @@
 """The commands ``dataset ...``: import, list, show and export an organization's datasets."""
 
 import csv
-import os
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -20,25 +18,16 @@ from tasks_lib.cli.arguments import (
     WholeNumber,
 )
 from tasks_lib.cli.optional_prefect import refresh_choices
+from tasks_lib.cli.output import write, write_file
 from tasks_lib.cli.paging import After, Limit, cut_page
+from tasks_lib.cli.printed import PrintedError, exit_status_of
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.dialects import Quote
-from tasks_lib.domain.mapping.conversions import columns_to_json
 from tasks_lib.errors import UsageError
-from tasks_lib.intake.datasets.file_formats import FileFormat
-from tasks_lib.operations.datasets import data_vault
-from tasks_lib.operations.datasets.import_dataset import (
-    ImportMode,
-    ImportRejectedError,
-    ImportRequest,
-    import_dataset,
-)
-from tasks_lib.operations.datasets.query_datasets import (
-    QueryRequest,
-    RefreshRejectedError,
-    add_query,
-    refresh_dataset,
-)
+
+if TYPE_CHECKING:
+    from tasks_lib.operations.datasets.import_dataset import ImportRejectedError
+    from tasks_lib.operations.datasets.query_datasets import RefreshRejectedError
 
 dataset = App(name="dataset", help="Manage datasets.", group=DATA)
 
@@ -93,6 +82,14 @@ def import_file(
     nan_as_null
         Import NaN, which JSON does not have, as null.
     """
+    from tasks_lib.intake.datasets.file_formats import FileFormat
+    from tasks_lib.operations.datasets.import_dataset import (
+        ImportMode,
+        ImportRejectedError,
+        ImportRequest,
+        import_dataset,
+    )
+
     if append and replace:
         raise UsageError("--append and --replace exclude each other")
     mode = ImportMode.APPEND if append else ImportMode.CREATE
@@ -147,6 +144,13 @@ def add_sql(
     key
         A column that identifies a row; repeat for several. By default all columns together.
     """
+    from tasks_lib.domain.mapping.conversions import columns_to_json
+    from tasks_lib.operations.datasets.query_datasets import (
+        QueryRequest,
+        RefreshRejectedError,
+        add_query,
+    )
+
     request = QueryRequest(
         organization=organization,
         name=name,
@@ -176,6 +180,11 @@ def refresh(organization: OrganizationArgument, name: str, /, *, json: Json = Fa
     name
         The dataset's name.
     """
+    from tasks_lib.operations.datasets.query_datasets import (
+        RefreshRejectedError,
+        refresh_dataset,
+    )
+
     with (
         configured_workspace() as workspace,
         _printing_rejection(RefreshRejectedError, as_json=json),
@@ -198,6 +207,8 @@ def list_datasets(
     json: Json = False,
 ) -> None:
     """List the datasets of an organization; each of its pipelines is one, too."""
+    from tasks_lib.operations.datasets import data_vault
+
     with configured_workspace() as workspace:
         entries = data_vault.list_datasets(workspace.store, organization)
     page = cut_page(entries, lambda entry: entry.name, after=after, limit=limit)
@@ -221,6 +232,8 @@ def show(
     rows
         How many rows to show.
     """
+    from tasks_lib.operations.datasets import data_vault
+
     with configured_workspace() as workspace:
         entry = data_vault.show_dataset(workspace.store, organization, name, rows=rows)
     if json:
@@ -236,6 +249,7 @@ def export(
     /,
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    overwrite: Flag = False,
     json: Json = False,
 ) -> None:
     """Print the rows of a dataset as JSON Lines, or with --json as one JSON array.
@@ -246,19 +260,19 @@ def export(
         The dataset's name, or project/pipeline.
     output
         Write the rows to this file instead of stdout.
+    overwrite
+        Replace the file if it exists.
     """
+    from tasks_lib.operations.datasets import data_vault
+
     with configured_workspace() as workspace:
         lines = data_vault.export_dataset(workspace.store, organization, name)
         if json:
             lines = as_array(lines)
         if output is None:
-            _print_lines(lines)
+            write(lines)
             return
-        try:
-            with output.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(lines)
-        except OSError as error:
-            raise UsageError(f"{output} cannot be written: {error.strerror}") from None
+        write_file(output, lines, overwrites=overwrite)
 
 
 def _split(names: str) -> list[str]:
@@ -268,26 +282,19 @@ def _split(names: str) -> list[str]:
 
 @contextmanager
 def _printing_rejection(
-    rejection: type[ImportRejectedError | RefreshRejectedError], *, as_json: bool
+    rejection: "type[ImportRejectedError | RefreshRejectedError]", *, as_json: bool
 ) -> Iterator[None]:
-    """Print the report of a rejection, then let the error decide the exit status."""
+    """Print the report of a rejection, then raise PrintedError."""
     try:
         yield
     except rejection as error:
         console.print_error(error, as_json=False)
+        problems = error.report.errors
         if as_json:
             console.print_json(error.report.model_dump(mode="json"))
-        else:
-            console.print_problems(error.report.errors)
-        raise
-
-
-def _print_lines(lines: Iterable[str]) -> None:
-    try:
-        console.out.file.writelines(lines)
-        console.out.file.flush()
-    except BrokenPipeError:  # the reader, such as head, has closed the pipe: discard the rest
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        elif len(problems) > 1 or problems[0].row is not None:  # else the sentence says all
+            console.print_problems(problems)
+        raise PrintedError(exit_status_of(problems)) from None
 
 
 def as_array(lines: Iterator[str]) -> Iterator[str]:

@@ -2,9 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-from rich.text import Text
-
 from tasks_lib.cli import console
 from tasks_lib.cli.arguments import Json
 from tasks_lib.cli.workspace import configured_workspace
@@ -19,9 +16,9 @@ def deploy_all(*, json: Json = False) -> None:
     Run it again after each upgrade: it changes only what differs. Pauses, default parameters, and
     schedules that were changed on the server stay. The work pool is created if it is missing.
     """
-    from tasks_lib.deploy.register import deploy  # noqa: PLC0415 - loads Prefect
+    from tasks_lib.deploy.register import deploy
 
-    with configured_workspace() as workspace:
+    with configured_workspace(creates_store=True) as workspace:
         deployed = deploy(workspace.store)
     if json:
         console.print_json(_document(deployed))
@@ -45,6 +42,9 @@ def _document(deployed: "Deployed") -> dict[str, object]:
 
 
 def _print(deployed: "Deployed") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table("deployment", "outcome", "schedules", box=None, padding=(0, 2, 0, 0))
     for registered in deployed.deployments:
         schedules = Text("\n".join(registered.schedules))

@@ -1,22 +1,27 @@
 """JSON documents of what operations return, as the commands print them with ``--json``."""
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tasks_lib.domain.mapping.conversions import columns_to_json
-from tasks_lib.domain.mapping.saved import SavedMapping
-from tasks_lib.operations.api_keys import Key
-from tasks_lib.operations.catalogue.read import CountedPipeline
-from tasks_lib.operations.chains.manage import Chain, ChainExplanation
-from tasks_lib.operations.datasets.data_vault import VaultEntry
-from tasks_lib.operations.tasks.read import Task
+if TYPE_CHECKING:  # they load what most commands do not need
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from tasks_lib.domain.mapping.saved import SavedMapping
+    from tasks_lib.operations.api_keys import Key
+    from tasks_lib.operations.catalogue.read import CountedPipeline
+    from tasks_lib.operations.chains.manage import Chain, ChainExplanation
+    from tasks_lib.operations.datasets.data_vault import VaultEntry
+    from tasks_lib.operations.tasks.read import Task
 
 
 def dataset_document(entry: VaultEntry) -> dict[str, Any]:
     """Return a dataset as a JSON document, in which rows keep their exact text."""
+    from tasks_lib.domain.mapping.conversions import columns_to_json
+
     query = {"query": entry.query._asdict()} if entry.query is not None else {}
     return query | {
         "name": entry.name,

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from tasks_lib.cli import console
 from tasks_lib.cli.arguments import Json
+from tasks_lib.cli.output import cannot_write, new_file
 from tasks_lib.domain.names import counted
 from tasks_lib.errors import UsageError
 
@@ -38,7 +39,7 @@ def copy_examples(folder: Path = Path(_FOLDER), /, *, json: Json = False) -> Non
     try:
         copied = _copy(folder)
     except OSError as error:
-        raise UsageError(f"{error.filename} cannot be written: {error.strerror}") from None
+        raise cannot_write(error, Path(error.filename or folder)) from None
     if json:
         console.print_json({"folder": str(folder), "files": [one._asdict() for one in copied]})
     else:
@@ -59,7 +60,8 @@ def _copy(folder: Path) -> list[Copied]:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         if name not in existing:
-            (folder / name).write_bytes(content)
+            with new_file(folder / name) as file:
+                file.write(content)
     return [
         Copied(name, Outcome.UNCHANGED if name in existing else Outcome.CREATED)
         for name in contents

@@ -1,7 +1,7 @@
 """The commands ``infinite ...``: create new tasks as tasks are claimed."""
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 from cyclopts import App, Parameter
@@ -10,11 +10,10 @@ from tasks_lib.cli import console
 from tasks_lib.cli.arguments import AUTOMATE, Flag, Json, PipelineArgument, WholeNumber
 from tasks_lib.cli.optional_prefect import announce, is_configured
 from tasks_lib.cli.workspace import configured_workspace
-from tasks_lib.operations.infinite import manage
-from tasks_lib.operations.infinite.manage import InfiniteRequest, InfiniteSeeding, list_seedings
-from tasks_lib.operations.infinite.sensor import Sensor, SensorResult
-from tasks_lib.operations.infinite.top_up import top_up_all
-from tasks_lib.operations.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tasks_lib.operations.infinite.manage import InfiniteSeeding
+    from tasks_lib.operations.workspace import Workspace
 
 infinite = App(name="infinite", help="Create new tasks as tasks are claimed.", group=AUTOMATE)
 
@@ -41,8 +40,10 @@ def enable(
         The number of a group whose tasks are copied in turn; repeat for several. By default new
         tasks are blank.
     """
+    from tasks_lib.operations.infinite import manage
+
     with configured_workspace() as workspace:
-        request = InfiniteRequest(
+        request = manage.InfiniteRequest(
             target=target, keep_available=keep_available, copy_groups=copy_group
         )
         seeding = manage.enable(workspace.store, pipeline, request, at=workspace.store.now())
@@ -54,6 +55,8 @@ def enable(
 @infinite.command
 def disable(pipeline: PipelineArgument, /, *, json: Json = False) -> None:
     """Stop creating tasks; the existing ones stay."""
+    from tasks_lib.operations.infinite import manage
+
     with configured_workspace() as workspace:
         seeding = manage.disable(workspace.store, pipeline)
     _print([seeding], as_json=json)
@@ -68,9 +71,11 @@ def status(pipeline: str | None = None, /, *, json: Json = False) -> None:
     pipeline
         Show only this pipeline. By default all that ever had infinite seeding enabled.
     """
+    from tasks_lib.operations.infinite import manage
+
     with configured_workspace() as workspace:
         if pipeline is None:
-            seedings = list_seedings(workspace.store)
+            seedings = manage.list_seedings(workspace.store)
         else:
             seedings = [manage.get_status(workspace.store, pipeline)]
     _print(seedings, as_json=json, is_list=pipeline is None)
@@ -85,6 +90,9 @@ def run_sensor(*, once: Flag = False, json: Json = False) -> None:
     once
         Create the tasks that are missing now, then exit.
     """
+    from tasks_lib.operations.infinite.sensor import Sensor, SensorResult
+    from tasks_lib.operations.infinite.top_up import top_up_all
+
     with configured_workspace() as workspace:
         if once:
             made = top_up_all(workspace.store, at=workspace.store.now())
@@ -99,14 +107,14 @@ def run_sensor(*, once: Flag = False, json: Json = False) -> None:
         console.out.print(ended.sentence, markup=False)
 
 
-def _ensure_sensor(workspace: Workspace) -> None:
+def _ensure_sensor(workspace: "Workspace") -> None:
     if is_configured():
-        from tasks_lib.steps import infinite as steps  # noqa: PLC0415 - loads Prefect
+        from tasks_lib.steps import infinite as steps
 
         steps.ensure_sensor(workspace.store)
 
 
-def _print(seedings: list[InfiniteSeeding], *, as_json: bool, is_list: bool = False) -> None:
+def _print(seedings: "list[InfiniteSeeding]", *, as_json: bool, is_list: bool = False) -> None:
     for seeding in seedings:
         console.print_warnings(seeding.warnings)
     if as_json:

@@ -6,7 +6,6 @@ from tasks_lib.cli import console, documents
 from tasks_lib.cli.arguments import DATA, Json, PipelineArgument
 from tasks_lib.cli.paging import After, Limit, cut_page
 from tasks_lib.cli.workspace import configured_workspace
-from tasks_lib.operations.datasets import saved_mappings
 
 mapping = App(name="mapping", help="List and show the saved mappings of a pipeline.", group=DATA)
 
@@ -21,6 +20,8 @@ def list_mappings(
     json: Json = False,
 ) -> None:
     """List the saved mappings of a pipeline, with all their versions."""
+    from tasks_lib.operations.datasets import saved_mappings
+
     with configured_workspace() as workspace:
         mappings = saved_mappings.list_mappings(workspace.store, pipeline)
     page = cut_page(mappings, lambda saved: saved.title, after=after, limit=limit)
@@ -40,6 +41,8 @@ def show(pipeline: PipelineArgument, name: str, /, *, json: Json = False) -> Non
     name
         NAME for the latest version, or NAME@VERSION.
     """
+    from tasks_lib.operations.datasets import saved_mappings
+
     with configured_workspace() as workspace:
         saved = saved_mappings.show_mapping(workspace.store, pipeline, name)
     if json:

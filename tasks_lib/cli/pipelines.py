@@ -6,7 +6,6 @@ from tasks_lib.cli import console, documents
 from tasks_lib.cli.arguments import CREATE_TASKS, Json, PipelineArgument
 from tasks_lib.cli.paging import After, Limit, cut_page
 from tasks_lib.cli.workspace import configured_workspace
-from tasks_lib.operations.catalogue import read
 
 pipeline = App(name="pipeline", help="List and show pipelines.", group=CREATE_TASKS)
 
@@ -27,6 +26,8 @@ def list_pipelines(
     organization
         List only the pipelines of this organization.
     """
+    from tasks_lib.operations.catalogue import read
+
     with configured_workspace() as workspace:
         counted = read.list_pipelines(workspace.store, organization)
     page = cut_page(counted, lambda entry: entry.pipeline.id, after=after, limit=limit)
@@ -40,6 +41,8 @@ def list_pipelines(
 @pipeline.command
 def show(reference: PipelineArgument, /, *, json: Json = False) -> None:
     """Show a pipeline: its fields, and the number of its tasks by status."""
+    from tasks_lib.operations.catalogue import read
+
     with configured_workspace() as workspace:
         pipeline_id = read.find_pipeline(workspace.store, reference).id
         counted = read.find_counted_pipeline(workspace.store, pipeline_id)

@@ -7,6 +7,7 @@ from uuid import uuid4
 from tasks_lib.cli import console
 from tasks_lib.cli.advice import advice_on
 from tasks_lib.cli.optional_prefect import is_configured
+from tasks_lib.cli.printed import PrintedError, exit_status_of
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.progress import OnProgress
@@ -24,26 +25,33 @@ class Act(NamedTuple):
     source: str
 
 
-def seed_by(workspace: Workspace, act: Act, *, deployed: bool) -> tuple[Report, Plan | None]:
-    """Seed by the deployment, by the flow in this process, or without Prefect.
+class Outcome(NamedTuple):
+    """A report. Without Prefect also the warnings, and the plan if the source was mapped."""
 
-    Return the report, and the plan if the seeding ran without Prefect.
-    """
+    report: Report
+    warnings: tuple[str, ...] = ()
+    plan: Plan | None = None
+
+
+def seed_by(workspace: Workspace, act: Act, *, deployed: bool) -> Outcome:
+    """Seed by the deployment, by the flow in this process, or without Prefect."""
     if deployed:
-        return _run_deployed(workspace, act.name, act.parameters), None
+        return Outcome(_run_deployed(workspace, act.name, act.parameters))
     if is_configured():
-        return _run_flow(act.name, act.parameters), None
+        return Outcome(_run_flow(act.name, act.parameters))
     with console.progress_bar(act.source) as on_progress:
         seeded = act.operation(workspace, str(uuid4()), on_progress)
     console.print_warnings(seeded.warnings)
-    return seeded.report, seeded.plan
+    return Outcome(seeded.report, seeded.warnings, seeded.plan)
 
 
-def finish(report: Report, pipeline: Pipeline, *, as_json: bool, plan: Plan | None = None) -> None:
-    """Print the report and the plan, if any; raise SourceRejectedError for a rejection."""
+def finish(outcome: Outcome, pipeline: Pipeline, *, as_json: bool) -> None:
+    """Print the report, and what there is beside it; raise PrintedError for a rejection."""
+    report, warnings, plan = outcome
     if as_json:
-        more = {"plan": plan.document} if plan is not None else {}
-        console.print_json(report.model_dump(mode="json") | more)
+        more = {"warnings": warnings} if warnings else {}
+        planned = {"plan": plan.document} if plan is not None else {}
+        console.print_json(report.model_dump(mode="json") | more | planned)
         if report.is_rejection:
             console.err.print(report.sentence, markup=False)
     else:
@@ -52,13 +60,13 @@ def finish(report: Report, pipeline: Pipeline, *, as_json: bool, plan: Plan | No
         console.print_report(report, pipeline.path)
     console.print_hints(advice_on(report, pipeline.path))
     if report.is_rejection:
-        raise SourceRejectedError(report)
+        raise PrintedError(exit_status_of(report.errors))
 
 
 def _run_flow(name: str, parameters: dict[str, Any]) -> Report:
     """Run the flow in this process; the configured Prefect server records the run."""
-    from tasks_lib.deploy import manifest  # noqa: PLC0415 - loads Prefect
-    from tasks_lib.steps import prefect_api  # noqa: PLC0415 - loads Prefect
+    from tasks_lib.deploy import manifest
+    from tasks_lib.steps import prefect_api
 
     prefect_api.check_server()
     prefect_api.silence_console()
@@ -73,7 +81,7 @@ def _run_flow(name: str, parameters: dict[str, Any]) -> Report:
 
 def _run_deployed(workspace: Workspace, name: str, parameters: dict[str, Any]) -> Report:
     """Run the deployment, wait for it, and return the report from the store."""
-    from tasks_lib.steps import prefect_api  # noqa: PLC0415 - loads Prefect
+    from tasks_lib.steps import prefect_api
 
     def print_progress(progress: str) -> None:
         console.err.print(f"{name}: {progress}", markup=False)

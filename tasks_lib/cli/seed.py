@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -16,25 +17,18 @@ from tasks_lib.cli.arguments import (
     WholeNumber,
 )
 from tasks_lib.cli.mapping_options import Mapping, Skipped, read_mapping
-from tasks_lib.cli.run_seeding import Act, finish, seed_by
 from tasks_lib.cli.workspace import configured_workspace
-from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.dialects import Quote
-from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.names import display_name
 from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import UsageError
-from tasks_lib.operations.catalogue.read import find_pipeline
-from tasks_lib.operations.seeding import seed_from_dataset, seed_from_pipeline
-from tasks_lib.operations.seeding.bulk_create import BulkRequest, bulk_create, check_count
-from tasks_lib.operations.seeding.file_sources import CsvRequest
-from tasks_lib.operations.seeding.mapped_seeding import MappedRequest, MappedSource
-from tasks_lib.operations.seeding.reports import Seeded
-from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
-from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
-from tasks_lib.operations.workspace import Workspace
-from tasks_lib.transport.filesystems import is_stream, local_path
+
+if TYPE_CHECKING:
+    from tasks_lib.operations.seeding.file_sources import CsvRequest
+    from tasks_lib.operations.seeding.mapped_seeding import MappedRequest
+    from tasks_lib.operations.seeding.reports import Seeded
+    from tasks_lib.operations.workspace import Workspace
 
 seed = App(name="seed", help="Create tasks from a source.", group=CREATE_TASKS)
 
@@ -87,6 +81,9 @@ def seed_csv(
     deployed
         Run the deployment seed-from-csv and wait for it, instead of seeding in this process.
     """
+    from tasks_lib.operations.seeding.file_sources import CsvRequest
+    from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
+
     request = CsvRequest(
         pipeline=pipeline,
         source=source,
@@ -146,6 +143,8 @@ def seed_zip(
     deployed
         Run the deployment seed-from-zip and wait for it, instead of seeding in this process.
     """
+    from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
+
     request = ZipRequest(
         pipeline=pipeline,
         source=source,
@@ -202,6 +201,9 @@ def seed_dataset(
     deployed
         Run the deployment seed-from-dataset and wait for it, instead of seeding in this process.
     """
+    from tasks_lib.operations.seeding import seed_from_dataset
+    from tasks_lib.operations.seeding.mapped_seeding import MappedRequest
+
     request = MappedRequest(
         pipeline=pipeline,
         source=dataset,
@@ -215,8 +217,7 @@ def seed_dataset(
         save_mapping=save_mapping,
         accept_drift=accept_drift,
     )
-    act = _mapped_act("dataset", "dataset", request, seed_from_dataset.seed_from_dataset)
-    _seed_mapped(act, request, _OF_DATASETS, deployed=deployed, as_json=json)
+    _seed_mapped(seed_from_dataset, "dataset", request, deployed=deployed, as_json=json)
 
 
 @seed.command(name="pipeline")
@@ -259,6 +260,9 @@ def seed_pipeline(
     deployed
         Run the deployment seed-from-pipeline and wait for it, instead of seeding in this process.
     """
+    from tasks_lib.operations.seeding import seed_from_pipeline
+    from tasks_lib.operations.seeding.mapped_seeding import MappedRequest
+
     request = MappedRequest(
         pipeline=pipeline,
         source=source_pipeline,
@@ -272,8 +276,7 @@ def seed_pipeline(
         save_mapping=save_mapping,
         accept_drift=accept_drift,
     )
-    act = _mapped_act("pipeline", "source_pipeline", request, seed_from_pipeline.seed_from_pipeline)
-    _seed_mapped(act, request, _OF_PIPELINES, deployed=deployed, as_json=json)
+    _seed_mapped(seed_from_pipeline, "source_pipeline", request, deployed=deployed, as_json=json)
 
 
 @seed.command(name="bulk")
@@ -300,28 +303,36 @@ def seed_bulk(
     deployed
         Run the deployment bulk-create and wait for it, instead of seeding in this process.
     """
+    from tasks_lib.cli.run_seeding import Act, finish, seed_by
+    from tasks_lib.operations.catalogue.read import find_pipeline
+    from tasks_lib.operations.seeding.bulk_create import BulkRequest, bulk_create, check_count
+
     request = BulkRequest(pipeline=pipeline, count=count, key=key, dry_run=dry_run)
 
-    def run(workspace: Workspace, run_id: str, _: OnProgress) -> Seeded:
+    def run(workspace: "Workspace", run_id: str, _: OnProgress) -> "Seeded":
         return bulk_create(workspace, request, run_id=run_id)
 
     with configured_workspace() as workspace:
         check_count(workspace, count)
         target = find_pipeline(workspace.store, pipeline)
         act = Act("bulk-create", asdict(request), run, request.source)
-        report, _ = seed_by(workspace, act, deployed=deployed)
-    finish(report, target, as_json=json)
+        outcome = seed_by(workspace, act, deployed=deployed)
+    finish(outcome, target, as_json=json)
 
 
 def _seed_file(
     name: str,
-    request: CsvRequest,
-    operation: Callable[..., Seeded],
+    request: "CsvRequest",
+    operation: "Callable[..., Seeded]",
     *,
     deployed: bool,
     as_json: bool,
 ) -> None:
-    def run(workspace: Workspace, run_id: str, on_progress: OnProgress) -> Seeded:
+    from tasks_lib.cli.run_seeding import Act, finish, seed_by
+    from tasks_lib.operations.catalogue.read import find_pipeline
+    from tasks_lib.transport.filesystems import is_stream, local_path
+
+    def run(workspace: "Workspace", run_id: str, on_progress: OnProgress) -> "Seeded":
         return operation(workspace, request, run_id=run_id, on_progress=on_progress)
 
     source = request.source
@@ -337,47 +348,41 @@ def _seed_file(
     parameters = asdict(request) | given
     with configured_workspace() as workspace:
         pipeline = find_pipeline(workspace.store, request.pipeline)
-        report, _ = seed_by(
-            workspace, Act(name, parameters, run, request.source), deployed=deployed
-        )
-    finish(report, pipeline, as_json=as_json)
-
-
-def _mapped_act(
-    kind: str, parameter: str, request: MappedRequest, operation: Callable[..., Seeded]
-) -> Act:
-    def run(workspace: Workspace, run_id: str, on_progress: OnProgress) -> Seeded:
-        return operation(workspace, request, run_id=run_id, on_progress=on_progress)
-
-    parameters = asdict(request) | {"skip": list(request.skip), "on_error": request.on_error.value}
-    parameters[parameter] = parameters.pop("source")
-    return Act(f"seed-from-{kind}", parameters, run, request.source)
-
-
-class _Mapped(NamedTuple):
-    """The operations that find a mapped source, and plan without seeding."""
-
-    find_source: Callable[[Workspace, Pipeline, str], MappedSource]
-    plan_only: Callable[[Workspace, Pipeline, MappedRequest], Plan | None]
+        outcome = seed_by(workspace, Act(name, parameters, run, request.source), deployed=deployed)
+    finish(outcome, pipeline, as_json=as_json)
 
 
 def _seed_mapped(
-    act: Act,
-    request: MappedRequest,
-    operations: _Mapped,
+    way: ModuleType,
+    source_parameter: str,
+    request: "MappedRequest",
     *,
     deployed: bool,
     as_json: bool,
 ) -> None:
+    """Seed from a mapped source.
+
+    ``way`` is the module of its operation: ``seed_from_dataset`` or ``seed_from_pipeline``.
+    """
+    from tasks_lib.cli.run_seeding import Act, finish, seed_by
+    from tasks_lib.operations.catalogue.read import find_pipeline
+
+    name = way.__name__.rpartition(".")[2]
+
+    def run(workspace: "Workspace", run_id: str, on_progress: OnProgress) -> "Seeded":
+        seeded: Seeded = getattr(way, name)(
+            workspace, request, run_id=run_id, on_progress=on_progress
+        )
+        return seeded
+
+    parameters = asdict(request) | {"skip": list(request.skip), "on_error": request.on_error.value}
+    parameters[source_parameter] = parameters.pop("source")
+    act = Act(name.replace("_", "-"), parameters, run, request.source)
     with configured_workspace() as workspace:
         pipeline = find_pipeline(workspace.store, request.pipeline)
-        operations.find_source(workspace, pipeline, request.source)
-        report, plan = seed_by(workspace, act, deployed=deployed)
-        shows_plan = request.dry_run or report.is_rejection
-        if shows_plan and plan is None:
-            plan = operations.plan_only(workspace, pipeline, request)
-    finish(report, pipeline, as_json=as_json, plan=plan if shows_plan else None)
-
-
-_OF_DATASETS: Final = _Mapped(seed_from_dataset.find_source, seed_from_dataset.plan_only)
-_OF_PIPELINES: Final = _Mapped(seed_from_pipeline.find_source, seed_from_pipeline.plan_only)
+        way.find_source(workspace, pipeline, request.source)
+        outcome = seed_by(workspace, act, deployed=deployed)
+        plan = None
+        if request.dry_run or outcome.report.is_rejection:
+            plan = outcome.plan or way.plan_only(workspace, pipeline, request)
+    finish(outcome._replace(plan=plan), pipeline, as_json=as_json)

@@ -1,7 +1,7 @@
 """The commands ``groups`` and ``tasks ...``: list and show tasks, and work on them."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -11,19 +11,11 @@ from tasks_lib.cli.optional_prefect import announce
 from tasks_lib.cli.paging import After, Limit, Page, cut_page
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.json_rows import parse_row
-from tasks_lib.domain.report import ReportError
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import UsageError
-from tasks_lib.operations.catalogue.read import find_pipeline
-from tasks_lib.operations.groups.read import list_groups
-from tasks_lib.operations.tasks import move, read
-from tasks_lib.operations.tasks.move import (
-    SubmissionRejectedError,
-    claim_task,
-    release_task,
-    submit_task,
-)
-from tasks_lib.operations.tasks.read import Task, find_task, link_files
+
+if TYPE_CHECKING:
+    from tasks_lib.operations.tasks.read import Task
 
 tasks = App(name="tasks", help="List and show tasks, and work on them.", group=WORK)
 
@@ -57,6 +49,8 @@ def groups(
     json: Json = False,
 ) -> None:
     """List a pipeline's task groups, oldest first."""
+    from tasks_lib.operations.groups.read import list_groups
+
     with configured_workspace() as workspace:
         task_groups = list_groups(workspace.store, pipeline)
     page = cut_page(task_groups, lambda group: group.id, after=after, limit=limit)
@@ -91,6 +85,8 @@ def list_tasks(
     after
         Continue after this task: the number that the page before has printed.
     """
+    from tasks_lib.operations.tasks import read
+
     with configured_workspace() as workspace:
         page = read.list_tasks_after(
             workspace.store, pipeline, after, group_id=group, status=status, limit=limit
@@ -105,9 +101,11 @@ def list_tasks(
 @tasks.command(name="show")
 def show_task(task: TaskArgument, /, *, json: Json = False) -> None:
     """Show a task: its values, links to its files, its origin and its history."""
+    from tasks_lib.operations.tasks import read
+
     with configured_workspace() as workspace:
-        shown = find_task(workspace.store, task)
-        links = link_files(workspace, shown)
+        shown = read.find_task(workspace.store, task)
+        links = read.link_files(workspace, shown)
     if json:
         console.print_json(documents.whole_task_document(shown, links))
     else:
@@ -117,9 +115,12 @@ def show_task(task: TaskArgument, /, *, json: Json = False) -> None:
 @tasks.command
 def claim(pipeline: PipelineArgument, /, *, contributor: Contributor, json: Json = False) -> None:
     """Claim the oldest available task of a pipeline."""
+    from tasks_lib.operations.catalogue.read import find_pipeline
+    from tasks_lib.operations.tasks import move
+
     with configured_workspace() as workspace:
         target = find_pipeline(workspace.store, pipeline)
-        claimed = claim_task(workspace.store, target.id, contributor, at=workspace.store.now())
+        claimed = move.claim_task(workspace.store, target.id, contributor, at=workspace.store.now())
         if claimed is not None:
             _print(claimed, as_json=json)
             announce(workspace)
@@ -146,12 +147,15 @@ def submit(
     document
         All values as one JSON object, instead of --field.
     """
+    from tasks_lib.domain.report import ReportError
+    from tasks_lib.operations.tasks import move
+
     given = _values(values, document)
     with configured_workspace() as workspace:
         try:
             at = workspace.store.now()
-            finished = submit_task(workspace.store, task, contributor, given, at=at)
-        except SubmissionRejectedError as error:
+            finished = move.submit_task(workspace.store, task, contributor, given, at=at)
+        except move.SubmissionRejectedError as error:
             if not json:
                 console.print_problems([ReportError.of(problem) for problem in error.problems])
             raise
@@ -164,8 +168,10 @@ def release(
     task: TaskArgument, /, *, contributor: Contributor | None = None, json: Json = False
 ) -> None:
     """Release a claimed task, so that it can be claimed again."""
+    from tasks_lib.operations.tasks import move
+
     with configured_workspace() as workspace:
-        released = release_task(
+        released = move.release_task(
             workspace.store, task, contributor=contributor, at=workspace.store.now()
         )
     _print(released, as_json=json)
@@ -190,6 +196,8 @@ def set_status(
     reason
         A reason, shown in the task's history.
     """
+    from tasks_lib.operations.tasks import move
+
     with configured_workspace() as workspace:
         moved = move.set_status(
             workspace.store,
@@ -202,7 +210,7 @@ def set_status(
     _print(moved, as_json=json)
 
 
-def _print(task: Task, *, as_json: bool) -> None:
+def _print(task: "Task", *, as_json: bool) -> None:
     if as_json:
         console.print_json(documents.task_document(task))
     else:

@@ -5,10 +5,6 @@ from cyclopts import App
 from tasks_lib.cli import console
 from tasks_lib.cli.arguments import MAINTAIN, Json
 from tasks_lib.cli.optional_prefect import event_publisher, follow_switches, upload_processor
-from tasks_lib.operations.upkeep import reconcile as upkeep
-from tasks_lib.operations.upkeep.upgrade_database import upgrade_database
-from tasks_lib.operations.workspace import open_workspace
-from tasks_lib.settings import read_settings
 
 db = App(name="db", help="Manage the database.", group=MAINTAIN)
 
@@ -19,8 +15,12 @@ def reconcile(*, json: Json = False) -> None:
     Releases expired claims, tops up infinite seedings, fires chains, processes uploads and
     publishes pending events. A deployment of the same name repeats it all the time.
     """
+    from tasks_lib.operations.upkeep import reconcile as upkeep
+    from tasks_lib.operations.workspace import open_workspace
+    from tasks_lib.settings import read_settings
+
     settings = read_settings()
-    with open_workspace(settings) as workspace:
+    with open_workspace(settings, creates_store=False) as workspace:
         follow_switches(workspace)
         reconciled = upkeep.reconcile(
             workspace,
@@ -38,6 +38,9 @@ def reconcile(*, json: Json = False) -> None:
 @db.command
 def upgrade(*, json: Json = False) -> None:
     """Upgrade the database to the schema of this release, if it is older."""
+    from tasks_lib.operations.upkeep.upgrade_database import upgrade_database
+    from tasks_lib.settings import read_settings
+
     upgraded = upgrade_database(read_settings())
     if json:
         console.print_json(upgraded._asdict())

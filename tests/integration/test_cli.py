@@ -238,7 +238,7 @@ def test_an_invalid_catalogue_is_refused_with_1(
     [
         ("SEEDING_DATABASE_URL", "postgresql+psycopg://x@127.0.0.1:1/y", 3, "Connection refused"),
         ("SEEDING_MAX_ERRORS", "many", 2, "SEEDING_MAX_ERRORS: Input should be a valid integer"),
-        ("SEEDING_HOME", "/proc/none", 3, "the folder of /proc/none/seeding.db cannot be made"),
+        ("SEEDING_HOME", "/proc/none", 3, "no store yet at sqlite:////proc/none/seeding.db"),
     ],
 )
 def test_unusable_settings_are_reported(
@@ -256,6 +256,7 @@ def test_unusable_settings_are_reported(
 
 
 def test_an_empty_store_is_advised_to_apply_a_catalogue(seeding: Seeding) -> None:
+    seeding("db", "upgrade")
     assert seeding("groups", PATH) == (
         2,
         "",
@@ -373,3 +374,12 @@ def test_a_number_that_is_not_whole_is_refused_instead_of_rounded(
     status, out, err = seeding_with_catalogue(*command.split())
     assert (status, out) == (2, "")
     assert "'1.5' is not a whole number" in err
+
+
+def test_an_unknown_encoding_is_refused_also_for_known_content(
+    seeding_with_catalogue: Seeding, csv_file: Callable[..., str]
+) -> None:
+    source = csv_file(GOOD)
+    seeding_with_catalogue("seed", "csv", PATH, source)
+    status, report = seeding_with_catalogue.json("seed", "csv", PATH, source, "--encoding", "utf99")
+    assert (status, [error["code"] for error in report["errors"]]) == (1, ["unknown_encoding"])

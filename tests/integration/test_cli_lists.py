@@ -179,7 +179,7 @@ def test_the_words_help_and_version_are_options_too(seeding: Seeding) -> None:
 
 def test_a_rejection_of_the_whole_source_is_said_once(seeding: Seeding) -> None:
     status, out, err = seeding("seed", "csv", PATH, "nothing.csv")
-    assert (status, out, err.count("nothing.csv does not exist")) == (1, "", 1)
+    assert (status, out, err.count("nothing.csv does not exist")) == (2, "", 1)
 
 
 def test_the_statuses_to_set_are_those_of_the_lifecycle() -> None:

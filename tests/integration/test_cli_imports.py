@@ -1,0 +1,109 @@
+"""A command loads what it runs: its help loads nothing, and only a few commands load Arrow."""
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tasks_lib.cli import app, run
+from tasks_lib.cli.examples import EXAMPLES, commands_of
+from tasks_lib.settings import may_name_prefect_server
+
+HEAVY = {
+    "alembic", "fastapi", "fsspec", "jsonpath_rfc9535", "msgspec", "numpy", "prefect", "psycopg",
+    "pyarrow", "pydantic", "pydantic_settings", "regex", "sqlalchemy", "uvicorn", "yaml",
+}  # fmt: skip
+"""Packages that take time to load. PyArrow itself loads pandas, where that is installed."""
+
+CHILD = """
+import json, sys
+from tasks_lib.cli import run
+for line in json.loads(sys.argv[1]):
+    status = run(line)
+    assert status == 0, (line, status)
+loaded = {name.partition(".")[0] for name in sys.modules}
+open(sys.argv[2], "w").write(json.dumps(sorted(loaded)))
+"""
+
+READS = {"fsspec", "pydantic", "sqlalchemy"}
+SEEDS = READS | {"numpy", "pyarrow"}
+PATH = "acme/reviews/label-reviews"
+
+
+def load(folder: Path, *lines: Sequence[str]) -> set[str]:
+    """Return the packages of ``HEAVY`` that commands load, in a folder without settings."""
+    names = folder / "loaded.json"
+    command = [sys.executable, "-c", CHILD, json.dumps(lines), str(names)]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return HEAVY & set(json.loads(names.read_text()))
+
+
+@pytest.fixture
+def folder(catalogue_file: Path, tmp_path: Path) -> Path:
+    """A folder with a CSV, beside a store with the catalogue."""
+    assert run(["apply", str(catalogue_file)]) == 0
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "reviews.csv").write_text("review_id,body,stars\n1,one,5\n2,two,\n")
+    return folder
+
+
+def test_the_help_of_every_command_loads_nothing(tmp_path: Path) -> None:
+    depths = [(example, len(list(commands_of(app, example)))) for example in EXAMPLES]
+    helps = [[*example.split()[:depth], "--help"] for example, depth in depths]
+    assert load(tmp_path, ["--help"], ["--version"], *helps) == set()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f"template {PATH}", READS),
+        ("pipeline list", READS),
+        (f"groups {PATH}", READS),
+        (f"tasks list {PATH}", READS),
+        (f"tasks claim {PATH} --as ann", READS),
+        ("dataset list acme", READS),
+        ("chain list acme", READS),
+        ("infinite status", READS),
+        ("key create acme", READS),
+        ("apply ../catalogue.yaml", READS | {"yaml"}),
+        (f"seed csv {PATH} reviews.csv", SEEDS),
+        ("dataset import acme reviews reviews.csv", SEEDS),
+    ],
+)
+def test_a_command_loads_what_it_uses(folder: Path, line: str, expected: set[str]) -> None:
+    assert load(folder, shlex.split(line)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("../prefect/profiles.toml", '[profiles.here]\nPREFECT_API_URL = "http://x.test/api"\n'),
+        (".env", "PREFECT_API_URL=http://x.test/api\n"),
+        ("prefect.toml", '[api]\nurl = "http://x.test/api"\n'),
+        ("pyproject.toml", '[tool.prefect.api]\nurl = "http://x.test/api"\n'),
+    ],
+)
+def test_prefect_is_asked_where_its_settings_may_name_a_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, text: str
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert not may_name_prefect_server()
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    assert may_name_prefect_server()
+
+
+def test_prefect_is_asked_if_a_variable_is_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not may_name_prefect_server()
+    monkeypatch.setenv("PREFECT_PROFILE", "here")
+    assert may_name_prefect_server()
