@@ -167,6 +167,29 @@ def test_deploy_restores_the_automations_of_chains(
         remove_automation(chain)
 
 
+def test_the_doctor_exits_with_1_until_the_automations_are_right(
+    server: SyncPrefectClient, seeding: Seeding
+) -> None:
+    seeding("apply", str(ROOT / "examples" / "catalogue.yaml"))
+    seeding("deploy")
+    with open_workspace(read_settings()) as workspace:
+        request = ChainRequest(
+            target="acme/qa/check-labels", source="acme/reviews/label-reviews", trigger=ON_TASKS
+        )
+        chain = create_chain(workspace, request, at=datetime.now(UTC))
+        missing = "missing: no automation wakes it, so only the sweep fires it"
+        status, (checkup,) = seeding.json("chain", "doctor")
+        assert (status, checkup["findings"], checkup["is_repaired"]) == (1, [missing], False)
+        status, out, err = seeding("chain", "doctor")
+        assert (status, missing in out) == (1, True)
+        assert err == "hint: to repair automations, run: seeding chain doctor --repair\n"
+        status, (checkup,) = seeding.json("chain", "doctor", "--repair")
+        assert (status, checkup["findings"], checkup["is_repaired"]) == (0, [missing], True)
+        status, (checkup,) = seeding.json("chain", "doctor")
+        assert (status, checkup["findings"]) == (0, [])
+        remove_automation(chain)
+
+
 def test_deploy_prints_a_table(server: SyncPrefectClient, seeding: Seeding) -> None:
     status, out, err = seeding("deploy")
     assert (status, err) == (0, "")
