@@ -8,7 +8,7 @@ run for years.
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from tasks_lib.domain.names import shortened
+from tasks_lib.domain.names import counted, shortened
 from tasks_lib.errors import Problem, SourceProblemError
 
 MAX_PATH_LENGTH: Final = 2_000
@@ -21,15 +21,27 @@ MAX_STEPS: Final = 200_000
 MAX_SECONDS: Final = 2.0
 """Of processor time, in one document."""
 
+_SECONDS_OF_FEW_ROWS: Final = 30.0
+_SECONDS_OF_A_ROW: Final = 0.0015
 _STEPS_PER_LOOK: Final = 16
 CODE: Final = "path_too_costly"
 
 
 class Timing(NamedTuple):
-    """The clock of the thread's processor time, and how much of it all documents may take."""
+    """The clock of the thread's processor time, and how much of it all documents may take.
+
+    ``documents`` says in an error's sentence which documents those are.
+    """
 
     clock: Callable[[], float]
     seconds: float | None = None
+    documents: str = "the tasks of one turn"
+
+    @classmethod
+    def of_rows(cls, clock: Callable[[], float], rows: int) -> "Timing":
+        """Bound the time for so many rows, generously: a usual path takes 0.05 ms for each."""
+        seconds = max(_SECONDS_OF_FEW_ROWS, rows * _SECONDS_OF_A_ROW)
+        return cls(clock, seconds, counted(rows, "row"))
 
 
 NO_CLOCK: Final = Timing(lambda: 0.0)
@@ -44,7 +56,7 @@ class Budget:
 
     def __init__(self, path: str, timing: Timing) -> None:
         self._path = path
-        self._clock, self._seconds = timing
+        self._clock, self._seconds, self._documents = timing
         self._left = self._seconds
         self._steps = 0
         self._started = self._deadline = 0.0
@@ -84,7 +96,7 @@ class Budget:
 
     def _too_long(self) -> str:
         if self._left is not None and self._left < MAX_SECONDS:
-            return f"takes longer than {self._seconds:g} seconds for the tasks of one turn"
+            return f"takes longer than {self._seconds:g} seconds for {self._documents}"
         return f"takes longer than {MAX_SECONDS:g} seconds in one document"
 
     def _refusal(self, reason: str) -> SourceProblemError:

@@ -170,7 +170,8 @@ def plan_seeding(
         first = next(batches, [])  # the only one, unless the rows are large
         batches.close()
     rows = [source.parse(text) for _, _, text in first]
-    return with_sample(plan, [_as_texts(row) for row in rows], Timing(time.thread_time))
+    timing = Timing.of_rows(time.thread_time, len(rows))
+    return with_sample(plan, [_as_texts(row) for row in rows], timing)
 
 
 def seed_mapped(
@@ -256,7 +257,7 @@ class MappedRows:
         stream_id = self.stream.id if self.stream is not None else None
         batches = self.source.rows(session, unless_in_stream=stream_id)
         rows = StoredRows(self.total, batches, self.source.parse)
-        filled = compile_plan(self.plan, Timing(time.thread_time))
+        filled = compile_plan(self.plan, Timing.of_rows(time.thread_time, self.total))
         self.empty_fields = EmptyFields(filled)
         return open_mapped(
             rows,

@@ -73,3 +73,13 @@ def test_a_path_has_a_bounded_length() -> None:
         PathSyntaxError, match=r"^a JSONPath has 4,001 characters, 2,000 are allowed"
     ):
         compile_path(path)
+
+
+def test_the_rows_of_a_dataset_may_take_a_time_that_grows_with_their_number() -> None:
+    assert Timing.of_rows(thread_time, 20_000) == Timing(thread_time, 30.0, "20,000 rows")
+    assert Timing.of_rows(thread_time, 2_000_000).seconds == 3_000
+    seconds = iter(range(1_000_000))
+    find = compile_path("$..x", Timing.of_rows(lambda: next(seconds) / 10, 1))
+    with pytest.raises(SourceProblemError) as caught:
+        list(map(find, repeat(parse_value(NESTED))))
+    assert "takes longer than 30 seconds for 1 row;" in caught.value.problems[0].message
