@@ -12,6 +12,7 @@ from tasks_lib.errors import UsageError
 
 _PREFECT_FILES: Final = {".env": "prefect_", "prefect.toml": "", "pyproject.toml": "[tool.prefect"}
 """The files in the current folder in which Prefect looks for settings, and what shows some."""
+_ORIGIN: Final = r"https?://[^\s,/]+"
 
 
 class Settings(BaseModel):
@@ -130,6 +131,12 @@ class Settings(BaseModel):
         description="Public URL of the API, for the URLs of uploads. "
         "If empty, it is taken from each request.",
     )
+    api_cors_origins: str = Field(
+        default="",
+        pattern=rf"^(\*|{_ORIGIN}([ ,]+{_ORIGIN})*)?$",
+        description="Origins whose pages may call the API from a browser, separated by commas, "
+        "such as https://labels.example.org; * allows all.",
+    )
     api_executor: Literal["", "prefect", "inline"] = Field(
         default="",
         description="Where uploads are processed: prefect, or inline for threads of the API. "
@@ -173,6 +180,7 @@ class Settings(BaseModel):
             burst=self.api_burst,
             upload_minutes=self.api_upload_minutes,
             url=self.api_url,
+            cors_origins=tuple(self.api_cors_origins.replace(",", " ").split()),
         )
 
     @property

@@ -8,8 +8,20 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from tasks_lib.api import chains, files, health, infinite, moves, openapi, tasks, uploads, workflows
-from tasks_lib.api.access import BASE_PATH, Service
+from tasks_lib.api import (
+    chains,
+    documents,
+    files,
+    health,
+    infinite,
+    moves,
+    openapi,
+    tasks,
+    uploads,
+    workflows,
+)
+from tasks_lib.api.access import Service
+from tasks_lib.api.cors import CrossOrigin
 from tasks_lib.api.errors import handle_errors
 from tasks_lib.api.guards import AccessLog, BodyGuard, HeadAsGet
 from tasks_lib.domain.limits import ApiLimits
@@ -49,7 +61,7 @@ def create_app(
         title="task-seeding",
         version="1",
         description=_DESCRIPTION,
-        openapi_url=f"{BASE_PATH}/openapi.json",
+        openapi_url=None,  # a route of ours, which knows ETags
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -59,12 +71,14 @@ def create_app(
     app.state.service = service
     handle_errors(app)
     app.add_middleware(BodyGuard, limits=limits, max_upload_bytes=workspace.limits.max_source_bytes)
+    if limits.cors_origins:
+        app.add_middleware(CrossOrigin, origins=limits.cors_origins)
     app.add_middleware(AccessLog)
     app.add_middleware(HeadAsGet)  # the last one added is the outermost
     routers = [part.router for part in (workflows, uploads, tasks, files, moves, infinite, chains)]
-    for router in (health.router, uploads.token_router, *routers):
+    for router in (documents.router, health.router, uploads.token_router, *routers):
         app.router.routes.extend(router.routes)
-    openapi.describe(app, workspace.limits.max_source_bytes)
+    openapi.describe(app, workspace.limits)
     return app
 
 

@@ -63,7 +63,8 @@ def post_chain(call: AdmittedCall) -> Response:
         include_existing=bool(given["include_existing"]),
     )
     chain = create_chain(call.workspace, request, at=call.at)
-    return respond(chain_document(_sync_automation(call, chain)), 201)
+    document = chain_document(_sync_automation(call, chain))
+    return respond(document, 201, location=f"{BASE_PATH}/chains/{chain.id}")
 
 
 @router.get("/{chain_id}", responses=openapi.responses(200, wire.ExplainedChain, wire.EXPLAINED))

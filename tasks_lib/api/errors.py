@@ -47,6 +47,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "upload_closed": (409, "The upload was confirmed, or its URL has expired."),
     "upload_too_large": (413, "The file is larger than SEEDING_MAX_SOURCE_BYTES."),
     "body_too_large": (413, "The body is larger than SEEDING_API_MAX_BODY_BYTES."),
+    "cross_origin_refused": (400, "SEEDING_API_CORS_ORIGINS does not allow the page's request."),
     "invalid_range": (400, "The header Range is malformed."),
     "request_timeout": (408, "The request took too long to arrive; the connection is closed."),
     "unsupported_media_type": (415, "The body is not application/json, or it is compressed."),
@@ -268,9 +269,14 @@ def _advised(request: Request, error: SeedingError) -> str:
 
 
 def _in_our_words(sentence: str) -> str:
-    """Return a sentence of an operation with the API's word for a pipeline, except in quotes."""
-    return _PIPELINE.sub(
-        lambda match: match[1] or match[2].replace("pipeline", "workflow"), sentence
+    """Return a sentence of an operation with the API's word for a pipeline, except in quotes.
+
+    What is cut later is left as it is: it may be as long as the request.
+    """
+    shown, rest = sentence[:_MAX_MESSAGE], sentence[_MAX_MESSAGE:]
+    return (
+        _PIPELINE.sub(lambda match: match[1] or match[2].replace("pipeline", "workflow"), shown)
+        + rest
     )
 
 

@@ -7,6 +7,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response
 from starlette.types import Receive, Scope, Send
 
+from tasks_lib.api.answers import is_known
 from tasks_lib.api.errors import error_answer
 
 IS_HEAD: Final = "tasks_lib.is_head"
@@ -37,10 +38,7 @@ class StoredFileResponse(FileResponse):
             await super().__call__(scope, receive, send)
 
     def _not_modified(self, given: Headers) -> Response | None:
-        known = [
-            tag.strip().removeprefix("W/") for tag in given.get("if-none-match", "").split(",")
-        ]
-        if self.headers["etag"] not in known and "*" not in known:
+        if not is_known(given, self.headers["etag"]):
             return None
         kept = {name: self.headers[name] for name in ("etag", "last-modified")}
         return Response(status_code=304, headers=kept)

@@ -13,10 +13,14 @@ from tasks_lib.api.access import AdmittingRoute
 from tasks_lib.api.answers import JSON, encode
 from tasks_lib.api.errors import CODES
 from tasks_lib.api.wire.errors import Error, ErrorEntry
+from tasks_lib.domain.limits import Limits
 
 _OF_EVERY_CALL: Final = (
     "missing_api_key", "invalid_api_key", "expired_api_key", "revoked_api_key", "not_found",
     "rate_limited", "internal_error", "store_unavailable",
+)  # fmt: skip
+_OF_EVERY_CONNECTION: Final = (
+    "malformed_request", "request_timeout", "head_too_large", "too_many_connections",
 )  # fmt: skip
 _OF_EVERY_BODY: Final = (
     "body_too_large", "unsupported_media_type", "malformed_json", "malformed_body",
@@ -26,6 +30,10 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
     503: {"Retry-After": {"description": "In seconds", "schema": {"type": "integer"}}},
 }
 
+_CREATED: Final = frozenset({201, 202})
+_LOCATION: Final = {
+    "Location": {"description": "The path of what was created", "schema": {"type": "string"}}
+}
 _ONCE: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -42,6 +50,9 @@ TAGS: Final = [
     {"name": "infinite", "description": "Create tasks as others are claimed."},
     {"name": "chains", "description": "Create tasks from finished ones."},
 ]
+NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
+    304: {"description": "The client has this content already, as `If-None-Match` says"}
+}
 NOT_ONCE: Final[dict[str, Any]] = {"parameters": []}
 """For a call without an idempotency key, because repeating it changes nothing."""
 
@@ -67,13 +78,16 @@ def responses(
 ) -> Responses:
     """Return the answers of a call: the success and the errors, each with an example."""
     named = [*_OF_EVERY_CALL, *(_OF_EVERY_BODY if has_body else ()), *codes]
-    return {status: answer(model, example)} | errors(*named)
+    success = answer(model, example)
+    if status in _CREATED:
+        success["headers"] = _LOCATION
+    return {status: success} | errors(*named)
 
 
 def errors(*codes: str) -> Responses:
     """Return the answers to errors, by status."""
     by_status: dict[int, list[str]] = {}
-    for code in codes:
+    for code in (*codes, *_OF_EVERY_CONNECTION):
         by_status.setdefault(CODES[code][0], []).append(code)
     return {status: _errors_of(status, some) for status, some in sorted(by_status.items())}
 
@@ -126,7 +140,7 @@ def _schemas_of_bodies() -> dict[str, Any]:
     return schemas
 
 
-def describe(app: FastAPI, max_upload_bytes: int) -> None:
+def describe(app: FastAPI, limits: Limits) -> None:
     """Replace the application's OpenAPI document by a complete one."""
 
     def openapi() -> dict[str, Any]:
@@ -141,7 +155,8 @@ def describe(app: FastAPI, max_upload_bytes: int) -> None:
             schemas = document["components"]["schemas"]
             schemas |= _schemas_of_bodies()
             (size, _) = schemas["NewUpload"]["properties"]["size"]["anyOf"]
-            size["maximum"] = max_upload_bytes
+            size["maximum"] = limits.max_source_bytes
+            schemas["NewBlankTasks"]["properties"]["count"]["maximum"] = limits.max_bulk_count
             app.openapi_schema = _completed(document, app.routes)
         return app.openapi_schema
 

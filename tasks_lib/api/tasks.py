@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from tasks_lib.api import openapi
@@ -11,14 +11,16 @@ from tasks_lib.api.access import (
     AdmittedWorkflowCall,
     AdmittingRoute,
     TaskId,
+    WorkflowCall,
     parse_id,
 )
-from tasks_lib.api.answers import keep, respond, send
+from tasks_lib.api.answers import keep, member_of, respond, send
 from tasks_lib.api.bodies import read_members, whole_number
 from tasks_lib.api.errors import InvalidParameterError
-from tasks_lib.api.files import links_of
+from tasks_lib.api.files import links_of, readdress
 from tasks_lib.api.wire import requests, tasks as wire
 from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.operations.idempotency import Answer
 from tasks_lib.operations.seeding.bulk_create import create_blank_tasks
 from tasks_lib.operations.seeding.create_tasks import create_tasks
 from tasks_lib.operations.tasks.read import (
@@ -63,7 +65,7 @@ def post_tasks(call: AdmittedWorkflowCall) -> Response:
         idempotency_key=call.idempotency_key(),
         at=call.at,
     )
-    return send(answer)
+    return send(answer, location=_location(call, answer))
 
 
 @router.post(
@@ -88,7 +90,13 @@ def post_blank_tasks(call: AdmittedWorkflowCall) -> Response:
         idempotency_key=call.idempotency_key(),
         at=call.at,
     )
-    return send(answer)
+    return send(answer, location=_location(call, answer))
+
+
+def _location(call: WorkflowCall, answer: Answer) -> str:
+    """Return the path of the list of the tasks that were created."""
+    path = WORKFLOW_PATH.format(workflow_id=call.workflow_id)
+    return f"{path}/tasks?group_id={member_of(answer, 'group_id')}"
 
 
 @router.get(
@@ -137,6 +145,7 @@ def list_tasks(
         finished = list_finished(
             call.workspace.store, call.workflow_id, after=int(finished_after or 0), limit=count
         )
+        finished = finished._replace(items=readdress(call, finished.items))
         return respond(wire.finished_document(finished, limit=count))
     if after is not None:
         for other in sorted(given & _OF_PAGES):
@@ -150,6 +159,7 @@ def list_tasks(
             status=status,
             group_id=group_id,
         )
+        following = following._replace(items=readdress(call, following.items))
         return respond(wire.following_document(following, limit=count))
     if limit is not None:
         raise InvalidParameterError(
@@ -163,6 +173,7 @@ def list_tasks(
         status=status,
         group_id=group_id,
     )
+    listed = listed._replace(items=readdress(call, listed.items))
     return respond(wire.page_document(listed, page=page, page_size=page_size))
 
 
@@ -170,7 +181,8 @@ def list_tasks(
     "/{task_id}",
     responses=openapi.responses(200, wire.WholeTask, wire.WHOLE, "storage_unavailable"),
 )
-def get_task(request: Request, call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
+def get_task(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
     """Return a task with its values, moves and origin, and links to its files."""
     task = find_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
-    return respond(wire.whole_task_document(task, links_of(request, call, task)))
+    (shown,) = readdress(call, [task])
+    return respond(wire.whole_task_document(shown, links_of(call, task)))

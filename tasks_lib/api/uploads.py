@@ -18,7 +18,7 @@ from tasks_lib.api.access import (
     WorkflowCall,
     base_url,
 )
-from tasks_lib.api.answers import CsvResponse, keep, respond, send
+from tasks_lib.api.answers import CsvResponse, keep, member_of, respond, send
 from tasks_lib.api.bodies import read_members, whole_number
 from tasks_lib.api.errors import InvalidHeaderError, RequestRefusedError
 from tasks_lib.api.file_responses import StoredFileResponse
@@ -87,7 +87,7 @@ def begin_upload(request: Request, call: AdmittedWorkflowCall) -> Response:
         idempotency_key=call.idempotency_key(),
         at=call.at,
     )
-    return send(answer)
+    return send(answer, location=_location(call, member_of(answer, "upload_id")))
 
 
 @token_router.put(
@@ -159,7 +159,8 @@ def confirm_upload(call: AdmittedWorkflowCall, upload_id: UploadId) -> Response:
     """Confirm that the file has been sent; its tasks are created once, even if called again."""
     upload = receive.confirm_upload(call.workspace, call.workflow_id, upload_id, at=call.at)
     call.service.uploads.add(upload.id)
-    return respond(upload_document(upload, _rejects_url(call, upload)), 202)
+    document = upload_document(upload, _rejects_url(call, upload))
+    return respond(document, 202, location=_location(call, upload.id))
 
 
 @router.get(f"{PATH}/{{upload_id}}", responses=openapi.responses(200, wire.Upload, wire.COMPLETED))
@@ -190,8 +191,12 @@ def _rejects_url(call: WorkflowCall, upload: Upload) -> str | None:
     """Return the URL of an upload's rejected rows, if it has any."""
     if upload.rejects_uri is None:
         return None
-    path = PATH.format(workflow_id=call.workflow_id)
-    return f"{base_url(call.request, call.service)}{path}/{upload.id}/rejects.csv"
+    address = base_url(call.request, call.service)
+    return f"{address}{_location(call, upload.id)}/rejects.csv"
+
+
+def _location(call: WorkflowCall, upload_id: int | str) -> str:
+    return f"{PATH.format(workflow_id=call.workflow_id)}/{upload_id}"
 
 
 def _put_url(promise: Promise, address: str) -> str:

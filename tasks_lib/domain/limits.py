@@ -22,7 +22,8 @@ class Limits(NamedTuple):
 class ApiLimits(NamedTuple):
     """Limits of the HTTP API; the settings ``SEEDING_API_…`` describe them.
 
-    If ``url`` is empty, the API's URL is taken from each request.
+    If ``url`` is empty, the API's URL is taken from each request. Without ``cors_origins`` no page
+    of another origin may read an answer.
     """
 
     max_body_bytes: int = 8 * 2**20
@@ -31,6 +32,7 @@ class ApiLimits(NamedTuple):
     burst: int = 2_000
     upload_minutes: int = 60
     url: str = ""
+    cors_origins: tuple[str, ...] = ()
 
 
 def check_list_limit(limit: int) -> None:

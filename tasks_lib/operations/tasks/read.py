@@ -1,7 +1,7 @@
 """Read tasks and their files."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import orjson
 from sqlalchemy.orm import Session
 
+from tasks_lib.domain.json_rows import json_text, parse_row
 from tasks_lib.domain.limits import check_list_limit
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import NotFoundError, UsageError
@@ -38,6 +39,10 @@ class Origin(NamedTuple):
     row: int
     version: int | None = None
     chain_id: int | None = None
+
+
+_OF_A_FILE: Final = '"sha256":"'
+"""Part of the text of each task that has a file, and of few others."""
 
 
 class Task(NamedTuple):
@@ -192,6 +197,30 @@ def link_files(workspace: Workspace, task: Task) -> dict[str, str]:
         for field in fields
         if (value := values.get(field.name)) is not None
     }
+
+
+def readdress_files(
+    store: Store, some: Sequence[Task], address_of: Callable[[Task, str], str]
+) -> list[Task]:
+    """Return tasks of one pipeline, with the addresses of their files replaced.
+
+    ``address_of`` returns the address of the file in a field.
+    """
+    if not any(_OF_A_FILE in task.fields for task in some):
+        return list(some)
+    with store.read() as session:
+        fields = catalogue.get_pipeline(session, some[0].pipeline_id).file_fields
+    names = [field.name for field in fields]
+    return [_readdress(task, names, address_of) for task in some]
+
+
+def _readdress(task: Task, names: Sequence[str], address_of: Callable[[Task, str], str]) -> Task:
+    values = parse_row(task.fields)
+    files = {name: values[name] for name in names if values.get(name) is not None}
+    if not files:
+        return task
+    addressed = {name: file | {"uri": address_of(task, name)} for name, file in files.items()}
+    return task._replace(fields=json_text(values | addressed))
 
 
 def as_task(task: StoredTask) -> Task:
