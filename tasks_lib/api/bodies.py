@@ -6,10 +6,13 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+from tasks_lib.domain.fields import Field
 from tasks_lib.domain.json_rows import Digits, kind_of
+from tasks_lib.domain.mapping.conversions import spell_value
 from tasks_lib.domain.names import did_you_mean, visible
 from tasks_lib.errors import MalformedBodyError, UsageError
 from tasks_lib.intake.api_tasks.json_bodies import Members, read_body, read_body_object
+from tasks_lib.intake.api_tasks.json_cells import spell_member
 
 MAX_SMALL_BYTES: Final = 64 * 2**10
 """The largest body of a call that carries no values of tasks."""
@@ -17,19 +20,31 @@ MAX_SMALL_BYTES: Final = 64 * 2**10
 _WHOLE: Final = re.compile(r"([0-9]{1,18})(?:\.0+)?")
 
 
-def read_members(body: bytes, model: type, *, values: str = "") -> dict[str, Any]:
+class Values(NamedTuple):
+    """The member of a body that has values of fields: the one that may be large.
+
+    ``fields`` are the names of the fields, if they are known; then a look at the values ends at the
+    first other name.
+    """
+
+    member: str
+    max_bytes: int
+    fields: tuple[str, ...] | None = None
+
+
+def read_members(body: bytes, model: type, values: Values | None = None) -> dict[str, Any]:
     """Return the members of an object, with numbers as Digits and omitted members as None.
 
     ``model`` is the TypedDict that describes the object. An empty body is an empty object. The
-    member ``values`` is an object that may be large; its values are parsed when they are asked for.
-    Raises MalformedBodyError for a member that is unknown, missing, or of the wrong kind.
+    member with ``values`` becomes a ``RawValues``. Raises MalformedBodyError for a member that is
+    unknown, missing, or of the wrong kind.
     """
     known = _kinds_of(model)
     body = body or b"{}"
-    if len(body) > MAX_SMALL_BYTES and not values:
+    if len(body) > MAX_SMALL_BYTES and values is None:
         message = f"the body has {len(body):,} bytes, {MAX_SMALL_BYTES:,} are allowed here"
         raise MalformedBodyError(message, code="body_too_large")
-    members = read_body_object(body, "the body must be an object")
+    members = read_body_object(body, "the body must be an object", names=tuple(known))
     for name in members:
         if name not in known:
             hint = did_you_mean(name, known)
@@ -39,7 +54,7 @@ def read_members(body: bytes, model: type, *, values: str = "") -> dict[str, Any
         raise MalformedBodyError(f"the body lacks the member {visible(lacking[0])}")
     _check_unique(members)
     return dict.fromkeys(known) | {
-        name: _read(members, name, known[name], is_lazy=name == values) for name in members
+        name: _read(members, name, known[name], values) for name in members
     }
 
 
@@ -69,37 +84,40 @@ def _json_type(hint: Any) -> type:
     return Digits if plain is int else plain
 
 
-def _read(members: Members, name: str, kind: _Kind, *, is_lazy: bool) -> Any:
+def _read(members: Members, name: str, kind: _Kind, values: Values | None) -> Any:
     given = members.kind(name)
     if given is NoneType and not kind.is_required:
         return None
     if given is not kind.json_type:
         kinds = f"must be {kind_of(kind.json_type())}; it is {kind_of(given())}"
         raise MalformedBodyError(f"the member {visible(name)} {kinds}")
-    if not is_lazy:
+    if values is None or name != values.member:
         return read_body(members.raw(name))
-    inner = read_body_object(members.raw(name), f"the member {visible(name)} must be an object")
+    inner = read_body_object(
+        members.raw(name), f"the member {visible(name)} must be an object", values.fields
+    )
     _check_unique(inner)
-    return _ReadMembers(inner)
+    return RawValues(inner, values.max_bytes)
 
 
-class _ReadMembers(Mapping[str, Any]):
-    """An object whose values are read like bodies."""
+class RawValues:
+    """The values of a submission; each is parsed when it is spelled as a cell."""
 
-    def __init__(self, members: Members) -> None:
+    def __init__(self, members: Members, max_bytes: int) -> None:
         self._members = members
-
-    def __getitem__(self, name: str) -> Any:
-        return read_body(self._members.raw(name))
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._members
+        self._max_bytes = max_bytes
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
 
-    def __len__(self) -> int:
-        return len(self._members)
+    def __contains__(self, name: object) -> bool:
+        return name in self._members
+
+    def spell(self, field: Field) -> str:
+        """Return the cell of a field; raise ValueProblemError."""
+        if field.name not in self._members:
+            return spell_value(None, field)
+        return spell_member(self._members, field, self._max_bytes)
 
 
 def _check_unique(members: Members) -> None:

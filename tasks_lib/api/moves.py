@@ -16,10 +16,12 @@ from tasks_lib.api.access import (
     parse_id,
 )
 from tasks_lib.api.answers import keep, send
-from tasks_lib.api.bodies import read_members
+from tasks_lib.api.bodies import MAX_SMALL_BYTES, Values, read_members
+from tasks_lib.api.files import readdress
 from tasks_lib.api.wire import requests, tasks as wire
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import UsageError
+from tasks_lib.operations.catalogue.read import find_counted_pipeline
 from tasks_lib.operations.idempotency import Act, Answer, run_once
 from tasks_lib.operations.tasks import move
 from tasks_lib.operations.tasks.move import claim_task, release_task, submit_task
@@ -67,7 +69,7 @@ def claim(call: AdmittedWorkflowCall) -> Response:
 def submit(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
     """Finish a task that the contributor has claimed."""
     number = check_task_in_pipeline(call.workspace.store, call.workflow_id, parse_id(task_id))
-    given = read_members(call.body, requests.NewSubmission, values="fields")
+    given = read_members(call.body, requests.NewSubmission, _values_of(call))
     act = partial(
         submit_task,
         task_id=number,
@@ -125,6 +127,15 @@ def set_status(call: AdmittedWorkflowCall, task_id: TaskId) -> Response:
     return _answer(call, act)
 
 
+def _values_of(call: WorkflowCall) -> Values:
+    """Return how to read the values of a submission: a large one by the names of the fields."""
+    names = None
+    if len(call.body) > MAX_SMALL_BYTES:
+        pipeline = find_counted_pipeline(call.workspace.store, call.workflow_id).pipeline
+        names = tuple(field.name for field in pipeline.fields)
+    return Values("fields", call.workspace.limits.max_cell_bytes, names)
+
+
 def _status(name: str) -> TaskStatus:
     try:
         return TaskStatus(name)
@@ -136,9 +147,12 @@ def _status(name: str) -> TaskStatus:
 
 def _answer(call: WorkflowCall, act: Act[Task | None]) -> Response:
     """Make the move, once for its idempotency key, and answer with the task or with 204."""
-    answer = run_once(call.workspace.store, call.idempotency_key(), act, _task_answer, at=call.at)
-    return send(answer)
+    key, answer = call.idempotency_key(), partial(_task_answer, call)
+    return send(run_once(call.workspace.store, key, act, answer, at=call.at))
 
 
-def _task_answer(task: Task | None) -> Answer:
-    return keep(wire.task_document(task), 200) if task is not None else Answer(204, b"")
+def _task_answer(call: WorkflowCall, task: Task | None) -> Answer:
+    if task is None:
+        return Answer(204, b"")
+    (shown,) = readdress(call, [task])
+    return keep(wire.task_document(shown), 200)

@@ -77,7 +77,7 @@ def _max_connections(app: FastAPI) -> int:
 
 def _make_ready() -> None:
     _log_to_stderr()
-    _spare_the_collector()
+    spare_the_collector()
 
 
 def _log_to_stderr() -> None:
@@ -92,7 +92,7 @@ def _log_to_stderr() -> None:
     logging.getLogger().addHandler(others)
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Exclude loaded modules from garbage collection, and collect less often.
 
     A large body creates thousands of objects, none of them garbage; each collection that they

@@ -1,8 +1,8 @@
 """Submissions: the values that a contributor fills in."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from tasks_lib.domain.fields import Field, FieldSource
 from tasks_lib.domain.json_rows import json_text
@@ -23,12 +23,45 @@ class Submission(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
 
+class GivenValues(Protocol):
+    """The values of a submission, which are spelled as cells one by one."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the fields that have a value."""
+        ...
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a field has a value."""
+        ...
+
+    def spell(self, field: Field) -> str:
+        """Return the cell of a field, as ``spell_value`` does; raise ValueProblemError."""
+        ...
+
+
+class ParsedValues:
+    """Values as ``parse_value`` reads them."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def spell(self, field: Field) -> str:
+        """Return the cell of a field."""
+        return spell_value(self._values.get(field.name), field)
+
+
 def read_submission(
-    fields: Sequence[Field], predefined: Collection[str], given: Mapping[str, Any]
+    fields: Sequence[Field], predefined: Collection[str], given: GivenValues
 ) -> Submission:
     """Check the values of a submission by the same rules as those of a CSV.
 
-    ``given`` holds values as ``parse_value`` reads them. Required input fields must be given unless
+    Required input fields must be given unless
     they are ``predefined``. A dataset field that the seeding skipped may be given, too.
     """
     names = [field.name for field in fields]
@@ -41,15 +74,15 @@ def read_submission(
         if field.name in predefined or not is_asked:
             continue
         try:
-            members[field.name] = _read(field, given.get(field.name))
+            members[field.name] = _read(field, given)
         except ValueProblemError as problem:
             problems.append(Problem(problem.code, str(problem), field=field.name))
     written = ",".join(f"{json_text(name)}:{text}" for name, text in members.items())
     return Submission("{" + written + "}", tuple(problems))
 
 
-def _read(field: Field, value: Any) -> str:
-    cell = spell_value(value, field)
+def _read(field: Field, given: GivenValues) -> str:
+    cell = given.spell(field)
     if not cell and field.required:
         raise ValueProblemError("required", "is required, but no value was given")
     return reader_of(field)(cell)

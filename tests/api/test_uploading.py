@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -98,11 +99,21 @@ def test_a_zip_becomes_tasks_with_their_files(photo_client: TestClient, tmp_path
     done = wait_for_end(photo_client, upload_id)
     assert (done["status"], done["report"]["created"]) == ("completed", 1)
     task = photo_client.get(f"{WORKFLOW}/tasks/1").json()
-    assert task["fields"]["photo"]["name"] == "a.png"
+    address = f"http://testserver{WORKFLOW}/tasks/1/files/photo"
+    assert task["fields"]["photo"] == {
+        "uri": address,
+        "name": "a.png",
+        "size": len(png("a")),
+        "sha256": sha256(png("a")).hexdigest(),
+        "content_type": "image/png",
+    }
+    (listed,) = photo_client.get(f"{WORKFLOW}/tasks").json()["items"]
+    claimed = photo_client.post(f"{WORKFLOW}/tasks/claim", json={"contributor": "ann"}).json()
+    assert listed["fields"] == claimed["fields"] == task["fields"]
     assert list(task["links"]) == ["photo"]
     own = photo_client.get(f"{WORKFLOW}/tasks/1/files/photo", follow_redirects=False)
     if "testserver" in task["links"]["photo"]:
-        assert task["links"] == {"photo": f"http://testserver{WORKFLOW}/tasks/1/files/photo"}
+        assert task["links"] == {"photo": address}
         assert (own.status_code, own.content) == (200, png("a"))
         assert own.headers["content-type"] == "image/png"
         assert own.headers["content-disposition"] == 'attachment; filename="a.png"'

@@ -4,12 +4,33 @@ import json
 import re
 from typing import Any, Final, NoReturn
 
+import orjson
+
+from tasks_lib.domain.json_rows import has_unique_keys
 from tasks_lib.domain.names import shortened
-from tasks_lib.domain.values.numbers import OUT_OF_RANGE, is_in_range
+from tasks_lib.domain.values.numbers import LONG_EXPONENT, OUT_OF_RANGE, is_in_range
 from tasks_lib.domain.values.problem import refuse
 
 MAX_JSON_DEPTH: Final = 64
 NUL_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+_CONTAINERS: Final = frozenset({dict, list})
+
+
+def is_surely_document(text: str) -> bool:
+    """Return True if a text is certainly one that ``parse_document`` accepts, and not too deep.
+
+    This takes a tenth of its time. orjson keeps the last of two equal keys, and reads a number with
+    a very long exponent.
+    """
+    if "\\" in text or LONG_EXPONENT.search(text):
+        return False
+    try:
+        document = orjson.loads(text)
+        is_unique = has_unique_keys(text, document)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return False
+    return is_unique and depth_of(document) <= MAX_JSON_DEPTH
 
 
 def parse_document(text: str) -> Any:
@@ -54,13 +75,13 @@ def _no_constant(name: str) -> NoReturn:
 
 def depth_of(document: Any) -> int:
     """Return how many containers of a document are inside each other."""
-    depth, level = 0, [document]
-    while level:
-        containers = [item for item in level if isinstance(item, dict | list)]
-        level = [
+    depth, containers = 0, [document] if type(document) in _CONTAINERS else []
+    while containers:
+        depth += 1
+        containers = [
             child
             for container in containers
-            for child in (container.values() if isinstance(container, dict) else container)
+            for child in (container.values() if type(container) is dict else container)
+            if type(child) in _CONTAINERS
         ]
-        depth += bool(containers)
     return depth

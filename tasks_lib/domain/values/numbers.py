@@ -16,7 +16,7 @@ _ROUNDED: Final = re.compile(r"[0-9](?:\.[0-9]+)?E\+[0-9]+")
 _SEPARATED: Final = re.compile(
     r"(?![+-]?[0-9]+\.[0-9]+$)[+-]?[0-9]+(?:[.,'\u2019 \u00a0\u202f][0-9]+)+"
 )
-_LONG_EXPONENT: Final = re.compile(r"[eE][+-]?[0-9]{4}")
+LONG_EXPONENT: Final = re.compile(r"[eE][+-]?[0-9]{4}")
 
 
 def whole_digits(text: str) -> str | None:
@@ -66,4 +66,4 @@ def why_no_number(text: str) -> str:
 
 def is_in_range(number: str) -> bool:
     """Return whether a 64-bit float can hold the number; no float has a long exponent."""
-    return not _LONG_EXPONENT.search(number) and math.isfinite(float(number))
+    return not LONG_EXPONENT.search(number) and math.isfinite(float(number))

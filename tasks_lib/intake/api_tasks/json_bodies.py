@@ -4,14 +4,16 @@ orjson decides what is valid JSON: it refuses NaN, byte order marks, halves of s
 bytes that are not UTF-8. A body in which it would lose digits or duplicate keys is parsed again.
 
 A large object is read as its members, whose values are parsed when they are asked for: a body that
-is refused for its shape or its names costs no more than a look at it.
+is refused for its shape or its names costs no more than a look at it. If the names of its members
+are known, that look ends at the first other one.
 """
 
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 import msgspec
@@ -22,8 +24,10 @@ from tasks_lib.domain.json_rows import Digits, has_unique_keys, kind_of
 from tasks_lib.domain.names import visible
 from tasks_lib.errors import MalformedBodyError
 
-_EXAMINED_BYTES: Final = 2**20
-"""In longer objects a member that occurs twice is not named: finding it takes seconds."""
+CLOSE_BYTES: Final = 64 * 2**10
+"""A longer text is not parsed for the sake of a better message."""
+
+_KEPT_DECODERS: Final = 256
 
 
 class DoubledKeys(dict[str, Any]):
@@ -36,11 +40,15 @@ class DoubledKeys(dict[str, Any]):
 
 
 class Members(Mapping[str, Any]):
-    """A JSON object whose values are parsed, exactly, when they are asked for."""
+    """A JSON object whose values are parsed, exactly, when they are asked for.
 
-    def __init__(self, text: bytes, raw: dict[str, Raw]) -> None:
+    If it is not ``is_whole``, only its first unknown member is here.
+    """
+
+    def __init__(self, text: bytes, raw: dict[str, Raw], *, is_whole: bool = True) -> None:
         self._text = text
         self._raw = raw
+        self.is_whole = is_whole
 
     def __getitem__(self, name: str) -> Any:
         return parse_raw(bytes(self._raw[name]))
@@ -67,29 +75,85 @@ class Members(Mapping[str, Any]):
 
         Raises MalformedBodyError for one that is too long to name them.
         """
+        if not self.is_whole:
+            return []
         colons = sum(name.count(":") + bytes(raw).count(b":") for name, raw in self._raw.items())
-        # An escaped colon would make up for the one after a doubled key.
-        has_escaped = _ESCAPED_COLON.search(self._text) is not None
+        # An escaped colon in a name would make up for the one after a doubled key.
+        may_be_escaped = any(":" in name for name in self._raw)
+        has_escaped = may_be_escaped and _ESCAPED_COLON.search(self._text) is not None
         if self._text.count(b":") == colons + len(self._raw) and not has_escaped:
             return []
-        if len(self._text) > _EXAMINED_BYTES:
+        if len(self._text) > CLOSE_BYTES:
             message = "the body has a member twice in one object, or \\u003a instead of a colon"
             raise MalformedBodyError(message, code="malformed_json")
         document = Body(self._text).exact()
         return document.names if isinstance(document, DoubledKeys) else []
 
 
-def read_body_object(body: bytes, expected: str) -> Members:
-    """Return the members of a body; raise MalformedBodyError for any other value."""
-    members = read_object(body)
+def read_body_object(body: bytes, expected: str, names: tuple[str, ...] | None = None) -> Members:
+    """Return the members of a body; raise MalformedBodyError for any other value.
+
+    See ``read_named`` for the ``names``, if they are known.
+    """
+    members = read_named(body, names) if names is not None else read_object(body)
     if members is not None:
         return members
+    check_large(body, expected)
     document = Body(body).document
     if isinstance(document, dict):
         message = "the body is nested too deep to be read"
         raise MalformedBodyError(message, code="malformed_json")
     kind = "a number" if type(document) is float else kind_of(document)
     raise MalformedBodyError(f"{expected}; it is {kind}")
+
+
+def check_large(body: bytes, expected: str) -> None:
+    """Raise MalformedBodyError if a body that is no valid object is too large to be parsed."""
+    if len(body) <= CLOSE_BYTES:
+        return
+    try:
+        _RAW.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise MalformedBodyError(f"the body is not JSON: {error}", code="malformed_json") from None
+    except RecursionError:
+        message = "the body is nested too deep to be read"
+        raise MalformedBodyError(message, code="malformed_json") from None
+    kind = kind_of(_kind(body.lstrip()[:1])())
+    if kind == "an object":
+        message = "the body is not JSON: a name is not valid UTF-8"
+        raise MalformedBodyError(message, code="malformed_json")
+    raise MalformedBodyError(f"{expected}; it is {kind}")
+
+
+def read_named(text: bytes, names: tuple[str, ...]) -> Members | None:
+    """Return the members of an object as ``read_object`` does, at less cost if it is long.
+
+    If a long one has a member that is not in ``names``, only the first such member is returned,
+    without its value.
+    """
+    decoder = _decoder_of(names) if len(text) > CLOSE_BYTES else None
+    if decoder is None:
+        return read_object(text)
+    try:
+        found = decoder.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        unknown = _UNKNOWN.fullmatch(str(error))
+        return Members(text, {unknown[1]: _NO_VALUE}, is_whole=False) if unknown else None
+    values = [(name, getattr(found, f"m{place}")) for place, name in enumerate(names)]
+    return Members(text, {name: raw for name, raw in values if raw is not _NO_VALUE})
+
+
+@lru_cache(_KEPT_DECODERS)
+def _decoder_of(names: tuple[str, ...]) -> msgspec.json.Decoder[Any] | None:
+    """Return the decoder of objects with these members; None if msgspec cannot have their names."""
+    if not all(encode_basestring(name) == f'"{name}"' for name in names):
+        return None
+    members = [(f"m{place}", Raw, _NO_VALUE) for place in range(len(names))]
+    renamed = {f"m{place}": name for place, name in enumerate(names)}
+    model = msgspec.defstruct(
+        "Members", members, rename=renamed, forbid_unknown_fields=True, gc=False
+    )
+    return msgspec.json.Decoder(model)
 
 
 def read_object(text: bytes) -> Members | None:
@@ -106,6 +170,29 @@ def parse_raw(text: bytes) -> Any:
     if kind is Digits and len(text) < _SHORT_DIGITS:
         return Digits(text.decode())
     return _document(text) if kind is str else Body(text).exact()
+
+
+def write_plain(text: bytes) -> str | None:
+    """Return a value as ``json_text`` writes it; None if it has to be parsed exactly for that."""
+    if b"\\" in text:
+        return None
+    try:
+        document = orjson.loads(text)
+        if not has_unique_keys(text.decode(), document):
+            return None
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return None
+    return msgspec.json.format(text, indent=-1).decode()
+
+
+def has_doubled_key(text: bytes) -> bool:
+    """Return True if a value certainly has a key twice in one object."""
+    if b"\\" in text:
+        return False
+    try:
+        return orjson.dumps(orjson.loads(text)).count(b":") < text.count(b":")
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return False
 
 
 def _kind(text: bytes) -> type:
@@ -181,7 +268,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members if len(members) == len(pairs) else DoubledKeys(pairs)
 
 
+_NO_VALUE: Final = Raw(b"null")
+_RAW: Final = msgspec.json.Decoder(Raw)
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+"""What msgspec says of the first member that a type does not have."""
+
 _KINDS: Final[dict[bytes, type]] = {
     b"{": dict, b"[": list, b'"': str, b"t": bool, b"f": bool, b"n": type(None),
 }  # fmt: skip

@@ -35,8 +35,10 @@ class TasksRejectedError(RejectedError):
         more = other_problems(len(bad) - 1)
         rejected = len({entry.place for entry in bad})
         at_least = "" if read.is_whole else "at least "
+        of_all = f"{rejected:,} of {counted(count, 'task')}"
+        share = of_all if read.is_counted else counted(rejected, "task")
         super().__init__(
-            f"{at_least}{rejected:,} of {counted(count, 'task')} rejected, nothing was created: "
+            f"{at_least}{share} rejected, nothing was created: "
             f"task {place}{field}: {first.message}{more}",
             problems=[problem._replace(place=place) for place, problem in bad],
         )

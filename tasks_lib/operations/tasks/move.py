@@ -16,7 +16,7 @@ from tasks_lib.domain.fields import check_requested_name
 from tasks_lib.domain.lifecycle import BY_STATUS, Move, explain_refusal
 from tasks_lib.domain.names import is_storable, other_problems
 from tasks_lib.domain.statuses import TaskStatus
-from tasks_lib.domain.submission import read_submission
+from tasks_lib.domain.submission import GivenValues, ParsedValues, read_submission
 from tasks_lib.errors import (
     MoveNotAllowedError,
     Problem,
@@ -94,9 +94,16 @@ def _claim(store: Store, pipeline_id: int, note: Note) -> StoredTask | None:
 
 
 def submit_task(
-    store: Store, task_id: int, contributor: str, values: Mapping[str, Any], *, at: datetime
+    store: Store,
+    task_id: int,
+    contributor: str,
+    values: GivenValues | Mapping[str, Any],
+    *,
+    at: datetime,
 ) -> Task:
-    """Finish a task that the contributor has claimed, with values as ``parse_value`` reads them.
+    """Finish a task that the contributor has claimed.
+
+    A mapping of values has them as ``parse_value`` reads them.
 
     Raises SubmissionRejectedError if a value does not fit its field, MoveNotAllowedError if the
     contributor has not claimed the task, and NotFoundError; then nothing is changed.
@@ -106,7 +113,8 @@ def submit_task(
         task = find_stored_task(session, task_id)
         _check_claimed_by(task, contributor)
         fields = catalogue.get_pipeline(session, task.pipeline_id).fields
-        filled_in, problems = read_submission(fields, orjson.loads(task.predefined), values)
+        given = ParsedValues(values) if isinstance(values, Mapping) else values
+        filled_in, problems = read_submission(fields, orjson.loads(task.predefined), given)
         if problems:
             raise SubmissionRejectedError(task_id, problems)
         picks = Picks(task_id, claimed_by=contributor)

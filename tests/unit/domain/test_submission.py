@@ -6,7 +6,7 @@ import pytest
 
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.json_rows import parse_row
-from tasks_lib.domain.submission import Submission, read_submission
+from tasks_lib.domain.submission import ParsedValues, Submission, read_submission
 from tasks_lib.errors import Problem
 
 
@@ -26,7 +26,7 @@ PREDEFINED = {"body"}
 
 
 def submit(document: str) -> Submission:
-    return read_submission(FIELDS, PREDEFINED, parse_row(document))
+    return read_submission(FIELDS, PREDEFINED, ParsedValues(parse_row(document)))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_all_problems_are_reported_at_once() -> None:
 
 def test_a_file_cannot_be_submitted_as_a_value() -> None:
     photo = (field("photo", "file"),)
-    (problem,) = read_submission(photo, (), {"photo": "s3://bucket/key"}).problems
+    (problem,) = read_submission(photo, (), ParsedValues({"photo": "s3://bucket/key"})).problems
     assert problem == Problem(
         "wrong_type", "a string was given, which a field of type file does not take", field="photo"
     )

@@ -1,0 +1,181 @@
+"""Processor time of requests that are refused: bodies of 8 MiB, each wrong in a way of its own.
+
+The application runs in this process, on SQLite. For each body the time from its arrival to the end
+of the answer is measured as processor time, which other processes do not change; the least of
+several runs counts. The last column shows what it costs to skip the same bytes, which nothing that
+reads them can go below; the last rows, what accepted bodies of that size cost.
+"""
+
+import argparse
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import msgspec
+from starlette.testclient import TestClient
+
+from tasks_lib.api.app import create_app
+from tasks_lib.api.server import spare_the_collector
+from tasks_lib.domain.limits import ApiLimits, Limits
+from tasks_lib.operations.api_keys import create_key
+from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.storage.file_storage import Storage
+from tasks_lib.store.engine import Store
+
+_SIZE: Final = ApiLimits().max_body_bytes
+_TASKS: Final = 5_000
+_CATALOGUE: Final = """
+organizations:
+  - name: acme
+    projects:
+      - name: reviews
+        pipelines:
+          - name: texts
+            fields:
+              - {name: id, type: text, source: dataset}
+              - {name: body, type: long_text, source: dataset}
+              - {name: stars, type: integer, source: dataset, required: false, max: 5}
+              - {name: verdict, type: text, source: input}
+          - name: documents
+            fields:
+              - {name: document, type: json, source: dataset, required: false}
+              - {name: stars, type: integer, source: dataset, required: false, max: 5}
+"""
+_TEXTS, _DOCUMENTS, _SUBMIT = "/1/tasks", "/2/tasks", "/1/tasks/1/submit"
+_RAW: Final = msgspec.json.Decoder(msgspec.Raw)
+
+
+def _filled(head: str, unit: str, tail: str, size: int = _SIZE) -> str:
+    """Repeat a part between commas up to a size; # in it is its number."""
+    width = len(unit.replace("#", f"{10**6}")) + 1
+    count = (size - len(head) - len(tail)) // width
+    return head + ",".join(unit.replace("#", f"{10**6 + number}") for number in range(count)) + tail
+
+
+def _tasks(task: str, last: str | None = None) -> str:
+    return f'{{"tasks":[{",".join([task] * (_TASKS - 1) + [last or task])}]}}'
+
+
+_ROOM: Final = _SIZE // _TASKS - 90
+_WRONG: Final = '{"fields":{"id":"1","body":"b","stars":9}}'
+_TEXT: Final = f'{{"fields":{{"id":"1","body":"{"x" * _ROOM}"}}}}'
+_DOCUMENT: Final = f'{{"fields":{{"document":[{"1," * (_ROOM // 2)}1]}}}}'
+
+BODIES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
+    "white space": (_TEXTS, lambda: " " * _SIZE),
+    "an array of numbers": (_TEXTS, lambda: _filled("[", "1", "]")),
+    "nested without end": (_TEXTS, lambda: "[" * _SIZE),
+    "unknown members": (_TEXTS, lambda: _filled("{", '"#":1', "}")),
+    "one member, doubled": (_TEXTS, lambda: _filled("{", '"tasks":[]', "}")),
+    "a member with a long name": (_TEXTS, lambda: f'{{"{"x" * (_SIZE - 10)}":1}}'),
+    "elements that are no tasks": (_TEXTS, lambda: _filled('{"tasks":[', "[]", "]}")),
+    "too many tasks": (_TEXTS, lambda: _filled('{"tasks":[', '{"fields":{"id":"1"}}', "]}")),
+    "unknown fields in one task": (
+        _TEXTS,
+        lambda: _filled('{"tasks":[{"fields":{', '"#":1', "}}]}"),
+    ),
+    "a field, doubled": (_TEXTS, lambda: _filled('{"tasks":[{"fields":{', '"id":"1"', "}}]}")),
+    "one array as a text": (
+        _TEXTS,
+        lambda: _filled('{"tasks":[{"fields":{"id":"1","body":[', "1", "]}}]}"),
+    ),
+    "one object as a text": (
+        _TEXTS,
+        lambda: _filled('{"tasks":[{"fields":{"id":"1","body":{', '"#":1', "}}}]}"),
+    ),
+    "a text that is too long": (
+        _TEXTS,
+        lambda: f'{{"tasks":[{{"fields":{{"id":"1","body":"{"x" * (_SIZE - 60)}"}}}}]}}',
+    ),
+    "5,000 wrong values": (_TEXTS, lambda: _tasks(_TEXT.replace('"id"', '"stars":9,"id"'))),
+    "5,000 arrays as texts": (_TEXTS, lambda: _tasks(_DOCUMENT.replace("document", "body"))),
+    "the last of 5,000 texts": (_TEXTS, lambda: _tasks(_TEXT, _WRONG)),
+    "the last of 5,000 documents": (_DOCUMENTS, lambda: _tasks(_DOCUMENT, _WRONG)),
+    "5,000 documents, doubled keys": (
+        _DOCUMENTS,
+        lambda: _tasks(_DOCUMENT.replace("[1,", '[{"a":1,"a":2},')),
+    ),
+    "a document that is too large": (
+        _DOCUMENTS,
+        lambda: _filled('{"tasks":[{"fields":{"document":[', "1", "]}}]}"),
+    ),
+    "unknown fields in a submission": (
+        _SUBMIT,
+        lambda: _filled('{"contributor":"ann","fields":{', '"#":1', "}}"),
+    ),
+    "a huge value in a submission": (
+        _SUBMIT,
+        lambda: _filled('{"contributor":"ann","fields":{"verdict":[', "1", "]}}"),
+    ),
+}
+"""The path of the call behind ``/workflows``, and the body."""
+
+ACCEPTED: Final[dict[str, tuple[str, Callable[[], str]]]] = {
+    "5,000 texts (accepted)": (_TEXTS, lambda: _tasks(_TEXT)),
+    "5,000 documents (accepted)": (_DOCUMENTS, lambda: _tasks(_DOCUMENT)),
+}
+
+
+def main() -> None:
+    """Measure and print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", default="", help="bodies with this in their name")
+    options = parser.parse_args()
+    spare_the_collector()
+    print(f"Python {platform.python_version()}, msgspec {version('msgspec')}\n")
+    print("| body | status | answer, bytes | ms | to skip its bytes, ms |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    with _open_client() as client:
+        for name, (path, make) in (BODIES | ACCEPTED).items():
+            if options.only in name:
+                _measure(client, name, path, make().encode(), options.repeats)
+
+
+def _measure(client: TestClient, name: str, path: str, body: bytes, repeats: int) -> None:
+    answer = client.post(path, content=body)
+    spent = min(_seconds(lambda: client.post(path, content=body)) for _ in range(repeats))
+    skipped = min(_seconds(lambda: _skip(body)) for _ in range(repeats))
+    size = f"{len(answer.content):,}"
+    print(f"| {name} | {answer.status_code} | {size} | {spent * 1e3:.0f} | {skipped * 1e3:.0f} |")
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    began = time.process_time()
+    act()
+    return time.process_time() - began
+
+
+def _skip(body: bytes) -> None:
+    with suppress(msgspec.DecodeError, RecursionError):
+        _RAW.decode(body)
+
+
+@contextmanager
+def _open_client() -> Iterator[TestClient]:
+    """Open a client of an application whose workflow 1 has a task that ann has claimed."""
+    with TemporaryDirectory(prefix="bodies-") as folder:
+        catalogue = Path(folder) / "catalogue.yaml"
+        catalogue.write_text(_CATALOGUE, encoding="utf-8")
+        store = Store.open(f"sqlite:///{folder}/seeding.db")
+        apply_catalogue(store, catalogue)
+        workspace = Workspace(store, Storage((Path(folder) / "files").as_uri()), Limits())
+        key, _ = create_key(store, "acme", name="bodies", lifetime=None, at=datetime.now(UTC))
+        headers = {"X-API-Key": key, "Content-Type": "application/json"}
+        address = "http://testserver/api/v1/workflows"
+        with TestClient(create_app(workspace), base_url=address, headers=headers) as client:
+            client.post(_TEXTS, json={"tasks": [{"fields": {"id": "1", "body": "b"}}]})
+            client.post(f"{_TEXTS}/claim", json={"contributor": "ann"})
+            yield client
+        store.close()
+
+
+if __name__ == "__main__":
+    main()

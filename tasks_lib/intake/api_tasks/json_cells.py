@@ -1,0 +1,223 @@
+"""Read tasks in JSON one by one, value by value, and explain what is wrong with them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks_lib.domain.fields import Field, FieldType
+from tasks_lib.domain.json_rows import kind_of
+from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.mapping.conversions import spell_value
+from tasks_lib.domain.names import did_you_mean, visible
+from tasks_lib.domain.values.problem import ValueProblemError
+from tasks_lib.errors import Problem
+from tasks_lib.intake.api_tasks.json_bodies import (
+    CLOSE_BYTES,
+    Members,
+    doubled_key,
+    has_doubled_key,
+    read_named,
+    write_plain,
+)
+from tasks_lib.intake.rows.columns import FieldProblem, shape_of
+
+MAX_PROBLEMS: Final = 100
+"""After this many no more tasks are read: the answer lists no more."""
+
+MAX_CLOSE_BYTES: Final = 64 * 2**10
+"""After the first problem, reading ends with the task that exceeds this."""
+
+BY_ELEMENTS: Final = frozenset({FieldType.JSON, FieldType.MULTI_SELECT, FieldType.FILE})
+"""Field types whose values are arrays or objects."""
+
+_MAX_SUGGESTIONS: Final = 20
+
+
+class BadTask(NamedTuple):
+    """A problem of a task; ``place`` is its position in the list, from 0."""
+
+    place: int
+    problem: Problem
+
+
+class CloseReader:
+    """Reads tasks one by one, until there are enough problems; ``bad`` lists them."""
+
+    def __init__(self, fields: Sequence[Field], limits: Limits) -> None:
+        self._fields = fields
+        self._limits = limits
+        self._hints = _Hints(fields)
+        self._order = _order_of(fields)
+        self._bytes = 0
+        self.bad: list[BadTask] = []
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether no more problems are looked for."""
+        return len(self.bad) >= MAX_PROBLEMS or self._bytes > MAX_CLOSE_BYTES
+
+    def read(self, tasks: Sequence[bytes], first: int = 0) -> pa.Array:
+        """Return the JSON objects of the tasks that were read: all, unless there is enough.
+
+        They are meaningless if there are problems. ``first`` is the place of the first task.
+        """
+        bad: list[BadTask] = []
+        rows: list[list[str]] = []
+        unread: set[int] = set()
+        nothing = [""] * len(self._fields)
+        for place, task in enumerate(tasks, first):
+            cells, problems = _cells_of(task, self._fields, self._limits, self._hints)
+            rows.append(cells or nothing)
+            if not cells:
+                unread.add(place)
+            bad.extend(BadTask(place, problem) for problem in problems)
+            self._note(task, bad)
+            if len(bad) >= MAX_PROBLEMS or self.has_enough:
+                break
+        columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
+        values, unfit = shape_tasks(columns, self._fields, len(rows), self._limits)
+        known = {(place, problem.field) for place, problem in bad}
+        bad.extend(
+            BadTask(first + position, problem)
+            for position, problem in unfit
+            if first + position not in unread and (first + position, problem.field) not in known
+        )
+        if bad and not known:
+            self._bytes += sum(map(len, tasks[: len(rows)]))
+        self.bad += sorted(bad, key=self._order)
+        return values
+
+    def _note(self, task: bytes, bad: Sequence[BadTask]) -> None:
+        if self.bad or bad:
+            self._bytes += len(task)
+
+
+def shape_tasks(
+    columns: Sequence[pa.Array], fields: Sequence[Field], count: int, limits: Limits
+) -> tuple[pa.Array, list[FieldProblem]]:
+    """Return the tasks' JSON objects, and the problems of values."""
+    if not fields:
+        return pa.array(["{}"] * count, pa.string()), []
+    values, unfit = shape_of(fields)(columns)
+    problems = [
+        entry
+        for column, field in zip(columns, fields, strict=True)
+        for entry in _too_large(column, field, limits.max_cell_bytes)
+    ]
+    known = {(entry.position, entry.problem.field) for entry in problems}
+    problems += [entry for entry in unfit if (entry.position, entry.problem.field) not in known]
+    return values, problems
+
+
+def _too_large(column: pa.Array, field: Field, limit: int) -> Iterator[FieldProblem]:
+    sizes = pc.binary_length(column).to_numpy()
+    for position in np.flatnonzero(sizes > limit):
+        message = _size_message(sizes[position], limit)
+        yield FieldProblem(int(position), Problem("cell_too_large", message, field=field.name))
+
+
+def _cells_of(
+    text: bytes, fields: Sequence[Field], limits: Limits, hints: "_Hints"
+) -> tuple[list[str], list[Problem]]:
+    """Return a task's cells, empty if there is a problem, and the problems.
+
+    There are no cells at all if the problems say enough about the task.
+    """
+    task = read_named(text, ("fields",))
+    if task is None or set(task) != {"fields"} or task.doubled():
+        message = 'a task must be {"fields": {...}} and nothing else'
+        return [], [Problem("malformed_task", message)]
+    row = read_named(task.raw("fields"), hints.names)
+    if row is None:
+        message = f"'fields' must be an object; it is {kind_of(task.kind('fields')())}"
+        return [], [Problem("malformed_task", message)]
+    unknown = (name for name in row if name not in hints.names)
+    problems = [hints.unknown(name) for name in islice(unknown, MAX_PROBLEMS)]
+    if len(problems) == MAX_PROBLEMS or not row.is_whole:
+        return [], problems
+    problems += [_doubled(name) for name in islice(row.doubled(), MAX_PROBLEMS)]
+    cells = []
+    for field in fields:
+        try:
+            cells.append(_cell_of(row, field, limits))
+        except ValueProblemError as problem:
+            cells.append("")
+            problems.append(Problem(problem.code, str(problem), field=field.name))
+    return cells, problems
+
+
+def _cell_of(row: Members, field: Field, limits: Limits) -> str:
+    if field.name in row:
+        return spell_member(row, field, limits.max_cell_bytes)
+    if field.required:
+        raise ValueProblemError("missing_field", "is required, but the task does not have it")
+    return ""
+
+
+def spell_member(row: Members, field: Field, max_bytes: int) -> str:
+    """Return the cell of a field that the object has, as ``spell_value`` would return it.
+
+    A value is parsed only if its size and its kind allow that it fits. Raises ValueProblemError.
+    """
+    raw, kind = row.raw(field.name), row.kind(field.name)
+    if len(raw) > max_bytes and kind is not str:
+        raise ValueProblemError("cell_too_large", _size_message(len(raw), max_bytes))
+    if kind in {dict, list}:
+        written = _spell_container(raw, kind, field)
+        if written is not None:
+            return written
+    value = row[field.name]
+    doubled = doubled_key(value)
+    if doubled is not None:
+        message = f"holds an object in which {visible(doubled)} occurs twice"
+        raise ValueProblemError("invalid_json", message)
+    if isinstance(value, str) and len(value) > max_bytes:
+        raise ValueProblemError("cell_too_large", _size_message(len(value.encode()), max_bytes))
+    return spell_value(value, field)
+
+
+def _spell_container(raw: bytes, kind: type, field: Field) -> str | None:
+    """Return the cell of an array or an object; None if it must be parsed exactly for that."""
+    if field.type not in BY_ELEMENTS and len(raw) > CLOSE_BYTES:
+        return spell_value(kind(), field)  # raises an error, whatever the elements
+    if field.type is not FieldType.JSON:
+        return None
+    written = write_plain(raw)
+    if written is None and len(raw) > CLOSE_BYTES and has_doubled_key(raw):
+        message = "holds an object in which a key occurs twice"
+        raise ValueProblemError("invalid_json", message)
+    return written
+
+
+def _size_message(size: int, limit: int) -> str:
+    return f"has {size:,} bytes, {limit:,} are allowed"
+
+
+class _Hints:
+    """The fields' names, and suggestions for wrong ones."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self.names = tuple(field.name for field in fields)
+        self._known: dict[str, str] = {}
+
+    def unknown(self, name: str) -> Problem:
+        """Return the problem of a field that the pipeline does not have."""
+        if name not in self._known and len(self._known) < _MAX_SUGGESTIONS:
+            self._known[name] = did_you_mean(name, self.names)
+        hint = self._known.get(name, "")
+        message = f"{visible(name)} is not a dataset field of the pipeline{hint}"
+        return Problem("unknown_field", message, field=name)
+
+
+def _doubled(name: str) -> Problem:
+    return Problem("duplicate_field", f"{visible(name)} occurs twice in the task", field=name)
+
+
+def _order_of(fields: Sequence[Field]) -> Callable[[BadTask], tuple[int, int]]:
+    """Return the sort key of bad tasks: their place, then that of the field, unknown ones first."""
+    places = {field.name: place for place, field in enumerate(fields)}
+    return lambda bad: (bad.place, places.get(bad.problem.field or "", -1))

@@ -1,0 +1,130 @@
+"""Find the tasks in a body, without reading them.
+
+A wrong body can have millions of members, or of elements. msgspec skips values quickly, but the
+object of each takes its time, so nothing here makes an object for each of them: a type that knows
+the members stops at the first other one, and a list that may be long is counted while it is read.
+"""
+
+from itertools import islice
+from threading import local
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from tasks_lib.domain.json_rows import kind_of
+from tasks_lib.domain.names import visible
+from tasks_lib.errors import MalformedBodyError
+from tasks_lib.intake.api_tasks.json_bodies import CLOSE_BYTES, read_body_object
+
+MAX_TASKS: Final = 5_000
+
+_FEW_COMMAS: Final = 50_000
+_EXPECTED: Final = 'the body must be {"tasks": [{"fields": {...}}, ...]} and nothing else'
+_LIST: Final = msgspec.json.Decoder(list[Raw])
+
+
+class TaskTexts(NamedTuple):
+    """The JSON text of each task; if not ``is_whole``, the last one is wrong and others follow."""
+
+    texts: list[bytes]
+    is_whole: bool = True
+
+
+def list_tasks(body: bytes) -> TaskTexts:
+    """Return the text of each task; raise MalformedBodyError for no tasks, or too many."""
+    found, is_whole = _find_tasks(body, _BODY)
+    listed = _if_once(body, found) if is_whole else None
+    if listed is None:
+        listed = _list_unusual(body)
+    if not listed.texts:
+        raise MalformedBodyError("the list of tasks is empty", code="no_tasks")
+    return listed
+
+
+def _list_unusual(body: bytes) -> TaskTexts:
+    """List the tasks of a body in which something is odd, or raise an error that names it."""
+    members = read_body_object(body, _EXPECTED, names=("tasks",))
+    if set(members) != {"tasks"} or members.doubled():
+        names = ", ".join(map(visible, islice(members, 5))) or "none"
+        raise MalformedBodyError(f"{_EXPECTED}; its members are {names}")
+    if members.kind("tasks") is not list:
+        kind = kind_of(members.kind("tasks")())
+        raise MalformedBodyError(f"{_EXPECTED}; 'tasks' is {kind}")
+    text = members.raw("tasks")
+    if text.count(b",") > _FEW_COMMAS:
+        found, is_whole = _find_tasks(text, _TASKS)
+        if not is_whole:
+            return TaskTexts([*map(_task, found), b"null"], is_whole=False)
+    return TaskTexts(list(map(bytes, _LIST.decode(text))))
+
+
+def _find_tasks(text: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[list[bytes], bool]:
+    """Return the members ``fields`` of tasks, up to one that is no task; and whether none is."""
+    _found.texts = found = []
+    try:
+        decoder.decode(text)
+    except _EnoughError:
+        message = f"the body holds more than {MAX_TASKS:,} tasks; send them in several requests"
+        raise MalformedBodyError(message, code="too_many_tasks") from None
+    except (msgspec.ValidationError, UnicodeDecodeError, RecursionError):
+        return found, False
+    except msgspec.DecodeError as error:
+        if len(text) <= CLOSE_BYTES:
+            return found, False  # another parser explains it better
+        raise MalformedBodyError(f"the body is not JSON: {error}", code="malformed_json") from None
+    finally:
+        _found.texts = []
+    return found, True
+
+
+def _if_once(body: bytes, found: list[bytes]) -> TaskTexts | None:
+    """Return the tasks if no member besides the fields is there twice; else None.
+
+    Raises MalformedBodyError if the body is too long to say which one.
+    """
+    colons = 1 + len(found) + sum(fields.count(b":") for fields in found)
+    if body.count(b":") == colons:
+        return TaskTexts(list(map(_task, found)))
+    if len(body) > CLOSE_BYTES:
+        message = "the body has the member 'tasks' or 'fields' twice in one object"
+        raise MalformedBodyError(message, code="malformed_json")
+    return None
+
+
+def _task(fields: bytes) -> bytes:
+    return b'{"fields":' + fields + b"}"
+
+
+class _EnoughError(Exception):
+    """Ends the reading of a list that has too many tasks."""
+
+
+class _Found(local):
+    """The members ``fields`` of the tasks that this thread has read."""
+
+    texts: list[bytes]
+
+
+_found: Final = _Found()
+
+
+class _Task(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A task, which tells that it was read; msgspec gives no other sign before the list ends."""
+
+    fields: Raw
+
+    def __post_init__(self) -> None:
+        if len(_found.texts) == MAX_TASKS:
+            raise _EnoughError
+        _found.texts.append(bytes(self.fields))
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A body that has no other member."""
+
+    tasks: list[_Task]
+
+
+_BODY: Final = msgspec.json.Decoder(_Body)
+_TASKS: Final = msgspec.json.Decoder(list[_Task])

@@ -1,0 +1,181 @@
+"""A wrong body costs little: reading it ends soon after what is wrong with it is known.
+
+The tests count what was looked at; ``benchmarks.wrong_bodies`` measures processor time.
+"""
+
+import json
+
+import pytest
+
+from cells import field
+from tasks_lib.domain.fields import Field
+from tasks_lib.domain.limits import Limits
+from tasks_lib.errors import MalformedBodyError
+from tasks_lib.intake.api_tasks.json_bodies import CLOSE_BYTES, read_named
+from tasks_lib.intake.api_tasks.json_cells import MAX_CLOSE_BYTES
+from tasks_lib.intake.api_tasks.json_tasks import ReadTasks, read_tasks
+
+NAME = field("text").model_copy(update={"name": "name"})
+COUNT = field("integer", required=False, max="5").model_copy(update={"name": "count"})
+FIELDS = [NAME, COUNT]
+ANY = [field("json").model_copy(update={"name": "any"})]
+GOOD = '{"fields":{"name":"x"}}'
+
+
+def read(*tasks: str, fields: list[Field] = FIELDS) -> ReadTasks:
+    return read_tasks(f'{{"tasks":[{",".join(tasks)}]}}'.encode(), fields, Limits())
+
+
+def problems_of(result: ReadTasks) -> list[tuple[int, str | None, str]]:
+    return [(bad.place, bad.problem.field, bad.problem.code) for bad in result.bad]
+
+
+def test_large_tasks_are_not_all_read_to_list_a_hundred_problems() -> None:
+    wrong = json.dumps({"fields": {"name": "x" * 4_000, "count": 9}})
+    result = read(*[wrong] * 2_000)
+    looked_at = MAX_CLOSE_BYTES // len(wrong) + 1
+    expected = [(place, "count", "above_maximum") for place in range(looked_at)]
+    assert problems_of(result) == expected
+    assert (result.is_whole, result.is_counted, len(result.values)) == (False, True, 2_000)
+
+
+def test_the_last_task_of_many_is_found_to_be_wrong() -> None:
+    result = read(*[GOOD] * 4_999, '{"fields":{"name":"x","count":6}}')
+    assert problems_of(result) == [(4_999, "count", "above_maximum")]
+    assert (result.is_whole, result.is_counted) == (True, True)
+
+
+@pytest.mark.parametrize("wrong", ["1", "{}", "[]", '{"x":{}}', "null"])
+def test_a_million_wrong_elements_are_not_counted(wrong: str) -> None:
+    result = read(*[GOOD] * 3, *[wrong] * 1_000_000)
+    assert problems_of(result) == [(3, None, "malformed_task")]
+    assert (result.is_whole, result.is_counted) == (False, False)
+
+
+def test_a_million_good_tasks_are_counted_to_five_thousand() -> None:
+    with pytest.raises(MalformedBodyError) as caught:
+        read(*[GOOD] * 300_000)
+    assert caught.value.code == "too_many_tasks"
+    assert str(caught.value) == (
+        "the body holds more than 5,000 tasks; send them in several requests"
+    )
+
+
+@pytest.mark.parametrize("doubled", [GOOD[:-1] + ',"x":1}', "{}"])
+def test_a_task_with_two_members_is_found_among_many(doubled: str) -> None:
+    result = read(*['{"fields":{"name":"x","count":1}}'] * 1_000, doubled)
+    assert problems_of(result) == [(1_000, None, "malformed_task")]
+
+
+def test_a_large_object_is_read_up_to_its_first_unknown_member() -> None:
+    many = ",".join(f'"other-{number}":{number}' for number in range(100_000))
+    result = read(f'{{"fields":{{"name":"x",{many}}}}}')
+    assert problems_of(result) == [(0, "other-0", "unknown_field")]
+    members = read_named(f'{{"tasks":[],{many}}}'.encode(), ("tasks",))
+    assert members is not None
+    assert list(members) == ["other-0"]
+    with pytest.raises(MalformedBodyError, match=r"its members are 'other-0'$"):
+        read_tasks(f'{{"tasks":[],{many}}}'.encode(), FIELDS, Limits())
+
+
+@pytest.mark.parametrize("name", ["`", "a` - at `$", "é:", "\n"])
+def test_an_unknown_member_of_a_large_object_is_named_as_it_is_written(name: str) -> None:
+    text = json.dumps({"name": "x" * CLOSE_BYTES, name: 1}).encode()
+    members = read_named(text, ("name",))
+    assert members is not None
+    assert (list(members), members.doubled()) == ([name], [])
+
+
+@pytest.mark.parametrize("names", [("name", "é:`"), ("name", 'a"b')])
+def test_a_large_object_has_the_values_of_its_known_members(names: tuple[str, str]) -> None:
+    text = json.dumps({names[0]: "x" * CLOSE_BYTES, names[1]: [1.50]}, ensure_ascii=False).encode()
+    members = read_named(text, names)
+    assert members is not None
+    assert {name: members.raw(name) for name in members} == {
+        names[0]: b'"' + b"x" * CLOSE_BYTES + b'"',
+        names[1]: b"[1.5]",
+    }
+    assert members.doubled() == []
+
+
+def test_an_escaped_colon_in_a_large_text_is_a_colon() -> None:
+    text = "\\u003a" * CLOSE_BYTES
+    result = read(f'{{"fields":{{"name":"{text}"}}}}', GOOD)
+    assert result.bad == ()
+    assert json.loads(result.values[0].as_py()) == {"name": ":" * CLOSE_BYTES, "count": None}
+
+
+@pytest.mark.parametrize("body", ["[1", "{", '"x', "[1,]"])
+def test_a_large_body_that_is_no_json_is_refused(body: str) -> None:
+    with pytest.raises(MalformedBodyError) as caught:
+        read_tasks((" " * CLOSE_BYTES + body).encode(), FIELDS, Limits())
+    assert caught.value.code == "malformed_json"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [("[1]", "an array"), ('"x"', "a string"), ("1", "a number"), ("null", "null")],
+)
+def test_the_kind_of_a_large_body_is_named(body: str, kind: str) -> None:
+    with pytest.raises(MalformedBodyError, match=f"it is {kind}$"):
+        read_tasks((" " * CLOSE_BYTES + body).encode(), FIELDS, Limits())
+
+
+def test_a_value_that_is_too_large_is_not_parsed() -> None:
+    invalid = "[" + "1e999," * 200_000 + "1]"
+    result = read(f'{{"fields":{{"any":{invalid}}}}}', fields=ANY)
+    assert problems_of(result) == [(0, "any", "cell_too_large")]
+
+
+def test_an_array_for_a_text_is_refused_whatever_it_holds() -> None:
+    doubled = '{"a":1,"a":2},' * CLOSE_BYTES
+    result = read(f'{{"fields":{{"name":[{doubled}1]}}}}')
+    assert problems_of(result) == [(0, "name", "wrong_type")]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"b": [1.50, "é:x", 12345678901234567890, -0, 1E-400], "a": {}}',
+        '{"b": "\\u003a \\" \\\\ \\n"}',
+        "[" * 60 + "]" * 60,
+        "[\n1 ,\t2 ]",
+        '" "',
+        "1.50",
+    ],
+)
+def test_json_is_stored_as_it_was_written(value: str) -> None:
+    result = read(f'{{"fields":{{"any": {value} }}}}', fields=ANY)
+    assert result.bad == ()
+    (stored,) = result.values.to_pylist()
+    assert json.loads(stored, parse_float=str, parse_int=str) == {
+        "any": json.loads(value, parse_float=str, parse_int=str)
+    }
+
+
+@pytest.mark.parametrize("padding", [0, CLOSE_BYTES], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "value",
+    ['{"a":1,"a":2}', '[{"x":{"a":1,"b":2,"a":3}}]', "[" * 70 + "]" * 70, '["\\u0000"]', "[1e999]"],
+    ids=["doubled", "doubled inside", "deep", "NUL", "infinite"],
+)
+def test_json_that_would_not_be_kept_is_refused(value: str, padding: int) -> None:
+    written = f'["{"x" * padding}",{value}]'
+    try:
+        result = read(f'{{"fields":{{"any":{written}}}}}', fields=ANY)
+    except MalformedBodyError as error:
+        assert (error.code, "1e999" in value) == ("malformed_json", True)  # noqa: PT017
+    else:
+        assert [bad.problem.field for bad in result.bad] == ["any"]
+
+
+@pytest.mark.parametrize("count", [1, 5_000], ids=["small", "large"])
+def test_fields_that_a_task_has_twice_are_refused(count: int) -> None:
+    doubled = '{"fields":{},"fields":{"name":"x"}}'
+    if count == 1:
+        assert problems_of(read(doubled, GOOD)) == [(0, None, "malformed_task")]
+        return
+    with pytest.raises(MalformedBodyError) as caught:
+        read(*[GOOD] * (count - 1), doubled)
+    assert caught.value.code == "malformed_json"
+    assert str(caught.value) == "the body has the member 'tasks' or 'fields' twice in one object"
