@@ -40,7 +40,7 @@ def test_a_body_keeps_every_digit(body: bytes, document: object) -> None:
         '{"a": 1}'.encode("utf-16"),
         b"{} {}",
         b"[" * 100_000,
-        b'{"a":' * 1_000 + b"1" + b"}" * 1_000,
+        b'{"a":' * 1_100 + b"1" + b"}" * 1_100,  # orjson reads 1,024 levels, Python 3.11 fewer
     ],
     ids=[
         "nothing", "cut off", "comma at the end", "single quotes", "NaN", "Infinity", "too large",
