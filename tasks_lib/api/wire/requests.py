@@ -13,7 +13,7 @@ from tasks_lib.domain.dialects import Quote
 from tasks_lib.domain.fields import MAX_NAME_LENGTH
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.domain.tolerance import MAX_REJECTED
-from tasks_lib.intake.api_tasks.json_tasks import MAX_TASKS
+from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS
 from tasks_lib.operations.infinite.manage import MAX_COPIED_GROUPS, MAX_KEPT_AVAILABLE
 from tasks_lib.operations.tasks.move import MAX_REASON_LENGTH
 from tasks_lib.operations.uploads.receive import MAX_NAME_LENGTH as MAX_FILE_NAME_LENGTH

@@ -61,7 +61,8 @@ def _list_unusual(body: bytes) -> TaskTexts:
 
 def _find_tasks(text: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[list[bytes], bool]:
     """Return the members ``fields`` of tasks, up to one that is no task; and whether none is."""
-    _found.texts = found = []
+    found: list[bytes] = []
+    _found.texts = found
     try:
         decoder.decode(text)
     except _EnoughError:

@@ -12,9 +12,9 @@ from tasks_lib.domain.fields import Field
 from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import MalformedBodyError
 from tasks_lib.intake.api_tasks.json_cells import CloseReader
-from tasks_lib.intake.api_tasks.json_lists import list_tasks
+from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS, list_tasks
 from tasks_lib.intake.api_tasks.json_structs import task_objects
-from tasks_lib.intake.api_tasks.json_tasks import MAX_TASKS, ReadTasks, read_tasks
+from tasks_lib.intake.api_tasks.json_tasks import ReadTasks, read_tasks
 
 LIMITS = Limits(max_cell_bytes=40)
 
