@@ -83,6 +83,7 @@ bench: $(VENV)/installed  ## Measure, and print the tables of docs/concepts/perf
 	$(BIN)/python -m benchmarks.upkeep
 	$(BIN)/python -m benchmarks.infinite
 	$(BIN)/python -m benchmarks.claims
+	$(BIN)/python -m benchmarks.undo
 	$(BIN)/python -m benchmarks.depth $(addprefix --tasks ,$(DEPTH))
 	$(BIN)/python -m benchmarks.api_load
 	$(BIN)/python -m benchmarks.start_up

@@ -97,6 +97,12 @@ class Call:
         """The workspace that the request works on."""
         return self.service.workspace
 
+    @property
+    def acting_workspace(self) -> Workspace:
+        """The workspace for an act that the audit trail records, in the name of the API key."""
+        workspace = self.service.workspace
+        return replace(workspace, store=workspace.store.acting(f"key {self.caller.name}"))
+
     def idempotency_key(self) -> IdempotencyKey | None:
         """Return the request's idempotency key, if it has one; raise InvalidHeaderError."""
         key = self.request.headers.get(IDEMPOTENCY_KEY)

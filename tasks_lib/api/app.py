@@ -12,6 +12,7 @@ from tasks_lib.api import (
     chains,
     documents,
     files,
+    groups,
     health,
     infinite,
     moves,
@@ -27,6 +28,7 @@ from tasks_lib.api.guards import AccessLog, BodyGuard, HeadAsGet
 from tasks_lib.domain.limits import ApiLimits
 from tasks_lib.operations.background import Background
 from tasks_lib.operations.chains.manage import NO_AUTOMATIONS, Automations
+from tasks_lib.operations.groups.undo import continue_undos
 from tasks_lib.operations.upkeep.announcing import Publish, Relay
 from tasks_lib.operations.uploads.process import Process, process_upload, resume_uploads
 from tasks_lib.operations.workspace import Workspace
@@ -37,6 +39,7 @@ _DESCRIPTION: Final = (
 )
 _KEY_USES_SECONDS: Final = 10.0
 _UPLOADS_SECONDS: Final = 10.0
+_UNDOS_SECONDS: Final = 10.0
 _Lifespan = AbstractAsyncContextManager[None]
 
 
@@ -75,7 +78,9 @@ def create_app(
         app.add_middleware(CrossOrigin, origins=limits.cors_origins)
     app.add_middleware(AccessLog)
     app.add_middleware(HeadAsGet)  # the last one added is the outermost
-    routers = [part.router for part in (workflows, uploads, tasks, files, moves, infinite, chains)]
+    routers = [
+        part.router for part in (workflows, groups, uploads, tasks, files, moves, infinite, chains)
+    ]
     for router in (documents.router, health.router, uploads.token_router, *routers):
         app.router.routes.extend(router.routes)
     openapi.describe(app, workspace.limits)
@@ -84,6 +89,10 @@ def create_app(
 
 def _resume_uploads(service: Service) -> None:
     resume_uploads(service.workspace.store, service.uploads.add, at=service.clock())
+
+
+def _continue_undos(service: Service) -> None:
+    continue_undos(service.workspace.store, at=service.clock())
 
 
 def _lifespan(service: Service, publish: Publish | None) -> Callable[[FastAPI], _Lifespan]:
@@ -99,6 +108,8 @@ def _lifespan(service: Service, publish: Publish | None) -> Callable[[FastAPI], 
             running.callback(service.uploads.close)
             resume = partial(_resume_uploads, service)
             running.enter_context(Background("uploads", resume, every_seconds=_UPLOADS_SECONDS))
+            undo = partial(_continue_undos, service)
+            running.enter_context(Background("undos", undo, every_seconds=_UNDOS_SECONDS))
             if publish is not None:
                 running.enter_context(Relay(store, publish))
             yield

@@ -62,7 +62,7 @@ def post_chain(call: AdmittedCall) -> Response:
         skip=_names(given["skip"] or []),
         include_existing=bool(given["include_existing"]),
     )
-    chain = create_chain(call.workspace, request, at=call.at)
+    chain = create_chain(call.acting_workspace, request, at=call.at)
     document = chain_document(_sync_automation(call, chain))
     return respond(document, 201, location=f"{BASE_PATH}/chains/{chain.id}")
 
@@ -87,7 +87,7 @@ def edit_chain(call: AdmittedCall, chain_id: ChainId) -> Response:
     chain = _find(call, chain_id)
     given = read_members(call.body, requests.ChainChanges)
     edited = manage.edit_chain(
-        call.workspace.store,
+        call.acting_workspace.store,
         chain.id,
         trigger=_trigger(given["on"]) if given["on"] is not None else None,
         mapping=_mapping(given["mapping"]) if given["mapping"] is not None else None,
@@ -111,14 +111,14 @@ def resume_chain(call: AdmittedCall, chain_id: ChainId) -> Response:
 @router.delete("/{chain_id}", responses=openapi.responses(200, wire.Chain, wire.CHAIN))
 def delete_chain(call: AdmittedCall, chain_id: ChainId) -> Response:
     """Delete a chain and its automation; the tasks that it created stay."""
-    deleted = manage.delete_chain(call.workspace.store, _find(call, chain_id).id)
+    deleted = manage.delete_chain(call.acting_workspace.store, _find(call, chain_id).id)
     call.service.automations.remove(deleted)
     return respond(chain_document(deleted))
 
 
 def _switch(call: Call, chain_id: str, *, is_paused: bool) -> Response:
     chain = _find(call, chain_id)
-    switched = set_paused(call.workspace.store, chain.id, is_paused=is_paused)
+    switched = set_paused(call.acting_workspace.store, chain.id, is_paused=is_paused)
     return respond(chain_document(_sync_automation(call, switched)))
 
 

@@ -41,6 +41,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "method_not_allowed": (405, "The method is not allowed on this path."),
     "move_not_allowed": (409, "The task's status does not allow the move."),
     "pipeline_closed": (409, "The workflow is a draft or archived and takes no tasks."),
+    "group_in_use": (409, "Infinite seeding creates tasks in the group; disable it first."),
     "idempotency_key_reused": (409, "The key was used with another request before."),
     "upload_missing": (409, "The file has not been uploaded yet, so it cannot be confirmed."),
     "upload_incomplete": (409, "The file does not have the announced size."),

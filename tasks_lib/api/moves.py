@@ -148,7 +148,7 @@ def _status(name: str) -> TaskStatus:
 def _answer(call: WorkflowCall, act: Act[Task | None]) -> Response:
     """Make the move, once for its idempotency key, and answer with the task or with 204."""
     key, answer = call.idempotency_key(), partial(_task_answer, call)
-    return send(run_once(call.workspace.store, key, act, answer, at=call.at))
+    return send(run_once(call.acting_workspace.store, key, act, answer, at=call.at))
 
 
 def _task_answer(call: WorkflowCall, task: Task | None) -> Answer:

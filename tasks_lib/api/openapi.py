@@ -44,6 +44,7 @@ _ONCE: Final = {
 TAGS: Final = [
     {"name": "health", "description": "Whether the service works."},
     {"name": "workflows", "description": "A form, and the tasks that people do in it."},
+    {"name": "groups", "description": "What one seeding created, and undoing it."},
     {"name": "uploads", "description": "Create tasks from a CSV or a ZIP."},
     {"name": "tasks", "description": "Create tasks, list and read them."},
     {"name": "contributors", "description": "Work on tasks."},

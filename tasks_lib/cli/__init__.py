@@ -9,21 +9,24 @@ from tasks_lib import __version__
 from tasks_lib.cli import console
 from tasks_lib.cli.advice import advice_on_error
 from tasks_lib.cli.api import api, key
-from tasks_lib.cli.arguments import API, CREATE_TASKS, EVERY_OPTION, MAINTAIN, OPTIONS, WORK
+from tasks_lib.cli.arguments import API, CREATE_TASKS, EVERY_OPTION, MAINTAIN, OPTIONS
+from tasks_lib.cli.audit import audit
 from tasks_lib.cli.catalogue import apply_file, template
 from tasks_lib.cli.chains import chain
 from tasks_lib.cli.datasets import dataset
 from tasks_lib.cli.deploy import deploy_all
 from tasks_lib.cli.deprecated import replace_old_spellings
+from tasks_lib.cli.erase import erase
 from tasks_lib.cli.example_files import copy_examples
 from tasks_lib.cli.examples import add_examples
+from tasks_lib.cli.groups import groups
 from tasks_lib.cli.infinite import infinite
 from tasks_lib.cli.mappings import mapping
 from tasks_lib.cli.output import HelpOutput, disk_full, is_disk_full, set_encodings
 from tasks_lib.cli.pipelines import pipeline
 from tasks_lib.cli.printed import PrintedError
 from tasks_lib.cli.seed import seed
-from tasks_lib.cli.tasks import groups, tasks
+from tasks_lib.cli.tasks import tasks
 from tasks_lib.cli.upkeep import db, reconcile
 from tasks_lib.errors import SeedingError, UsageError
 
@@ -46,10 +49,12 @@ app.command(dataset)
 app.command(mapping)
 app.command(chain)
 app.command(infinite)
-app.command(groups, group=WORK)
+app.command(groups)
 app.command(tasks)
 app.command(api, group=API)
 app.command(key)
+app.command(audit, group=MAINTAIN)
+app.command(erase)
 app.command(reconcile, group=MAINTAIN)
 app.command(db)
 app.command(deploy_all, name="deploy", group=MAINTAIN)

@@ -15,7 +15,7 @@ from rich.text import Text
 from tasks_lib.cli import output
 from tasks_lib.domain.infinite import BLANK
 from tasks_lib.domain.names import counted, display_name, shortened
-from tasks_lib.domain.statuses import SeedKind, TaskStatus
+from tasks_lib.domain.statuses import GroupState, SeedKind, TaskStatus
 
 if TYPE_CHECKING:  # they load what most commands do not need
     from tasks_lib.domain.mapping.plans import Plan
@@ -199,8 +199,10 @@ def print_pipeline(entry: CountedPipeline) -> None:
 
 
 def print_groups(groups: Sequence[Group]) -> None:
-    """Print task groups as a table."""
-    table = Table("group", "from", "tasks", "rejected", "created", "source", box=None)
+    """Print task groups as a table; the state is a column if a group was undone."""
+    shows_state = any(group.state is not GroupState.CREATED for group in groups)
+    states = ("state",) if shows_state else ()
+    table = Table("group", "from", "tasks", "rejected", "created", *states, "source", box=None)
     for group in groups:
         table.add_row(
             str(group.id),
@@ -208,6 +210,7 @@ def print_groups(groups: Sequence[Group]) -> None:
             f"{group.tasks:,}",
             f"{group.rejected:,}",
             _moment(group.created_at),
+            *((group.state.value,) if shows_state else ()),
             Text(group.source),
         )
     out.print(table if groups else "This pipeline has no task groups yet.")

@@ -1,4 +1,4 @@
-"""The commands ``dataset ...``: import, list, show and export an organization's datasets."""
+"""The commands ``dataset ...``: import, list, show, export and delete datasets."""
 
 import csv
 from collections.abc import Iterator
@@ -17,12 +17,14 @@ from tasks_lib.cli.arguments import (
     SourceArgument,
     WholeNumber,
 )
+from tasks_lib.cli.consent import Yes, confirm
 from tasks_lib.cli.optional_prefect import refresh_choices
 from tasks_lib.cli.output import write, write_file
 from tasks_lib.cli.paging import After, Limit, cut_page
 from tasks_lib.cli.printed import PrintedError, exit_status_of
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.dialects import Quote
+from tasks_lib.domain.names import counted
 from tasks_lib.errors import UsageError
 
 if TYPE_CHECKING:
@@ -273,6 +275,31 @@ def export(
             write(lines)
             return
         write_file(output, lines, overwrites=overwrite)
+
+
+@dataset.command
+def delete(
+    organization: OrganizationArgument, name: str, /, *, yes: Yes = False, json: Json = False
+) -> None:
+    """Delete a dataset from which no pipeline was seeded that is not archived.
+
+    Parameters
+    ----------
+    name
+        The dataset's name.
+    """
+    from tasks_lib.operations.datasets.delete import delete_dataset, describe_dataset_deletion
+
+    with configured_workspace() as workspace:
+        planned = describe_dataset_deletion(workspace.store, organization, name)
+        content = f"{counted(planned.rows, 'row')} in {counted(planned.versions, 'version')}"
+        confirm(f"Delete dataset {name} of {organization} with {content}?", yes=yes)
+        deleted = delete_dataset(workspace.store, organization, name, at=workspace.store.now())
+        refresh_choices(workspace)
+    if json:
+        console.print_json(deleted._asdict())
+    else:
+        console.out.print(f"Dataset {name} deleted, with {content}.", markup=False)
 
 
 def _split(names: str) -> list[str]:

@@ -1,13 +1,15 @@
-"""The commands ``pipeline ...``: list and show pipelines."""
+"""The commands ``pipeline ...``: list, show and delete pipelines."""
 
 from cyclopts import App
 
 from tasks_lib.cli import console, documents
 from tasks_lib.cli.arguments import CREATE_TASKS, Json, PipelineArgument
+from tasks_lib.cli.consent import Yes, confirm
+from tasks_lib.cli.optional_prefect import refresh_choices
 from tasks_lib.cli.paging import After, Limit, cut_page
 from tasks_lib.cli.workspace import configured_workspace
 
-pipeline = App(name="pipeline", help="List and show pipelines.", group=CREATE_TASKS)
+pipeline = App(name="pipeline", help="List, show and delete pipelines.", group=CREATE_TASKS)
 
 
 @pipeline.command(name="list")
@@ -50,3 +52,20 @@ def show(reference: PipelineArgument, /, *, json: Json = False) -> None:
         console.print_json(documents.whole_pipeline_document(counted))
     else:
         console.print_pipeline(counted)
+
+
+@pipeline.command
+def delete(reference: PipelineArgument, /, *, yes: Yes = False, json: Json = False) -> None:
+    """Delete a pipeline that is archived or has no tasks, with everything that belongs to it."""
+    from tasks_lib.operations.catalogue.delete import delete_pipeline, describe_pipeline_deletion
+
+    with configured_workspace() as workspace:
+        planned = describe_pipeline_deletion(workspace.store, reference)
+        confirm(f"Delete pipeline {planned.path} with {planned.content}?", yes=yes)
+        deleted = delete_pipeline(workspace, reference, at=workspace.store.now())
+        refresh_choices(workspace)
+    if json:
+        console.print_json(deleted._asdict())
+    else:
+        text = f"Pipeline {deleted.path} deleted, with {deleted.content}."
+        console.out.print(text, markup=False)

@@ -1,4 +1,4 @@
-"""The commands ``groups`` and ``tasks ...``: list and show tasks, and work on them."""
+"""The commands ``tasks ...``: list and show tasks, and work on them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -7,10 +7,12 @@ from cyclopts import App, Parameter
 
 from tasks_lib.cli import console, documents
 from tasks_lib.cli.arguments import WORK, Json, PipelineArgument, WholeNumber
+from tasks_lib.cli.consent import system_user
 from tasks_lib.cli.optional_prefect import announce
-from tasks_lib.cli.paging import After, Limit, Page, cut_page
+from tasks_lib.cli.paging import Page
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.json_rows import parse_row
+from tasks_lib.domain.names import counted
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import UsageError
 
@@ -38,27 +40,6 @@ Values = Annotated[
         name="--field", negative=(), help="name=value of an input field; repeat for several."
     ),
 ]
-
-
-def groups(
-    pipeline: PipelineArgument,
-    /,
-    *,
-    limit: Limit = None,
-    after: After = "",
-    json: Json = False,
-) -> None:
-    """List a pipeline's task groups, oldest first."""
-    from tasks_lib.operations.groups.read import list_groups
-
-    with configured_workspace() as workspace:
-        task_groups = list_groups(workspace.store, pipeline)
-    page = cut_page(task_groups, lambda group: group.id, after=after, limit=limit)
-    if json:
-        console.print_json([group._asdict() for group in page.entries])
-    else:
-        console.print_groups(page.entries)
-    page.print_rest()
 
 
 @tasks.command(name="list")
@@ -208,6 +189,36 @@ def set_status(
             at=workspace.store.now(),
         )
     _print(moved, as_json=json)
+
+
+@tasks.command
+def withdraw(
+    numbers: Annotated[tuple[WholeNumber, ...], Parameter(name="TASK", help="Their numbers.")],
+    /,
+    *,
+    reason: str | None = None,
+    json: Json = False,
+) -> None:
+    """Take tasks back, so that nobody works on them; they stay as a record.
+
+    Each task is named, so claimed ones are withdrawn, too. If one is finished, none is withdrawn.
+
+    Parameters
+    ----------
+    reason
+        A reason, shown in the tasks' histories.
+    """
+    from tasks_lib.operations.tasks.move import withdraw_tasks
+
+    with configured_workspace() as workspace:
+        withdrawn = withdraw_tasks(
+            workspace.store, numbers, by=system_user(), reason=reason, at=workspace.store.now()
+        )
+        announce(workspace)
+    if json:
+        console.print_json([documents.task_document(task) for task in withdrawn])
+    else:
+        console.out.print(f"{counted(len(withdrawn), 'task')} withdrawn.")
 
 
 def _print(task: "Task", *, as_json: bool) -> None:

@@ -3,6 +3,8 @@
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from tasks_lib.cli.consent import system_user
+
 if TYPE_CHECKING:
     from tasks_lib.operations.workspace import Workspace
 
@@ -17,7 +19,9 @@ def configured_workspace(*, creates_store: bool = False) -> "AbstractContextMana
     from tasks_lib.operations.workspace import open_workspace
     from tasks_lib.settings import read_settings
 
-    return open_workspace(read_settings(), _read_secret, creates_store=creates_store)
+    return open_workspace(
+        read_settings(), _read_secret, creates_store=creates_store, actor=system_user()
+    )
 
 
 def _read_secret(name: str) -> str:

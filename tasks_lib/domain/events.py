@@ -9,6 +9,7 @@ from tasks_lib.domain.report import Report
 from tasks_lib.errors import Problem
 
 GROUP_CREATED: Final = "seeding.group.created"
+GROUP_UNDONE: Final = "seeding.group.undone"
 GROUP_REJECTED: Final = "seeding.group.rejected"
 ROWS_REJECTED: Final = "seeding.rows.rejected"
 CHAIN_DUE: Final = "seeding.chain.due"
@@ -21,6 +22,8 @@ CHAIN_FAILED: Final = "seeding.chain.failed"
 EVENTS: Final[dict[str, str]] = {
     GROUP_CREATED: "A group is complete and its tasks can be claimed.",
     GROUP_REJECTED: "Validation rejected a source, so that no group was created.",
+    GROUP_UNDONE: "A group was undone: `removed` tasks were removed, and `kept` tasks, on which "
+    "somebody has worked, were kept.",
     ROWS_REJECTED: "Rows were rejected: with the whole source, or left out of a group that was "
     "created.",
     TASKS_CLAIMED: "Tasks were claimed: `count` since the last event, `claims` in total. "
@@ -82,6 +85,17 @@ def _report_payload(name: str, report: Report, run_url: str | None) -> dict[str,
     message = report.alert if name == ROWS_REJECTED else report.sentence
     known = {member: value for member, value in facts.items() if value is not None}
     return counts | {"message": message} | known
+
+
+def group_undone_event(
+    pipeline: Pipeline, group_id: int, *, removed: int, kept: int, by: str, act: str
+) -> Event:
+    """Return the event that a group was undone, by whom, and how many tasks were kept."""
+    message = f"Group {group_id} of {pipeline.path} undone by {by}: {counted(removed, 'task')} "
+    message += f"removed, {kept:,} kept."
+    counts = {"group_id": group_id, "pipeline_id": pipeline.id, "removed": removed, "kept": kept}
+    payload = counts | {"by": by, "message": message}
+    return _event(pipeline, GROUP_UNDONE, f"{group_id}/{act}", payload)
 
 
 def tasks_claimed_event(pipeline: Pipeline, count: int, claims: int, act: str) -> Event:

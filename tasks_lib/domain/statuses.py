@@ -35,6 +35,14 @@ class UploadStatus(StrEnum):
     FAILED = "failed"
 
 
+class GroupState(StrEnum):
+    """The state of a group; while it is ``undoing``, its untouched tasks are being removed."""
+
+    CREATED = "created"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
 class SeedKind(StrEnum):
     """How the tasks of a group were created."""
 

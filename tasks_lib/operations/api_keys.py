@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final, NamedTuple
 
+from tasks_lib.domain.audit import Action
 from tasks_lib.domain.fields import check_requested_name
 from tasks_lib.errors import KeyRefusedError, NotFoundError, UsageError
-from tasks_lib.store import api_keys, catalogue
+from tasks_lib.store import api_keys, audit, catalogue
 from tasks_lib.store.engine import Store
 
 KEY_START: Final = "pk_live_"
@@ -41,6 +42,7 @@ class Caller(NamedTuple):
 
     key_id: int
     organization_id: int
+    name: str
     prefix: str
 
 
@@ -55,15 +57,18 @@ def create_key(
     key = KEY_START + secrets.token_hex(_RANDOM_BYTES)
     prefix, expires_at = key[:_PREFIX_LENGTH], at + lifetime if lifetime is not None else None
     with store.write() as session:
+        organization_id = catalogue.find_organization(session, organization)
         key_id = api_keys.insert_key(
             session,
-            organization_id=catalogue.find_organization(session, organization),
+            organization_id=organization_id,
             name=name,
             prefix=prefix,
             sha256=_sha256(key),
             created_at=at,
             expires_at=expires_at,
         )
+        action, subject = Action.API_KEY_CREATED, _subject(name, prefix)
+        audit.record(session, organization_id, action, subject, by=store.actor, at=at)
     return key, Key(key_id, organization, name, prefix, at, expires_at, None, None)
 
 
@@ -87,7 +92,16 @@ def revoke_key(store: Store, reference: str, *, at: datetime) -> Key:
         if len(keys) > 1:
             numbers = ", ".join(str(key.id) for key in keys)
             raise UsageError(f"several keys begin with {reference!r}; name one of {numbers}")
-        return Key._make(api_keys.revoke_key(session, keys[0].id, at=at))
+        key = Key._make(api_keys.revoke_key(session, keys[0].id, at=at))
+        if keys[0].revoked_at is None:
+            organization_id = catalogue.find_organization(session, key.organization)
+            action, subject = Action.API_KEY_REVOKED, _subject(key.name, key.prefix)
+            audit.record(session, organization_id, action, subject, by=store.actor, at=at)
+        return key
+
+
+def _subject(name: str, prefix: str) -> str:
+    return f"{name} ({prefix}…)"
 
 
 def authenticate(
@@ -108,7 +122,8 @@ def authenticate(
     if access.expires_at is not None and access.expires_at <= at:
         message = f"the key expired on {access.expires_at:%Y-%m-%d at %H:%M:%S} UTC"
         raise KeyRefusedError(message, code="expired_api_key")
-    return Caller(access.key_id, access.organization_id, access.prefix), access.pipeline_id
+    caller = Caller(access.key_id, access.organization_id, access.name, access.prefix)
+    return caller, access.pipeline_id
 
 
 class KeyUses:

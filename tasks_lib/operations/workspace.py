@@ -9,7 +9,7 @@ from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import UsageError
 from tasks_lib.settings import Settings
 from tasks_lib.storage.file_storage import Storage
-from tasks_lib.store.engine import Store
+from tasks_lib.store.engine import UNNAMED, Store
 
 if TYPE_CHECKING:  # loads Arrow
     from tasks_lib.intake.datasets.foreign_rows import ForeignRows, ForeignSource, OpenRows
@@ -49,18 +49,23 @@ class Workspace:
 
 @contextmanager
 def open_workspace(
-    settings: Settings, read_secret: ReadSecret = no_secrets, *, creates_store: bool = True
+    settings: Settings,
+    read_secret: ReadSecret = no_secrets,
+    *,
+    creates_store: bool = True,
+    actor: str = UNNAMED,
 ) -> Iterator[Workspace]:
     """Open the store and the storage of the settings for the duration of a block.
 
-    Raises NoStoreError if there is no store and ``creates_store`` is False.
+    ``actor`` is who acts, for the audit trail. Raises NoStoreError if there is no store and
+    ``creates_store`` is False.
     """
     store = Store.open(
         settings.database_url,
         creates=creates_store,
         busy_timeout_seconds=settings.busy_timeout_seconds,
         direct_url=settings.database_direct_url,
-    )
+    ).acting(actor)
     try:
         storage = Storage(settings.storage_url, retry_seconds=settings.retry_seconds)
         yield Workspace(store, storage, settings.limits, settings.link_seconds, read_secret)

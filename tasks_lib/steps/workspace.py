@@ -2,9 +2,12 @@
 
 from contextlib import AbstractContextManager
 
+from prefect import runtime
+
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import Settings, read_settings
 from tasks_lib.steps.secret_blocks import read_secret
+from tasks_lib.store.engine import UNNAMED
 
 
 def open_configured_workspace(
@@ -14,4 +17,6 @@ def open_configured_workspace(
 
     Without ``settings``, they are read from the environment.
     """
-    return open_workspace(settings or read_settings(), read_secret)
+    name = runtime.flow_run.name
+    actor = f"flow run {name}" if name else UNNAMED
+    return open_workspace(settings or read_settings(), read_secret, actor=actor)

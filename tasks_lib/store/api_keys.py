@@ -21,6 +21,7 @@ class Access(NamedTuple):
 
     key_id: int
     organization_id: int
+    name: str
     prefix: str
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -109,6 +110,7 @@ _PROJECTS: Final = ProjectRow.metadata.tables[ProjectRow.__tablename__].c
 _ACCESS: Final = select(
     _KEYS.id,
     _KEYS.organization_id,
+    _KEYS.name,
     _KEYS.prefix,
     _KEYS.expires_at,
     _KEYS.revoked_at,

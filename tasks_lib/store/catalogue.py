@@ -36,6 +36,11 @@ def find_organization(session: Session, name: str) -> int:
     return ids[name]
 
 
+def list_organizations(session: Session) -> list[str]:
+    """Return the names of all organizations, in order."""
+    return list(session.scalars(select(OrganizationRow.name).order_by(OrganizationRow.name)))
+
+
 def find_pipeline(session: Session, reference: str) -> Pipeline:
     """Return the pipeline that a person names by id (``7``) or path (``org/project/pipeline``).
 
@@ -148,6 +153,13 @@ def lock_pipeline_for_update(session: Session, project_id: int, name: str) -> Pi
     if pipeline_id is None:
         return None
     return _read(session, pipeline_id)
+
+
+def lock_against_changes(session: Session, pipeline_id: int) -> None:
+    """Wait for transactions that create tasks in the pipeline, and let none begin."""
+    session.execute(
+        select(PipelineRow.id).where(PipelineRow.id == pipeline_id).with_for_update(key_share=True)
+    )
 
 
 def has_tasks(session: Session, pipeline_id: int) -> bool:

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import delete, func, insert, literal, select, text, update
+from sqlalchemy import delete, func, insert, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import Problem
 from tasks_lib.store.chains import StoredChain
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import ChainInboxRow, ChainRow, TaskRow
+from tasks_lib.store.tables import ChainInboxRow, ChainRow, RemovedRow, TaskRow
 
 _LOCK: Final = "hashtextextended('seeding chains of ' || :pipeline_id, 0)"
 _SQLITE_IDS: Final = 500
@@ -90,6 +90,7 @@ def put_existing(session: Session, chain: StoredChain) -> None:
     waiting = select(literal(chain.id), TaskRow.id, finished_at).where(
         TaskRow.pipeline_id == chain.source_pipeline_id,
         TaskRow.status == TaskStatus.FINISHED.value,
+        TaskRow.erased_at.is_(None),
     )
     session.execute(
         insert(ChainInboxRow).from_select(["chain_id", "task_id", "finished_at"], waiting)
@@ -146,7 +147,12 @@ def remove_seeded(
     seeded = select(TaskRow.id).where(
         TaskRow.stream_id == stream_id, TaskRow.origin_id == ChainInboxRow.task_id
     )
-    statement = delete(ChainInboxRow).where(ChainInboxRow.chain_id == chain_id, seeded.exists())
+    removed = select(RemovedRow.origin_id).where(
+        RemovedRow.stream_id == stream_id, RemovedRow.origin_id == ChainInboxRow.task_id
+    )
+    statement = delete(ChainInboxRow).where(
+        ChainInboxRow.chain_id == chain_id, or_(seeded.exists(), removed.exists())
+    )
     if up_to is not None:
         statement = statement.where(ChainInboxRow.task_id <= up_to)
     session.execute(statement, execution_options={"synchronize_session": False})

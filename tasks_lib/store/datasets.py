@@ -171,6 +171,8 @@ def stream_dataset_rows(
         query += (
             " AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.origin_id = dataset_rows.id"  # noqa: S608
             f" AND tasks.stream_id = {unless_in_stream:d})"
+            " AND NOT EXISTS (SELECT 1 FROM removed_rows r WHERE r.origin_id = dataset_rows.id"
+            f" AND r.stream_id = {unless_in_stream:d})"
         )
     query += " ORDER BY id"
     return stream_rows(session, query if limit < 0 else f"{query} LIMIT {limit:d}")

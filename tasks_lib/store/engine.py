@@ -4,6 +4,7 @@ A transaction is opened for reading or for writing. On SQLite a writing transact
 lock at once, so that it waits at its beginning instead of failing in the middle.
 """
 
+import copy
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -33,18 +34,26 @@ from tasks_lib.store.clock import DatabaseClock, host_now
 from tasks_lib.store.postgresql import create_postgresql_engine
 from tasks_lib.store.sqlite import WriteTurns, create_sqlite_engine, is_locked, is_no_store
 
-LATEST_REVISION: Final = "0016"
+LATEST_REVISION: Final = "0019"
 """The revision that this release works with; revisions are numbers that only grow."""
 
 _REVISION: Final = re.compile(r"[0-9]{4}")
 _CREATION_LOCK: Final = 5_104_219_833
 
 
+UNNAMED: Final = "unnamed"
+"""Who acts if nobody was named, for example in a program that opens a store itself."""
+
+
 class Store:
-    """The database of one installation; safe to share between threads."""
+    """The database of one installation; safe to share between threads.
+
+    ``actor`` is who acts, for the audit trail: a user, an API key or a flow run.
+    """
 
     def __init__(self, engine: Engine, turns: WriteTurns, *, listens_at: URL | None = None) -> None:
         self.engine = engine
+        self.actor = UNNAMED
         self.listens_at = listens_at or engine.url
         self._turns = turns
         self._clock = DatabaseClock(self._read_clock)
@@ -169,6 +178,12 @@ class Store:
         with self._alone() if self.is_postgresql else self.read() as session:
             yield session
 
+    def acting(self, actor: str) -> Self:
+        """Return the same store for an act of ``actor``, whom the audit trail names."""
+        store = copy.copy(self)
+        store.actor = actor
+        return store
+
     def within(self, session: Session) -> "Store":
         """Return a store that runs everything in the session's transaction."""
         return _Within(self, session)
@@ -200,6 +215,7 @@ class _Within(Store):
 
     def __init__(self, store: Store, session: Session) -> None:
         super().__init__(store.engine, WriteTurns(0))  # the caller has the lock
+        self.actor = store.actor
         self._store = store
         self._session = session
 

@@ -8,8 +8,14 @@ from sqlalchemy import bindparam, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.report import Report
-from tasks_lib.domain.statuses import SeedKind
-from tasks_lib.store.tables import GroupCountRow, SeedingRunRow, TaskGroupRow, UtcDateTime
+from tasks_lib.domain.statuses import GroupState, SeedKind
+from tasks_lib.store.tables import (
+    MAX_ID,
+    GroupCountRow,
+    SeedingRunRow,
+    TaskGroupRow,
+    UtcDateTime,
+)
 
 _GROUPS: Final = TaskGroupRow.metadata.tables[TaskGroupRow.__tablename__]
 _INSERT: Final = text(
@@ -36,7 +42,10 @@ _COMPLETE: Final = (
 
 
 class StoredGroup(NamedTuple):
-    """A task group: one seeding, and how many tasks and rejected rows came of it."""
+    """A task group: one seeding, how many tasks it has, and how many rows were rejected.
+
+    ``removed_count`` is the number of tasks that an undo has removed.
+    """
 
     id: int
     pipeline_id: int
@@ -45,6 +54,10 @@ class StoredGroup(NamedTuple):
     created_at: datetime
     task_count: int
     rejected_count: int
+    state: GroupState
+    removed_count: int
+    undone_by: str | None
+    undone_at: datetime | None
 
 
 class StoredReport(NamedTuple):
@@ -114,9 +127,22 @@ def get_group(session: Session, group_id: int) -> StoredGroup:
     return _group(*session.execute(_SELECT.where(_GROUPS.c.id == group_id)).one())
 
 
-def list_groups(session: Session, pipeline_id: int) -> list[StoredGroup]:
-    """Return the pipeline's groups, oldest first."""
-    statement = _SELECT.where(_GROUPS.c.pipeline_id == pipeline_id).order_by(_GROUPS.c.id)
+def find_by_id(session: Session, group_id: int) -> StoredGroup | None:
+    """Return the group with this id, or None."""
+    statement = _SELECT.where(_GROUPS.c.id == min(group_id, MAX_ID))
+    row = session.execute(statement).one_or_none()
+    return _group(*row) if row is not None else None
+
+
+def list_groups(
+    session: Session, pipeline_id: int, *, after: int = 0, limit: int | None = None
+) -> list[StoredGroup]:
+    """Return the pipeline's groups, oldest first, with ids after ``after``; at most ``limit``."""
+    statement = (
+        _SELECT.where(_GROUPS.c.pipeline_id == pipeline_id, _GROUPS.c.id > min(after, MAX_ID))
+        .order_by(_GROUPS.c.id)
+        .limit(limit)
+    )
     return [_group(*row) for row in session.execute(statement)]
 
 
@@ -165,14 +191,21 @@ def count_unannounced(session: Session) -> int:
     return session.scalar(statement) or 0
 
 
-def mark_announced(session: Session, group_ids: Iterable[int]) -> None:
-    """Record that these groups were announced to Prefect."""
-    session.execute(
-        update(TaskGroupRow)
-        .where(TaskGroupRow.id.in_(list(group_ids)))
-        .values(announce_at=None)
-        .execution_options(synchronize_session=False)
-    )
+def mark_announced(session: Session, groups: Iterable[StoredGroup]) -> None:
+    """Record that these groups were announced to Prefect in the states that they had then.
+
+    A group that was undone meanwhile is still to be announced.
+    """
+    ids: dict[GroupState, list[int]] = {}
+    for group in groups:
+        ids.setdefault(group.state, []).append(group.id)
+    for state, group_ids in ids.items():
+        session.execute(
+            update(TaskGroupRow)
+            .where(TaskGroupRow.id.in_(group_ids), TaskGroupRow.state == state.value)
+            .values(announce_at=None)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def find_report(session: Session, run_id: str) -> Report | None:
@@ -241,5 +274,12 @@ def mark_reports_announced(session: Session, run_ids: Iterable[str]) -> None:
 _SELECT: Final = select(*(_GROUPS.c[name] for name in StoredGroup._fields))
 
 
-def _group(group_id: int, pipeline_id: int, kind: str, *others: Any) -> StoredGroup:
-    return StoredGroup(group_id, pipeline_id, SeedKind(kind), *others)
+_KIND: Final = StoredGroup._fields.index("kind")
+_STATE: Final = StoredGroup._fields.index("state")
+
+
+def _group(*row: Any) -> StoredGroup:
+    values = list(row)
+    values[_KIND] = SeedKind(values[_KIND])
+    values[_STATE] = GroupState(values[_STATE])
+    return StoredGroup._make(values)

@@ -20,8 +20,12 @@ _CREATED_SQLITE: Final = "strftime('%Y-%m-%dT%H:%M:%SZ', g.created_at)"
 
 
 def count_rows(session: Session, pipeline_id: int, status: TaskStatus | None = None) -> int:
-    """Return how many tasks the pipeline has, with this status or with any."""
-    count = select(func.count()).select_from(TaskRow).where(TaskRow.pipeline_id == pipeline_id)
+    """Return how many tasks the pipeline has, with this status or with any, without erased ones."""
+    count = (
+        select(func.count())
+        .select_from(TaskRow)
+        .where(TaskRow.pipeline_id == pipeline_id, TaskRow.erased_at.is_(None))
+    )
     if status is not None:
         stored = stored_as(status, catalogue.get_status(session, pipeline_id))
         count = count.where(TaskRow.status.in_(sorted(stored)))
@@ -41,8 +45,8 @@ def stream_task_rows(
     """Yield the id, again the id, and a JSON text of each task, in order, in batches.
 
     The text is an array: id, status, time of creation, predefined values, and filled-in values or
-    null. Leaves out tasks that the stream has let in, tasks that do not wait for the chain or did
-    not fit, and tasks with ids up to ``after``.
+    null. Leaves out erased tasks, tasks that the stream has let in, tasks that do not wait for the
+    chain or did not fit, and tasks with ids up to ``after``.
     """
     home = catalogue.get_status(session, pipeline_id)
     created = _CREATED_POSTGRESQL if is_postgresql(session) else _CREATED_SQLITE
@@ -58,7 +62,7 @@ def stream_task_rows(
         )
     query = (
         f"SELECT t.id, t.id, {text} FROM tasks t JOIN task_groups g ON g.id = t.group_id{inbox}"  # noqa: S608
-        f" WHERE t.pipeline_id = {pipeline_id:d}"
+        f" WHERE t.pipeline_id = {pipeline_id:d} AND t.erased_at IS NULL"
     )
     if status is not None:
         names = ", ".join(sorted(f"'{stored}'" for stored in stored_as(status, home)))
@@ -67,6 +71,8 @@ def stream_task_rows(
         query += (
             " AND NOT EXISTS (SELECT 1 FROM tasks made WHERE made.origin_id = t.id"  # noqa: S608
             f" AND made.stream_id = {unless_in_stream:d})"
+            " AND NOT EXISTS (SELECT 1 FROM removed_rows r WHERE r.origin_id = t.id"
+            f" AND r.stream_id = {unless_in_stream:d})"
         )
     if after:
         query += f" AND {number} > {after:d}"

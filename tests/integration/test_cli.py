@@ -140,12 +140,15 @@ def test_groups_and_tasks_are_listed_and_shown(
 ) -> None:
     source = csv_file(GOOD)
     seeding_with_catalogue("seed", "csv", PATH, source)
-    status, (group,) = seeding_with_catalogue.json("groups", PATH)
+    status, (group,) = seeding_with_catalogue.json("groups", "list", PATH)
     created_at = group.pop("created_at")
     assert (status, group) == (
         0,
-        {"id": 1, "pipeline_id": 1, "kind": "csv", "source": source, "tasks": 2, "rejected": 0},
-    )
+        {
+            "id": 1, "pipeline_id": 1, "kind": "csv", "source": source, "tasks": 2, "rejected": 0,
+            "state": "created", "removed": 0, "undone_by": None, "undone_at": None,
+        },
+    )  # fmt: skip
     second = {
         "id": 2,
         "pipeline_id": 1,
@@ -170,7 +173,7 @@ def test_groups_and_tasks_are_listed_and_shown(
     shown = seeding_with_catalogue("tasks", "show", "2")[1]
     assert "  review_id: NA\n  body:  two \n  stars: null\n" in shown
     assert "2     pending  1      2    " in seeding_with_catalogue("tasks", "list", "1")[1]
-    assert "1      csv   2" in seeding_with_catalogue("groups", "1")[1]
+    assert "1      csv   2" in seeding_with_catalogue("groups", "list", "1")[1]
 
 
 @pytest.mark.parametrize(
@@ -179,8 +182,8 @@ def test_groups_and_tasks_are_listed_and_shown(
         (("bogus",), 'Unknown command "bogus".'),
         (("seed", "csv", "1"), 'parameter SOURCE requires an argument'),
         (("seed", "csv", "1", "x", "--on-error", "shrug"), '"shrug"'),
-        (("groups", "2"), "there is no pipeline '2'; name one by its number or as"),
-        (("groups", "acme/reviews/label-review"), f"did you mean '{PATH}'?"),
+        (("groups", "list", "2"), "there is no pipeline '2'; name one by its number or as"),
+        (("groups", "list", "acme/reviews/label-review"), f"did you mean '{PATH}'?"),
         (("tasks", "show", "99"), "there is no task 99"),
         (("tasks", "list", "1", "--limit", "0"), "the limit is 0; it must be at least 1"),
         (("apply", "/no/such/file.yaml"), "/no/such/file.yaml cannot be read: No such file"),
@@ -250,14 +253,14 @@ def test_unusable_settings_are_reported(
     message: str,
 ) -> None:
     monkeypatch.setenv(name, value)
-    exit_status, out, err = seeding("groups", "1")
+    exit_status, out, err = seeding("groups", "list", "1")
     assert (exit_status, out) == (status, "")
     assert message in err
 
 
 def test_an_empty_store_is_advised_to_apply_a_catalogue(seeding: Seeding) -> None:
     seeding("db", "upgrade")
-    assert seeding("groups", PATH) == (
+    assert seeding("groups", "list", PATH) == (
         2,
         "",
         f"error: there is no pipeline '{PATH}'; the store has none yet\n"
@@ -274,7 +277,7 @@ def test_an_outdated_store_is_advised_to_upgrade(
     with sqlite3.connect(tmp_path / "old.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0000'")
     connection.close()
-    assert seeding("groups", "1") == (
+    assert seeding("groups", "list", "1") == (
         3,
         "",
         f"error: the store {url} has revision 0000, this release needs {LATEST_REVISION}; "
@@ -305,7 +308,7 @@ def test_deployed_without_a_server_exits_with_3(
 def test_the_installed_command_is_this_one(seeding_with_catalogue: Seeding) -> None:
     command = Path(sys.executable).with_name("seeding")
     completion = subprocess.run(
-        [command, "groups", PATH], capture_output=True, text=True, check=False
+        [command, "groups", "list", PATH], capture_output=True, text=True, check=False
     )
     assert (completion.returncode, completion.stdout, completion.stderr) == (
         0,
@@ -341,7 +344,7 @@ def test_an_interrupted_load_says_so_creates_nothing_and_can_be_rerun(
         "",
         "interrupted; run it again to finish: nothing is created twice\n",
     )
-    assert seeding_with_catalogue.json("groups", PATH) == (0, [])
+    assert seeding_with_catalogue.json("groups", "list", PATH) == (0, [])
 
 
 def is_writing(database: Path) -> bool:

@@ -325,7 +325,7 @@ def test_seeding_from_a_pipeline_takes_finished_tasks(seeding_with_dataset: Run)
     (task,) = document(seeding_with_dataset, "tasks", "list", CHECK)[1]
     assert task["fields"] == {"review_id": "NA", "body": "good"}
     assert task["origin"] == {"kind": "pipeline", "source": LABEL, "row": 2}
-    status, (group,) = document(seeding_with_dataset, "groups", CHECK)
+    status, (group,) = document(seeding_with_dataset, "groups", "list", CHECK)
     assert (status, group["kind"], group["source"], group["tasks"]) == (0, "pipeline", LABEL, 1)
 
 

@@ -83,7 +83,7 @@ def test_tasks_are_listed_page_by_page(
     [
         (["pipeline", "list"], ["1", "2", "3"]),
         (["pipeline", "list", "acme"], ["1", "2"]),
-        (["groups", PATH], ["1", "2"]),
+        (["groups", "list", PATH], ["1", "2"]),
     ],
 )
 def test_lists_have_pages(seeding: Seeding, command: list[str], cursors: list[str]) -> None:
@@ -101,10 +101,10 @@ def test_lists_have_pages(seeding: Seeding, command: list[str], cursors: list[st
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["groups", PATH, "--limit", "0"], "the limit is 0; it must be at least 1"),
+        (["groups", "list", PATH, "--limit", "0"], "the limit is 0; it must be at least 1"),
         (["tasks", "list", PATH, "--limit", "-1"], "the limit is -1; it must be at least 1"),
         (
-            ["groups", PATH, "--after", "9"],
+            ["groups", "list", PATH, "--after", "9"],
             "--after '9' is not in the list; list again from its start",
         ),
     ],

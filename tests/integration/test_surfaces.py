@@ -158,7 +158,7 @@ def members_missing(members: Iterable[str], document: dict[str, Any]) -> set[str
 def test_a_report_and_a_task_have_the_members_that_they_have_in_the_api(
     seeding_with_task: Seeding,
 ) -> None:
-    source = json.loads(seeding_with_task("groups", PATH, "--json")[1])[0]["source"]
+    source = json.loads(seeding_with_task("groups", "list", PATH, "--json")[1])[0]["source"]
     _, report = seeding_with_task.json(
         "seed", "csv", PATH, source, "--dry-run", "--allow-duplicate"
     )

@@ -77,6 +77,7 @@ def example_events() -> Iterator[Event]:
     yield domain_events.pipeline_finished_event(_PIPELINE, 4, "")
     yield domain_events.chain_due_event(_PIPELINE, 1, "")
     yield domain_events.target_reached_event(_PIPELINE, 10_000, "")
+    yield domain_events.group_undone_event(_PIPELINE, 7, removed=118, kept=2, by="ann", act="")
 
 
 def _codes(meanings: Mapping[str, str]) -> str:

@@ -1,17 +1,20 @@
 """Make the store match a catalogue file: create or update by name, all or nothing."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from tasks_lib.domain.audit import Action
 from tasks_lib.domain.catalogue import PipelineEntry
 from tasks_lib.domain.catalogue_changes import breaking_changes
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.operations.catalogue.catalogue_file import read_catalogue
 from tasks_lib.operations.catalogue.yaml_document import Location
-from tasks_lib.store import catalogue as pipelines
+from tasks_lib.store import audit, catalogue as pipelines
 from tasks_lib.store.engine import Store
 
 
@@ -32,6 +35,8 @@ def apply_catalogue(store: Store, path: Path) -> list[AppliedPipeline]:
     file = read_catalogue(path)
     applied: list[AppliedPipeline] = []
     refused: list[tuple[Location, str]] = []
+    changed: defaultdict[int, list[AppliedPipeline]] = defaultdict(list)
+    now = store.now()
     with store.write() as session:
         pipelines.lock_catalogue(session)
         for first, organization in enumerate(file.catalogue.organizations):
@@ -42,10 +47,12 @@ def apply_catalogue(store: Store, path: Path) -> list[AppliedPipeline]:
                     name = f"{organization.name}/{project.name}/{entry.name}"
                     outcome, reasons = _apply_pipeline(session, project_id, entry, name)
                     applied.append(outcome)
+                    changed[organization_id].append(outcome)
                     at = ("organizations", first, "projects", second, "pipelines", third)
                     refused.extend((at, f"pipeline {name}: {reason}") for reason in reasons)
         if refused:
             raise file.reject(refused, why="would break existing tasks")
+        _record(session, store, path, changed, now)
     _wait_for_claims(store, applied)
     return applied
 
@@ -62,6 +69,27 @@ def _wait_for_claims(store: Store, applied: Sequence[AppliedPipeline]) -> None:
     for pipeline_id in closed:
         with store.statement() as session:
             pipelines.wait_for_claims(session, pipeline_id)
+
+
+def _record(
+    session: Session,
+    store: Store,
+    path: Path,
+    changed: Mapping[int, Sequence[AppliedPipeline]],
+    at: datetime,
+) -> None:
+    """Record what was created and updated; a catalogue that changes nothing leaves no entry."""
+    for organization_id, applied in changed.items():
+        details = {
+            outcome: paths
+            for outcome in ("created", "updated")
+            if (paths := [one.path for one in applied if one.outcome == outcome])
+        }
+        if details:
+            action = Action.CATALOGUE_APPLIED
+            audit.record(
+                session, organization_id, action, path.name, by=store.actor, at=at, details=details
+            )
 
 
 def _apply_pipeline(

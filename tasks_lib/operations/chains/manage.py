@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
+from tasks_lib.domain.audit import Action
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.chains import Edge, Link, Trigger, find_cycle
 from tasks_lib.domain.intake_rules import check_same_organization
@@ -17,7 +18,7 @@ from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import NotFoundError, RejectedError, UsageError
 from tasks_lib.operations.chains.plan import plan_chain
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue, chain_inbox, chains
+from tasks_lib.store import audit, catalogue, chain_inbox, chains
 from tasks_lib.store.chain_inbox import Misfit
 from tasks_lib.store.chains import StoredChain
 from tasks_lib.store.counts import get_counts
@@ -128,7 +129,7 @@ def create_chain(workspace: Workspace, request: ChainRequest, *, at: datetime) -
         )
         if request.include_existing:
             chain_inbox.put_existing(session, chain)
-        return _describe(session, chain)
+        return _record(session, workspace.store, Action.CHAIN_CREATED, _describe(session, chain))
 
 
 def edit_chain(
@@ -158,15 +159,20 @@ def edit_chain(
         )
         _check_plan(source, target, edited.mapping, edited.skip)
         chains.save_chain(session, edited)
-        return _describe(session, edited)
+        return _record(session, store, Action.CHAIN_EDITED, _describe(session, edited))
 
 
 def set_paused(store: Store, chain_id: int, *, is_paused: bool) -> Chain:
     """Pause or resume a chain; finished tasks wait for a paused one. Raises NotFoundError."""
     with store.write() as session:
-        chain = _lock(session, chain_id)._replace(is_paused=is_paused)
+        before = _lock(session, chain_id)
+        chain = before._replace(is_paused=is_paused)
         chains.save_chain(session, chain)
-        return _describe(session, chain)
+        described = _describe(session, chain)
+        if is_paused is before.is_paused:
+            return described
+        action = Action.CHAIN_PAUSED if is_paused else Action.CHAIN_RESUMED
+        return _record(session, store, action, described)
 
 
 def delete_chain(store: Store, chain_id: int) -> Chain:
@@ -176,7 +182,7 @@ def delete_chain(store: Store, chain_id: int) -> Chain:
         deleted = _describe(session, _lock(session, chain_id))
         chain_inbox.clear(session, chain_id)
         chains.delete_chain(session, chain_id)
-        return deleted
+        return _record(session, store, Action.CHAIN_DELETED, deleted)
 
 
 def find_chain(store: Store, chain_id: int) -> Chain:
@@ -241,6 +247,22 @@ def mirror_automations(store: Store, enabled: Mapping[str, bool]) -> list[int]:
                 chains.save_chain(session, mirrored)
                 changed.append(chain_id)
     return changed
+
+
+def _record(session: Session, store: Store, action: Action, chain: Chain) -> Chain:
+    """Record an act on a chain; return the chain."""
+    details = {"on": chain.trigger.value, "mapping": chain.mapping, "skip": chain.skip}
+    subject = f"chain {chain.id}, {chain.name}"
+    audit.record(
+        session,
+        chain.organization_id,
+        action,
+        subject,
+        by=store.actor,
+        at=store.now(),
+        details=details,
+    )
+    return chain
 
 
 def _is_switched(chain: StoredChain, enabled: Mapping[str, bool]) -> bool:

@@ -1,5 +1,6 @@
 """Save the mapping of a plan, and read saved mappings."""
 
+from tasks_lib.domain.audit import Action
 from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.mapping.saved import (
     MappingContent,
@@ -8,7 +9,7 @@ from tasks_lib.domain.mapping.saved import (
     split_mapping_name,
 )
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue, saved_mappings
+from tasks_lib.store import audit, catalogue, saved_mappings
 from tasks_lib.store.engine import Store
 
 
@@ -17,10 +18,18 @@ def save_mapping(
 ) -> SavedMapping:
     """Save the plan's mapping as the next version, unless it equals the latest one."""
     content = MappingContent.of(plan, source)
-    with workspace.store.write() as session:
-        return saved_mappings.save_mapping(
-            session, pipeline_id, check_mapping_name(name), content, at=workspace.store.now()
+    store, at = workspace.store, workspace.store.now()
+    with store.write() as session:
+        saved = saved_mappings.save_mapping(
+            session, pipeline_id, check_mapping_name(name), content, at=at
         )
+        if saved.created_at == at:
+            subject = f"{saved.title} of pipeline {pipeline_id}"
+            action, details = Action.MAPPING_SAVED, {"source": source}
+            audit.record_for_pipeline(
+                session, pipeline_id, action, subject, by=store.actor, at=at, details=details
+            )
+        return saved
 
 
 def list_mappings(store: Store, pipeline: str) -> list[SavedMapping]:

@@ -1,17 +1,26 @@
 """Read task groups, and the reports of the runs that create them."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from tasks_lib.domain.report import Report
-from tasks_lib.domain.statuses import SeedKind
+from tasks_lib.domain.statuses import GroupState, SeedKind, TaskStatus
+from tasks_lib.errors import NotFoundError
 from tasks_lib.store import catalogue, task_groups
+from tasks_lib.store.counts import get_group_counts
 from tasks_lib.store.engine import Store
 from tasks_lib.store.task_groups import StoredGroup
 
+_NO_TASKS: Final[Mapping[TaskStatus, int]] = MappingProxyType(dict.fromkeys(TaskStatus, 0))
+
 
 class Group(NamedTuple):
-    """A task group: how many tasks it has, and how many rows were rejected."""
+    """A task group: how many tasks it has, and how many rows were rejected.
+
+    ``removed`` is the number of tasks that were removed when the group was undone.
+    """
 
     id: int
     pipeline_id: int
@@ -20,13 +29,52 @@ class Group(NamedTuple):
     created_at: datetime
     tasks: int
     rejected: int
+    state: GroupState = GroupState.CREATED
+    removed: int = 0
+    undone_by: str | None = None
+    undone_at: datetime | None = None
+
+
+class CountedGroup(NamedTuple):
+    """A task group with the number of its tasks by status."""
+
+    group: Group
+    counts: Mapping[TaskStatus, int]
+
+
+class GroupPage(NamedTuple):
+    """A page of groups; ``next`` is the id after which the next page begins, if there is one."""
+
+    items: list[CountedGroup]
+    next: int | None
 
 
 def list_groups(store: Store, reference: str) -> list[Group]:
     """Return the pipeline's groups, oldest first."""
     with store.read() as session:
         pipeline = catalogue.find_pipeline(session, reference)
-        return [_group(row) for row in task_groups.list_groups(session, pipeline.id)]
+        return [as_group(row) for row in task_groups.list_groups(session, pipeline.id)]
+
+
+def list_counted_groups(store: Store, pipeline_id: int, *, after: int, limit: int) -> GroupPage:
+    """Return a page of the pipeline's groups with their counts, oldest first."""
+    with store.read() as session:
+        rows = task_groups.list_groups(session, pipeline_id, after=after, limit=limit + 1)
+        groups = [as_group(row) for row in rows[:limit]]
+        ids = [group.id for group in groups]
+        counts = get_group_counts(session, pipeline_id, ids)
+        items = [CountedGroup(group, counts.get(group.id, _NO_TASKS)) for group in groups]
+    return GroupPage(items, groups[-1].id if len(rows) > limit else None)
+
+
+def find_group(store: Store, group_id: int) -> CountedGroup:
+    """Return a group with the number of its tasks by status; raise NotFoundError."""
+    with store.read() as session:
+        row = task_groups.find_by_id(session, group_id)
+        if row is None:
+            raise NotFoundError(f"there is no group {group_id}")
+        counts = get_group_counts(session, row.pipeline_id, [row.id])
+        return CountedGroup(as_group(row), counts.get(row.id, _NO_TASKS))
 
 
 def find_report(store: Store, run_id: str) -> Report | None:
@@ -35,7 +83,8 @@ def find_report(store: Store, run_id: str) -> Report | None:
         return task_groups.find_report(session, run_id)
 
 
-def _group(group: StoredGroup) -> Group:
+def as_group(group: StoredGroup) -> Group:
+    """Return a stored group in the form that is shown to people and programs."""
     return Group(
         id=group.id,
         pipeline_id=group.pipeline_id,
@@ -44,4 +93,8 @@ def _group(group: StoredGroup) -> Group:
         created_at=group.created_at,
         tasks=group.task_count,
         rejected=group.rejected_count,
+        state=group.state,
+        removed=group.removed_count,
+        undone_by=group.undone_by,
+        undone_at=group.undone_at,
     )

@@ -12,9 +12,10 @@ from typing import Any, Final
 import orjson
 from sqlalchemy.orm import Session
 
+from tasks_lib.domain.audit import Action
 from tasks_lib.domain.fields import check_requested_name
 from tasks_lib.domain.lifecycle import BY_STATUS, Move, explain_refusal
-from tasks_lib.domain.names import is_storable, other_problems
+from tasks_lib.domain.names import counted, is_storable, other_problems
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.domain.submission import GivenValues, ParsedValues, read_submission
 from tasks_lib.errors import (
@@ -25,7 +26,7 @@ from tasks_lib.errors import (
     UsageError,
 )
 from tasks_lib.operations.tasks.read import Task, as_task, find_stored_task, find_task_in
-from tasks_lib.store import catalogue, infinite_seedings, tasks
+from tasks_lib.store import audit, catalogue, erasure, infinite_seedings, tasks
 from tasks_lib.store.engine import Store
 from tasks_lib.store.moves import (
     Note,
@@ -156,13 +157,59 @@ def set_status(
         raise UsageError(
             f"a task is not set to {status.value} by hand; it can be set to {settable}"
         )
-    if reason is not None and (len(reason) > MAX_REASON_LENGTH or not is_storable(reason)):
-        raise UsageError(
-            f"the reason must have at most {MAX_REASON_LENGTH:,} characters, none of them NUL"
-        )
+    _check_reason(reason)
     note = Note(_check_contributor(by) if by is not None else None, at, reason)
     with store.write() as session:
-        return _move(session, find_stored_task(session, task_id), move, Picks(task_id), note)
+        if move is Move.PUT_BACK and erasure.is_erased(session, task_id):
+            raise MoveNotAllowedError(f"task {task_id} was erased; it cannot be put back")
+        moved = _move(session, find_stored_task(session, task_id), move, Picks(task_id), note)
+        if move is Move.WITHDRAW:
+            _record_withdrawal(session, [moved], by=store.actor, note=note)
+        return moved
+
+
+def withdraw_tasks(
+    store: Store,
+    task_ids: Sequence[int],
+    *,
+    by: str,
+    reason: str | None = None,
+    at: datetime,
+) -> list[Task]:
+    """Withdraw the named tasks, claimed ones too, all of them or none; return them.
+
+    Tasks that are withdrawn already stay as they are. Raises MoveNotAllowedError if one of them is
+    finished, NotFoundError, and UsageError.
+    """
+    _check_reason(reason)
+    if not task_ids:
+        raise UsageError("name the tasks to withdraw by their numbers")
+    note = Note(by, at, reason)
+    with store.write() as session:
+        # In order of their ids, so that two transactions that lock the same tasks cannot deadlock.
+        tasks_to_move = [find_stored_task(session, task_id) for task_id in sorted(set(task_ids))]
+        withdrawn = [
+            _move(session, task, Move.WITHDRAW, Picks(task.id), note)
+            for task in tasks_to_move
+            if task.status is not TaskStatus.WITHDRAWN
+        ]
+        _record_withdrawal(session, withdrawn, by=by, note=note)
+        return withdrawn
+
+
+def _record_withdrawal(session: Session, withdrawn: Sequence[Task], *, by: str, note: Note) -> None:
+    """Record the withdrawal of tasks, in one entry for each of their pipelines."""
+    for pipeline_id in sorted({task.pipeline_id for task in withdrawn}):
+        numbers = [task.id for task in withdrawn if task.pipeline_id == pipeline_id]
+        audit.record_for_pipeline(
+            session,
+            pipeline_id,
+            Action.TASKS_WITHDRAWN,
+            f"{counted(len(numbers), 'task')} of pipeline {pipeline_id}",
+            by=by,
+            at=note.at,
+            details={"tasks": numbers, "reason": note.reason},
+        )
 
 
 def release_expired_claims(store: Store, *, at: datetime) -> int:
@@ -185,6 +232,11 @@ def _release_expired(store: Store, pipeline_id: int, at: datetime) -> int:
         released += len(moved)
         if not moved:
             return released
+
+
+def move_task_in(session: Session, task: StoredTask, move: Move, note: Note) -> Task:
+    """Move one task in the caller's transaction; raise MoveNotAllowedError."""
+    return _move(session, task, move, Picks(task.id), note)
 
 
 def _move(
@@ -212,6 +264,13 @@ def _check_claimed_by(task: StoredTask, contributor: str) -> None:
     if task.claimed_by != contributor:
         raise MoveNotAllowedError(
             f"task {task.id} is claimed by someone other than {contributor!r}"
+        )
+
+
+def _check_reason(reason: str | None) -> None:
+    if reason is not None and (len(reason) > MAX_REASON_LENGTH or not is_storable(reason)):
+        raise UsageError(
+            f"the reason must have at most {MAX_REASON_LENGTH:,} characters, none of them NUL"
         )
 
 

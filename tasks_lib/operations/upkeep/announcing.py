@@ -15,6 +15,7 @@ from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.events import (
     Event,
     chain_failed_event,
+    group_undone_event,
     pipeline_finished_event,
     report_events,
     target_reached_event,
@@ -22,6 +23,7 @@ from tasks_lib.domain.events import (
     tasks_finished_event,
 )
 from tasks_lib.domain.report import Report
+from tasks_lib.domain.statuses import GroupState
 from tasks_lib.errors import Problem
 from tasks_lib.operations.background import Background
 from tasks_lib.operations.chains.wake import make_wake_event, take_back
@@ -181,12 +183,23 @@ class _Reports(_Outbox[StoredReport]):
 
 
 class _Groups(_Outbox[StoredGroup]):
-    """The groups without a report: those of chains, requests and infinite seeding."""
+    """Undone groups, and those without a report: of chains, requests and infinite seeding."""
 
     def list_due(self, session: Session) -> Sequence[StoredGroup]:
         return task_groups.list_unannounced(session, at=self.at, limit=_SEEDINGS_AT_ONCE)
 
     def events_of(self, session: Session, entry: StoredGroup) -> Sequence[Event]:
+        pipeline = catalogue.get_pipeline(session, entry.pipeline_id)
+        if entry.state is GroupState.UNDONE and entry.undone_at is not None:
+            undone = group_undone_event(
+                pipeline,
+                entry.id,
+                removed=entry.removed_count,
+                kept=entry.task_count,
+                by=entry.undone_by or "",
+                act=entry.undone_at.isoformat(),
+            )
+            return [undone]
         report = Report(
             group_id=entry.id,
             pipeline_id=entry.pipeline_id,
@@ -194,11 +207,10 @@ class _Groups(_Outbox[StoredGroup]):
             rejected=entry.rejected_count,
             source=entry.source,
         )
-        pipeline = catalogue.get_pipeline(session, entry.pipeline_id)
         return report_events(pipeline, report, entry.created_at.isoformat())
 
     def mark_announced(self, session: Session, entries: Sequence[StoredGroup]) -> None:
-        task_groups.mark_announced(session, [entry.id for entry in entries])
+        task_groups.mark_announced(session, entries)
 
 
 class _Targets(_Outbox[ReachedTarget]):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tasks_lib.domain.names import counted
 from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.groups.undo import continue_undos
 from tasks_lib.operations.idempotency import remove_old_answers
 from tasks_lib.operations.infinite.top_up import top_up_all
 from tasks_lib.operations.tasks.move import release_expired_claims
@@ -37,6 +38,7 @@ class Reconciled(NamedTuple):
     removed_uploads: int = 0
     removed_answers: int = 0
     topped_up_tasks: int = 0
+    undone_groups: int = 0
 
     @property
     def has_work(self) -> bool:
@@ -47,6 +49,7 @@ class Reconciled(NamedTuple):
     def sentence(self) -> str:
         """The result as a sentence, without counts that are zero."""
         results = [
+            ("undid {}", self.undone_groups, "group"),
             ("created {}", self.chained_tasks, "chained task"),
             ("created {} by infinite seeding", self.topped_up_tasks, "task"),
             ("released {}", self.released_claims, "expired claim"),
@@ -70,7 +73,7 @@ def reconcile(
     cleans_up: bool = True,
     grace: timedelta = GRACE,
 ) -> Reconciled:
-    """Release expired claims, clean up, top up, fire chains, resume uploads and send due events.
+    """Release claims, clean up, finish undos, top up, fire chains, resume uploads, send events.
 
     Can run at any time, also several times at once; after an interruption the next call continues.
     Raises UnavailableError when the store, the storage or Prefect is unavailable. Prefect comes
@@ -83,6 +86,7 @@ def reconcile(
         folders = remove_abandoned_folders()
         uploads = remove_uploads(workspace, now=now, grace=grace)
         answers = remove_old_answers(workspace.store, now=now)
+    undone = continue_undos(workspace.store, at=now)
     topped_up = top_up_all(workspace.store, at=now)
     chained = fire_due(workspace, at=now)
     resumed = resume_uploads(workspace.store, partial(process, workspace), at=now)
@@ -97,4 +101,5 @@ def reconcile(
         removed_uploads=uploads,
         removed_answers=answers,
         topped_up_tasks=topped_up,
+        undone_groups=undone,
     )

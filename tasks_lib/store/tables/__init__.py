@@ -6,6 +6,7 @@ never searched.
 """
 
 from tasks_lib.store.tables.access import ApiKeyRow, IdempotentAnswerRow, UploadRow
+from tasks_lib.store.tables.audit import AuditEntryRow
 from tasks_lib.store.tables.base import MAX_ID, BigId, JsonText, Table, UtcDateTime
 from tasks_lib.store.tables.catalogue import FieldRow, OrganizationRow, PipelineRow, ProjectRow
 from tasks_lib.store.tables.chains import ChainInboxRow, ChainRow
@@ -14,6 +15,7 @@ from tasks_lib.store.tables.datasets import (
     DatasetQueryRow,
     DatasetRow,
     DatasetVersionRow,
+    RemovedRow,
     SavedMappingRow,
     StreamRow,
 )
@@ -34,6 +36,7 @@ __all__ = [
     "MAX_ID",
     "AnnouncementRow",
     "ApiKeyRow",
+    "AuditEntryRow",
     "BigId",
     "ChainInboxRow",
     "ChainRow",
@@ -52,6 +55,7 @@ __all__ = [
     "OrganizationRow",
     "PipelineRow",
     "ProjectRow",
+    "RemovedRow",
     "SavedMappingRow",
     "SeedingRunRow",
     "StoredFileRow",

@@ -10,13 +10,17 @@ from tasks_lib.store.tables.base import BigId, Table
 
 
 class OrganizationRow(Table):
-    """An organization; nothing crosses it."""
+    """An organization; nothing crosses it.
+
+    ``pseudonym_salt`` makes the pseudonyms of erased contributors; None until the first one.
+    """
 
     __tablename__ = "organizations"
     __table_args__ = (UniqueConstraint("name"),)
 
     id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
     name: Mapped[str] = mapped_column(Text)
+    pseudonym_salt: Mapped[str | None] = mapped_column(Text)
 
 
 class ProjectRow(Table):

@@ -36,6 +36,16 @@ class StreamRow(Table):
     filled_from: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
 
 
+class RemovedRow(Table):
+    """A row or task that a stream has let in and whose task was removed: it stays out."""
+
+    __tablename__ = "removed_rows"
+
+    stream_id: Mapped[int] = mapped_column(BigId, ForeignKey("streams.id"), primary_key=True)
+    origin_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    group_id: Mapped[int] = mapped_column(BigId, ForeignKey("task_groups.id"))
+
+
 class DatasetRow(Table):
     """A dataset of the Data Vault; its rows are those of the versions from ``base_version`` on."""
 

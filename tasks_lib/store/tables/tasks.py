@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.domain.statuses import GroupState, TaskStatus
 from tasks_lib.store.tables.base import BigId, JsonText, Table, UtcDateTime
 
 
@@ -27,6 +27,9 @@ class TaskGroupRow(Table):
     ``announce_at`` is when a relay announces the group to Prefect, unless that was done by then. It
     is None for a group whose run has a report, which is announced instead. ``chain_id`` is the
     chain that created it, even if the chain was deleted.
+
+    ``task_count`` is the number of tasks that exist, ``removed_count`` of those that an undo has
+    removed. With ``flows_again`` the undo lets their rows flow again.
     """
 
     __tablename__ = "task_groups"
@@ -38,6 +41,12 @@ class TaskGroupRow(Table):
             "announce_at",
             postgresql_where=text("announce_at IS NOT NULL"),
             sqlite_where=text("announce_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_task_groups_undoing",
+            "id",
+            postgresql_where=text("state = 'undoing'"),
+            sqlite_where=text("state = 'undoing'"),
         ),
     )
 
@@ -52,6 +61,11 @@ class TaskGroupRow(Table):
     task_count: Mapped[int] = mapped_column(BigInteger, default=0)
     rejected_count: Mapped[int] = mapped_column(BigInteger, default=0)
     announce_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    state: Mapped[str] = mapped_column(Text, default=GroupState.CREATED, server_default="created")
+    removed_count: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    undone_by: Mapped[str | None] = mapped_column(Text)
+    undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    flows_again: Mapped[bool | None]
 
 
 class TaskRow(Table):
@@ -60,7 +74,8 @@ class TaskRow(Table):
     ``predefined`` are the seeded values, ``filled_in`` those of the contributor. A task that came
     by a stream has the id of its dataset row or source task as ``origin_id``, unique in the stream.
     ``claimed_by`` stays when the task is finished; without a claim it is None. ``finish_number``
-    grows in the order in which the pipeline's tasks are finished.
+    grows in the order in which the pipeline's tasks are finished. With ``erased_at`` its values
+    were removed, and no task is made from it any more.
 
     One foreign key over both columns refers to the group and the group's pipeline. PostgreSQL would
     look up the group of each row of a COPY, so triggers take the place of the key there: see
@@ -114,6 +129,7 @@ class TaskRow(Table):
     claim_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finish_number: Mapped[int | None] = mapped_column(BigInteger)
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class TaskMoveRow(Table):

@@ -1,0 +1,148 @@
+"""The commands ``groups ...``: list, show and undo a pipeline's groups."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from cyclopts import App, Parameter
+
+from tasks_lib.cli import console
+from tasks_lib.cli.arguments import WORK, Flag, Json, PipelineArgument, WholeNumber
+from tasks_lib.cli.consent import Yes, confirm, system_user
+from tasks_lib.cli.optional_prefect import announce
+from tasks_lib.cli.paging import After, Limit, cut_page
+from tasks_lib.cli.workspace import configured_workspace
+from tasks_lib.domain.statuses import GroupState
+
+if TYPE_CHECKING:
+    from tasks_lib.operations.groups.read import CountedGroup
+    from tasks_lib.operations.groups.undo import UndoReport
+
+groups = App(name="groups", help="List and show groups, and undo them.", group=WORK)
+
+_TASKS_SHOWN: Final = 10
+
+GroupArgument = Annotated[WholeNumber, Parameter(help="The group's number.")]
+
+
+@groups.command(name="list")
+def list_groups(
+    pipeline: PipelineArgument,
+    /,
+    *,
+    limit: Limit = None,
+    after: After = "",
+    json: Json = False,
+) -> None:
+    """List a pipeline's groups, oldest first."""
+    from tasks_lib.operations.groups import read
+
+    with configured_workspace() as workspace:
+        listed = read.list_groups(workspace.store, pipeline)
+    page = cut_page(listed, lambda group: group.id, after=after, limit=limit)
+    if json:
+        console.print_json([group._asdict() for group in page.entries])
+    else:
+        console.print_groups(page.entries)
+    page.print_rest()
+
+
+@groups.command
+def show(group: GroupArgument, /, *, json: Json = False) -> None:
+    """Show a group: its source, its state, and the number of its tasks by status."""
+    from tasks_lib.operations.groups import read
+
+    with configured_workspace() as workspace:
+        counted = read.find_group(workspace.store, group)
+    if json:
+        console.print_json(group_document(counted))
+    else:
+        print_group(counted)
+
+
+@groups.command
+def undo(
+    group: GroupArgument,
+    /,
+    *,
+    flows_again: Flag = False,
+    dry_run: Flag = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Remove a group's tasks on which nobody has worked; keep and list the others.
+
+    The group stays as a record, and its content can be seeded again.
+
+    Parameters
+    ----------
+    flows_again
+        Let the rows or tasks that a dataset, a pipeline or a chain has put into the group become
+        tasks again.
+    dry_run
+        Only show how many tasks would be removed and kept.
+    """
+    from tasks_lib.operations.groups.undo import rehearse_undo, undo_group
+
+    with configured_workspace() as workspace:
+        if dry_run:
+            report = rehearse_undo(workspace.store, group)
+        else:
+            if not yes:
+                confirm(f"{rehearse_undo(workspace.store, group).sentence} Undo it?", yes=yes)
+            report = undo_group(
+                workspace.store,
+                group,
+                by=system_user(),
+                at=workspace.store.now(),
+                flows_again=flows_again,
+            )
+            announce(workspace)
+    if json:
+        console.print_json(undo_document(report))
+    else:
+        print_undo(report)
+
+
+def group_document(counted: "CountedGroup") -> dict[str, Any]:
+    """Return a group with its counts as a JSON document."""
+    counts = {status.value: count for status, count in counted.counts.items()}
+    return counted.group._asdict() | {"task_counts": counts}
+
+
+def print_group(counted: "CountedGroup") -> None:
+    """Print a group, its state, and the number of its tasks by status."""
+    from rich.table import Table
+    from rich.text import Text
+
+    group = counted.group
+    numbers = [f"{count:,} {status}" for status, count in counted.counts.items() if count]
+    table = Table(box=None, show_header=False)
+    table.add_row("group", str(group.id))
+    table.add_row("pipeline", str(group.pipeline_id))
+    table.add_row("from", Text(f"{group.kind}, {group.source}"))
+    table.add_row("created", _moment(group.created_at))
+    table.add_row("tasks", ", ".join(numbers) or "none")
+    table.add_row("rejected", f"{group.rejected:,}")
+    if group.state is not GroupState.CREATED:
+        when = f", {_moment(group.undone_at)}" if group.undone_at is not None else ""
+        table.add_row("state", Text(f"{group.state} by {group.undone_by}{when}"))
+        table.add_row("removed", f"{group.removed:,}")
+    console.out.print(table)
+
+
+def undo_document(report: "UndoReport") -> dict[str, Any]:
+    """Return the report of an undo as a JSON document."""
+    return report._asdict() | {"kept_tasks": [kept._asdict() for kept in report.kept_tasks]}
+
+
+def print_undo(report: "UndoReport") -> None:
+    """Print the report of an undo, and the first tasks that were kept."""
+    console.out.print(report.sentence, markup=False)
+    for kept in report.kept_tasks[:_TASKS_SHOWN]:
+        console.out.print(f"  task {kept.task_id}: {kept.status}", markup=False)
+    if report.kept > _TASKS_SHOWN:
+        console.out.print(f"  and {report.kept - _TASKS_SHOWN:,} more", markup=False)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,120 @@
+"""Remove tasks, with their moves, and update all counts, in the caller's transaction."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from functools import cache
+from typing import Final
+
+from sqlalchemy import Row, TextClause, text, update
+from sqlalchemy.orm import Session
+
+from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.store.counts import add_counts
+from tasks_lib.store.dialect import is_postgresql
+from tasks_lib.store.tables import TaskGroupRow
+
+TASKS_AT_ONCE: Final = 5_000
+"""Per transaction: claims skip the tasks that it has locked, and other writers wait for it."""
+
+
+class Rows(StrEnum):
+    """What becomes of the rows or tasks from which a stream has made the removed tasks."""
+
+    KEEP_OUT = "keep_out"
+    FLOW_AGAIN = "flow_again"
+    FORGET = "forget"
+
+
+def remove_tasks(
+    session: Session, pipeline_id: int, chosen: str, parameters: Mapping[str, object], rows: Rows
+) -> int:
+    """Remove the chosen tasks of a pipeline; return their number.
+
+    ``chosen`` is what follows ``SELECT id FROM tasks WHERE``. No chain may wait for any of them,
+    unless ``rows`` is ``FORGET``. The caller has locked the tasks, and their groups before them.
+    """
+    if is_postgresql(session):
+        statement = _removal_on_postgresql(chosen, rows)
+        removed: Sequence[Row[int, str, int]] = session.execute(statement, parameters).all()
+    else:
+        count, *removal = _removal_on_sqlite(chosen, rows)
+        removed = session.execute(count, parameters).all()
+        for statement in removal if removed else ():
+            session.execute(statement, parameters)
+    return _subtract(session, pipeline_id, removed)
+
+
+_KEEP_OUT: Final = """
+    INSERT INTO removed_rows (stream_id, origin_id, group_id)
+    SELECT stream_id, origin_id, group_id FROM tasks
+    WHERE {chosen} AND stream_id IS NOT NULL AND origin_id IS NOT NULL
+    ON CONFLICT (stream_id, origin_id) DO NOTHING
+    """
+_WAIT_AGAIN: Final = """
+    INSERT INTO chain_inbox (chain_id, task_id, finished_at)
+    SELECT chains.id, source.id, coalesce(source.finished_at, task_groups.created_at)
+    FROM tasks JOIN task_groups ON task_groups.id = tasks.group_id
+    JOIN chains ON chains.id = task_groups.chain_id
+    JOIN tasks source ON source.id = tasks.origin_id AND source.status = 'finished'
+    WHERE {chosen}
+    ON CONFLICT (chain_id, task_id) DO NOTHING
+    """
+"""A row of a dataset flows again by itself: nothing holds it back once its task is gone."""
+
+_LEAVE_INBOXES: Final = (
+    "DELETE FROM chain_inbox WHERE task_id IN (SELECT tasks.id FROM tasks WHERE {chosen})"
+)
+_OF_ROWS: Final[Mapping[Rows, str]] = {
+    Rows.KEEP_OUT: _KEEP_OUT,
+    Rows.FLOW_AGAIN: _WAIT_AGAIN,
+    Rows.FORGET: _LEAVE_INBOXES,
+}
+
+
+@cache
+def _removal_on_postgresql(chosen: str, rows: Rows) -> TextClause:
+    """Return one statement, in which the choice is made once."""
+    gone = "tasks.id = ANY(ARRAY(SELECT id FROM gone))"
+    return text(
+        f"""
+        WITH gone AS MATERIALIZED (SELECT id FROM tasks WHERE {chosen}),
+        moves AS (DELETE FROM task_moves WHERE task_id = ANY(ARRAY(SELECT id FROM gone))),
+        rows AS ({_OF_ROWS[rows].format(chosen=gone)}),
+        removed AS (DELETE FROM tasks WHERE {gone} RETURNING group_id, status)
+        SELECT group_id, status, count(*) FROM removed GROUP BY group_id, status
+        ORDER BY group_id
+        """  # noqa: S608 - our own names
+    )
+
+
+@cache
+def _removal_on_sqlite(chosen: str, rows: Rows) -> tuple[TextClause, ...]:
+    """Return the count and the removal; the choice stays the same until the last statement."""
+    gone = f"tasks.id IN (SELECT id FROM tasks WHERE {chosen})"  # noqa: S608
+    statements = (
+        f"SELECT group_id, status, count(*) FROM tasks WHERE {gone}"  # noqa: S608
+        " GROUP BY group_id, status ORDER BY group_id",
+        _OF_ROWS[rows].format(chosen=gone),
+        f"DELETE FROM task_moves WHERE task_id IN (SELECT id FROM tasks WHERE {gone})",  # noqa: S608
+        f"DELETE FROM tasks WHERE {gone}",  # noqa: S608
+    )
+    return tuple(map(text, statements))
+
+
+def _subtract(session: Session, pipeline_id: int, removed: Sequence[Row[int, str, int]]) -> int:
+    by_group: dict[int, dict[TaskStatus, int]] = {}
+    for group_id, status, number in removed:
+        by_group.setdefault(group_id, {})[TaskStatus(status)] = -number
+    for group_id, changes in by_group.items():
+        number = -sum(changes.values())
+        session.execute(
+            update(TaskGroupRow)
+            .where(TaskGroupRow.id == group_id)
+            .values(
+                task_count=TaskGroupRow.task_count - number,
+                removed_count=TaskGroupRow.removed_count + number,
+            )
+        )
+    for group_id, changes in by_group.items():
+        add_counts(session, pipeline_id, changes, group_id=group_id)
+    return sum(number for *_, number in removed)

@@ -1,0 +1,103 @@
+"""Groups over HTTP: listed page by page, shown with their counts, and undone."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from api_requests import BASE, GOOD, OTHER, TASKS, WORKFLOW, NewKey, error_of, tasks
+from people import NO_TASKS
+from tasks_lib.api.app import create_app
+from tasks_lib.operations.workspace import Workspace
+
+ANN = {"contributor": "ann@example.org"}
+GROUPS = f"{WORKFLOW}/groups"
+NONE = {status.value: 0 for status in NO_TASKS}
+
+
+@pytest.fixture
+def client(workspace: Workspace, key: str) -> TestClient:
+    """A client of a workflow with two groups: one of two tasks, and one of one task."""
+    client = TestClient(create_app(workspace), headers={"X-API-Key": key})
+    assert client.post(TASKS, json=tasks(GOOD, GOOD)).status_code == 201
+    assert client.post(TASKS, json=tasks(GOOD)).status_code == 201
+    return client
+
+
+def without_times(group: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in group.items()
+        if name not in {"created_at", "undone_at", "source"}
+    }
+
+
+def test_groups_are_listed_page_by_page_with_their_counts(client: TestClient) -> None:
+    first = client.get(GROUPS, params={"limit": 1}).json()
+    assert ([group["id"] for group in first["items"]], first["next"]) == ([1], 1)
+    rest = client.get(GROUPS, params={"after": first["next"]}).json()
+    assert [without_times(group) for group in rest["items"]] == [
+        {
+            "id": 2, "workflow_id": 1, "kind": "api", "state": "created",
+            "task_counts": NONE | {"pending": 1}, "task_total": 1, "rejected": 0, "removed": 0,
+            "undone_by": None,
+        }
+    ]  # fmt: skip
+    assert rest["next"] is None
+
+
+def test_a_group_is_undone_by_the_key_after_a_rehearsal(client: TestClient) -> None:
+    client.post(f"{TASKS}/claim", json=ANN)
+    rehearsed = client.delete(f"{BASE}/groups/1", params={"dry_run": True})
+    undone = client.delete(f"{BASE}/groups/1")
+    numbers = {
+        "group_id": 1, "workflow_id": 1, "removed": 1, "kept": 1,
+        "kept_tasks": [{"task_id": 1, "status": "in_progress"}],
+    }  # fmt: skip
+    assert (rehearsed.status_code, rehearsed.json()) == (
+        200, numbers | {"state": "created", "dry_run": True},
+    )  # fmt: skip
+    assert (undone.status_code, undone.json()) == (
+        200, numbers | {"state": "undone", "dry_run": False},
+    )  # fmt: skip
+    assert client.delete(f"{BASE}/groups/1").json() == undone.json()
+    group = client.get(f"{BASE}/groups/1").json()
+    assert (group["state"], group["undone_by"], group["removed"]) == ("undone", "key t", 1)
+    assert group["task_counts"] == NONE | {"in_progress": 1}
+    assert client.get(WORKFLOW).json()["task_total"] == 2
+
+
+def test_a_group_of_infinite_seeding_cannot_be_undone(client: TestClient) -> None:
+    made = client.post(f"{WORKFLOW}/infinite", json={"keep_available": 9, "copy_groups": [1]})
+    assert error_of(client.delete(f"{BASE}/groups/{made.json()['group_id']}")) == (
+        409, "group_in_use",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("group_id", ["9", "0", "x", "9" * 30])
+def test_a_missing_group_is_not_found(client: TestClient, group_id: str) -> None:
+    for method in ("GET", "DELETE"):
+        response = client.request(method, f"{BASE}/groups/{group_id}")
+        assert error_of(response) == (404, "not_found")
+
+
+def test_another_organizations_group_is_not_found(client: TestClient, new_key: NewKey) -> None:
+    key = {"X-API-Key": new_key("other")}
+    theirs = client.post(f"{BASE}/workflows/{OTHER}/tasks", json=tasks(GOOD), headers=key)
+    group_id = theirs.json()["group_id"]
+    assert client.get(f"{BASE}/groups/{group_id}", headers=key).status_code == 200
+    for method in ("GET", "DELETE"):
+        response = client.request(method, f"{BASE}/groups/{group_id}")
+        assert error_of(response) == (404, "not_found")
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=501", "after=-1", "page=1"])
+def test_an_invalid_parameter_is_refused(client: TestClient, query: str) -> None:
+    assert error_of(client.get(f"{GROUPS}?{query}")) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize("query", ["dry_run=1", "dry_run=", "flows_again=yes", "force=true"])
+def test_an_invalid_option_of_an_undo_is_refused(client: TestClient, query: str) -> None:
+    response = client.delete(f"{BASE}/groups/1?{query}")
+    assert error_of(response) == (422, "invalid_request")
+    assert client.get(f"{BASE}/groups/1").json()["state"] == "created"
