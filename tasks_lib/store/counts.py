@@ -67,34 +67,34 @@ def add_counts(
     has_own_row = is_new_group or not on_postgresql
     values = dict.fromkeys(COUNTED, 0) | {"claims": claims, "pipeline_id": pipeline_id}
     values |= {status.value: change for status, change in changes.items()}
-    values["group_id"] = 0 if has_own_row else group_id
-    session.execute(_addition(on_postgresql=on_postgresql), values)
-    if has_own_row:
-        session.execute(_GROUP_ADDITION, values | {"group_id": group_id})
+    values |= {"group_id": group_id, "uncounted_id": 0 if has_own_row else group_id}
+    for statement in _additions(on_postgresql=on_postgresql, has_own_row=has_own_row):
+        session.execute(statement, values)
 
 
 @cache
-def _addition(*, on_postgresql: bool) -> TextClause:
-    """Return the statement that adds to a pipeline's counts; a text, see ``dialect.upsert``."""
+def _additions(*, on_postgresql: bool, has_own_row: bool) -> list[TextClause]:
+    """Return the statements that add to the counts; texts, see ``dialect.upsert``.
+
+    On PostgreSQL it is always one statement.
+    """
     slot = build_postgres_slot(":pipeline_id") if on_postgresql else "0"
-    values = ", ".join(f":{name}" for name in COUNTED)
-    return text(
-        f"""
+    to_pipeline = f"""
         INSERT INTO task_counts (pipeline_id, slot, group_id, {", ".join(COUNTED)})
-        VALUES (:pipeline_id, {slot}, :group_id, {values})
+        VALUES (:pipeline_id, {slot}, :uncounted_id, {", ".join(f":{name}" for name in COUNTED)})
         ON CONFLICT (pipeline_id, slot, group_id) DO UPDATE SET {SUMS}
         """  # noqa: S608 - our own names
-    )
-
-
-_GROUP_ADDITION: Final = text(
-    f"""
-    INSERT INTO group_counts (group_id, {", ".join(STATUS_COLUMNS)})
-    VALUES (:group_id, {", ".join(f":{name}" for name in STATUS_COLUMNS)})
-    ON CONFLICT (group_id) DO UPDATE SET
-        {", ".join(f"{name} = group_counts.{name} + excluded.{name}" for name in STATUS_COLUMNS)}
-    """  # noqa: S608 - our own names
-)
+    sums = ", ".join(f"{name} = group_counts.{name} + excluded.{name}" for name in STATUS_COLUMNS)
+    to_group = f"""
+        INSERT INTO group_counts (group_id, {", ".join(STATUS_COLUMNS)})
+        VALUES (:group_id, {", ".join(f":{name}" for name in STATUS_COLUMNS)})
+        ON CONFLICT (group_id) DO UPDATE SET {sums}
+        """  # noqa: S608 - our own names
+    if not has_own_row:
+        return [text(to_pipeline)]
+    if on_postgresql:
+        return [text(f"WITH of_group AS ({to_group}) {to_pipeline}")]
+    return [text(to_group), text(to_pipeline)]
 
 
 def get_group_counts(

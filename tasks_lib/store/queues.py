@@ -14,10 +14,13 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.dialect import is_postgresql
 
-_LAST_ID: Final = text("SELECT last_value FROM tasks_id_seq")
-_REOPEN: Final = text("SELECT seeding_reopen_queue(:pipeline_id, :task_id)")
+_LAST_ID: Final = b"SELECT last_value FROM tasks_id_seq"
+_REOPEN: Final = b"SELECT seeding_reopen_queue(%s, %s)"
+"""Both bypass SQLAlchemy, which would take longer than they do: they run for every request."""
+
 _TEND: Final = text("SELECT seeding_tend_queue(:pipeline_id)")
 
 
@@ -30,9 +33,10 @@ def keep_open(session: Session, pipeline_id: int) -> Iterator[None]:
     if not is_postgresql(session):
         yield
         return
-    last_id = session.scalar(_LAST_ID)
+    connection = postgres_connection(session)
+    last_id = connection.execute(_LAST_ID).fetchone()
     yield
-    session.execute(_REOPEN, {"pipeline_id": pipeline_id, "task_id": last_id})
+    connection.execute(_REOPEN, [pipeline_id, *(last_id or [0])])
 
 
 def tend(session: Session, pipeline_id: int) -> bool:
