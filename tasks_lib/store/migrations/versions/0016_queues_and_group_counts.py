@@ -38,12 +38,18 @@ _TEND_QUEUE = f"""
     LANGUAGE plpgsql VOLATILE AS $$
     DECLARE
         known bigint;
+        number bigint;
         next bigint;
+        oldest_slot bigint := 1;
     BEGIN
         IF NOT pg_try_advisory_xact_lock{_LOCK} THEN
             RETURN false;
         END IF;
-        SELECT first_id INTO known FROM task_queues WHERE pipeline_id = pipeline;
+        SELECT first_id, generation INTO known, number FROM task_queues
+        WHERE pipeline_id = pipeline;
+        IF number % 64 <> 0 THEN
+            oldest_slot := greatest((number - 1) << 22, 1);
+        END IF;
         SELECT last_value INTO next FROM tasks_id_seq;
         SELECT coalesce(min(id), next) INTO next FROM (
             SELECT id FROM tasks
@@ -55,7 +61,7 @@ _TEND_QUEUE = f"""
         SET first_id = excluded.first_id, generation = task_queues.generation + 1;
         WITH picked AS (
             SELECT slot, group_id FROM task_counts
-            WHERE pipeline_id = pipeline AND (slot, group_id) <> (0, 0) FOR UPDATE SKIP LOCKED
+            WHERE pipeline_id = pipeline AND slot >= oldest_slot FOR UPDATE SKIP LOCKED
         ), gone AS (
             DELETE FROM task_counts AS c USING picked
             WHERE c.pipeline_id = pipeline AND (c.slot, c.group_id) = (picked.slot, picked.group_id)
@@ -71,7 +77,11 @@ _TEND_QUEUE = f"""
         RETURN true;
     END $$
 """  # noqa: S608
-"""The lock keeps tasks from becoming available unseen: ``seeding_reopen_queue`` waits for it."""
+"""The lock keeps tasks from becoming available unseen: ``seeding_reopen_queue`` waits for it.
+
+Only the rows of the last two generations are added up, so that those deleted before are not walked
+over, and each 64th time also what transactions that took long have left in older ones.
+"""
 
 
 def upgrade() -> None:
