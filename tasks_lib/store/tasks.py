@@ -159,13 +159,10 @@ def list_page(
     statuses = _stored_as(session, pipeline_id, status)
     if not statuses or first > last:
         return
-    # Read the first ones of each status in the order of the index. Comparing whole rows keeps
-    # PostgreSQL from walking through tasks with other statuses in the order of their ids.
-    place = tuple_(TaskRow.pipeline_id, TaskRow.status, TaskRow.id)
+    # The index orders tasks by pipeline, status and id: read the first ones of each status.
     firsts = [
         select(TaskRow.id)
-        .where(place >= (pipeline_id, wanted.value, first), is_wanted)
-        .where(place <= (pipeline_id, wanted.value, last))
+        .where(_is_between(session, (pipeline_id, wanted.value), first, last), is_wanted)
         .order_by(TaskRow.pipeline_id, TaskRow.status, TaskRow.id)
         .limit(offset + limit)
         .subquery()
@@ -255,6 +252,22 @@ def claim_oldest(session: Session, pipeline_id: int, note: Note) -> StoredTask |
 def find_pipeline_id(session: Session, task_id: int) -> int | None:
     """Return the id of the task's pipeline; None if there is no such task."""
     return session.scalar(select(TaskRow.pipeline_id).where(TaskRow.id == _clamp(task_id)))
+
+
+def _is_between(
+    session: Session, place: tuple[int, str], first: int, last: int
+) -> ColumnElement[bool]:
+    """Return the condition that a task has this pipeline and status, and an id from first to last.
+
+    Comparing whole rows keeps PostgreSQL from walking through tasks with other statuses in the
+    order of their ids. SQLite does not use its index for the id in such a comparison.
+    """
+    if is_postgresql(session):
+        row = tuple_(TaskRow.pipeline_id, TaskRow.status, TaskRow.id)
+        return and_(row >= (*place, first), row <= (*place, last))
+    pipeline_id, status = place
+    is_placed = and_(TaskRow.pipeline_id == pipeline_id, TaskRow.status == status)
+    return and_(is_placed, TaskRow.id.between(first, last))
 
 
 def _find_ends(session: Session, group_id: int) -> tuple[int, int]:
