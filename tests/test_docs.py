@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -83,6 +84,7 @@ def test_every_command_prints_what_its_page_shows(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(console.out, "width", 100)  # it has read COLUMNS on import
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # without what others have left there
     for command, shown in shown_by(page):
         output = output_of(command)
         assert is_as_shown(output, shown), f"$ {command}\n{output}"
