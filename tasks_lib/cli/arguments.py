@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import Group, Parameter, Token
@@ -25,6 +26,14 @@ def _source(_: Any, tokens: Sequence[Token]) -> str:
     return source
 
 
+def _output(_: Any, tokens: Sequence[Token]) -> Path:
+    """Read the path of a file to write; a URL would become a strange path."""
+    name = tokens[0].value
+    if "://" in name:
+        raise ValueError(f"{name} is a URL; give the path of a file on this machine")
+    return Path(name)
+
+
 def _shown_default(default: Any) -> str | None:
     """Return how the help shows a default; None hides it, as for flags and empty values."""
     if default is None or default is False or default in {"", ()}:
@@ -41,6 +50,7 @@ PipelineArgument = Annotated[
 SourceArgument = Annotated[str, Parameter(allow_leading_hyphen=True, converter=_source)]
 """A path, a URL, or ``-`` for standard input."""
 
+OutputFile = Annotated[Path | None, Parameter(name=["--output", "-o"], converter=_output)]
 OrganizationArgument = Annotated[str, Parameter(help="The organization's name.")]
 Flag = Annotated[bool, Parameter(negative=())]
 """An option without a value, and without a ``--no-…`` form."""

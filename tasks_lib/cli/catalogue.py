@@ -1,12 +1,9 @@
 """The commands ``apply`` and ``template``: apply a catalogue, print a pipeline's CSV header."""
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from tasks_lib.cli import console
-from tasks_lib.cli.arguments import Flag, Json, PipelineArgument
+from tasks_lib.cli.arguments import Flag, Json, OutputFile, PipelineArgument
 from tasks_lib.cli.optional_prefect import refresh_choices
 from tasks_lib.cli.output import write, write_file
 from tasks_lib.cli.workspace import configured_workspace
@@ -37,7 +34,7 @@ def template(
     pipeline: PipelineArgument,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: OutputFile = None,
     overwrite: Flag = False,
     json: Json = False,
 ) -> None:

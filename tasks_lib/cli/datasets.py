@@ -3,8 +3,7 @@
 import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
@@ -14,6 +13,7 @@ from tasks_lib.cli.arguments import (
     Flag,
     Json,
     OrganizationArgument,
+    OutputFile,
     SourceArgument,
     WholeNumber,
 )
@@ -30,6 +30,8 @@ from tasks_lib.errors import UsageError
 if TYPE_CHECKING:
     from tasks_lib.operations.datasets.import_dataset import ImportRejectedError
     from tasks_lib.operations.datasets.query_datasets import RefreshRejectedError
+
+_OTHER_FORMATS: Final = frozenset({".csv", ".tsv", ".parquet", ".xlsx"})
 
 dataset = App(name="dataset", help="Manage datasets.", group=DATA)
 
@@ -250,7 +252,7 @@ def export(
     name: str,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: OutputFile = None,
     overwrite: Flag = False,
     json: Json = False,
 ) -> None:
@@ -267,6 +269,9 @@ def export(
     """
     from tasks_lib.operations.datasets import data_vault
 
+    if output is not None and output.suffix.lower() in _OTHER_FORMATS:
+        named = output.with_suffix(".json" if json else ".jsonl")
+        raise UsageError(f"{output} would hold JSON, not what its name says; name it {named}")
     with configured_workspace() as workspace:
         lines = data_vault.export_dataset(workspace.store, organization, name)
         if json:

@@ -97,3 +97,21 @@ def test_an_export_replaces_a_file_only_on_request(
     assert (folder / "out.jsonl").read_text(encoding="utf-8") == row
     assert seeding(*line[:-1], "/dev/full", "--overwrite") == (3, "", FULL)
     assert Path("/dev/full").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("out.csv", "out.csv would hold JSON, not what its name says; name it out.jsonl"),
+        (
+            "s3://inbox/out.jsonl",
+            "Invalid value for --output: s3://inbox/out.jsonl is a URL; give the path of a file on "
+            "this machine",
+        ),
+    ],
+)
+def test_a_name_that_an_export_cannot_have_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str, message: str
+) -> None:
+    line = ("dataset", "export", "acme", "words", "--output", name)
+    assert Seeding(capsys)(*line) == (2, "", f"error: {message}\n")
