@@ -79,6 +79,12 @@ def test_a_command_loads_what_it_uses(folder: Path, line: str, expected: set[str
     assert load(folder, shlex.split(line)) == expected
 
 
+def test_an_idle_sensor_loads_no_arrow() -> None:
+    code = "import sys, flows.infinite_seeding; print({'numpy', 'pyarrow'} & set(sys.modules))"
+    child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert child.stdout == "set()\n"
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

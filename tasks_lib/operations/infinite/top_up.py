@@ -9,8 +9,6 @@ from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
-import numpy as np
-import pyarrow as pa
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
@@ -86,6 +84,9 @@ def _create(
     session: Session, pipeline: Pipeline, seeding: StoredSeeding, count: int, at: datetime
 ) -> int:
     """Create the next ``count`` tasks; return the id of their group."""
+    import numpy as np  # noqa: PLC0415 - an idle sensor needs no Arrow, which takes 55 MB
+    import pyarrow as pa  # noqa: PLC0415
+
     made = count_made(session, seeding)
     copied = list(_next_sources(session, pipeline, seeding, made, count))
     group_id = seeding.group_id

@@ -5,11 +5,13 @@ has been seen (see docs/concepts/design.md). The group's row, unique by the sour
 written first: of two runs with the same content, the second waits and then finds the group.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy.orm import Session
 
@@ -19,7 +21,6 @@ from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.domain.tolerance import Tolerance
 from tasks_lib.errors import Problem, SourceProblemError
-from tasks_lib.intake.rows.row_intake import RowIntake
 from tasks_lib.operations.seeding.reports import (
     LoadRejectedError,
     Seeded,
@@ -33,6 +34,9 @@ from tasks_lib.store import catalogue, task_groups
 from tasks_lib.store.counts import add_counts
 from tasks_lib.store.task_groups import EnsuredGroup, StoredGroup
 from tasks_lib.store.tasks import NewTasks, insert_tasks
+
+if TYPE_CHECKING:  # loads Arrow, and blank tasks do not need it
+    from tasks_lib.intake.rows.row_intake import RowIntake
 
 
 class RowsRequest(SeedingRequest, Protocol):
