@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import hypothesis
@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import make_url
 
 from databases import database_on
+from distribution import rank, schedule
 from proxies import Proxy
 from servers import answers, free_port, wait_until
 from tasks_lib.domain.catalogue import Pipeline
@@ -54,6 +55,18 @@ organizations:
               - {name: stars, type: integer, source: dataset, required: false, min: 1, max: 5}
               - {name: sentiment, type: single_select, source: input, options: [good, bad, mixed]}
 """
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the tests, after pytest-randomly has shuffled them."""
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Any:
+    """Distribute the tests with ``--dist loadgroup``."""
+    return schedule(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(autouse=True)

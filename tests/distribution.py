@@ -1,0 +1,52 @@
+"""Which tests run in the same process, and which start first, when ``make test`` runs several.
+
+pytest-xdist 3.8 has markers for groups, but they have no effect with pytest 9.2.
+"""
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+GROUPS = {
+    "tests/deployments/test_automations_in_browser.py": "stack",
+    "tests/deployments/test_chained_deployments.py": "stack",
+    "tests/deployments/test_end_to_end.py": "stack",
+    "tests/deployments/test_infinite_deployment.py": "stack",
+    "tests/deployments/test_review_by_program.py": "stack",
+    "tests/deployments/test_run_forms_in_browser.py": "stack",
+    "tests/flows/": "server",
+    "tests/test_site.py": "site",
+}
+"""Modules that share an expensive fixture, so that only one process has to set it up."""
+
+FIRST = (
+    *GROUPS,
+    "tests/deployments/test_compose.py",
+    "tests/deployments/test_tutorial.py",
+    "tests/deployments/test_demo.py",
+    "tests/deployments/test_upkeep.py",
+    "tests/deployments/test_up.py",
+    "tests/integration/test_killed",
+    "tests/integration/test_unused_files.py",
+)
+"""Modules with tests that take long: at the end, all processes would wait for the last of them."""
+
+
+def schedule(config: pytest.Config, log: Any) -> Any:
+    """Return a scheduler that gives a process a group, a module of unit tests, or a test."""
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = _scope_of
+    return scheduling
+
+
+def _scope_of(nodeid: str) -> str:
+    module = nodeid.partition("::")[0]
+    others = module if module.startswith("tests/unit/") else nodeid
+    return next((name for path, name in GROUPS.items() if module.startswith(path)), others)
+
+
+def rank(item: pytest.Item) -> int:
+    """Return the place of a test in the order of their starts; most have the last one."""
+    places = (place for place, path in enumerate(FIRST) if item.nodeid.startswith(path))
+    return next(places, len(FIRST))
