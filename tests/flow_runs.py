@@ -100,7 +100,7 @@ def logs_of(prefect: httpx.Client, run: Any) -> list[tuple[int, str]]:
 def events_about(
     prefect: httpx.Client, resource: str, names: list[str], *, since: datetime
 ) -> dict[str, Any]:
-    """Wait until a resource has as many events as there are names; return payloads by name."""
+    """Wait until a resource has an event of each name; return the payloads of all by name."""
     chosen = {
         "filter": {
             "resource": {"id": [resource]},
@@ -109,9 +109,9 @@ def events_about(
         "limit": 50,
     }
 
-    def events() -> list[Any]:
-        arrived: list[Any] = prefect.post("/events/filter", json=chosen).json()["events"]
-        return arrived
+    def payloads() -> dict[str, Any]:
+        arrived = prefect.post("/events/filter", json=chosen).json()["events"]
+        return {event["event"]: event["payload"] for event in arrived}
 
-    wait_until(lambda: len(events()) >= len(names))
-    return {event["event"]: event["payload"] for event in events()}
+    wait_until(lambda: set(names) <= set(payloads()))
+    return payloads()

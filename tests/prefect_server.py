@@ -20,6 +20,8 @@ def prefect_server(home: Path, port: int) -> Iterator[str]:
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_API_URL": url,  # else the UI looks for it on port 4200
+        # Tests read events, which a server otherwise keeps in memory for up to five seconds.
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.2",
     }
     with (home / "server.log").open("a") as log:
         server = subprocess.Popen(

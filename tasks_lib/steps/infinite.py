@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -81,15 +82,16 @@ def end_state(ended: SensorResult) -> State[Any]:
 class LastHourArtifact:
     """Update one artifact on the run's page in place, and publish the events that are due."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
+        self._clock = clock
         self._artifact_id: UUID | None = None
         self._shown_at: float | None = None
         self._shown: LastHour | None = None
 
     def __call__(self, hour: LastHour) -> None:
         """Show the hour if it has changed, at most every 30 seconds."""
-        now = time.monotonic()
+        now = self._clock()
         if self._shown_at is not None and now < self._shown_at + _UPDATE_SECONDS:
             return
         announce(self._store)

@@ -20,7 +20,8 @@ from prefect.states import Cancelled, Completed, Failed
 from tasks_lib.errors import ReviewTimedOutError, SeedingError
 from tasks_lib.steps.heartbeat import beating
 
-RETRY_DELAYS_SECONDS: Final = (1, 5, 20)
+RETRY_DELAYS_SECONDS: Final[list[float]] = [1, 5, 20]
+"""All steps share this list, so that tests can shorten the pauses."""
 
 _SERVER_ERROR: Final = 500
 _UNREACHABLE: Final = (ConnectionError, TimeoutError, httpx.TransportError)
@@ -43,7 +44,7 @@ def step(run_name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             description=function.__doc__,
             task_run_name=run_name,
             retries=len(RETRY_DELAYS_SECONDS),
-            retry_delay_seconds=list(RETRY_DELAYS_SECONDS),
+            retry_delay_seconds=RETRY_DELAYS_SECONDS,
             retry_condition_fn=_should_retry,
             cache_policy=NO_CACHE,
             persist_result=False,

@@ -11,7 +11,8 @@ from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_server import prefect_server
-from servers import free_port
+from servers import PATIENCE_SECONDS, free_port
+from tasks_lib.steps.outcomes import RETRY_DELAYS_SECONDS
 
 UNSHARED = httpx.Limits(max_keepalive_connections=0)
 """A connection for each request: the server closes one that was idle for seconds."""
@@ -33,7 +34,7 @@ def prefect(prefect_api: str) -> Iterator[httpx.Client]:
     """A client of the server's API, while flows in this process are recorded on that server."""
     with (
         temporary_settings({PREFECT_API_URL: prefect_api}),
-        httpx.Client(base_url=prefect_api, limits=UNSHARED) as client,
+        httpx.Client(base_url=prefect_api, limits=UNSHARED, timeout=PATIENCE_SECONDS) as client,
     ):
         yield client
 
@@ -51,6 +52,15 @@ def server(prefect: httpx.Client, prefect_api: str) -> Iterator[SyncPrefectClien
             client.delete_deployment(deployment.id)
         client.delete_work_pool("seeding")
         assert client.read_deployments() == []
+
+
+@pytest.fixture
+def without_pauses() -> Iterator[None]:
+    """Let steps retry without a pause."""
+    before = list(RETRY_DELAYS_SECONDS)
+    RETRY_DELAYS_SECONDS[:] = [0] * len(before)
+    yield
+    RETRY_DELAYS_SECONDS[:] = before
 
 
 @pytest.fixture

@@ -70,16 +70,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def project(wheel: Path, tmp_path: Path) -> Project:
+@pytest.fixture(scope="session")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel from its file, with the dependencies of this environment."""
-    folder, environment = tmp_path / "project", tmp_path / "environment"
-    for package in ("flows", "deployments"):
-        (folder / package).mkdir(parents=True)
-        (folder / package / "__init__.py").write_text("", encoding="utf-8")
-    (folder / "flows" / "mine.py").write_text(
-        'def mine() -> str:\n    return "mine"\n', encoding="utf-8"
-    )
+    environment = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     python = environment / "bin" / "python"
     uv = Path(sys.executable).with_name("uv")
@@ -88,6 +82,19 @@ def project(wheel: Path, tmp_path: Path) -> Project:
     (packages,) = environment.glob("lib/python*/site-packages")
     shared = packages / "shared.pth"  # of this environment, without the .pth of its checkout
     shared.write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    return environment
+
+
+@pytest.fixture
+def project(environment: Path, tmp_path: Path) -> Project:
+    """A project that uses the environment."""
+    folder = tmp_path / "project"
+    for package in ("flows", "deployments"):
+        (folder / package).mkdir(parents=True)
+        (folder / package / "__init__.py").write_text("", encoding="utf-8")
+    (folder / "flows" / "mine.py").write_text(
+        'def mine() -> str:\n    return "mine"\n', encoding="utf-8"
+    )
     return Project(folder, environment / "bin")
 
 

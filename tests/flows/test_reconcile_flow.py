@@ -47,6 +47,7 @@ def test_claims_are_released_and_prefect_is_notified(prefect: httpx.Client, tmp_
     }
 
 
+@pytest.mark.usefixtures("without_pauses")
 def test_an_unreachable_store_fails_the_run_in_one_sentence(
     prefect: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,8 +28,7 @@ from tasks_lib.errors import (
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
-from tasks_lib.steps import outcomes
-from tasks_lib.steps.outcomes import end_in_a_sentence, is_transient, step
+from tasks_lib.steps.outcomes import completed_state, end_in_a_sentence, is_transient, step
 
 LABEL = "acme/reviews/label-reviews"
 IDEAS = "acme/ideas/collect-ideas"
@@ -69,12 +68,6 @@ def test_only_an_error_that_can_succeed_later_is_transient(error: object, expect
     assert is_transient(error) is expected
 
 
-@pytest.fixture
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry without a pause in steps that are created after this."""
-    monkeypatch.setattr(outcomes, "RETRY_DELAYS_SECONDS", (0, 0, 0))
-
-
 def run_failing(*errors: Exception) -> State[Any]:
     """Run a flow of one step, which raises these errors one after the other and then returns."""
     raised = iter(errors)
@@ -88,12 +81,12 @@ def run_failing(*errors: Exception) -> State[Any]:
     @flow
     @end_in_a_sentence
     def trying() -> State[Any]:
-        return outcomes.completed_state(attempt(), {})
+        return completed_state(attempt(), {})
 
     return trying(return_state=True)
 
 
-@pytest.mark.usefixtures("_at_once")
+@pytest.mark.usefixtures("without_pauses")
 def test_a_step_that_succeeds_at_the_third_attempt_completes(prefect: httpx.Client) -> None:
     away = StoreUnavailableError("the store does not answer")
     state = run_failing(away, ConnectionResetError())
@@ -102,7 +95,7 @@ def test_a_step_that_succeeds_at_the_third_attempt_completes(prefect: httpx.Clie
     assert attempts_of(prefect, run) == {"try": 3}
 
 
-@pytest.mark.usefixtures("_at_once")
+@pytest.mark.usefixtures("without_pauses")
 def test_a_step_whose_retries_are_exhausted_fails_without_a_traceback(
     prefect: httpx.Client,
 ) -> None:
@@ -115,7 +108,7 @@ def test_a_step_whose_retries_are_exhausted_fails_without_a_traceback(
     assert ("Traceback" in messages, "NoneType" in messages) == (False, False)
 
 
-@pytest.mark.usefixtures("_at_once")
+@pytest.mark.usefixtures("without_pauses")
 def test_a_permanent_error_costs_one_attempt_and_one_sentence(prefect: httpx.Client) -> None:
     state = run_failing(ConflictError("it is taken"))
     run = run_of(prefect, state)
@@ -129,7 +122,7 @@ def test_a_permanent_error_costs_one_attempt_and_one_sentence(prefect: httpx.Cli
         state.result()
 
 
-@pytest.mark.usefixtures("_at_once")
+@pytest.mark.usefixtures("without_pauses")
 def test_a_defect_costs_one_attempt_and_is_raised_unchanged(prefect: httpx.Client) -> None:
     state = run_failing(ZeroDivisionError("oops"))
     run = run_of(prefect, state)

@@ -12,8 +12,8 @@ from chain_setup import apply_pipelines, chain, finish_tasks, origins
 from flow_runs import artifacts_of, events_about, run_of
 from flows.reconcile import reconcile
 from flows.seed_chain import seed_chain
-from prefect_server import prefect_server
-from servers import free_port
+from proxies import Proxy
+from tasks_lib.domain.events import TASKS_FINISHED
 from tasks_lib.errors import PrefectUnavailableError
 from tasks_lib.operations.chains.manage import delete_chain
 from tasks_lib.operations.upkeep.reconcile import Reconciled, reconcile as sweep_once
@@ -61,32 +61,33 @@ def test_the_sweep_fires_without_any_event(prefect: httpx.Client, tmp_path: Path
     assert message.startswith("Created 3 chained tasks, ")
 
 
-def test_a_thousand_tasks_finished_while_the_server_is_down_need_one_sweep(
-    tmp_path: Path,
+def test_a_thousand_tasks_finished_while_the_server_is_away_need_one_sweep(
+    prefect: httpx.Client, prefect_api: str, tmp_path: Path
 ) -> None:
-    home, port, started = tmp_path / "prefect", free_port(), datetime.now(UTC)
+    started = datetime.now(UTC)
+    way_to_server = Proxy(prefect_api)
+    settings = {PREFECT_API_URL: f"{way_to_server.endpoint}/api"}
 
     def sweep(workspace: Workspace) -> Reconciled:
-        with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}):
+        with temporary_settings(settings):
             return sweep_once(workspace, post_events, now=datetime.now(UTC), cleans_up=False)
 
     with open_workspace(read_settings()) as workspace:
         apply_pipelines(workspace, tmp_path, 1_000)
-        with prefect_server(home, port):
-            chain(workspace)
-            assert sweep(workspace).chained_tasks == 0
+        chain(workspace)
+        assert sweep(workspace).chained_tasks == 0
+        way_to_server.cut()
         finish_tasks(workspace, 999)
         with pytest.raises(PrefectUnavailableError, match="did not take events"):
             sweep(workspace)
         assert origins(workspace) == list(range(1, 1_000)), "chains need no Prefect"
         finish_tasks(workspace, 1)
-        with prefect_server(home, port) as url, httpx.Client(base_url=url) as client:
-            assert sweep(workspace).chained_tasks == 1
-            payloads = events_about(
-                client, "seeding.pipeline.1", ["seeding.tasks.finished"], since=started
-            )
+        way_to_server.restore()
+        assert sweep(workspace).chained_tasks == 1
         assert origins(workspace) == list(range(1, 1_001))
-    assert payloads["seeding.tasks.finished"] == {
+    way_to_server.cut()
+    payloads = events_about(prefect, "seeding.pipeline.1", [TASKS_FINISHED], since=started)
+    assert payloads[TASKS_FINISHED] == {
         "pipeline_id": 1,
         "pipeline": LABEL,
         "count": 1_000,
@@ -126,6 +127,7 @@ def graphs(prefect: httpx.Client) -> list[dict[str, Any]]:
     return artifacts
 
 
+@pytest.mark.usefixtures("without_pauses")
 def test_an_unreachable_store_fails_the_run_in_one_sentence(
     prefect: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
