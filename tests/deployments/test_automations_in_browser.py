@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from browsers import picture
+from browsers import click_until_answered, picture
 from installation import PATH, QA, Installation
 from people import make_tasks
 from servers import wait_until
@@ -21,8 +20,6 @@ from tasks_lib.steps import automations
 
 SEEDS = "Check the labels when all are there"
 TELLS = "Tell the team of new tasks"
-_CLICKS = 5
-_CLICK_MS = 10_000
 OWN_FLOW = """
 from prefect import flow
 
@@ -45,11 +42,7 @@ def switch_of(page: Page, name: str) -> Locator:
 
 def flip(switch: Locator, state: str) -> None:
     """Click a switch, again if it jumps back because the server's SQLite was locked."""
-    for _ in range(_CLICKS):
-        switch.click()
-        with suppress(AssertionError):
-            expect(switch).to_have_attribute("aria-checked", state, timeout=_CLICK_MS)
-            return
+    click_until_answered(switch, "PATCH", r"/automations/[^/]+$")
     expect(switch).to_have_attribute("aria-checked", state)
 
 
@@ -107,7 +100,8 @@ def make_automation(
     picture(page, f"{deployment}-action")
     page.get_by_role("button", name="Next").click()
     page.locator(".automation-wizard-step-details input").first.fill(name)
-    page.get_by_role("button", name="Save").click()
+    save = page.get_by_role("button", name="Save")
+    click_until_answered(save, "POST", r"/automations/?$")
     expect(switch_of(page, name)).to_have_attribute("aria-checked", "true")
     picture(page, f"{deployment}-automation")
 

@@ -3,22 +3,15 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 
 import pytest
-from playwright.sync_api import (
-    BrowserContext,
-    Locator,
-    Page,
-    TimeoutError as PlaywrightTimeout,
-    expect,
-)
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from browsers import browser_window, picture
+from browsers import browser_window, click_until_answered, picture
 from installation import PATH, QA, Installation
 from people import finish, make_tasks
 from photos import png, write_zip
@@ -78,11 +71,9 @@ class RunForm(ABC):
 
     def submit(self) -> None:
         """Submit the form, again if the server's SQLite is locked: then the form stays."""
-        while True:
-            self.page.get_by_role("button", name="Submit").click()
-            with suppress(PlaywrightTimeout):
-                self.page.wait_for_url("**tab=Runs", timeout=_SUBMIT_MS)
-                return
+        submit = self.page.get_by_role("button", name="Submit")
+        click_until_answered(submit, "POST", "/create_flow_run$")
+        self.page.wait_for_url("**tab=Runs")
 
     def expect_inputs(self) -> None:
         """Check that every parameter has an input; an editor for JSON takes a while to load."""
@@ -172,7 +163,6 @@ def offers_names(installation: Installation) -> bool:
     )
 
 
-_SUBMIT_MS = 10_000
 _PATIENCE_SECONDS = 300
 """The runs that the other tests of this module have submitted share the machine."""
 
