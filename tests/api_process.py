@@ -14,6 +14,7 @@ from typing import Protocol
 import httpx
 
 from children import CHILDREN
+from servers import PATIENCE_SECONDS
 from tasks_lib.api.app import create_app
 from tasks_lib.api.server import serve
 from tasks_lib.domain.limits import ApiLimits, Limits
@@ -35,7 +36,7 @@ class Server(Protocol):
 
 def client_of(server: Server, key: str) -> httpx.Client:
     """Return a client of the server that sends the API key."""
-    return httpx.Client(base_url=server.url, headers={"X-API-Key": key}, timeout=60)
+    return httpx.Client(base_url=server.url, headers={"X-API-Key": key}, timeout=PATIENCE_SECONDS)
 
 
 def url_of(workspace: Workspace) -> str:

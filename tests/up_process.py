@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployments.repository import ROOT
-from servers import wait_until
+from servers import PATIENCE_SECONDS, wait_until
 
 UP = [sys.executable, "-m", "deployments.up"]
 
@@ -42,7 +42,7 @@ def up(home: Path, output: Path) -> Iterator[Up]:
         yield running
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE_SECONDS)
 
 
 def environment(home: Path) -> dict[str, str]:

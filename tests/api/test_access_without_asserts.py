@@ -12,6 +12,7 @@ import pytest
 
 from api_process import command
 from api_requests import BASE, PIPELINE
+from servers import PATIENCE_SECONDS
 from tasks_lib.domain.limits import Limits
 from tasks_lib.operations.api_keys import create_key
 from tasks_lib.operations.catalogue.apply import apply_catalogue
@@ -44,7 +45,7 @@ def key_and_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[s
 @pytest.fixture
 def server(key_and_server: tuple[str, str]) -> Iterator[httpx.Client]:
     """A client of that API, without a key."""
-    with httpx.Client(base_url=key_and_server[1], timeout=60) as client:
+    with httpx.Client(base_url=key_and_server[1], timeout=PATIENCE_SECONDS) as client:
         yield client
 
 

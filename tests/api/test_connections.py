@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from api_process import fork
 from api_requests import BASE, TASKS, WORKFLOW
+from servers import PATIENCE_SECONDS
 from tasks_lib.api.connections import (
     BODY_SECONDS,
     HEAD_SECONDS,
@@ -34,7 +35,7 @@ def connect(embedded: Workspace) -> Iterator[Callable[[], socket.socket]]:
 
         def connect() -> socket.socket:
             connection = socket.create_connection((address.hostname, address.port))
-            connection.settimeout(60)
+            connection.settimeout(PATIENCE_SECONDS)
             return connection
 
         yield connect
@@ -113,7 +114,10 @@ def test_the_body_of_a_request_with_a_wrong_key_is_not_waited_for(
 
 
 def test_several_requests_over_one_connection_are_answered(embedded: Workspace) -> None:
-    with fork(embedded) as server, httpx.Client(base_url=server.url) as client:
+    with (
+        fork(embedded) as server,
+        httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS) as client,
+    ):
         answers = [client.get(f"{BASE}/health", headers={"a": "b" * 60_000}) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200] * 3
 

@@ -13,7 +13,7 @@ import pytest
 from api_process import Command, client_of, command
 from api_requests import GOOD, TASKS, WORKFLOW, tasks
 from people import counts, recount
-from servers import wait_until
+from servers import PATIENCE_SECONDS, wait_until
 from tasks_lib.cli import run
 from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
@@ -78,7 +78,7 @@ def test_processes_end_with_their_parent(
         with client_of(running, embedded_key) as client:
             assert client.post(TASKS, json=tasks(GOOD)).status_code == 201
         running.signal(number)
-        running.process.wait(30)
+        running.process.wait(PATIENCE_SECONDS)
         wait_until(lambda: not any(map(_command_of, processes)))
     assert len(list_tasks(embedded.store, "1")) == 1
 

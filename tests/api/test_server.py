@@ -10,7 +10,7 @@ import pytest
 
 from api_process import client_of, command, fork
 from api_requests import GOOD, TASKS, WORKFLOW, tasks
-from servers import wait_until
+from servers import PATIENCE_SECONDS, wait_until
 from tasks_lib.api import server
 from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
@@ -53,7 +53,7 @@ def test_a_signal_ends_the_server_once_requests_in_flight_are_answered(
             wait_until(lambda: refuses(running.url))
             connection.sendall(BODY[20:])
             answer = b"".join(iter(lambda: connection.recv(10_000), b""))
-        assert running.process.wait(30) == 0
+        assert running.process.wait(PATIENCE_SECONDS) == 0
     assert answer.startswith(b"HTTP/1.1 201 Created\r\n")
     assert answer.endswith(b'{"created":2,"group_id":1,"task_ids":[1,2]}')
     (line,) = map(json.loads, running.log.read_text().splitlines())
@@ -71,7 +71,7 @@ def test_a_client_that_disconnects_leaves_only_a_log_line(
         with client_of(running, embedded_key) as client:
             assert client.get(WORKFLOW).json()["task_total"] == 0
         running.signal(signal.SIGTERM)
-        assert running.process.wait(30) == 0
+        assert running.process.wait(PATIENCE_SECONDS) == 0
     lines = [json.loads(line) for line in running.log.read_text().splitlines()]
     assert [(line["method"], line["status"]) for line in lines] == [("POST", 499), ("GET", 200)]
 

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from api_requests import BASE, BLANK, DRAFT, WORKFLOW, error_of
 from photos import CATALOGUE, png, write_zip
+from servers import PATIENCE_SECONDS
 from storages import files_in
 from tasks_lib.domain.limits import ApiLimits, Limits
 from tasks_lib.operations.api_keys import create_key
@@ -119,8 +120,8 @@ def test_a_zip_becomes_tasks_with_their_files(photo_client: TestClient, tmp_path
         assert own.headers["content-disposition"] == 'attachment; filename="a.png"'
     else:
         assert own.status_code == 307
-        assert httpx.get(own.headers["location"]).content == png("a")
-        assert httpx.get(task["links"]["photo"]).content == png("a")
+        assert httpx.get(own.headers["location"], timeout=PATIENCE_SECONDS).content == png("a")
+        assert httpx.get(task["links"]["photo"], timeout=PATIENCE_SECONDS).content == png("a")
     for field in ("notes", "place", "x", "%00"):
         assert error_of(photo_client.get(f"{WORKFLOW}/tasks/1/files/{field}")) == (404, "not_found")
 

@@ -10,6 +10,7 @@ import pytest
 
 from api_process import client_of, fork
 from pages import DOCS, ROOT, is_as_shown, typed_lines
+from servers import PATIENCE_SECONDS
 from tasks_lib.operations.workspace import Workspace
 
 PAGE = DOCS / "how-to" / "http-api.md"
@@ -54,7 +55,9 @@ class Shell:
                     method, content = "PUT", (ROOT / next(words)).read_bytes()
                 case _:
                     url = word
-        return httpx.request(method, url, headers=headers, content=content)
+        return httpx.request(
+            method, url, headers=headers, content=content, timeout=PATIENCE_SECONDS
+        )
 
 
 def test_the_curl_commands_print_the_output_on_the_page(

@@ -8,7 +8,7 @@ import pytest
 
 import deployments.child_process as child_process_module
 from deployments.child_process import child_process
-from servers import wait_until
+from servers import PATIENCE_SECONDS, wait_until
 from tasks_lib.errors import PrefectUnavailableError
 
 STUBBORN = """
@@ -42,7 +42,7 @@ def test_a_process_that_does_not_end_is_killed_with_its_children(tmp_path: Path)
         cwd=tmp_path,
         grace_seconds=0.2,
     ) as child:
-        child.wait_until(started.exists, "started", 30)
+        child.wait_until(started.exists, "started", PATIENCE_SECONDS)
         assert is_group_there(child.pid)
     wait_until(lambda: not is_group_there(child.pid))
     assert child.process.returncode == -9
@@ -56,7 +56,7 @@ def test_a_failed_process_is_reported_with_its_last_output(tmp_path: Path) -> No
         ) as child,
         pytest.raises(PrefectUnavailableError) as caught,
     ):
-        child.wait(30)
+        child.wait(PATIENCE_SECONDS)
     lines = "".join(f"\n  {line}" for line in [*"abcdefghijklmn", "no such file"])
     assert str(caught.value) == f"the deploy ended with status 1; its last output was:{lines}"
 
@@ -101,11 +101,11 @@ def test_a_log_that_grows_too_large_is_moved_and_the_child_goes_on(tmp_path: Pat
     with child_process(
         "server", python(chatter), environment={}, log_folder=tmp_path, cwd=tmp_path
     ) as child:
-        child.wait_until(lambda: child.log.stat().st_size > 100, "talkative", 30)
+        child.wait_until(lambda: child.log.stat().st_size > 100, "talkative", PATIENCE_SECONDS)
         child.rotate_log(max_bytes=10**6)
         assert not (tmp_path / "server.log.1").exists()
         child.rotate_log(max_bytes=100)
-        child.wait_until(lambda: child.log.stat().st_size > 100, "talkative", 30)
+        child.wait_until(lambda: child.log.stat().st_size > 100, "talkative", PATIENCE_SECONDS)
     old, new = (tmp_path / "server.log.1").read_text(), child.log.read_text()
     assert old.startswith("0\n1\n2\n")
     assert "\0" not in new, "the child writes at the end of the file"

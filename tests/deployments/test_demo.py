@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from deployments.repository import ROOT
-from servers import wait_until
+from servers import PATIENCE_SECONDS, wait_until
 
 PAGE = r"\d+\.\d s  http://127\.0\.0\.1:\d+/runs/flow-run/[\w-]+"
 
@@ -100,10 +100,13 @@ def test_slow_acts_are_marked_and_the_servers_stay_until_a_signal(tmp_path: Path
         wait_until(stays, seconds=600)
         (api,) = re.findall(r"^  export PREFECT_API_URL=(\S+)$", text(), re.MULTILINE)
         (home,) = re.findall(r"^  export SEEDING_HOME=(\S+)$", text(), re.MULTILINE)
-        assert (httpx.get(f"{api}/health").json(), Path(home).is_dir()) == (True, True)
+        assert (
+            httpx.get(f"{api}/health", timeout=PATIENCE_SECONDS).json(),
+            Path(home).is_dir(),
+        ) == (True, True)
     finally:
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(120) == 1
+        assert demo.wait(PATIENCE_SECONDS) == 1
     summary = text().split("Summary: tasks by way of seeding\n")[1]
     failed = re.findall(r"^  FAILED: (\d+)\. [^:]+: .+$", summary, re.MULTILINE)
     assert failed == ["3", "4", "5", "7", "8", "9", "10"]  # the sixth waits for nothing

@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 
 from deployments.repository import ROOT
 from installation import DEPLOYMENT, PATH, Installation
-from servers import wait_until
+from servers import PATIENCE_SECONDS, wait_until
 from tasks_lib.api.app import create_app
 from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.operations.api_keys import create_key
@@ -259,7 +259,9 @@ def planned_minutes(installation: Installation, deployment_id: UUID) -> set[int]
 
 
 def test_the_ui_finds_its_api(installation: Installation) -> None:
-    settings = httpx.get(f"{installation.stack.ui_url}/ui-settings").json()
+    settings = httpx.get(
+        f"{installation.stack.ui_url}/ui-settings", timeout=PATIENCE_SECONDS
+    ).json()
     assert settings["api_url"] == installation.stack.api_url
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from deployments.repository import ROOT
+from servers import PATIENCE_SECONDS
 from up_process import UP, environment, up
 
 
@@ -41,9 +42,9 @@ def test_up_runs_until_it_is_interrupted_and_can_be_started_again(tmp_path: Path
         )
         assert f"  export SEEDING_HOME='{home}'\n" in first.read_output()
         (http_api,) = re.findall(r"^HTTP API: (\S+)$", first.read_output(), re.MULTILINE)
-        assert httpx.get(f"{http_api}/health").json()["status"] == "ok"
+        assert httpx.get(f"{http_api}/health", timeout=PATIENCE_SECONDS).json()["status"] == "ok"
         first.process.send_signal(signal.SIGINT)
-        assert first.process.wait(60) == 0
+        assert first.process.wait(PATIENCE_SECONDS) == 0
         assert [is_there(number) for number in processes] == [False] * 4
     with up(home, tmp_path / "again.txt") as again:
         assert again.read_output().startswith(
@@ -51,7 +52,7 @@ def test_up_runs_until_it_is_interrupted_and_can_be_started_again(tmp_path: Path
         )
         _, server, worker, api = processes_of(home)
         os.kill(worker, signal.SIGKILL)
-        assert again.process.wait(60) == 3
+        assert again.process.wait(PATIENCE_SECONDS) == 3
         assert (
             "error: the worker ended with status -9; its last output was:\n" in again.read_output()
         )

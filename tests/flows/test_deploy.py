@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.schedules import IntervalSchedule
 
 from chain_setup import ON_TASKS
@@ -138,11 +139,9 @@ def test_deploy_starts_upkeep_once(server: SyncPrefectClient, seeding: Seeding) 
     for _ in range(2):
         seeding.json("deploy")
     reconcile = server.read_deployment_by_name(RECONCILE)
-    runs = [
-        run
-        for run in server.read_flow_runs()
-        if run.deployment_id == reconcile.id and not run.auto_scheduled
-    ]
+    of_reconcile = DeploymentFilter(id=DeploymentFilterId(any_=[reconcile.id]))
+    started = server.read_flow_runs(deployment_filter=of_reconcile)
+    runs = [run for run in started if not run.auto_scheduled]
     assert [run.parameters for run in runs] == [{"minutes": 60}] * 2
     first, second = sorted(
         run.next_scheduled_start_time for run in runs if run.next_scheduled_start_time

@@ -14,7 +14,15 @@ import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
 from prefect.events.worker import EventsWorker
 from prefect.states import Cancelling, Completed, Running
 
@@ -38,27 +46,30 @@ pytestmark = pytest.mark.usefixtures("flow_workspace")
 
 NAME = "reconcile"
 HEARTBEAT = "prefect.flow-run.heartbeat"
+NOT_ENDED = [kind for kind in StateType if kind not in TERMINAL_STATES]
 NONE = timedelta(0)
 WIDE = timedelta(minutes=5)
 
 
 @pytest.fixture
 def deployed(server: SyncPrefectClient, prefect: httpx.Client) -> SyncPrefectClient:
-    """The server with our deployments, of which no schedule is active, and without runs."""
+    """The server with our deployments, of which no schedule is active, and no run of others."""
     wait_for_recorder(prefect)
     create_work_pool(server)
     for deployment in list(register_deployments(server)):
         for schedule in server.read_deployment_schedules(UUID(deployment.id)):
             server.delete_deployment_schedule(UUID(deployment.id), schedule.id)
-    for run in server.read_flow_runs():
+    begun = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=NOT_ENDED)))
+    for run in server.read_flow_runs(flow_run_filter=begun):
         server.delete_flow_run(run.id)
     return server
 
 
 def waiting(client: SyncPrefectClient) -> list[FlowRun]:
     """Return the runs that wait for their time, the next one first."""
-    runs = [run for run in client.read_flow_runs() if run.state and run.state.is_scheduled()]
-    return sorted(runs, key=starts_at)
+    named = DeploymentFilter(name=DeploymentFilterName(any_=[NAME]))
+    runs = client.read_flow_runs(deployment_filter=named)
+    return sorted((run for run in runs if run.state and run.state.is_scheduled()), key=starts_at)
 
 
 def starts_at(run: FlowRun) -> datetime:
@@ -214,7 +225,8 @@ def test_old_runs_of_upkeep_are_deleted_and_those_of_seedings_stay(
         runs.append(run.id)
     assert delete_old_runs(timedelta(days=1)) == 0
     assert delete_old_runs(NONE) == 2
-    assert [run.id for run in deployed.read_flow_runs() if run.id in kept + ended] == kept
+    these = FlowRunFilter(id=FlowRunFilterId(any_=kept + ended))
+    assert [run.id for run in deployed.read_flow_runs(flow_run_filter=these)] == kept
 
 
 def test_a_run_that_stays_does_the_chores_and_ends_when_its_deployment_is_paused(
@@ -237,14 +249,25 @@ def test_a_second_run_that_would_stay_ends_at_once(
     assert waiting(deployed) == []
 
 
+STAY = """
+from datetime import timedelta
+
+from flows.reconcile import reconcile
+from tasks_lib.steps import standby
+
+standby.EVERY = timedelta(seconds=1)
+reconcile(minutes=60)
+"""
+"""A run that stays, and looks every second whether its deployment is paused."""
+
+
 def test_a_run_that_stays_survives_a_restart_of_the_server(tmp_path: Path) -> None:
     home, port = tmp_path / "prefect", free_port()
-    program = "from flows.reconcile import reconcile; reconcile(minutes=1)"
     with prefect_server(home, port) as url, SyncPrefectClient(url) as client:
         create_work_pool(client)
         list(register_deployments(client))
         stay = subprocess.Popen(
-            [sys.executable, "-c", program], cwd=ROOT, env=os.environ | {"PREFECT_API_URL": url}
+            [sys.executable, "-c", STAY], cwd=ROOT, env=os.environ | {"PREFECT_API_URL": url}
         )
         wait_until(lambda: any("on standby" in run.name for run in client.read_flow_runs()))
     assert stay.poll() is None

@@ -24,6 +24,7 @@ from flow_runs import artifacts_of, events_about, run_of
 from flows.seed_from_csv import seed_from_csv
 from pages import ROOT
 from people import AT
+from servers import PATIENCE_SECONDS
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import PipelineStatus
@@ -95,7 +96,7 @@ def test_few_rows_in_a_bucket_are_shown_and_open_in_the_browser(
     uri, markdown = page_of(prefect, csv_file(FEW))
     assert f"\n```csv\nreview_id,body,stars,_row,_errors\n{SHOWN}\n```\n" in markdown
     assert f"Afterwards, copy it with:\n\n```\naws s3 cp {uri} .\n```\n" in markdown
-    answer = httpx.get(link_in(markdown))
+    answer = httpx.get(link_in(markdown), timeout=PATIENCE_SECONDS)
     assert (answer.status_code, answer.headers["content-type"]) == (
         200,
         "text/plain; charset=utf-8",
@@ -111,7 +112,7 @@ def test_of_many_rows_in_a_bucket_the_first_are_shown_and_all_are_behind_a_signe
     _, markdown = page_of(prefect, csv_file(MANY))
     link = link_in(markdown)
     assert "x-amz-signature=" in link.lower()
-    content = httpx.get(link).content
+    content = httpx.get(link, timeout=PATIENCE_SECONDS).content
     assert rows_in(content.decode()) == [str(row) for row in range(1, 101)]
     assert f"The first 62 of 100 rows:\n\n{shown_of(content, 62)}\n" in markdown
 

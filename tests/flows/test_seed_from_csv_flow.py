@@ -15,6 +15,7 @@ import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.flow_engine import run_flow_sync
 from prefect.states import Pending as PendingState
 from prefect.utilities.urls import url_for
@@ -216,7 +217,8 @@ def test_events_of_a_subflow_are_related_to_the_deployment_of_the_outer_flow(
     server.set_flow_run_state(started.id, PendingState())
     state: Any = run_flow_sync(dated, flow_run=started, return_type="state")
     inner = run_of(prefect, state)["id"]
-    (subflow,) = (run for run in server.read_flow_runs() if run.parent_task_run_id is not None)
+    within = FlowRunFilterParentFlowRunId(any_=[started.id])
+    (subflow,) = server.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=within))
     assert (str(started.id), subflow.deployment_id) == (inner, None)
     (event,) = events_of(prefect, "seeding.group.created", {"id": str(subflow.id)})
     deployments = [
@@ -355,7 +357,7 @@ def test_with_a_server_configured_the_command_records_a_flow_run_and_prints_only
 
 @contextmanager
 def listen_for_retries(tell: Callable[[], None]) -> Iterator[None]:
-    """Call ``tell`` whenever a step has failed and will be retried."""
+    """Call ``tell`` whenever a step has failed, before it is retried."""
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -368,6 +370,7 @@ def listen_for_retries(tell: Callable[[], None]) -> Iterator[None]:
     logger.removeHandler(listener)
 
 
+@pytest.mark.usefixtures("without_pauses")
 def test_a_step_is_retried_while_the_store_is_locked(
     prefect: httpx.Client, csv_file: CsvFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,13 +380,19 @@ def test_a_step_is_retried_while_the_store_is_locked(
     def hold_the_write_lock() -> None:
         with open_workspace(read_settings()) as workspace, workspace.store.write():
             lock_is_held.set()
-            enough.wait(timeout=30)
+            enough.wait()
+
+    def release_it() -> None:
+        enough.set()
+        holder.join()
 
     holder = threading.Thread(target=hold_the_write_lock)
     holder.start()
-    lock_is_held.wait(timeout=30)
-    with listen_for_retries(enough.set):
-        state = run_flow(PATH, csv_file(GOOD))
-    holder.join()
+    lock_is_held.wait()
+    try:
+        with listen_for_retries(release_it):
+            state = run_flow(PATH, csv_file(GOOD))
+    finally:
+        release_it()
     assert state.message == "'reviews.csv' created 2 tasks in group 1."
     assert attempts_of(prefect, run_of(prefect, state)) == {"fetch source": 1, "load rows": 2}

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled
 
@@ -54,7 +55,8 @@ def test_a_run_that_no_worker_takes_is_reported_once(
     notes: list[str] = []
     waiting = pool.submit(wait_for_run, prefect_api, notes)
     wait_until(lambda: waiting.done() or NO_WORKER in notes)
-    (run,) = (run for run in server.read_flow_runs() if run.parameters == PARAMETERS)
+    named = DeploymentFilter(name=DeploymentFilterName(any_=["bulk-create"]))
+    (run,) = server.read_flow_runs(deployment_filter=named)
     server.set_flow_run_state(run.id, Cancelled(message="by hand"), force=True)
     error = waiting.exception(120)
     assert isinstance(error, RunFailedError)

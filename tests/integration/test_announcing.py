@@ -12,7 +12,7 @@ import pytest
 
 from chain_setup import apply_pipelines, chain, finish_tasks
 from people import AT, PATH, claim, finish, make_tasks
-from servers import wait_until
+from servers import PATIENCE_SECONDS, wait_until
 from tasks_lib.domain.events import Event, report_events
 from tasks_lib.domain.names import counted
 from tasks_lib.domain.statuses import OnError, TaskStatus
@@ -399,7 +399,7 @@ def test_the_relay_thread_resumes_when_prefect_comes_back(store: Store, prefect:
         prefect(events)
 
     with Relay(store, tell, every_seconds=0.01):
-        assert attempted.wait(30)
+        assert attempted.wait(PATIENCE_SECONDS)
         assert claim(store).status == "in_progress", "a claim does not wait for Prefect"
         prefect.is_away = False
         wait_until(lambda: count_pending(store)[:2] == (0, 0))

@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from children import CHILDREN
 from people import counts, recount
+from servers import PATIENCE_SECONDS
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.errors import ConflictError, NotFoundError, UsageError
@@ -184,7 +185,7 @@ def test_a_killed_run_that_is_retried_creates_the_tasks_once(
     started = CHILDREN.Event()
     child = CHILDREN.Process(target=_create_many, args=(url, workspace.storage.root, started))
     child.start()
-    started.wait(30)
+    started.wait(PATIENCE_SECONDS)
     child.join(delay)
     child.kill()
     child.join()

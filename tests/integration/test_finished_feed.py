@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from people import AT, PATH, claim, finish, make_tasks
-from servers import wait_until
+from servers import PATIENCE_SECONDS, wait_until
 from tasks_lib.domain.limits import Limits
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.catalogue.read import find_pipeline
@@ -95,7 +95,7 @@ def test_a_task_whose_transaction_is_still_open_holds_back_those_after_it(
             submit_task(store.within(session), slow, "ann", {"sentiment": "good"}, at=AT)
             reading = pool.submit(page, store)
             wait_until(lambda: _is_waiting(store))
-        found = reading.result(timeout=60)
+        found = reading.result(timeout=PATIENCE_SECONDS)
     assert ids(found) == [slow]
     fast = finish(store, "bob").id
     assert ids(page(store, found.until)) == [fast]

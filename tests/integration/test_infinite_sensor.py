@@ -16,7 +16,7 @@ from sqlalchemy import text
 from children import CHILDREN
 from infinite import copies, enable_copying
 from people import AT, PATH, counts, recount
-from servers import wait_until
+from servers import PATIENCE_SECONDS, wait_until
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import StoreUnavailableError
 from tasks_lib.operations.catalogue.apply import apply_catalogue
@@ -50,7 +50,7 @@ class Running:
         self.ended = self._sensor.run()
 
     def join(self) -> SensorResult:
-        self._thread.join(30)
+        self._thread.join(PATIENCE_SECONDS)
         assert self.ended is not None
         return self.ended
 
@@ -199,7 +199,7 @@ def _watch(url: str, name: str) -> None:
     Sensor(Store.open(url), name, life=None).run()
 
 
-def test_a_sensor_survives_a_database_outage_of_ten_seconds(
+def test_a_sensor_survives_an_outage_of_its_database(
     postgresql: str, postgresql_store_url: str, catalogue_file: Path
 ) -> None:
     store = Store.open(postgresql_store_url)
@@ -213,7 +213,7 @@ def test_a_sensor_survives_a_database_outage_of_ten_seconds(
         server.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
         )
-        back_at = time.monotonic() + 10
+        back_at = time.monotonic() + 3  # it tries to connect each second
         while time.monotonic() < back_at:
             with pytest.raises(StoreUnavailableError):
                 available(store)

@@ -13,7 +13,7 @@ import pytest
 
 from databases import is_waiting
 from people import AT, NO_TASKS, counts, recount
-from servers import wait_until
+from servers import PATIENCE_SECONDS, wait_until
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
@@ -120,7 +120,9 @@ def test_claims_and_submissions_do_not_wait_for_a_change_of_their_pipeline(
     with ThreadPoolExecutor(WORKERS) as pool, store.write() as session:
         assert catalogue.lock_pipeline_for_update(session, project_id, "collect") is not None
         done = [pool.submit(work, number).result for number in range(WORKERS)]
-        assert [result(timeout=60) for result in done] == [TaskStatus.FINISHED] * WORKERS
+        assert [result(timeout=PATIENCE_SECONDS) for result in done] == [
+            TaskStatus.FINISHED
+        ] * WORKERS
 
 
 def test_a_submission_does_not_wait_until_a_chain_has_fired(on_postgresql: Workspace) -> None:
@@ -132,7 +134,7 @@ def test_a_submission_does_not_wait_until_a_chain_has_fired(on_postgresql: Works
     with ThreadPoolExecutor(1) as pool, store.write() as session:
         assert chains.lock_chain(session, chain.id) is not None
         submitting = pool.submit(submit_task, store, task.id, "ann", {}, at=AT)
-        assert submitting.result(timeout=60).status == TaskStatus.FINISHED
+        assert submitting.result(timeout=PATIENCE_SECONDS).status == TaskStatus.FINISHED
     assert find_chain(store, chain.id).waiting == 1
 
 
@@ -144,7 +146,7 @@ def test_a_release_does_not_wait_for_a_change_of_its_pipeline(on_postgresql: Wor
     with ThreadPoolExecutor(1) as pool, store.write() as session:
         assert catalogue.lock_pipeline_for_update(session, project_id, "collect") is not None
         releasing = pool.submit(release_task, store, task.id, at=AT)
-        assert releasing.result(timeout=60).status == TaskStatus.PENDING
+        assert releasing.result(timeout=PATIENCE_SECONDS).status == TaskStatus.PENDING
 
 
 def test_a_pause_waits_for_claims_that_had_begun_and_later_ones_find_nothing(
@@ -160,8 +162,8 @@ def test_a_pause_waits_for_claims_that_had_begun_and_later_ones_find_nothing(
             wait_until(lambda: is_waiting(store))
             late = pool.submit(claim_task, store, pipeline_id, "ben", at=AT)
             assert not pausing.done()
-        pausing.result(timeout=60)
-        assert late.result(timeout=60) is None
+        pausing.result(timeout=PATIENCE_SECONDS)
+        assert late.result(timeout=PATIENCE_SECONDS) is None
     assert early is not None
     assert counts(store, COLLECT).by_status == NO_TASKS | {
         TaskStatus.IN_PROGRESS: 1,

@@ -11,7 +11,7 @@ from poolers import KINDS, Mode, pooler
 from sqlalchemy import make_url
 
 from people import AT, PATH, counts, make_tasks, recount
-from servers import wait_until
+from servers import PATIENCE_SECONDS, wait_until
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import UsageError
@@ -82,7 +82,7 @@ def test_claims_are_heard_if_the_pooler_passes_notifications_on_and_at_a_direct_
         with watch_claims(store) as watch:
             assert not watch.wait(0)
             assert claim_task(store, 1, "ann", at=AT) is not None
-            assert watch.wait(30)
+            assert watch.wait(PATIENCE_SECONDS)
         store.close()
 
 

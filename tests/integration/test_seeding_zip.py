@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from photos import CATALOGUE, HEADER, PATH, photo_workspace, png, write_zip
+from servers import PATIENCE_SECONDS
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.progress import Progress
 from tasks_lib.domain.report import Report, ReportError
@@ -127,7 +128,7 @@ def test_a_tasks_file_opens_by_its_link(photos: Workspace, zip_file: Zip) -> Non
         with fsspec.open(links["photo"]) as file:
             assert file.read() == DAWN
     else:
-        answer = httpx.get(links["photo"])
+        answer = httpx.get(links["photo"], timeout=PATIENCE_SECONDS)
         assert (answer.content, answer.headers["content-type"]) == (DAWN, "image/png")
     assert list(link_files(photos, find_task(photos.store, 2))) == ["photo"]
 

@@ -9,6 +9,7 @@ import boto3
 import httpx
 import pytest
 
+from servers import PATIENCE_SECONDS
 from storages import by_uri, contents, files_in, sha256, storage_of, write_of
 from tasks_lib.errors import StorageUnavailableError, UsageError
 from tasks_lib.storage.bucket import Bucket
@@ -112,13 +113,13 @@ def test_a_link_into_a_bucket_gives_the_file_under_its_name(
     uri = storage.uri_of(sha256(b"content"))
     options: dict[str, Any] = {"name": name, "content_type": "image/webp", "seconds": 60}
     link = storage.link(uri, **options)
-    answer = httpx.get(link)
+    answer = httpx.get(link, timeout=PATIENCE_SECONDS)
     assert (answer.status_code, answer.content) == (200, b"content")
     assert answer.headers["content-type"] == "image/webp"
     assert answer.headers["content-disposition"] == disposition
     query = httpx.URL(link).params
     assert (query["X-Amz-Expires"], query["X-Amz-Algorithm"]) == ("60", "AWS4-HMAC-SHA256")
-    elsewhere = httpx.get(Storage(tmp_path.as_uri()).link(uri, **options))
+    elsewhere = httpx.get(Storage(tmp_path.as_uri()).link(uri, **options), timeout=PATIENCE_SECONDS)
     assert elsewhere.content == b"content"
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import event
 from chain_setup import ON_PIPELINE, apply_pipelines, chain, finish_tasks, origins
 from children import CHILDREN
 from people import AT
-from servers import wait_until
+from servers import PATIENCE_SECONDS, wait_until
 from tasks_lib.domain.events import Event
 from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import PrefectUnavailableError
@@ -133,7 +133,7 @@ class Running:
         self.fired = drain.run()
 
     def join(self) -> Fired:
-        self._thread.join(60)
+        self._thread.join(PATIENCE_SECONDS)
         assert self.fired is not None
         return self.fired
 

@@ -22,6 +22,7 @@ from archives import (
     raw_zip,
     zip_of,
 )
+from servers import PATIENCE_SECONDS
 from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.archives.archives import Archive
@@ -138,7 +139,7 @@ def test_reading_ahead_is_bounded_and_ends_with_its_consumer() -> None:
 
 
 def test_four_requests_are_under_way_at_once() -> None:
-    together = threading.Barrier(4, timeout=30)
+    together = threading.Barrier(4, timeout=PATIENCE_SECONDS)
 
     class Slow(MemoryRanges):
         def read(self, start: int, end: int) -> bytes:
