@@ -25,6 +25,7 @@ FIRST = (
     "tests/deployments/test_compose.py",
     "tests/deployments/test_tutorial.py",
     "tests/deployments/test_demo.py",
+    "tests/deployments/test_prefect_on_postgresql.py",
     "tests/deployments/test_upkeep.py",
     "tests/deployments/test_up.py",
     "tests/integration/test_killed",
