@@ -25,7 +25,7 @@ from tasks_lib.store.counts import (
     build_postgres_slot,
 )
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import PipelineRow, TaskMoveRow, TaskRow
+from tasks_lib.store.tables import MAX_ID, PipelineRow, TaskMoveRow, TaskRow
 
 _TASKS_AT_ONCE: Final = 10_000
 """A limit, so that neither memory nor a statement grows with the pipeline."""
@@ -169,9 +169,18 @@ _CONDITIONS: Final = {
 _IS_ACTIVE: Final = "(SELECT is_active FROM home)"
 """Evaluated before a task is looked at."""
 
-_IS_IN_QUEUE: Final = (
-    "id >= coalesce((SELECT first_id FROM task_queues WHERE pipeline_id = %(pipeline_id)s), 0)"
+_PLACE: Final = "(pipeline_id, status, id)"
+_IN_QUEUE: Final = (
+    f"{_PLACE} >= (%(pipeline_id)s, '{TaskStatus.PENDING}', coalesce("  # noqa: S608
+    "(SELECT first_id FROM task_queues WHERE pipeline_id = %(pipeline_id)s), 0))",
+    f"{_PLACE} <= (%(pipeline_id)s, '{TaskStatus.PENDING}', {MAX_ID})",
 )
+"""The pending tasks of the pipeline from where its queue begins.
+
+Comparing whole rows, as their index orders them, keeps PostgreSQL from walking through finished
+tasks in the order of their ids.
+"""
+
 _REOPENED: Final = ", (SELECT seeding_reopen_queue(%(pipeline_id)s, min(id)) FROM moved)"
 """Lets the queue begin with the task again, if it begins after it: claims look from there on."""
 
@@ -199,9 +208,10 @@ def build_postgres_statement(
     """
     rule = MOVES[move]
     is_claim, goes_back = move is Move.CLAIM, rule.end is TaskStatus.PENDING
-    conditions = [f"status IN ({_quoted(rule.starts)})", *(_CONDITIONS[name] for name in narrowed)]
+    conditions = ["pipeline_id = %(pipeline_id)s", f"status IN ({_quoted(rule.starts)})"]
     if is_claim:
-        conditions += [_IS_ACTIVE, _IS_IN_QUEUE]
+        conditions = [_IS_ACTIVE, *_IN_QUEUE]
+    conditions += [_CONDITIONS[name] for name in narrowed]
     is_active = ", seeding_begin_claim(id) AS is_active" if is_claim else ""
     before, after = _shown("before"), _shown("after")
     reopened = _REOPENED if goes_back else ""
@@ -216,8 +226,9 @@ def build_postgres_statement(
             WHERE id = %(pipeline_id)s
         ), picked AS (
             SELECT id, status FROM tasks
-            WHERE pipeline_id = %(pipeline_id)s AND {" AND ".join(conditions)}
-            ORDER BY id LIMIT %(limit)s FOR UPDATE {"SKIP LOCKED" if is_claim else ""}
+            WHERE {" AND ".join(conditions)}
+            ORDER BY {_PLACE[1:-1] if is_claim else "id"} LIMIT %(limit)s
+            FOR UPDATE {"SKIP LOCKED" if is_claim else ""}
         ), moved AS (
             UPDATE tasks SET {_assignments(move)} FROM picked, home WHERE tasks.id = picked.id
             RETURNING {returned}, picked.status AS before, tasks.status AS after

@@ -1,4 +1,4 @@
-"""A page of tasks is read by the index, however many tasks come before it."""
+"""Pages of tasks and claims are read by the index, however many tasks come before them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from people import PATH, make_tasks
+from people import AT, PATH, make_tasks
+from tasks_lib.domain.lifecycle import Move
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.operations.tasks.read import list_tasks_after
 from tasks_lib.operations.workspace import Workspace
+from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.engine import Store
+from tasks_lib.store.moves import build_postgres_statement
 
 TASKS = 3_000
 
@@ -60,3 +63,22 @@ def reads_by_index(store: Store, statement: tuple[str, Any]) -> bool:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement[0]}", statement[1])
         found = f"INDEX {index} (pipeline_id=? AND status=? AND id>? AND id<?)"
         return any(found in line for *_, line in plan)
+
+
+def test_a_claim_finds_its_task_by_the_index_behind_many_that_are_finished(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    store = workspace.store
+    if not store.is_postgresql:
+        return
+    make_tasks(workspace, tmp_path, TASKS)
+    with store.write() as session:
+        session.execute(text("UPDATE tasks SET status = 'finished' WHERE id < 2000"))
+        session.execute(text("ANALYZE"))
+    statement = build_postgres_statement(Move.CLAIM)
+    parameters = {"pipeline_id": 1, "limit": 1, "by": "ann", "reason": None, "at": AT}
+    with store.read() as session:
+        plan = postgres_connection(session).execute(b"EXPLAIN " + statement, parameters).fetchall()
+    scans = [line for (line,) in plan if " on tasks  " in line and "Scan" in line]
+    assert len(scans) == 1
+    assert "Index Scan using ix_tasks_pipeline_id_status_id on tasks " in scans[0]

@@ -53,8 +53,9 @@ _TEND_QUEUE = f"""
         SELECT last_value INTO next FROM tasks_id_seq;
         SELECT coalesce(min(id), next) INTO next FROM (
             SELECT id FROM tasks
-            WHERE pipeline_id = pipeline AND status = 'pending' AND id >= coalesce(known, 0)
-            ORDER BY id LIMIT 1
+            WHERE (pipeline_id, status, id) >= (pipeline, 'pending', coalesce(known, 0))
+                AND (pipeline_id, status, id) <= (pipeline, 'pending', {2**63 - 1})
+            ORDER BY pipeline_id, status, id LIMIT 1
         ) AS oldest;
         INSERT INTO task_queues (pipeline_id, first_id, generation) VALUES (pipeline, next, 1)
         ON CONFLICT (pipeline_id) DO UPDATE
