@@ -184,6 +184,8 @@ def print_pipeline(entry: CountedPipeline) -> None:
     table.add_row("tasks", ", ".join(numbers) or "none")
     timeout = pipeline.claim_timeout
     table.add_row("claim timeout", str(timedelta(seconds=timeout)) if timeout else "none")
+    if pipeline.key:
+        table.add_row("key", Text(", ".join(pipeline.key)))
     out.print(table)
     fields = Table("field", "type", "source", "required", "limits", box=None)
     for field in pipeline.fields:

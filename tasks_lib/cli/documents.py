@@ -58,7 +58,11 @@ def whole_pipeline_document(entry: CountedPipeline) -> dict[str, Any]:
     """Return a pipeline with its settings and fields as a JSON document."""
     pipeline = entry.pipeline
     fields = [field.model_dump(mode="json", exclude_none=True) for field in pipeline.fields]
-    settings = {"claim_timeout": pipeline.claim_timeout, "fields": fields}
+    settings = {
+        "claim_timeout": pipeline.claim_timeout,
+        "key": list(pipeline.key),
+        "fields": fields,
+    }
     return pipeline_document(entry) | settings
 
 

@@ -1,12 +1,20 @@
 """The catalogue file: organizations, their projects, and the pipelines with their fields."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SkipValidation, model_validator
 
 from tasks_lib.domain.fields import Field, FieldSource, FieldType, check_entry_name, mistake
-from tasks_lib.domain.names import is_invisible, visible, without_invisible
+from tasks_lib.domain.keys import why_no_key
+from tasks_lib.domain.names import (
+    did_you_mean,
+    is_invisible,
+    shortened,
+    visible,
+    without_invisible,
+)
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.domain.values.readers import check_bounds_of
 
@@ -35,6 +43,7 @@ class PipelineEntry(_Entry):
     name: str
     status: PipelineStatus = PipelineStatus.ACTIVE
     claim_timeout: Annotated[int, BeforeValidator(duration_seconds)] | None = None
+    key: tuple[str, ...] = ()
     fields: tuple[Field, ...] = ()
 
     @model_validator(mode="after")
@@ -44,6 +53,7 @@ class PipelineEntry(_Entry):
         _check_unique(names, f"pipeline {self.name!r}: field", "fields")
         for position, field in enumerate(self.fields):
             _check_bounds(field, position)
+        _check_key(self.key, self.fields)
         return self
 
 
@@ -100,6 +110,7 @@ class Pipeline(BaseModel):
     organization: str
     status: PipelineStatus
     claim_timeout: int | None = None
+    key: tuple[str, ...] = ()
     fields: SkipValidation[tuple[Field, ...]] = ()
 
     @property
@@ -134,6 +145,17 @@ def _check_bounds(field: Field, position: int) -> None:
             check_bounds_of(field.model_copy(update={other: None}) if other else field)
         except ValueError as error:
             raise mistake(str(error), "fields", position, bound) from None
+
+
+def _check_key(key: Sequence[str], fields: Sequence[Field]) -> None:
+    names = [field.name for field in fields]
+    for position, name in enumerate(key):
+        reason = why_no_key(fields, name)
+        if reason is not None:
+            hint = "" if name in names else did_you_mean(name, names)
+            raise mistake(f"key field {shortened(name)} {reason}{hint}", "key", position)
+        if name in key[:position]:
+            raise mistake(f"key field {shortened(name)} occurs twice", "key", position)
 
 
 def _check_unique(names: list[str], kind: str, member: str) -> None:

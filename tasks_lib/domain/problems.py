@@ -70,6 +70,7 @@ ROW_CODES: Final[dict[str, str]] = {
     "cell_too_large": "The cell is larger than SEEDING_MAX_CELL_BYTES.",
     "not_an_object": "The row is JSON but not an object, or one of its members has no name.",
     "empty_key": "A column of the dataset's key is null.",
+    "duplicate_key": "An earlier row of the source has the same key; the message names it.",
     "unsupported_value": "The row contains a value that JSON cannot represent.",
 }
 """Codes of rows that cannot be read as a row of the file."""

@@ -55,6 +55,16 @@ class Report(BaseModel):
     already_seeded: Annotated[
         int, Field(description="Number of rows whose tasks existed already.")
     ] = 0
+    changed: Annotated[
+        int,
+        Field(description="Number of rows whose key a task has already, with other values."),
+    ] = 0
+    updated: Annotated[
+        int, Field(description="Number of those whose task has taken the new values.")
+    ] = 0
+    withdrawn: Annotated[
+        int, Field(description="Number of tasks withdrawn, because a full source lacks their rows.")
+    ] = 0
     dry_run: Annotated[bool, Field(description="Whether nothing was written.")] = False
     source: Annotated[str, Field(description="The source as it was named.")]
     rejects_uri: Annotated[
@@ -67,12 +77,13 @@ class Report(BaseModel):
     @property
     def is_rejection(self) -> bool:
         """Whether validation rejected the source, so that nothing was created."""
-        return bool(self.errors) and not self.created and not self.already_seeded
+        return bool(self.errors) and not (self.created or self.already_seeded or self.changed)
 
     @property
     def is_news(self) -> bool:
         """Whether events announce the seeding: it created tasks, or rejected a source or rows."""
-        return not self.dry_run and bool(self.created or self.rejected or self.is_rejection)
+        has_written = self.created or self.updated or self.withdrawn
+        return not self.dry_run and bool(has_written or self.rejected or self.is_rejection)
 
     @property
     def code(self) -> str | None:
@@ -83,7 +94,7 @@ class Report(BaseModel):
     def sentence(self) -> str:
         """The result in one sentence, for a person."""
         name = shortened(display_name(self.source), 80)
-        if self.group_id is not None and self.already_seeded and not self.created:
+        if self.group_id is not None and self.already_seeded and not self._has_changed:
             return (
                 f"{name} was seeded before: group {self.group_id} holds its "
                 f"{counted(self.already_seeded, 'task')}, so nothing was created."
@@ -99,7 +110,12 @@ class Report(BaseModel):
         skipped = f", {counted(self.rejected, 'row')} rejected" if self.rejected else ""
         place = f" in group {self.group_id}" if self.group_id is not None else ""
         known = f", {self.already_seeded:,} existed already" if self.already_seeded else ""
-        return f"{name} {verb} {counted(self.created, 'task')}{place}{skipped}{known}."
+        changed = f", {self.changed:,} existed with other values" if self.changed else ""
+        return f"{name} {verb} {counted(self.created, 'task')}{place}{skipped}{known}{changed}."
+
+    @property
+    def _has_changed(self) -> bool:
+        return bool(self.created or self.changed or self.updated or self.withdrawn)
 
     @property
     def alert(self) -> str:

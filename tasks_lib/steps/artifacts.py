@@ -173,6 +173,7 @@ def summary(seeded: Seeded, seconds: float) -> str:
         "Rejected": report.rejected,
         "Files": seeded.files,
         "Already seeded": report.already_seeded,
+        "With other values": report.changed,
         "Blank lines skipped": seeded.blank_lines,
     }
     lines += [f"| {name} | {count:,} |" for name, count in counts.items() if count]
@@ -192,7 +193,7 @@ def _heading(seeded: Seeded) -> str:
     report = seeded.report
     if report.is_rejection:
         return "Rejected"
-    if report.already_seeded:
+    if (report.already_seeded or report.changed) and not report.created:
         return "Already seeded"
     return "Dry run" if report.dry_run else "Seeded"
 

@@ -261,6 +261,8 @@ def _describe_rows(seeded: Seeded) -> str:
     ]
     if report.already_seeded:
         parts.append(f"{report.already_seeded:,} already seeded")
+    if report.changed:
+        parts.append(f"{report.changed:,} with other values")
     if report.rejected:
         parts.append(f"{counted(report.rejected, 'row')} rejected")
     place = f"; rejects at {report.rejects_uri}" if report.rejects_uri is not None else ""

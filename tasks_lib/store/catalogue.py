@@ -174,6 +174,7 @@ def create_pipeline(session: Session, project_id: int, entry: PipelineEntry) -> 
         name=entry.name,
         status=entry.status.value,
         claim_timeout_seconds=entry.claim_timeout,
+        key=list(entry.key),
     )
     session.add(row)
     session.flush()
@@ -186,6 +187,7 @@ def update_pipeline(session: Session, pipeline_id: int, entry: PipelineEntry) ->
     row = session.get_one(PipelineRow, pipeline_id)
     row.status = entry.status.value
     row.claim_timeout_seconds = entry.claim_timeout
+    row.key = list(entry.key)
     _replace_fields(session, pipeline_id, entry.fields)
 
 
@@ -276,6 +278,7 @@ _OF_PIPELINE: Final = {
     "name": _PIPELINE.c.name,
     "status": _PIPELINE.c.status,
     "claim_timeout": _PIPELINE.c.claim_timeout_seconds,
+    "key": _PIPELINE.c.key,
     "project_id": _PROJECT.c.id,
     "project": _PROJECT.c.name,
     "organization_id": _ORGANIZATION.c.id,

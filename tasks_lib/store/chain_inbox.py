@@ -158,6 +158,16 @@ def remove_seeded(
     session.execute(statement, execution_options={"synchronize_session": False})
 
 
+def remove(session: Session, chain_id: int, task_ids: Sequence[int]) -> None:
+    """Remove these tasks."""
+    for first in range(0, len(task_ids), _SQLITE_IDS):
+        chosen = ChainInboxRow.task_id.in_(task_ids[first : first + _SQLITE_IDS])
+        session.execute(
+            delete(ChainInboxRow).where(ChainInboxRow.chain_id == chain_id, chosen),
+            execution_options={"synchronize_session": False},
+        )
+
+
 def clear(session: Session, chain_id: int) -> None:
     """Remove all tasks, because the chain is deleted."""
     session.execute(delete(ChainInboxRow).where(ChainInboxRow.chain_id == chain_id))

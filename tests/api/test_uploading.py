@@ -60,6 +60,7 @@ def test_a_csv_becomes_tasks_and_its_report_is_returned(
     }
     assert done["report"] == {
         "group_id": 1, "pipeline_id": 1, "created": 2, "rejected": 0, "already_seeded": 0,
+        "changed": 0, "updated": 0, "withdrawn": 0,
         "dry_run": False, "source": "reviews of May.csv", "rejects_uri": None, "errors": [],
     }  # fmt: skip
     assert tasks_of(workspace) == [

@@ -18,6 +18,7 @@ from vault import FIELDS, LABEL, ROWS, apply_vault, put, tasks_of, write
 
 REPORT = {
     "group_id": 1, "pipeline_id": 1, "created": 3, "rejected": 0, "already_seeded": 0,
+    "changed": 0, "updated": 0, "withdrawn": 0,
     "dry_run": False, "source": "reviews-of-a-flow", "rejects_uri": None, "errors": [],
 }  # fmt: skip
 NAME = "reviews-of-a-flow"

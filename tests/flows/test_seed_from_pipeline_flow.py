@@ -48,6 +48,7 @@ def test_finished_tasks_are_seeded_with_plan_report_artifacts_and_event(
     )
     assert state.result() == {
         "group_id": 2, "pipeline_id": 3, "created": 1, "rejected": 0, "already_seeded": 0,
+        "changed": 0, "updated": 0, "withdrawn": 0,
         "dry_run": False, "source": LABEL, "rejects_uri": None, "errors": [],
     }  # fmt: skip
     assert run["name"] == f"pipeline label-reviews -> {AUDIT}"

@@ -29,6 +29,7 @@ def test_a_program_gets_the_report(seeding: Seeding) -> None:
         0,
         {
             "group_id": 1, "pipeline_id": 5, "created": 3, "rejected": 0, "already_seeded": 0,
+            "changed": 0, "updated": 0, "withdrawn": 0,
             "dry_run": False, "source": "bulk december", "rejects_uri": None, "errors": [],
         },
     )  # fmt: skip

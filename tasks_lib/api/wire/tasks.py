@@ -1,7 +1,7 @@
 """The documents of tasks. Values of tasks are written to the letter."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NotRequired
 
 import orjson
 from pydantic import Field, GetPydanticSchema, WithJsonSchema
@@ -32,11 +32,24 @@ Ids = Annotated[
 
 
 class CreatedTasks(TypedDict):
-    """The tasks that were created."""
+    """The tasks that were created; in a workflow with a key also what became of known keys."""
 
     created: int
-    group_id: int
-    task_ids: Annotated[Ids, Field(description="In the order of the request")]
+    already_seeded: NotRequired[
+        Annotated[int, Field(description="With a key: tasks that existed with the same values")]
+    ]
+    changed: NotRequired[
+        Annotated[int, Field(description="With a key: tasks that existed with other values")]
+    ]
+    updated: NotRequired[
+        Annotated[int, Field(description="With a key: those of them that took the new values")]
+    ]
+    group_id: Annotated[
+        int | None, Field(description="The group of the new tasks; null if there are none")
+    ]
+    task_ids: Annotated[
+        Ids, Field(description="In the order of the request; with a key also tasks that existed")
+    ]
 
 
 class CreatedBlank(TypedDict):
@@ -176,10 +189,18 @@ CREATED_BLANK: Final = CreatedBlank(created=250, group_id=1)
 
 def created_document(created: Created) -> CreatedTasks:
     """Return the document of tasks that a request has created."""
-    return CreatedTasks(
+    document = CreatedTasks(
         created=created.created,
         group_id=created.group_id,
         task_ids=orjson.Fragment(created.task_ids),
+    )
+    if created.known is None:
+        return document
+    return CreatedTasks(
+        already_seeded=created.known.already_seeded,
+        changed=created.known.changed,
+        updated=0,
+        **document,
     )
 
 

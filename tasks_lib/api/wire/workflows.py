@@ -57,6 +57,13 @@ class WorkflowSchema(TypedDict):
             "bulk: POST …/tasks/bulk with a count"
         ),
     ]
+    key: Annotated[
+        list[str],
+        Field(
+            description="The fields that identify a task; empty without a key. Values of them that "
+            "a task has already create no other one"
+        ),
+    ]
     fields: list[FieldSchema]
     input_fields: Annotated[
         list[FieldSchema], Field(description="The fields that contributors fill in")
@@ -76,6 +83,7 @@ WORKFLOW: Final = Workflow(
 SCHEMA: Final = WorkflowSchema(
     workflow_id=1,
     creation_mode="fields",
+    key=["review_id"],
     fields=[
         FieldSchema(name="review_id", type=FieldType.TEXT, required=True),
         FieldSchema(name="stars", type=FieldType.INTEGER, required=False, min="1", max="5"),
@@ -109,6 +117,7 @@ def schema_document(pipeline: Pipeline) -> WorkflowSchema:
     return WorkflowSchema(
         workflow_id=pipeline.id,
         creation_mode=_creation_mode(pipeline),
+        key=list(pipeline.key),
         fields=[_field_document(field) for field in pipeline.dataset_fields],
         input_fields=[
             _field_document(field)

@@ -17,6 +17,7 @@ from tasks_lib.intake.archives.archive_directory import Entry
 from tasks_lib.intake.archives.archives import Archive
 from tasks_lib.intake.csv_files.csv_intake import open_csv
 from tasks_lib.intake.rows.blocks import CheckedBlock
+from tasks_lib.intake.rows.checked_rows import CheckKeys
 from tasks_lib.intake.rows.row_intake import RowIntake
 from tasks_lib.transport.fetch import SourceFile
 
@@ -66,6 +67,7 @@ def open_zip_csv(
     *,
     dialect: Dialect,
     on_progress: OnProgress = lambda _: None,
+    check_keys: CheckKeys | None = None,
 ) -> RowIntake:
     """Open an archive's CSV as ``open_csv`` does; its problems begin with its name.
 
@@ -81,4 +83,5 @@ def open_zip_csv(
         on_progress=on_progress,
         on_block=lambda block: cells.note_uris(block, file_fields),
         file_name=visible(csv.uri),
+        check_keys=check_keys,
     )

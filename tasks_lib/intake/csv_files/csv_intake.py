@@ -14,7 +14,7 @@ from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.csv_files.csv_reader import CsvReader
 from tasks_lib.intake.csv_files.encodings import Utf8Stream
 from tasks_lib.intake.rows.blocks import CheckedBlock
-from tasks_lib.intake.rows.checked_rows import checked_blocks
+from tasks_lib.intake.rows.checked_rows import CheckKeys, checked_blocks
 from tasks_lib.intake.rows.row_intake import OnBlock, RowIntake, naming_file
 from tasks_lib.transport.fetch import SourceFile
 
@@ -29,6 +29,7 @@ def open_csv(
     on_progress: OnProgress = lambda _: None,
     on_block: OnBlock = lambda _: None,
     file_name: str = "",
+    check_keys: CheckKeys | None = None,
 ) -> RowIntake:
     """Open a CSV whose columns are ``fields``; the other arguments are those of ``RowIntake``.
 
@@ -46,7 +47,7 @@ def open_csv(
             raise SourceProblemError(*problems)
         return RowIntake(
             reader.columns,
-            _blocks(source, reader, fields, reader_of),
+            _blocks(source, checked_blocks(reader, fields, reader_of, check_keys)),
             source.size,
             limits,
             dialect=reader.dialect,
@@ -57,11 +58,9 @@ def open_csv(
         )
 
 
-def _blocks(
-    source: SourceFile, reader: CsvReader, fields: Sequence[Field], reader_of: ReaderOf
-) -> Generator[CheckedBlock]:
+def _blocks(source: SourceFile, blocks: Generator[CheckedBlock]) -> Generator[CheckedBlock]:
     is_empty = True
-    for block in checked_blocks(reader, fields, reader_of):
+    for block in blocks:
         is_empty = is_empty and not (len(block.numbers) or block.bad)
         yield block
     if is_empty:

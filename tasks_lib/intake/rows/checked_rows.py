@@ -1,6 +1,6 @@
 """Check the cells that a reader yields, and turn them into JSON objects."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import groupby
 from typing import Protocol
 
@@ -10,7 +10,10 @@ import pyarrow as pa
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.values.readers import ReaderOf, reader_of
 from tasks_lib.intake.rows.blocks import BadRow, CellBlock, CheckedBlock
-from tasks_lib.intake.rows.columns import FieldProblem, shape_of
+from tasks_lib.intake.rows.columns import FieldProblem, ShapedRows, shape_of
+
+CheckKeys = Callable[[pa.Array, pa.Array], list[FieldProblem]]
+"""Takes the numbers and the JSON objects of valid rows; returns the problems of their keys."""
 
 
 class CellReader(Protocol):
@@ -27,13 +30,21 @@ class CellReader(Protocol):
 
 
 def checked_blocks(
-    reader: CellReader, fields: Sequence[Field], reader_of: ReaderOf = reader_of
+    reader: CellReader,
+    fields: Sequence[Field],
+    reader_of: ReaderOf = reader_of,
+    check_keys: CheckKeys | None = None,
 ) -> Generator[CheckedBlock]:
-    """Yield the reader's blocks, checked; ignore columns that are not in ``fields``."""
+    """Yield the reader's blocks, checked; ignore columns that are not in ``fields``.
+
+    ``check_keys`` returns the problems of valid rows whose key an earlier row has.
+    """
     shape = shape_of(fields, reader_of)
     order = [reader.columns.index(field.name) for field in fields]
     for block in reader.blocks():
         shaped = shape([block.columns[index] for index in order])
+        if check_keys is not None:
+            shaped = _with_key_problems(shaped, block.numbers, check_keys)
         if not shaped.problems:
             yield CheckedBlock(
                 block.numbers, shaped.values, block.bad, block.bytes_read, block.blank
@@ -50,6 +61,18 @@ def checked_blocks(
             block.bytes_read,
             block.blank,
         )
+
+
+def _with_key_problems(shaped: ShapedRows, numbers: pa.Array, check: CheckKeys) -> ShapedRows:
+    is_valid = np.ones(len(numbers), dtype=bool)
+    is_valid[[problem.position for problem in shaped.problems]] = False
+    positions = np.flatnonzero(is_valid)
+    valid = pa.array(positions)
+    problems = [
+        FieldProblem(int(positions[problem.position]), problem.problem)
+        for problem in check(numbers.take(valid), shaped.values.take(valid))
+    ]
+    return ShapedRows(shaped.values, [*shaped.problems, *problems])
 
 
 def _rejected_rows(block: CellBlock, problems: list[FieldProblem]) -> list[BadRow]:

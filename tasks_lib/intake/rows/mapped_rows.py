@@ -14,7 +14,7 @@ from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem
 from tasks_lib.intake.rows.blocks import BadRow, CellBlock, CheckedBlock
-from tasks_lib.intake.rows.checked_rows import checked_blocks
+from tasks_lib.intake.rows.checked_rows import CheckKeys, checked_blocks
 from tasks_lib.intake.rows.row_intake import OnBlock, RowIntake
 
 StoredRow = tuple[int, int, str]
@@ -58,6 +58,7 @@ def open_mapped(
     empty_fields: EmptyFields | None = None,
     on_progress: OnProgress = lambda _: None,
     on_block: OnBlock = lambda _: None,
+    check_keys: CheckKeys | None = None,
 ) -> RowIntake:
     """Open stored rows as values of the fields that a plan fills.
 
@@ -65,7 +66,7 @@ def open_mapped(
     value. The other arguments are those of ``RowIntake``.
     """
     reader = _MappedReader(rows, filled, empty_fields or EmptyFields(filled))
-    blocks = _with_origins(reader, filled)
+    blocks = _with_origins(reader, filled, check_keys)
     return RowIntake(
         reader.columns, blocks, rows.total, limits, on_progress=on_progress, on_block=on_block
     )
@@ -131,10 +132,12 @@ class _MappedReader:
         return cells, problems
 
 
-def _with_origins(reader: _MappedReader, filled: Sequence[FilledField]) -> Generator[CheckedBlock]:
+def _with_origins(
+    reader: _MappedReader, filled: Sequence[FilledField], check_keys: CheckKeys | None
+) -> Generator[CheckedBlock]:
     readers = {entry.field.name: entry.read for entry in filled}
     fields = [entry.field for entry in filled]
-    for block in checked_blocks(reader, fields, lambda field: readers[field.name]):
+    for block in checked_blocks(reader, fields, lambda field: readers[field.name], check_keys):
         positions = pc.index_in(block.numbers, value_set=reader.numbers)
         yield replace(block, origins=reader.ids.take(positions))
 

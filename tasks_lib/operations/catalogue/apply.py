@@ -9,13 +9,16 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.audit import Action
-from tasks_lib.domain.catalogue import PipelineEntry
+from tasks_lib.domain.catalogue import Pipeline, PipelineEntry
 from tasks_lib.domain.catalogue_changes import breaking_changes
+from tasks_lib.domain.keys import NoKeyError, describe_key, key_of
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.operations.catalogue.catalogue_file import read_catalogue
 from tasks_lib.operations.catalogue.yaml_document import Location
 from tasks_lib.store import audit, catalogue as pipelines
 from tasks_lib.store.engine import Store
+from tasks_lib.store.infinite_seedings import find_seeding
+from tasks_lib.store.task_keys import clear_keys, fill_keys
 
 
 class AppliedPipeline(NamedTuple):
@@ -99,12 +102,40 @@ def _apply_pipeline(
     if pipeline is None:
         created = pipelines.create_pipeline(session, project_id, entry)
         return AppliedPipeline(created, path, "created"), []
-    current = (pipeline.status, pipeline.claim_timeout, pipeline.fields)
-    if current == (entry.status, entry.claim_timeout, entry.fields):
+    current = (pipeline.status, pipeline.claim_timeout, pipeline.key, pipeline.fields)
+    if current == (entry.status, entry.claim_timeout, entry.key, entry.fields):
         return AppliedPipeline(pipeline.id, path, "unchanged"), []
     if pipelines.has_tasks(session, pipeline.id):
         reasons = breaking_changes(pipeline, entry)
         if reasons:
             return AppliedPipeline(pipeline.id, path, "refused"), reasons
+    reasons = _apply_key(session, pipeline, entry)
+    if reasons:
+        return AppliedPipeline(pipeline.id, path, "refused"), reasons
     pipelines.update_pipeline(session, pipeline.id, entry)
     return AppliedPipeline(pipeline.id, path, "updated"), []
+
+
+def _apply_key(session: Session, pipeline: Pipeline, entry: PipelineEntry) -> list[str]:
+    """Give the tasks of a locked pipeline their new keys; return why that is not possible."""
+    if entry.key == pipeline.key:
+        return []
+    if not entry.key:
+        clear_keys(session, pipeline.id)
+        return []
+    named = f"key [{', '.join(entry.key)}]"
+    seeding = find_seeding(session, pipeline.id)
+    if seeding is not None and seeding.is_enabled:
+        return [
+            f"{named} cannot be declared while infinite seeding creates tasks without own values; "
+            "disable it first"
+        ]
+    try:
+        duplicates = fill_keys(session, pipeline.id, key_of(entry.fields, entry.key))
+    except NoKeyError as error:
+        return [f"{named} cannot be declared: a task has {error}"]
+    return [
+        f"{named} does not tell its tasks apart: {duplicate.tasks:,} tasks, {duplicate.first_id} "
+        f"to {duplicate.last_id}, have {describe_key(entry.key, duplicate.predefined)}"
+        for duplicate in duplicates
+    ]

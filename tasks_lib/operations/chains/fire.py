@@ -29,9 +29,10 @@ from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.rows.blocks import CheckedBlock
 from tasks_lib.intake.rows.mapped_rows import StoredRow, StoredRows, open_mapped
+from tasks_lib.intake.rows.row_intake import RowBatch
 from tasks_lib.operations.chains.plan import plan_chain
-from tasks_lib.operations.seeding.loading import write_tasks
 from tasks_lib.operations.seeding.seed_from_pipeline import PipelineSource
+from tasks_lib.operations.seeding.writing import Written, write_tasks
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, chain_inbox, chains, task_groups
 from tasks_lib.store.chains import StoredChain
@@ -176,6 +177,7 @@ def _fill(
 ) -> Report:
     """Create the next tasks; with the trigger ``pipeline-completion``, all of them."""
     created, rejected, last_id = 0, 0, 0
+    known = Written(0)
     errors: list[Problem] = []
     with workspace.store.read() as reading:
         while True:
@@ -200,8 +202,16 @@ def _fill(
                     on_block=misfits.add,
                 ) as intake,
             ):
-                new_tasks = (NewTasks(*batch) for batch in intake.batches())
-                created += write_tasks(session, chain.target, group, new_tasks)
+                passed = _Passed(intake.batches())
+                written = write_tasks(session, chain.target, group, passed, is_short=True)
+                created += written.created
+                known = Written(
+                    0,
+                    known.already_seeded + written.already_seeded,
+                    known.changed + written.changed,
+                )
+            if chain.target.key:  # a task with a known key has created none that the stream knows
+                chain_inbox.remove(session, chain.stored.id, passed.origins)
             chain_inbox.mark_misfits(session, chain.stored.id, misfits.problems, at)
             rejected += len(misfits.problems)
             errors = (errors + misfits.problems)[:MAX_INLINE_ERRORS]
@@ -214,9 +224,25 @@ def _fill(
                     pipeline_id=chain.target.id,
                     created=created,
                     rejected=rejected,
+                    already_seeded=known.already_seeded,
+                    changed=known.changed,
                     source=chain.source.path,
                     errors=tuple(map(ReportError.of, errors)),
                 )
+
+
+class _Passed:
+    """Batches of new tasks that remember, as they pass, which tasks they come from."""
+
+    def __init__(self, batches: Iterator[RowBatch]) -> None:
+        self.origins: list[int] = []
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[NewTasks]:
+        for batch in self._batches:
+            if batch.origins is not None:
+                self.origins += batch.origins.to_pylist()
+            yield NewTasks(*batch)
 
 
 class _Misfits:

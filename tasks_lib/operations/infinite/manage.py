@@ -82,6 +82,11 @@ def enable(
     """
     with store.write() as session:
         pipeline = catalogue.find_pipeline(session, reference)
+        if pipeline.key:
+            raise UsageError(
+                f"pipeline {pipeline.path} has a key ({', '.join(pipeline.key)}), which tells its "
+                "tasks apart; blank tasks and copies would have none of their own"
+            )
         seeding = infinite_seedings.ensure_seeding(session, pipeline.id, at=at)
         seeding = _with_sources(session, pipeline, seeding, request.copy_groups)._replace(
             is_enabled=True,

@@ -21,7 +21,7 @@ from tasks_lib.operations.infinite.stock import (
     take_snapshot,
     with_target_reached,
 )
-from tasks_lib.operations.seeding.loading import count_created
+from tasks_lib.operations.seeding.counting import count_created
 from tasks_lib.store import catalogue, infinite_seedings, task_groups
 from tasks_lib.store.counts import get_counts
 from tasks_lib.store.engine import Store
@@ -84,6 +84,8 @@ def _create(
     session: Session, pipeline: Pipeline, seeding: StoredSeeding, count: int, at: datetime
 ) -> int:
     """Create the next ``count`` tasks; return the id of their group."""
+    if pipeline.key:
+        raise _StopError("fields_changed", "the pipeline was given a key, which no copy can have")
     import numpy as np  # noqa: PLC0415 - an idle sensor needs no Arrow, which takes 55 MB
     import pyarrow as pa  # noqa: PLC0415
 

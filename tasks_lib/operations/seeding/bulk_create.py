@@ -16,7 +16,7 @@ from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import ConflictError, SourceProblemError, UsageError
 from tasks_lib.operations.idempotency import Answer, IdempotencyKey, answer_once
-from tasks_lib.operations.seeding.loading import count_created
+from tasks_lib.operations.seeding.counting import count_created
 from tasks_lib.operations.seeding.reports import Seeded, report_again, save_report, seed
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, task_groups

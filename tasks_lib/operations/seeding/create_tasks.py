@@ -1,25 +1,30 @@
 """Create the tasks of a request to the HTTP API: all of them or none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 from uuid import uuid4
 
 import numpy as np
+import orjson
 import pyarrow as pa
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.intake_rules import why_closed
+from tasks_lib.domain.keys import describe_key, same_values
 from tasks_lib.domain.names import counted, other_problems
-from tasks_lib.domain.statuses import SeedKind
-from tasks_lib.errors import ConflictError, RejectedError, UsageError
-from tasks_lib.intake.api_tasks.json_tasks import ReadTasks, read_tasks
+from tasks_lib.domain.statuses import SeedKind, TaskStatus
+from tasks_lib.errors import ConflictError, Problem, RejectedError, UsageError
+from tasks_lib.intake.api_tasks.json_tasks import BadTask, ReadTasks, read_tasks
+from tasks_lib.intake.rows.task_keys import key_reader
 from tasks_lib.operations.idempotency import Answer, IdempotencyKey, answer_once, find_answer
-from tasks_lib.operations.seeding.loading import write_tasks
+from tasks_lib.operations.seeding.counting import count_created
+from tasks_lib.operations.seeding.writing import Written, write_tasks
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, task_groups
+from tasks_lib.store.keyed_tasks import KeyedTasks, find_known, insert_keyed, lock_keys
 from tasks_lib.store.tasks import NewTasks, list_ids_as_json
 
 
@@ -45,11 +50,16 @@ class TasksRejectedError(RejectedError):
 
 
 class Created(NamedTuple):
-    """The tasks that were created; ``task_ids`` is a JSON array in the order of the request."""
+    """The tasks that were created; ``task_ids`` is a JSON array in the order of the request.
+
+    In a pipeline with a key, ``known`` counts the tasks of the request whose key a task had
+    already; ``task_ids`` names that task, and without a new task there is no group.
+    """
 
     created: int
-    group_id: int
+    group_id: int | None
     task_ids: str
+    known: Written | None = None
 
 
 class _FieldsChangedError(Exception):
@@ -98,9 +108,26 @@ def _read(workspace: Workspace, pipeline: Pipeline, body: bytes) -> pa.Array:
             code="has_file_fields",
         )
     read = read_tasks(body, pipeline.dataset_fields, workspace.limits)
+    if pipeline.key and not read.bad:
+        read = read._replace(bad=tuple(_find_duplicates(pipeline, read.values)))
     if read.bad:
         raise TasksRejectedError(read)
     return read.values
+
+
+def _find_duplicates(pipeline: Pipeline, values: pa.Array) -> Iterator[BadTask]:
+    """Yield a problem for each task of the request whose key an earlier one has."""
+    firsts: dict[str, int] = {}
+    texts = values.to_pylist()
+    for place, key in enumerate(
+        key_reader(pipeline.dataset_fields, pipeline.key)(values).to_pylist()
+    ):
+        first = firsts.setdefault(key, place)
+        if first != place:
+            field = pipeline.key[0] if len(pipeline.key) == 1 else None
+            known = describe_key(pipeline.key, texts[place])
+            message = f"has the same key as task {first}: {known}"
+            yield BadTask(place, Problem("duplicate_key", message, field=field))
 
 
 def _create(
@@ -113,9 +140,11 @@ def _create(
     at: datetime,
 ) -> Answer:
     locked = catalogue.lock_pipeline(session, pipeline.id)
-    if locked.dataset_fields != pipeline.dataset_fields:
+    if (locked.key, locked.dataset_fields) != (pipeline.key, pipeline.dataset_fields):
         raise _FieldsChangedError
     _check_takes_tasks(locked)
+    if locked.key:
+        return answer(_create_keyed(session, locked, values, source, at))
     group = task_groups.ensure_group(
         session,
         pipeline_id=pipeline.id,
@@ -127,8 +156,53 @@ def _create(
         announce_at=at,
     )
     rows = pa.array(np.arange(1, len(values) + 1))
-    created = write_tasks(session, locked, group, [NewTasks(rows, values)])
-    return answer(Created(created, group.group_id, list_ids_as_json(session, group.group_id)))
+    written = write_tasks(session, locked, group, [NewTasks(rows, values)])
+    return answer(
+        Created(written.created, group.group_id, list_ids_as_json(session, group.group_id))
+    )
+
+
+def _create_keyed(
+    session: Session, pipeline: Pipeline, values: pa.Array, source: str, at: datetime
+) -> Created:
+    """Create the tasks whose keys are new, and name the existing tasks of the others."""
+    keys = key_reader(pipeline.dataset_fields, pipeline.key)(values)
+    lock_keys(session, pipeline.id)
+    known = find_known(
+        session, pipeline.id, keys, values, partial(same_values, pipeline.dataset_fields)
+    )
+    counts = Written(
+        len(values) - len(known.positions),
+        len(known.positions) - len(known.changed),
+        len(known.changed),
+    )
+    task_ids = np.zeros(len(values), np.int64)
+    task_ids[known.positions] = known.task_ids
+    group_id = None
+    if counts.created:
+        group = task_groups.ensure_group(
+            session,
+            pipeline_id=pipeline.id,
+            kind=SeedKind.API,
+            seed_key=f"{SeedKind.API}:{uuid4()}",
+            source=source,
+            at=at,
+            task_count=counts.created,
+            announce_at=at,
+        )
+        group_id = group.group_id
+        positions = np.flatnonzero(task_ids == 0)
+        new = pa.array(positions)
+        insert_keyed(
+            session,
+            KeyedTasks(pa.array(positions + 1), values.take(new), keys.take(new)),
+            pipeline_id=pipeline.id,
+            group_id=group_id,
+            status=TaskStatus.PENDING,
+        )
+        count_created(session, pipeline, group, counts.created)
+        task_ids[positions] = orjson.loads(list_ids_as_json(session, group_id))
+    return Created(counts.created, group_id, orjson.dumps(task_ids.tolist()).decode(), counts)
 
 
 def _check_takes_tasks(pipeline: Pipeline) -> None:

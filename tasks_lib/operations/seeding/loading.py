@@ -5,10 +5,8 @@ has been seen (see docs/concepts/design.md). The group's row, unique by the sour
 written first: of two runs with the same content, the second waits and then finds the group.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -16,11 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.domain.keys import key_of
 from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
-from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.domain.tolerance import Tolerance
 from tasks_lib.errors import Problem, SourceProblemError
+from tasks_lib.intake.rows.checked_rows import CheckKeys
+from tasks_lib.intake.rows.duplicate_keys import DuplicateKeys
+from tasks_lib.intake.rows.row_intake import RowIntake
 from tasks_lib.operations.seeding.reports import (
     LoadRejectedError,
     Seeded,
@@ -29,11 +30,13 @@ from tasks_lib.operations.seeding.reports import (
     report_again,
     save_report,
 )
+from tasks_lib.operations.seeding.writing import Written, write_tasks
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, task_groups
-from tasks_lib.store.counts import add_counts
+from tasks_lib.store.keyed_tasks import DuplicateKeysError
 from tasks_lib.store.task_groups import EnsuredGroup, StoredGroup
-from tasks_lib.store.tasks import NewTasks, insert_tasks
+from tasks_lib.store.tasks import NewTasks
+from tasks_lib.transport.temporary import temporary_folder
 
 if TYPE_CHECKING:  # loads Arrow, and blank tasks do not need it
     from tasks_lib.intake.rows.row_intake import RowIntake
@@ -70,8 +73,13 @@ class RowSource(Protocol):
         """Create the group, or return the one that holds the source or this run's tasks."""
         ...
 
-    def open(self, pipeline: Pipeline, on_progress: OnProgress) -> RowIntake:
-        """Start to read the rows; raise SourceProblemError where they do not fit."""
+    def open(
+        self, pipeline: Pipeline, on_progress: OnProgress, check_keys: CheckKeys | None = None
+    ) -> RowIntake:
+        """Start to read the rows; raise SourceProblemError where they do not fit.
+
+        ``check_keys`` finds rows whose key an earlier row has.
+        """
         ...
 
     def already_seeded(self, intake: RowIntake) -> int:
@@ -114,39 +122,6 @@ def load_rows(
     return seeded
 
 
-def write_tasks(
-    session: Session, pipeline: Pipeline, group: EnsuredGroup, batches: Iterable[NewTasks]
-) -> int:
-    """Insert and count the tasks of a new group in a locked pipeline; return their number.
-
-    A completed pipeline becomes active again. The caller completes the group, unless it was
-    created with its number of tasks.
-    """
-    created = insert_tasks(
-        session,
-        batches,
-        pipeline_id=pipeline.id,
-        group_id=group.group_id,
-        status=TaskStatus.PENDING,
-        stream_id=group.stream_id,
-    )
-    count_created(session, pipeline, group, created)
-    return created
-
-
-def count_created(session: Session, pipeline: Pipeline, group: EnsuredGroup, created: int) -> None:
-    """Count new tasks of a pipeline's group, and reopen the pipeline if it was completed."""
-    add_counts(
-        session,
-        pipeline.id,
-        {TaskStatus.PENDING: created},
-        group_id=group.group_id,
-        is_new_group=group.is_new,
-    )
-    if created and pipeline.status is PipelineStatus.COMPLETED:
-        catalogue.reopen(session, pipeline.id)
-
-
 class _NoTasksError(Exception):
     """The transaction ends without tasks; ``intake`` is the one that it has opened."""
 
@@ -162,6 +137,18 @@ class _RejectedRowsError(_NoTasksError):
 class _NothingNewError(_NoTasksError):
     """All rows of the source are tasks already."""
 
+    def __init__(self, intake: RowIntake, written: Written | None = None) -> None:
+        super().__init__(intake)
+        self.written = written or Written(0)
+
+
+class _RehearsedError(Exception):
+    """The transaction of a dry run ends; ``report`` is what it would have done."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self.report = report
+
 
 @dataclass
 class _Load:
@@ -174,11 +161,13 @@ class _Load:
     on_progress: OnProgress
     resources: ExitStack
     intake: RowIntake | None = None
+    checks_keys: bool = False
 
     def run(self, rows: RowSource) -> Report:
         """Create the tasks, rehearse that, or only collect the problems of the rows."""
         if rows.is_hopeless:
             rows.check(self.pipeline)
+            self.checks_keys = bool(self.pipeline.key)
             return self._reject_all(self._open(rows, self.pipeline))
         return self._rehearse(rows) if self.request.dry_run else self._write(rows)
 
@@ -207,6 +196,8 @@ class _Load:
     def _rehearse(self, rows: RowSource) -> Report:
         """Check everything and write nothing."""
         rows.check(self.pipeline)
+        if self.pipeline.key:  # which rows are known, only the insert can tell
+            return self._write(rows)
         with self.workspace.store.read() as session:
             group = rows.find(session, self.pipeline)
             if group is not None:
@@ -225,21 +216,42 @@ class _Load:
         """Create the group and its tasks in one transaction."""
         try:
             with self.workspace.store.write() as session:
-                return self._write_in(session, rows)
+                report = self._write_in(session, rows)
+                if self.request.dry_run:
+                    raise _RehearsedError(report)
+                return report
+        except _RehearsedError as error:
+            return error.report
+        except DuplicateKeysError:
+            self._check_keys_from_now_on()
+            return self._write(rows)
         except _RejectedRowsError as error:
-            return self._reject_all(error.intake)
+            if not self.pipeline.key or self.checks_keys:
+                return self._reject_all(error.intake)
+            self._check_keys_from_now_on()
+            return self._reject_all(self._open(rows, self.pipeline))
         except _NothingNewError as error:
-            already_seeded = rows.already_seeded(error.intake)
-            return self._report_nothing_new(already_seeded, error.intake.problems)
+            return self._report_nothing_new(rows, error)
 
-    def _report_nothing_new(self, already_seeded: int, problems: Sequence[Problem]) -> Report:
+    def _check_keys_from_now_on(self) -> None:
+        """Let the source be read again, and rows be rejected whose key an earlier row has."""
+        self.resources.close()
+        self.checks_keys = True
+
+    def _report_nothing_new(self, rows: RowSource, nothing_new: _NothingNewError) -> Report:
         """Report that all good rows are tasks already; if there is none, reject the bad ones."""
-        if problems and not already_seeded:
+        intake, written = nothing_new.intake, nothing_new.written
+        already_seeded = rows.already_seeded(intake) + written.already_seeded
+        if intake.problems and not (already_seeded or written.changed):
             return self.reject(())
         report = self._report(
-            already_seeded=already_seeded, problems=problems, rejects_uri=self._store_rejects()
+            already_seeded=already_seeded,
+            changed=written.changed,
+            problems=intake.problems,
+            rejects_uri=self._store_rejects(),
         )
-        record_report(self.workspace, self.run_id, report)
+        if not self.request.dry_run:
+            record_report(self.workspace, self.run_id, report)
         return report
 
     def _reject_all(self, intake: RowIntake) -> Report:
@@ -254,26 +266,32 @@ class _Load:
         group = rows.ensure_group(session, pipeline, self.run_id, at)
         if not group.is_new:
             known = self._report(group_id=group.group_id, already_seeded=group.task_count)
+            if self.request.dry_run:
+                return known
             return report_again(session, self.workspace, known, self.run_id)
         rows.check(pipeline)
         intake = self._open(rows, pipeline)
-        created = write_tasks(session, pipeline, group, self._accept(intake))
+        written = write_tasks(session, pipeline, group, self._accept(intake))
+        if not written.created:
+            raise _NothingNewError(intake, written)
         rows.record(session, group.group_id)
         task_groups.complete_group(
             session,
             group.group_id,
-            task_count=created,
+            task_count=written.created,
             rejected=intake.rejected,
             announce_at=None,  # the report is announced
         )
         report = self._report(
-            group_id=group.group_id,
-            created=created,
-            already_seeded=rows.already_seeded(intake),
+            group_id=group.group_id if not self.request.dry_run else None,
+            created=written.created,
+            already_seeded=rows.already_seeded(intake) + written.already_seeded,
+            changed=written.changed,
             problems=intake.problems,
             rejects_uri=self._store_rejects(),
         )
-        save_report(session, self.workspace, self.run_id, report)
+        if not self.request.dry_run:
+            save_report(session, self.workspace, self.run_id, report)
         return report
 
     def _accept(self, intake: RowIntake) -> Iterator[NewTasks]:
@@ -289,8 +307,17 @@ class _Load:
             raise _NothingNewError(intake)
 
     def _open(self, rows: RowSource, pipeline: Pipeline) -> RowIntake:
-        self.intake = self.resources.enter_context(rows.open(pipeline, self.on_progress))
+        check_keys = self._check_keys(pipeline) if self.checks_keys else None
+        intake = rows.open(pipeline, self.on_progress, check_keys)
+        self.intake = self.resources.enter_context(intake)
         return self.intake
+
+    def _check_keys(self, pipeline: Pipeline) -> CheckKeys:
+        folder = self.resources.enter_context(temporary_folder())
+        read = key_of(pipeline.dataset_fields, pipeline.key)
+        return self.resources.enter_context(
+            closing(DuplicateKeys(pipeline.key, read, folder))
+        ).check
 
     def _store_rejects(self) -> str | None:
         """Store the rejects file, unless it is empty or this is a dry run."""
@@ -305,6 +332,7 @@ class _Load:
         group_id: int | None = None,
         created: int = 0,
         already_seeded: int = 0,
+        changed: int = 0,
         problems: Sequence[Problem] = (),
         rejects_uri: str | None = None,
     ) -> Report:
@@ -314,6 +342,7 @@ class _Load:
             created=created,
             rejected=self.intake.rejected if self.intake is not None else 0,
             already_seeded=already_seeded,
+            changed=changed,
             dry_run=self.request.dry_run,
             source=self.request.source,
             rejects_uri=rejects_uri,

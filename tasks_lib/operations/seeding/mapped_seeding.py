@@ -31,6 +31,7 @@ from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.statuses import OnError, SeedKind
 from tasks_lib.domain.tolerance import Tolerance
 from tasks_lib.errors import Problem, SourceProblemError
+from tasks_lib.intake.rows.checked_rows import CheckKeys
 from tasks_lib.intake.rows.mapped_rows import (
     EmptyFields,
     Parse,
@@ -250,7 +251,12 @@ class MappedRows:
             stream_id=self.stream.id,
         )
 
-    def open(self, pipeline: Pipeline, on_progress: OnProgress) -> RowIntake:  # noqa: ARG002
+    def open(
+        self,
+        pipeline: Pipeline,  # noqa: ARG002
+        on_progress: OnProgress,
+        check_keys: CheckKeys | None = None,
+    ) -> RowIntake:
         """Start to read the rows, over a connection of their own."""
         session = self.resources.enter_context(self.workspace.store.read())
         self.total = self.source.count(session)
@@ -265,6 +271,7 @@ class MappedRows:
             self.workspace.limits,
             empty_fields=self.empty_fields,
             on_progress=on_progress,
+            check_keys=check_keys,
         )
 
     def already_seeded(self, intake: RowIntake) -> int:

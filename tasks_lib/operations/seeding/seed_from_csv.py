@@ -10,6 +10,7 @@ from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.errors import SourceProblemError
 from tasks_lib.intake.csv_files.csv_intake import open_csv
+from tasks_lib.intake.rows.checked_rows import CheckKeys
 from tasks_lib.intake.rows.row_intake import RowIntake
 from tasks_lib.operations.seeding.file_sources import CsvRequest, FileRowSource
 from tasks_lib.operations.seeding.loading import load_rows
@@ -39,7 +40,9 @@ class CsvRows(FileRowSource):
         if refusal is not None:
             raise SourceProblemError(refusal)
 
-    def open(self, pipeline: Pipeline, on_progress: OnProgress) -> RowIntake:
+    def open(
+        self, pipeline: Pipeline, on_progress: OnProgress, check_keys: CheckKeys | None = None
+    ) -> RowIntake:
         """Start to read the rows."""
         return open_csv(
             self.source,
@@ -47,6 +50,7 @@ class CsvRows(FileRowSource):
             self.limits,
             dialect=self.request.dialect,
             on_progress=on_progress,
+            check_keys=check_keys,
         )
 
 

@@ -26,6 +26,7 @@ from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.archives.archive_directory import Entry
 from tasks_lib.intake.archives.archives import Archive
 from tasks_lib.intake.archives.zip_intake import FileCells, open_zip_csv
+from tasks_lib.intake.rows.checked_rows import CheckKeys
 from tasks_lib.intake.rows.row_intake import RowIntake
 from tasks_lib.operations.seeding.file_sources import CsvRequest, FileRowSource
 from tasks_lib.operations.seeding.loading import load_rows
@@ -189,10 +190,19 @@ class ZipRows(FileRowSource):
             )
             raise SourceProblemError(Problem("pipeline_changed", message))
 
-    def open(self, pipeline: Pipeline, on_progress: OnProgress) -> RowIntake:
+    def open(
+        self, pipeline: Pipeline, on_progress: OnProgress, check_keys: CheckKeys | None = None
+    ) -> RowIntake:
         """Start to read the rows."""
+        self.cells.uris.clear()
         return _intake(
-            self.workspace, pipeline, self.request, self.survey.csv, self.cells, on_progress
+            self.workspace,
+            pipeline,
+            self.request,
+            self.survey.csv,
+            self.cells,
+            on_progress,
+            check_keys,
         )
 
     def record(self, session: Session, group_id: int) -> None:
@@ -244,6 +254,7 @@ def _intake(
     csv: SourceFile,
     cells: FileCells,
     on_progress: OnProgress = lambda _: None,
+    check_keys: CheckKeys | None = None,
 ) -> RowIntake:
     return open_zip_csv(
         csv,
@@ -252,6 +263,7 @@ def _intake(
         workspace.limits,
         dialect=request.dialect,
         on_progress=on_progress,
+        check_keys=check_keys,
     )
 
 

@@ -64,6 +64,9 @@ class JsonText(TypeDecorator[str]):
 MAX_ID: Final = 2**63 - 1
 """The largest number that an id column can hold; larger ids do not exist."""
 
+KeyText = Text().with_variant(Text(collation="C"), "postgresql")
+"""A text that is compared byte by byte: with the rules of a language, an index is slower."""
+
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 

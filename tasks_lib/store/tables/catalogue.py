@@ -35,7 +35,10 @@ class ProjectRow(Table):
 
 
 class PipelineRow(Table):
-    """A pipeline; its row is locked, shared, while tasks are created for its fields."""
+    """A pipeline; its row is locked, shared, while tasks are created for its fields.
+
+    ``key`` lists the names of the fields that identify a task; it is empty without a key.
+    """
 
     __tablename__ = "pipelines"
     __table_args__ = (
@@ -51,6 +54,7 @@ class PipelineRow(Table):
     name: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(Text)
     claim_timeout_seconds: Mapped[int | None] = mapped_column(Integer)
+    key: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
 
 
 class FieldRow(Table):

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks_lib.domain.statuses import GroupState, TaskStatus
-from tasks_lib.store.tables.base import BigId, JsonText, Table, UtcDateTime
+from tasks_lib.store.tables.base import BigId, JsonText, KeyText, Table, UtcDateTime
 
 
 class TaskGroupRow(Table):
@@ -76,6 +76,9 @@ class TaskRow(Table):
     ``claimed_by`` stays when the task is finished; without a claim it is None. ``finish_number``
     grows in the order in which the pipeline's tasks are finished. With ``erased_at`` its values
     were removed, and no task is made from it any more.
+    ``key`` is the text of the values
+    that identify the task, see ``domain.keys``; it is unique in the pipeline, and None in a
+    pipeline without a key.
 
     One foreign key over both columns refers to the group and the group's pipeline. PostgreSQL would
     look up the group of each row of a COPY, so triggers take the place of the key there: see
@@ -110,6 +113,14 @@ class TaskRow(Table):
             postgresql_where=text("finish_number IS NOT NULL"),
             sqlite_where=text("finish_number IS NOT NULL"),
         ),
+        Index(
+            "uq_tasks_pipeline_id_key",
+            "pipeline_id",
+            "key",
+            unique=True,
+            postgresql_where=text("key IS NOT NULL"),
+            sqlite_where=text("key IS NOT NULL"),
+        ),
         CheckConstraint(
             f"status IN ({', '.join(repr(status.value) for status in TaskStatus)})", name="status"
         ),
@@ -130,6 +141,7 @@ class TaskRow(Table):
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finish_number: Mapped[int | None] = mapped_column(BigInteger)
     erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    key: Mapped[str | None] = mapped_column(KeyText)
 
 
 class TaskMoveRow(Table):

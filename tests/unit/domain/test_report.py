@@ -34,7 +34,7 @@ def test_a_report_s_json_has_exactly_the_keys_of_the_contract_in_their_order() -
     )
     assert report.model_dump_json() == (
         '{"group_id":12,"pipeline_id":7,"created":2,"rejected":1,"already_seeded":0,'
-        '"dry_run":false,"source":"s3://bucket/reviews.csv",'
+        '"changed":0,"updated":0,"withdrawn":0,"dry_run":false,"source":"s3://bucket/reviews.csv",'
         '"rejects_uri":"file:///home/rejects.csv","errors":['
         '{"row":3,"field":"stars","code":"above_maximum","message":"\'9\' is above the maximum 5"},'
         '{"row":null,"field":null,"code":"empty_file","message":"the file is empty"}]}'
@@ -48,6 +48,9 @@ def test_a_minimal_report_still_has_every_key() -> None:
         ("created", 0),
         ("rejected", 0),
         ("already_seeded", 0),
+        ("changed", 0),
+        ("updated", 0),
+        ("withdrawn", 0),
         ("dry_run", False),
         ("source", "reviews.csv"),
         ("rejects_uri", None),

@@ -1,0 +1,112 @@
+"""Random sequences of files agree with a model in plain Python: which tasks exist, and why."""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keyed import HEADER, declare, numbers, seed
+
+from people import AT, claim, counts, finish, recount
+from tasks_lib.operations.idempotency import Answer
+from tasks_lib.operations.seeding.create_tasks import Created, create_tasks
+from tasks_lib.operations.workspace import Workspace
+from vault import tasks_of
+
+KEYS = [f"{number:02}" for number in range(12)]
+STEPS = 25
+Row = tuple[str, str]
+
+
+@dataclass
+class Model:
+    """The values of each task by its key, in order, and how many each file has created."""
+
+    tasks: dict[str, str] = field(default_factory=dict)
+    files: dict[tuple[Row, ...], int] = field(default_factory=dict)
+
+    def seed_file(self, rows: tuple[Row, ...]) -> tuple[bool, int, int, int, int]:
+        if rows in self.files:
+            return True, 0, self.files[rows], 0, 0
+        created, same, changed = self.add(rows)
+        if not created:
+            return False, 0, same, changed, 0
+        self.files[rows] = created
+        return True, created, same, changed, 0
+
+    def add(self, rows: tuple[Row, ...]) -> tuple[int, int, int]:
+        created = same = changed = 0
+        for key, body in rows:
+            if key not in self.tasks:
+                self.tasks[key] = body
+                created += 1
+            elif self.tasks[key] == body:
+                same += 1
+            else:
+                changed += 1
+        return created, same, changed
+
+
+@pytest.mark.parametrize("dice", range(3))
+def test_tasks_and_reports_are_those_of_the_model(
+    workspace: Workspace,
+    catalogue_file: Path,
+    csv_file: Callable[..., str],
+    dice: int,
+) -> None:
+    declare(workspace, catalogue_file, "key: [review_id]")
+    chance, model = random.Random(dice), Model()
+    files: list[tuple[Row, ...]] = []
+    for step in range(STEPS):
+        some = chance.sample(KEYS, chance.randrange(1, 6))
+        rows = tuple((key, chance.choice(["good", "bad"])) for key in some)
+        match chance.choice(["file", "file", "again", "request", "claim", "finish"]):
+            case "again" if files:
+                rows = chance.choice(files)
+                report = seed(workspace, file_of(csv_file, rows, f"{step}.csv"))
+                assert numbers(report) == model.seed_file(rows)
+            case "request":
+                answer = post(workspace, rows)
+                created, same, changed = model.add(rows)
+                assert (answer.created, answer.known) == (created, (created, same, changed))
+                assert [key_of(workspace, task) for task in json.loads(answer.task_ids)] == some
+            case "claim" if len(model.tasks) > step:
+                claim(workspace.store)
+            case "finish" if len(model.tasks) > step:
+                finish(workspace.store)
+            case _:
+                files.append(rows)
+                report = seed(workspace, file_of(csv_file, rows, f"{step}.csv"))
+                assert numbers(report) == model.seed_file(rows)
+        assert stored(workspace) == list(model.tasks.items())
+    assert counts(workspace.store) == recount(workspace.store)
+
+
+def file_of(csv_file: Callable[..., str], rows: tuple[Row, ...], name: str) -> str:
+    return csv_file(HEADER + "".join(f"{key},{body},\n" for key, body in rows), name)
+
+
+def post(workspace: Workspace, rows: tuple[Row, ...]) -> Created:
+    kept: list[Created] = []
+
+    def keep(created: Created) -> Answer:
+        kept.append(created)
+        return Answer(201, b"")
+
+    body: dict[str, Any] = {
+        "tasks": [{"fields": {"review_id": key, "body": text}} for key, text in rows]
+    }
+    create_tasks(workspace, 1, json.dumps(body).encode(), source="test", answer=keep, at=AT)
+    return kept[0]
+
+
+def stored(workspace: Workspace) -> list[Row]:
+    values = [json.loads(fields) for _, fields in tasks_of(workspace)]
+    return [(task["review_id"], task["body"]) for task in values]
+
+
+def key_of(workspace: Workspace, task_id: int) -> str:
+    return stored(workspace)[task_id - 1][0]
