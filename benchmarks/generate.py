@@ -56,11 +56,12 @@ def write_csv(path: Path, *, rows: int, seed: int = 1, columns: int = ALL_COLUMN
             writer.writerows(row[:columns] for row in some_rows)
 
 
-def write_catalogue(path: Path, *, columns: int = ALL_COLUMNS) -> None:
+def write_catalogue(path: Path, *, columns: int = ALL_COLUMNS, key: Sequence[str] = ()) -> None:
     """Write the catalogue whose only pipeline, ``PIPELINE``, takes the CSV."""
     organization, project, pipeline = PIPELINE.split("/")
     fields = [{**field, "source": "dataset"} for field in _FIELDS[:columns]]
-    entry = {"name": project, "pipelines": [{"name": pipeline, "fields": fields}]}
+    described = {"name": pipeline, "key": list(key), "fields": fields}
+    entry = {"name": project, "pipelines": [described]}
     catalogue = {"organizations": [{"name": organization, "projects": [entry]}]}
     path.write_text(yaml.safe_dump(catalogue, sort_keys=False, allow_unicode=True), "utf-8")
 

@@ -1,0 +1,119 @@
+"""Speed of seeding a CSV into a pipeline with a key: the first night, and the next one.
+
+The next night's file holds all rows of the first one and one percent more. Each load runs in a
+process of its own; each first load into a fresh database. On PostgreSQL the baseline is psql's
+copy of shaped rows with their keys into the same table with the same indexes. What a load wrote is
+counted before its time is believed. The table's seconds are medians.
+"""
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+from benchmarks.candidates import CANDIDATES, database_kinds
+from benchmarks.databases import Databases, count_rows, make_store, open_databases
+from benchmarks.generate import write_catalogue, write_csv
+from benchmarks.load_once import Load, load_once, loading_environment
+from benchmarks.shaped import SEPARATOR, write_shaped
+
+_BASELINE: Final = r"baseline: psql \copy of shaped rows with keys"
+_WITHOUT: Final = "without a key"
+_FIRST: Final = "with a key, the first night"
+_NEXT: Final = "with a key, the next night: 99 % known, 1 % new"
+
+
+class Bench(NamedTuple):
+    """The inputs, the databases, and the environment of the loads."""
+
+    folder: Path
+    rows: int
+    databases: Databases
+    environment: dict[str, str]
+
+    def run(self, *, has_baseline: bool) -> Iterator[tuple[str, Load]]:
+        """Yield each load once."""
+        keyed = partial(write_catalogue, key=["review_id"])
+        if has_baseline:
+            with self.databases.fresh() as url:
+                make_store(url, with_group=True, write_catalogue=keyed)
+                yield _BASELINE, self._load("keyed_psql_copy", url, "first.shaped", self.rows)
+        with self.databases.fresh() as url:
+            make_store(url)
+            yield _WITHOUT, self._load("operation", url, "first.csv", self.rows)
+        with self.databases.fresh() as url:
+            make_store(url, write_catalogue=keyed)
+            yield _FIRST, self._load("operation", url, "first.csv", self.rows)
+            yield _NEXT, self._load("operation", url, "next.csv", self.rows + self.rows // 100)
+
+    def _load(self, loader: str, url: str, source: str, tasks: int) -> Load:
+        load = load_once(loader, url, self.folder / source, environment=self.environment)
+        found = count_rows(url, "tasks")
+        if found != tasks:
+            raise RuntimeError(f"{loader} left {found:,} tasks instead of {tasks:,}")
+        return load
+
+
+def main() -> None:
+    """Measure, and print Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.keyed_load", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--databases", type=database_kinds, default=list(CANDIDATES))
+    options = parser.parse_args()
+    with TemporaryDirectory(prefix="seeding-benchmark-") as name:
+        folder = Path(name)
+        write_csv(folder / "first.csv", rows=options.rows)
+        write_csv(folder / "next.csv", rows=options.rows + options.rows // 100)
+        if "postgresql" in options.databases:
+            _write_keyed(folder, folder / "first.shaped")
+        for kind in options.databases:
+            with open_databases(kind, folder) as databases:
+                environment = loading_environment(
+                    folder, programs=databases.programs, prefect_api_url=""
+                )
+                bench = Bench(folder, options.rows, databases, environment)
+                print(f"\n## {databases.title}, {options.rows:,} rows\n")
+                for line in _table(bench, options.repeats, has_baseline=kind == "postgresql"):
+                    print(line, flush=True)
+
+
+def _write_keyed(folder: Path, target: Path) -> None:
+    """Write the shaped rows of the first night, with a key for each."""
+    write_shaped(folder / "first.csv", folder / "plain.shaped")
+    with (
+        (folder / "plain.shaped").open(encoding="utf-8") as plain,
+        target.open("w", encoding="utf-8") as keyed,
+    ):
+        for line in plain:
+            number = int(line.split(SEPARATOR, 3)[2]) - 1
+            keyed.write(f'{line.rstrip()}{SEPARATOR}["R{number:010d}"]\n')
+    (folder / "plain.shaped").unlink()
+
+
+def _table(bench: Bench, repeats: int, *, has_baseline: bool) -> Iterator[str]:
+    loads: dict[str, list[Load]] = {}
+    for _ in range(repeats):
+        for name, load in bench.run(has_baseline=has_baseline):
+            loads.setdefault(name, []).append(load)
+    yield "| Load | Median | Lowest to highest | Rows a second | Peak memory |"
+    yield "| --- | ---: | ---: | ---: | ---: |"
+    for name, some in loads.items():
+        seconds = [load.seconds for load in some]
+        peak = max(load.peak_bytes for load in some) / 1e6
+        yield (
+            f"| {name} | {median(seconds):.2f} s | {min(seconds):.2f} to {max(seconds):.2f} s "
+            f"| {bench.rows / median(seconds):,.0f} | {peak:,.0f} MB |"
+        )
+    medians = {name: median(load.seconds for load in some) for name, some in loads.items()}
+    yield ""
+    if has_baseline:
+        yield f"- First night: {medians[_BASELINE] / medians[_FIRST]:.2f} of the baseline's speed"
+    yield f"- Next night: {medians[_NEXT] / medians[_FIRST]:.2f} of the first night's time"
+
+
+if __name__ == "__main__":
+    main()
