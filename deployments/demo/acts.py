@@ -13,6 +13,7 @@ from deployments.demo.stage import DemoFailedError, Stage, line, print_tasks
 from deployments.repository import ROOT
 from tasks_lib.cli.console import print_task
 from tasks_lib.domain.chains import Trigger
+from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.chains.manage import ChainRequest, create_chain
 from tasks_lib.operations.datasets.import_dataset import ImportRequest, import_dataset
@@ -22,6 +23,7 @@ from tasks_lib.steps.automations import ensure_automation
 from tasks_lib.steps.prefect_api import start_deployment
 
 REVIEWS: Final = "acme/reviews/label-reviews"
+NIGHTLY: Final = "acme/reviews/nightly-reviews"
 PHOTOS: Final = "acme/photos/describe-photos"
 LABELS: Final = "acme/qa/check-labels"
 DESCRIPTIONS: Final = "acme/qa/check-descriptions"
@@ -147,6 +149,20 @@ def infinite_seeding(stage: Stage) -> None:
     line(f"{seconds:4.2f} s after task {task_id} was claimed, the next one was created.")
 
 
+def second_night(stage: Stage) -> None:
+    """Seed a file, and the next night a file that repeats its rows, into a pipeline with a key."""
+    examples = ROOT / "examples"
+    apply_catalogue(stage.workspace.store, examples / "nightly.yaml")
+    stage.seed("seed-from-csv", {"pipeline": NIGHTLY, "source": str(examples / "monday.csv")})
+    line("The next night's file: three rows are known by their key, one of them was changed.")
+    second = stage.seed(
+        "seed-from-csv", {"pipeline": NIGHTLY, "source": str(examples / "tuesday.csv")}
+    )
+    if (second.created, second.already_seeded, second.changed) != (1, 2, 1):
+        raise DemoFailedError(f"the second night created {second.created} tasks")
+    print_tasks(list_tasks(stage.workspace.store, NIGHTLY, limit=10))
+
+
 ACTS: Final[tuple[tuple[str, Callable[[Stage], None]], ...]] = (
     ("A CSV file: each row becomes a task", seed_csv),
     ("A ZIP: a CSV and the images that its rows name", seed_zip),
@@ -156,5 +172,6 @@ ACTS: Final[tuple[tuple[str, Callable[[Stage], None]], ...]] = (
     ("Another pipeline: its finished tasks become tasks here", seed_pipeline),
     ("A chain: the same, automatically, soon after a task is finished", chain),
     ("Infinite seeding: a sensor watches claims and creates new tasks", infinite_seeding),
+    ("A second night: the file repeats known rows, and only new ones become tasks", second_night),
 )
 """The title of each act, and the function that runs it."""

@@ -55,6 +55,7 @@ def test_the_demo_shows_each_way_of_creating_tasks_without_duplicates(tmp_path: 
         "8. Another pipeline: its finished tasks become tasks here",
         "9. A chain: the same, automatically, soon after a task is finished",
         "10. Infinite seeding: a sensor watches claims and creates new tasks",
+        "11. A second night: the file repeats known rows, and only new ones become tasks",
     ]
     assert table_of(lines) == [
         ["csv", "4", "acme/reviews/label-reviews", "examples/reviews.csv"],
@@ -65,6 +66,8 @@ def test_the_demo_shows_each_way_of_creating_tasks_without_duplicates(tmp_path: 
         ["pipeline", "1", "acme/qa/check-descriptions", "acme/photos/describe-photos"],
         ["chain", "3", "acme/qa/check-labels", "acme/reviews/label-reviews"],
         ["infinite", "2", "acme/ideas/tell-stories", "blank"],
+        ["csv", "3", "acme/reviews/nightly-reviews", "examples/monday.csv"],
+        ["csv", "1", "acme/reviews/nightly-reviews", "examples/tuesday.csv"],
     ]
     assert [line for line in lines if re.match(r"'[^']+' (created|was)", line)] == [
         "'reviews.csv' created 4 tasks in group 1.",
@@ -73,13 +76,15 @@ def test_the_demo_shows_each_way_of_creating_tasks_without_duplicates(tmp_path: 
         "'web-reviews' created 3 tasks in group 3.",
         "'bulk' created 250 tasks in group 5.",
         "'describe-photos' created 1 task in group 6.",
+        "'monday.csv' created 3 tasks in group 11.",
+        "'tuesday.csv' created 1 task in group 12, 2 existed already, 1 existed with other values.",
     ]
     assert "from chain 1, task 1 of acme/reviews/label-reviews" in lines
     assert "opened: 1,201 bytes of image/png, as they were in the ZIP" in lines
     assert [line for line in lines if line.startswith("4 ")] == [
         '4 pending 4 "12345678901234567890" " padded on both sides " null'
     ]
-    assert len(re.findall(PAGE, demo.stdout)) == 6
+    assert len(re.findall(PAGE, demo.stdout)) == 8
     assert list(temporary.iterdir()) == []
 
 
@@ -109,7 +114,7 @@ def test_slow_acts_are_marked_and_the_servers_stay_until_a_signal(tmp_path: Path
         assert demo.wait(PATIENCE_SECONDS) == 1
     summary = text().split("Summary: tasks by way of seeding\n")[1]
     failed = re.findall(r"^  FAILED: (\d+)\. [^:]+: .+$", summary, re.MULTILINE)
-    assert failed == ["3", "4", "5", "7", "8", "9", "10"]  # the sixth waits for nothing
+    assert failed == ["3", "4", "5", "7", "8", "9", "10", "11"]  # the sixth waits for nothing
     assert ["api", "1", "acme/reviews/label-reviews"] in [
         line.split()[:3] for line in summary.splitlines()
     ]
