@@ -11,10 +11,12 @@ from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.steps.flow import seeding_flow
 from tasks_lib.steps.parameters import (
     AllowDuplicate,
+    AllowShrink,
     BadRows,
     Delimiter,
     DryRun,
     Encoding,
+    Full,
     MaxRejected,
     PipelineName,
     Quoting,
@@ -41,6 +43,8 @@ def seed_from_csv(
     max_rejected: MaxRejected = "",
     dry_run: DryRun = False,
     allow_duplicate: AllowDuplicate = False,
+    full: Full = False,
+    allow_shrink: AllowShrink = False,
     upload: UploadId = "",
 ) -> State[Any]:
     """Create one task for each row of a CSV file whose header matches the dataset fields.
@@ -55,6 +59,8 @@ def seed_from_csv(
         max_rejected=max_rejected,
         dry_run=dry_run,
         allow_duplicate=allow_duplicate,
+        full=full,
+        allow_shrink=allow_shrink,
         encoding=encoding,
         delimiter=delimiter,
         quote=quote,

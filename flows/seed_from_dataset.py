@@ -10,10 +10,12 @@ from tasks_lib.steps.flow import seeding_flow
 from tasks_lib.steps.mapped_seeding import find_dataset, seed_from_source
 from tasks_lib.steps.parameters import (
     AcceptDrift,
+    AllowShrink,
     BadRows,
     DatasetName,
     DryRun,
     FieldSources,
+    Full,
     MaxRejected,
     NewMappingName,
     PipelineName,
@@ -47,6 +49,8 @@ def seed_from_dataset(
     max_rejected: MaxRejected = "",
     dry_run: DryRun = False,
     reseed: Reseed = False,
+    full: Full = False,
+    allow_shrink: AllowShrink = False,
 ) -> State[Any]:
     """Create one task for each row of the dataset that is not a task yet.
 
@@ -65,6 +69,8 @@ def seed_from_dataset(
         max_rejected=max_rejected,
         dry_run=dry_run,
         reseed=reseed,
+        full=full,
+        allow_shrink=allow_shrink,
         mapping_name=mapping_name,
         save_mapping=save_mapping,
         accept_drift=accept_drift,

@@ -10,9 +10,11 @@ from tasks_lib.steps.flow import seeding_flow
 from tasks_lib.steps.mapped_seeding import find_source_pipeline, seed_from_source
 from tasks_lib.steps.parameters import (
     AcceptDrift,
+    AllowShrink,
     BadRows,
     DryRun,
     FieldSources,
+    Full,
     MaxRejected,
     NewMappingName,
     PipelineName,
@@ -48,6 +50,8 @@ def seed_from_pipeline(
     max_rejected: MaxRejected = "",
     dry_run: DryRun = False,
     reseed: Reseed = False,
+    full: Full = False,
+    allow_shrink: AllowShrink = False,
 ) -> State[Any]:
     """Create one task for each finished task of the source pipeline that is not a task yet.
 
@@ -66,6 +70,8 @@ def seed_from_pipeline(
         max_rejected=max_rejected,
         dry_run=dry_run,
         reseed=reseed,
+        full=full,
+        allow_shrink=allow_shrink,
         mapping_name=mapping_name,
         save_mapping=save_mapping,
         accept_drift=accept_drift,

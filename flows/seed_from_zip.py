@@ -11,11 +11,13 @@ from tasks_lib.operations.seeding.seed_from_zip import ZipRequest
 from tasks_lib.steps.flow import seeding_flow
 from tasks_lib.steps.parameters import (
     AllowDuplicate,
+    AllowShrink,
     BadRows,
     CsvName,
     Delimiter,
     DryRun,
     Encoding,
+    Full,
     MaxRejected,
     NamesEncoding,
     PipelineName,
@@ -52,6 +54,8 @@ def seed_from_zip(
     max_rejected: MaxRejected = "",
     dry_run: DryRun = False,
     allow_duplicate: AllowDuplicate = False,
+    full: Full = False,
+    allow_shrink: AllowShrink = False,
     upload: UploadId = "",
 ) -> State[Any]:
     """Create one task for each row of a ZIP's CSV, with the files that the row names.
@@ -67,6 +71,8 @@ def seed_from_zip(
         max_rejected=max_rejected,
         dry_run=dry_run,
         allow_duplicate=allow_duplicate,
+        full=full,
+        allow_shrink=allow_shrink,
         encoding=encoding,
         delimiter=delimiter,
         quote=quote,

@@ -186,6 +186,8 @@ def print_pipeline(entry: CountedPipeline) -> None:
     table.add_row("claim timeout", str(timedelta(seconds=timeout)) if timeout else "none")
     if pipeline.key:
         table.add_row("key", Text(", ".join(pipeline.key)))
+        table.add_row("on change", pipeline.on_change)
+        table.add_row("on missing", pipeline.on_missing)
     out.print(table)
     fields = Table("field", "type", "source", "required", "limits", box=None)
     for field in pipeline.fields:

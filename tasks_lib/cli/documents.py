@@ -61,6 +61,8 @@ def whole_pipeline_document(entry: CountedPipeline) -> dict[str, Any]:
     settings = {
         "claim_timeout": pipeline.claim_timeout,
         "key": list(pipeline.key),
+        "on_change": pipeline.on_change,
+        "on_missing": pipeline.on_missing,
         "fields": fields,
     }
     return pipeline_document(entry) | settings

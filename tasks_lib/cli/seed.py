@@ -52,6 +52,8 @@ def seed_csv(
     max_rejected: MaxRejected = "",
     dry_run: Flag = False,
     allow_duplicate: Flag = False,
+    full: Flag = False,
+    allow_shrink: Flag = False,
     encoding: str = "",
     delimiter: str = ",",
     quote: Quote = Quote.DOUBLE,
@@ -71,6 +73,10 @@ def seed_csv(
         Check every row and create nothing.
     allow_duplicate
         Seed this content even if the pipeline was seeded with it before.
+    full
+        The source has all of its rows: treat tasks whose rows are missing as on_missing says.
+    allow_shrink
+        Withdraw even more than half of the source's tasks.
     encoding
         Such as cp1252 or shift_jis. By default UTF-8, or UTF-16 if the file shows it.
     delimiter
@@ -91,6 +97,8 @@ def seed_csv(
         max_rejected=max_rejected,
         dry_run=dry_run,
         allow_duplicate=allow_duplicate,
+        full=full,
+        allow_shrink=allow_shrink,
         encoding=encoding,
         delimiter=delimiter,
         quote=quote,
@@ -110,6 +118,8 @@ def seed_zip(
     max_rejected: MaxRejected = "",
     dry_run: Flag = False,
     allow_duplicate: Flag = False,
+    full: Flag = False,
+    allow_shrink: Flag = False,
     encoding: str = "",
     delimiter: str = ",",
     quote: Quote = Quote.DOUBLE,
@@ -133,6 +143,10 @@ def seed_zip(
         Check every row and file, and create nothing.
     allow_duplicate
         Seed this content even if the pipeline was seeded with it before.
+    full
+        The source has all of its rows: treat tasks whose rows are missing as on_missing says.
+    allow_shrink
+        Withdraw even more than half of the source's tasks.
     encoding
         The CSV's, such as cp1252 or shift_jis. By default UTF-8, or UTF-16 if it shows it.
     delimiter
@@ -152,6 +166,8 @@ def seed_zip(
         max_rejected=max_rejected,
         dry_run=dry_run,
         allow_duplicate=allow_duplicate,
+        full=full,
+        allow_shrink=allow_shrink,
         encoding=encoding,
         delimiter=delimiter,
         quote=quote,
@@ -173,6 +189,8 @@ def seed_dataset(
     max_rejected: MaxRejected = "",
     dry_run: Flag = False,
     reseed: Flag = False,
+    full: Flag = False,
+    allow_shrink: Flag = False,
     mapping_name: str = "",
     save_mapping: str = "",
     accept_drift: Flag = False,
@@ -191,6 +209,10 @@ def seed_dataset(
         Show which column fills which field, check every row and create nothing.
     reseed
         Also seed the rows that were seeded before.
+    full
+        The source has all of its rows: treat tasks whose rows are missing as on_missing says.
+    allow_shrink
+        Withdraw even more than half of the source's tasks.
     mapping_name
         A saved mapping of the pipeline, NAME or NAME@VERSION. --map and --skip override it.
     save_mapping
@@ -213,6 +235,8 @@ def seed_dataset(
         max_rejected=max_rejected,
         dry_run=dry_run,
         reseed=reseed,
+        full=full,
+        allow_shrink=allow_shrink,
         mapping_name=mapping_name,
         save_mapping=save_mapping,
         accept_drift=accept_drift,
@@ -232,6 +256,8 @@ def seed_pipeline(
     max_rejected: MaxRejected = "",
     dry_run: Flag = False,
     reseed: Flag = False,
+    full: Flag = False,
+    allow_shrink: Flag = False,
     mapping_name: str = "",
     save_mapping: str = "",
     accept_drift: Flag = False,
@@ -250,6 +276,10 @@ def seed_pipeline(
         Show which column fills which field, check every row and create nothing.
     reseed
         Also seed the rows that were seeded before.
+    full
+        The source has all of its rows: treat tasks whose rows are missing as on_missing says.
+    allow_shrink
+        Withdraw even more than half of the source's tasks.
     mapping_name
         A saved mapping of the pipeline, NAME or NAME@VERSION. --map and --skip override it.
     save_mapping
@@ -272,6 +302,8 @@ def seed_pipeline(
         max_rejected=max_rejected,
         dry_run=dry_run,
         reseed=reseed,
+        full=full,
+        allow_shrink=allow_shrink,
         mapping_name=mapping_name,
         save_mapping=save_mapping,
         accept_drift=accept_drift,

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SkipValidation, model_validator
 
 from tasks_lib.domain.fields import Field, FieldSource, FieldType, check_entry_name, mistake
-from tasks_lib.domain.keys import why_no_key
+from tasks_lib.domain.keys import OnChange, OnMissing, why_no_key
 from tasks_lib.domain.names import (
     did_you_mean,
     is_invisible,
@@ -44,6 +44,8 @@ class PipelineEntry(_Entry):
     status: PipelineStatus = PipelineStatus.ACTIVE
     claim_timeout: Annotated[int, BeforeValidator(duration_seconds)] | None = None
     key: tuple[str, ...] = ()
+    on_change: OnChange = OnChange.KEEP
+    on_missing: OnMissing = OnMissing.KEEP
     fields: tuple[Field, ...] = ()
 
     @model_validator(mode="after")
@@ -54,6 +56,10 @@ class PipelineEntry(_Entry):
         for position, field in enumerate(self.fields):
             _check_bounds(field, position)
         _check_key(self.key, self.fields)
+        if self.on_change is not OnChange.KEEP and not self.key:
+            raise mistake(f"on_change: {self.on_change} needs a key", "on_change")
+        if self.on_missing is not OnMissing.KEEP and not self.key:
+            raise mistake(f"on_missing: {self.on_missing} needs a key", "on_missing")
         return self
 
 
@@ -111,6 +117,8 @@ class Pipeline(BaseModel):
     status: PipelineStatus
     claim_timeout: int | None = None
     key: tuple[str, ...] = ()
+    on_change: OnChange = OnChange.KEEP
+    on_missing: OnMissing = OnMissing.KEEP
     fields: SkipValidation[tuple[Field, ...]] = ()
 
     @property

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Final
 
 import orjson
@@ -19,6 +20,21 @@ from tasks_lib.domain.fields import TEXTS, Field, FieldSource, FieldType
 from tasks_lib.domain.names import shortened
 from tasks_lib.domain.values.moments import instant_of
 from tasks_lib.errors import RejectedError
+
+
+class OnChange(StrEnum):
+    """What a row with a known key and other values does to its task, if nobody has touched it."""
+
+    KEEP = "keep"
+    UPDATE = "update"
+
+
+class OnMissing(StrEnum):
+    """What happens to an untouched task whose row a full source no longer has."""
+
+    KEEP = "keep"
+    WITHDRAW = "withdraw"
+
 
 KEY_TYPES: Final = TEXTS | {
     FieldType.INTEGER,

@@ -28,6 +28,8 @@ class Move(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     WITHDRAW = "withdraw"
+    MISS = "miss"
+    RETURN = "return"
 
 
 class Rule(NamedTuple):
@@ -53,6 +55,8 @@ MOVES: Final[Mapping[Move, Rule]] = MappingProxyType(
         Move.PAUSE: Rule(frozenset({TaskStatus.PENDING}), TaskStatus.PAUSED),
         Move.RESUME: Rule(frozenset({TaskStatus.PAUSED}), TaskStatus.PENDING),
         Move.WITHDRAW: Rule(_OPEN, TaskStatus.WITHDRAWN),
+        Move.MISS: Rule(_OPEN - {TaskStatus.IN_PROGRESS}, TaskStatus.WITHDRAWN),
+        Move.RETURN: Rule(frozenset({TaskStatus.WITHDRAWN}), TaskStatus.PENDING),
     }
 )
 """A finished task stays finished: tasks made from its output would not be undone.

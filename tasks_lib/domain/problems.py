@@ -20,6 +20,7 @@ FILE_CODES: Final[dict[str, str]] = {
     "row_too_large": "A row is larger than SEEDING_MAX_ROW_BYTES.",
     "too_many_errors": "More rows were rejected than SEEDING_MAX_ERRORS; the rest was not read.",
     "too_many_rejected": "More rows were rejected than `max_rejected` allows.",
+    "too_many_missing": "A full source lacks the rows of more than half of its tasks.",
     "missing_column": "The header lacks a column that the pipeline or the request names.",
     "unknown_column": "The header has a column that is not a dataset field of the pipeline.",
     "duplicate_column": "The header has the same column twice.",
@@ -70,6 +71,8 @@ ROW_CODES: Final[dict[str, str]] = {
     "cell_too_large": "The cell is larger than SEEDING_MAX_CELL_BYTES.",
     "not_an_object": "The row is JSON but not an object, or one of its members has no name.",
     "empty_key": "A column of the dataset's key is null.",
+    "task_touched": "The row has other values than its task, but somebody has claimed the task, or "
+    "another one was made from it, so it was kept.",
     "duplicate_key": "An earlier row of the source has the same key; the message names it.",
     "unsupported_value": "The row contains a value that JSON cannot represent.",
 }

@@ -82,8 +82,12 @@ class Report(BaseModel):
     @property
     def is_news(self) -> bool:
         """Whether events announce the seeding: it created tasks, or rejected a source or rows."""
-        has_written = self.created or self.updated or self.withdrawn
-        return not self.dry_run and bool(has_written or self.rejected or self.is_rejection)
+        return not self.dry_run and (self.has_written or bool(self.rejected) or self.is_rejection)
+
+    @property
+    def has_written(self) -> bool:
+        """Whether the seeding created, updated or withdrew tasks."""
+        return bool(self.created or self.updated or self.withdrawn)
 
     @property
     def code(self) -> str | None:
@@ -111,11 +115,18 @@ class Report(BaseModel):
         place = f" in group {self.group_id}" if self.group_id is not None else ""
         known = f", {self.already_seeded:,} existed already" if self.already_seeded else ""
         changed = f", {self.changed:,} existed with other values" if self.changed else ""
+        if self.updated:
+            changed += (
+                f", of which {self.updated:,} {'would be' if self.dry_run else 'were'} updated"
+            )
+        if self.withdrawn:
+            withdraws = "would withdraw" if self.dry_run else "withdrew"
+            changed += f", {withdraws} {counted(self.withdrawn, 'task')} whose row is missing"
         return f"{name} {verb} {counted(self.created, 'task')}{place}{skipped}{known}{changed}."
 
     @property
     def _has_changed(self) -> bool:
-        return bool(self.created or self.changed or self.updated or self.withdrawn)
+        return self.has_written or bool(self.changed)
 
     @property
     def alert(self) -> str:

@@ -286,6 +286,23 @@ AllowDuplicate = Annotated[
         type="boolean",
     ),
 ]
+Full = Annotated[
+    bool,
+    _input(
+        "Source is complete",
+        "The source has all of its rows: tasks whose rows are missing from it are treated as the "
+        "pipeline's on_missing says.",
+        type="boolean",
+    ),
+]
+AllowShrink = Annotated[
+    bool,
+    _input(
+        "Allow shrinking",
+        "Withdraw even more than half of the source's tasks if their rows are missing.",
+        type="boolean",
+    ),
+]
 Reseed = Annotated[
     bool,
     _input("Seed rows again", "Seed rows again that were seeded before.", type="boolean"),

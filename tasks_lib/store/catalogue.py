@@ -175,6 +175,8 @@ def create_pipeline(session: Session, project_id: int, entry: PipelineEntry) -> 
         status=entry.status.value,
         claim_timeout_seconds=entry.claim_timeout,
         key=list(entry.key),
+        on_change=entry.on_change.value,
+        on_missing=entry.on_missing.value,
     )
     session.add(row)
     session.flush()
@@ -188,6 +190,8 @@ def update_pipeline(session: Session, pipeline_id: int, entry: PipelineEntry) ->
     row.status = entry.status.value
     row.claim_timeout_seconds = entry.claim_timeout
     row.key = list(entry.key)
+    row.on_change = entry.on_change.value
+    row.on_missing = entry.on_missing.value
     _replace_fields(session, pipeline_id, entry.fields)
 
 
@@ -279,6 +283,8 @@ _OF_PIPELINE: Final = {
     "status": _PIPELINE.c.status,
     "claim_timeout": _PIPELINE.c.claim_timeout_seconds,
     "key": _PIPELINE.c.key,
+    "on_change": _PIPELINE.c.on_change,
+    "on_missing": _PIPELINE.c.on_missing,
     "project_id": _PROJECT.c.id,
     "project": _PROJECT.c.name,
     "organization_id": _ORGANIZATION.c.id,

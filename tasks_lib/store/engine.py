@@ -34,7 +34,7 @@ from tasks_lib.store.clock import DatabaseClock, host_now
 from tasks_lib.store.postgresql import create_postgresql_engine
 from tasks_lib.store.sqlite import WriteTurns, create_sqlite_engine, is_locked, is_no_store
 
-LATEST_REVISION: Final = "0020"
+LATEST_REVISION: Final = "0021"
 """The revision that this release works with; revisions are numbers that only grow."""
 
 _REVISION: Final = re.compile(r"[0-9]{4}")

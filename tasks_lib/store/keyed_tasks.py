@@ -8,7 +8,6 @@ would otherwise wait for each other's rows, and lets both succeed.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -22,22 +21,17 @@ from tasks_lib.errors import RejectedError
 from tasks_lib.store import queues
 from tasks_lib.store.bulk import insert_rows, postgres_connection
 from tasks_lib.store.dialect import is_postgresql
+from tasks_lib.store.key_lookup import Ids, SameValues, find_known
+from tasks_lib.store.task_updates import TaskUpdates
 
 if TYPE_CHECKING:
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
-_SEPARATOR: Final = "\x02"
 _LOCK: Final = 0x5EED << 48
 """Above the numbers of pipelines, and different from the other advisory locks."""
 
-_SQLITE_KEYS: Final = 500
 _PAGES_AT_ONCE: Final = 1_000
 """Of the collected rows: the trigger that checks the groups of tasks keeps those of a statement."""
-
-_PAGE_BITS: Final = 16
-
-SameValues = Callable[[str, str], bool]
-"""Returns whether two JSON objects hold equal values."""
 
 
 class DuplicateKeysError(RejectedError):
@@ -45,17 +39,6 @@ class DuplicateKeysError(RejectedError):
 
     def __init__(self) -> None:
         super().__init__("two rows of the source have the same key")
-
-
-class KnownTasks(NamedTuple):
-    """Rows whose keys are those of tasks: their positions in the batch, and the tasks' ids.
-
-    ``changed`` are the positions of those whose values differ from the task's.
-    """
-
-    positions: "Numbers"
-    task_ids: "Numbers"
-    changed: "Numbers"
 
 
 class KeyedTasks(NamedTuple):
@@ -124,6 +107,7 @@ class KeyedInsert:
         status: TaskStatus,
         stream_id: int | None,
         same_values: SameValues,
+        updates: TaskUpdates | None,
         takes_lock: bool,
         allows_repeats: bool = False,
     ) -> None:
@@ -134,11 +118,13 @@ class KeyedInsert:
         self._status = status
         self._stream_id = stream_id
         self._same_values = same_values
+        self._updates = updates
         self._allows_repeats = allows_repeats
         self._collects = is_postgresql(session) and not takes_lock
         self._collected = 0
         self._width = 0
-        self._seen = _Ids()
+        self._seen = Ids()
+        self._withdrawn: list[Numbers] = []
         if takes_lock:
             lock_keys(session, pipeline_id)
         self._looks_up = allows_repeats or _has_keys(session, pipeline_id)
@@ -172,6 +158,18 @@ class KeyedInsert:
             if self.created < self._collected:
                 self._count_conflicts()
         self._session.execute(_DROP)
+        if self._updates is not None:
+            self._updates.apply()
+
+    @property
+    def seen(self) -> Ids:
+        """The ids of the tasks whose keys the source has, but for the new ones."""
+        return self._seen
+
+    @property
+    def withdrawn_ids(self) -> "Numbers":
+        """The ids of the tasks with known keys that are withdrawn."""
+        return np.unique(np.concatenate([np.array([], np.int64), *self._withdrawn]))
 
     def _leave_out_known(self, tasks: KeyedTasks) -> KeyedTasks:
         known = find_known(
@@ -181,8 +179,19 @@ class KeyedInsert:
             return tasks
         if not self._allows_repeats and not self._seen.add(known.task_ids):
             raise DuplicateKeysError
+        if len(known.withdrawn_ids):
+            self._withdrawn.append(known.withdrawn_ids)
         self.changed += len(known.changed)
         self.already_seeded += len(known.positions) - len(known.changed)
+        if self._updates is not None and len(known.changed):
+            changed = pa.array(known.changed)
+            self._updates.collect(
+                pa.array(known.changed_ids),
+                tasks.rows.take(changed),
+                tasks.predefined.take(changed),
+            )
+            if not self._collects:
+                self._updates.apply()
         is_new = np.ones(len(tasks.rows), dtype=bool)
         is_new[known.positions] = False
         return tasks.filter(pa.array(is_new))
@@ -231,11 +240,22 @@ class KeyedInsert:
             raise DuplicateKeysError
         parameters = {"pipeline_id": self._pipeline_id, "group_id": self._group_id}
         with self._session.execute(_CONFLICTS, parameters) as rows:
-            for before, after in rows:
-                if self._same_values(before, after):
-                    self.already_seeded += 1
-                else:
-                    self.changed += 1
+            for some in rows.partitions():
+                self._seen.add(np.array([task_id for task_id, *_ in some], np.int64))
+                changed = [
+                    (task_id, row, after)
+                    for task_id, row, before, after in some
+                    if not self._same_values(before, after)
+                ]
+                self.changed += len(changed)
+                self.already_seeded += len(some) - len(changed)
+                if changed and self._updates is not None:
+                    task_ids, numbers, values = zip(*changed, strict=True)
+                    self._updates.collect(
+                        pa.array(task_ids, pa.int64()),
+                        pa.array(numbers, pa.int64()),
+                        pa.array(values, pa.string()),
+                    )
 
 
 def lock_keys(session: Session, pipeline_id: int) -> None:
@@ -245,90 +265,6 @@ def lock_keys(session: Session, pipeline_id: int) -> None:
     """
     if is_postgresql(session):
         session.execute(_TAKE_LOCK, {"lock": _LOCK + pipeline_id})
-
-
-def find_known(
-    session: Session,
-    pipeline_id: int,
-    keys: pa.Array,
-    predefined: pa.Array,
-    same_values: SameValues,
-) -> KnownTasks:
-    """Find the pipeline's tasks that have these different keys, and compare their values."""
-    find = _find_on_postgresql if is_postgresql(session) else _find_on_sqlite
-    positions, task_ids, differing, before = find(session, pipeline_id, keys, predefined)
-    after = predefined.take(pa.array(differing, pa.int64())).to_pylist()
-    changed = [
-        position
-        for position, old, new in zip(differing, before, after, strict=True)
-        if not same_values(old, new)
-    ]
-    return KnownTasks(positions, task_ids, np.array(changed, np.int64))
-
-
-_Found = tuple["Numbers", "Numbers", Sequence[int], Sequence[str]]
-"""Positions and ids of tasks with the keys; positions and texts of those with another text."""
-
-
-def _find_on_postgresql(
-    session: Session, pipeline_id: int, keys: pa.Array, predefined: pa.Array
-) -> _Found:
-    """Find the tasks by one statement that returns one row: fetching thousands takes longer."""
-    row = (
-        postgres_connection(session)
-        .execute(_FIND, (_join(keys), _join(predefined), pipeline_id), prepare=False)
-        .fetchone()
-    )
-    assert row is not None  # noqa: S101
-    positions, ids, differing, before = row
-    return _numbers(positions), _numbers(ids), differing or (), before or ()
-
-
-def _find_on_sqlite(
-    session: Session, pipeline_id: int, keys: pa.Array, predefined: pa.Array
-) -> _Found:
-    connection = session.connection().connection.driver_connection
-    assert connection is not None  # noqa: S101
-    positions, ids, differing, before = [], [], [], []
-    listed, texts = keys.to_pylist(), predefined.to_pylist()
-    for first in range(0, len(listed), _SQLITE_KEYS):
-        some = listed[first : first + _SQLITE_KEYS]
-        place_of = {key: first + place for place, key in enumerate(some)}
-        marks = ",".join("?" * len(some))
-        for task_id, key, text_before in connection.execute(
-            "SELECT id, key, predefined FROM tasks"  # noqa: S608 - our own names
-            f" WHERE pipeline_id = {pipeline_id:d} AND key IN ({marks})",
-            some,
-        ):
-            place = place_of[key]
-            positions.append(place)
-            ids.append(task_id)
-            if text_before != texts[place]:
-                differing.append(place)
-                before.append(text_before)
-    return np.array(positions, np.int64), np.array(ids, np.int64), differing, before
-
-
-class _Ids:
-    """A set of ids of one pipeline's tasks, which lie close together: a bit for each."""
-
-    def __init__(self) -> None:
-        self._pages: dict[int, Any] = {}
-
-    def add(self, ids: "Numbers") -> bool:
-        """Add ids; return False if one of them was there before."""
-        ordered = np.sort(ids)
-        if (ordered[1:] == ordered[:-1]).any():
-            return False
-        pages = ordered >> _PAGE_BITS
-        is_new = True
-        for page in np.unique(pages):
-            bits = self._pages.setdefault(int(page), np.zeros(1 << (_PAGE_BITS - 3), np.uint8))
-            offsets = ordered[pages == page] & ((1 << _PAGE_BITS) - 1)
-            masks = np.left_shift(1, offsets & 7).astype(np.uint8)
-            is_new = is_new and not (bits[offsets >> 3] & masks).any()
-            np.bitwise_or.at(bits, offsets >> 3, masks)
-        return is_new
 
 
 def _find_first(keys: pa.Array) -> pa.Array | None:
@@ -346,14 +282,6 @@ def _has_keys(session: Session, pipeline_id: int) -> bool:
     return bool(session.scalar(_HAS_KEYS, {"pipeline_id": pipeline_id}))
 
 
-def _join(texts: pa.Array) -> str:
-    return _SEPARATOR.join(texts.to_pylist())
-
-
-def _numbers(joined: str | None) -> "Numbers":
-    return np.fromstring(joined or "", dtype=np.int64, sep=",")
-
-
 _TAKE_LOCK: Final = text("SELECT pg_advisory_xact_lock(:lock)")
 _HAS_KEYS: Final = text(
     "SELECT EXISTS (SELECT 1 FROM tasks WHERE pipeline_id = :pipeline_id AND key IS NOT NULL)"
@@ -369,22 +297,7 @@ _PAGES: Final = text(
 _DROP: Final = text("DROP TABLE collected_tasks")
 _REPEATED: Final = text("SELECT 1 FROM collected_tasks GROUP BY key HAVING count(*) > 1 LIMIT 1")
 _CONFLICTS: Final = text(
-    "SELECT CAST(t.predefined AS text), c.predefined FROM collected_tasks c"
+    "SELECT t.id, c.row, CAST(t.predefined AS text), c.predefined FROM collected_tasks c"
     " JOIN tasks t ON t.pipeline_id = :pipeline_id AND t.key = c.key"
     " WHERE t.group_id <> :group_id"
 ).execution_options(yield_per=5_000)
-_FIND: Final = rb"""
-    SELECT string_agg(CAST(found.place - 1 AS text), ','), string_agg(CAST(found.id AS text), ','),
-        array_agg(found.place - 1) FILTER (WHERE found.before <> found.after),
-        array_agg(found.before) FILTER (WHERE found.before <> found.after)
-    FROM (
-        SELECT sent.place, sent.predefined AS after, known.id, known.before
-        FROM unnest(string_to_array(%s, E'\x02'), string_to_array(%s, E'\x02'))
-            WITH ORDINALITY AS sent (key, predefined, place)
-        CROSS JOIN LATERAL (
-            SELECT tasks.id, CAST(tasks.predefined AS text) AS before FROM tasks
-            WHERE tasks.pipeline_id = %s AND tasks.key = sent.key LIMIT 1
-        ) AS known
-    ) AS found
-    """
-"""The subquery with its limit makes PostgreSQL look each key up in the index."""

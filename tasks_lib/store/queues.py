@@ -39,6 +39,12 @@ def keep_open(session: Session, pipeline_id: int) -> Iterator[None]:
     connection.execute(_REOPEN, [pipeline_id, *(last_id or [0])])
 
 
+def reopen(session: Session, pipeline_id: int, task_id: int) -> None:
+    """Let the queue begin with a task that has become pending, if it begins after it."""
+    if is_postgresql(session):
+        session.execute(_REOPEN, {"pipeline_id": pipeline_id, "task_id": task_id})
+
+
 def tend(session: Session, pipeline_id: int) -> bool:
     """Let the queue begin with its first pending task, and add up the counts of connections.
 

@@ -13,8 +13,10 @@ from keyed import HEADER, declare, numbers, seed
 from people import AT, claim, counts, finish, recount
 from tasks_lib.operations.idempotency import Answer
 from tasks_lib.operations.seeding.create_tasks import Created, create_tasks
+from tasks_lib.operations.seeding.writing import Written
+from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
-from vault import tasks_of
+from vault import LABEL, tasks_of
 
 KEYS = [f"{number:02}" for number in range(12)]
 STEPS = 25
@@ -71,7 +73,7 @@ def test_tasks_and_reports_are_those_of_the_model(
             case "request":
                 answer = post(workspace, rows)
                 created, same, changed = model.add(rows)
-                assert (answer.created, answer.known) == (created, (created, same, changed))
+                assert (answer.created, answer.known) == (created, Written(created, same, changed))
                 assert [key_of(workspace, task) for task in json.loads(answer.task_ids)] == some
             case "claim" if len(model.tasks) > step:
                 claim(workspace.store)
@@ -110,3 +112,85 @@ def stored(workspace: Workspace) -> list[Row]:
 
 def key_of(workspace: Workspace, task_id: int) -> str:
     return stored(workspace)[task_id - 1][0]
+
+
+@dataclass
+class Work:
+    """A task of the model: its values, its status, and whether somebody has claimed it."""
+
+    body: str
+    status: str = "pending"
+    is_touched: bool = False
+
+
+class FollowingModel:
+    """Tasks that follow the rows of one full source, as far as nobody has touched them."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, Work] = {}
+
+    def seed_full(self, rows: tuple[Row, ...]) -> tuple[int, int, int, int, int]:
+        created = same = changed = updated = withdrawn = 0
+        named = {key for key, _ in rows}
+        for key, work in self.tasks.items():
+            is_open = work.status not in ("finished", "withdrawn")
+            if key not in named and is_open and not work.is_touched:
+                work.status = "withdrawn"
+                withdrawn += 1
+        for key, body in rows:
+            work = self.tasks.setdefault(key, Work(""))
+            if work.status == "withdrawn":
+                work.status = "pending"
+            if not work.body:
+                work.body = body
+                created += 1
+            elif work.body == body:
+                same += 1
+            else:
+                changed += 1
+                updated += not work.is_touched
+                work.body = work.body if work.is_touched else body
+        return created, same, changed, updated, withdrawn
+
+    def take(self, status: str) -> bool:
+        """Move the oldest pending task; return False if there is none."""
+        for work in self.tasks.values():
+            if work.status == "pending":
+                work.status, work.is_touched = status, True
+                return True
+        return False
+
+
+@pytest.mark.parametrize("dice", range(3))
+def test_tasks_follow_their_rows_as_those_of_the_model_do(
+    workspace: Workspace,
+    catalogue_file: Path,
+    csv_file: Callable[..., str],
+    dice: int,
+) -> None:
+    policies = "key: [review_id]\n            on_change: update\n            on_missing: withdraw"
+    declare(workspace, catalogue_file, policies)
+    chance, model = random.Random(dice), FollowingModel()
+    for _ in range(STEPS):
+        action = chance.choice(["file", "file", "claim", "finish"])
+        if action == "claim" and model.take("in_progress"):
+            claim(workspace.store)
+        elif action == "finish" and model.take("finished"):
+            finish(workspace.store)
+        else:
+            some = chance.sample(KEYS, chance.randrange(1, 9))
+            rows = tuple((key, chance.choice(["good", "bad"])) for key in some)
+            source = file_of(csv_file, rows, "reviews.csv")
+            report = seed(workspace, source, full=True, allow_shrink=True)
+            assert (
+                report.created,
+                report.already_seeded,
+                report.changed,
+                report.updated,
+                report.withdrawn,
+            ) == model.seed_full(rows)
+        tasks = list_tasks(workspace.store, LABEL, limit=100)
+        assert [(json.loads(task.fields)["body"], task.status) for task in tasks] == [
+            (work.body, work.status) for work in model.tasks.values()
+        ]
+    assert counts(workspace.store) == recount(workspace.store)

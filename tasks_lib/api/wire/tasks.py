@@ -199,7 +199,7 @@ def created_document(created: Created) -> CreatedTasks:
     return CreatedTasks(
         already_seeded=created.known.already_seeded,
         changed=created.known.changed,
-        updated=0,
+        updated=created.known.updated,
         **document,
     )
 

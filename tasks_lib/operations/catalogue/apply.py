@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,8 @@ from tasks_lib.store import audit, catalogue as pipelines
 from tasks_lib.store.engine import Store
 from tasks_lib.store.infinite_seedings import find_seeding
 from tasks_lib.store.task_keys import clear_keys, fill_keys
+
+_SETTINGS: Final = ("status", "claim_timeout", "key", "on_change", "on_missing", "fields")
 
 
 class AppliedPipeline(NamedTuple):
@@ -102,8 +104,7 @@ def _apply_pipeline(
     if pipeline is None:
         created = pipelines.create_pipeline(session, project_id, entry)
         return AppliedPipeline(created, path, "created"), []
-    current = (pipeline.status, pipeline.claim_timeout, pipeline.key, pipeline.fields)
-    if current == (entry.status, entry.claim_timeout, entry.key, entry.fields):
+    if all(getattr(pipeline, name) == getattr(entry, name) for name in _SETTINGS):
         return AppliedPipeline(pipeline.id, path, "unchanged"), []
     if pipelines.has_tasks(session, pipeline.id):
         reasons = breaking_changes(pipeline, entry)

@@ -153,7 +153,7 @@ def _fire(workspace: Workspace, chain_id: int, at: datetime) -> Fired | None:
         report = _fill(workspace, session, chain, group, stream.id, at)
         if report.rejected:  # announces the group as well
             task_groups.save_report(session, seed_key, report, at=at, run_url=None, announce_at=at)
-        if report.created:
+        if report.group_id is not None:
             task_groups.complete_group(
                 session,
                 group.group_id,
@@ -203,12 +203,14 @@ def _fill(
                 ) as intake,
             ):
                 passed = _Passed(intake.batches())
-                written = write_tasks(session, chain.target, group, passed, is_short=True)
+                written = write_tasks(session, chain.target, group, passed, at=at, is_short=True)
                 created += written.created
                 known = Written(
-                    0,
+                    created,
                     known.already_seeded + written.already_seeded,
                     known.changed + written.changed,
+                    known.updated + written.updated,
+                    returned=known.returned + written.returned,
                 )
             if chain.target.key:  # a task with a known key has created none that the stream knows
                 chain_inbox.remove(session, chain.stored.id, passed.origins)
@@ -220,12 +222,13 @@ def _fill(
             fires_on_each_task = chain.stored.trigger is Trigger.TASK_COMPLETION
             if fires_on_each_task or counted.rows < TASKS_AT_ONCE:
                 return Report(
-                    group_id=group.group_id if created else None,
+                    group_id=group.group_id if known.has_changed else None,
                     pipeline_id=chain.target.id,
                     created=created,
                     rejected=rejected,
                     already_seeded=known.already_seeded,
                     changed=known.changed,
+                    updated=known.updated,
                     source=chain.source.path,
                     errors=tuple(map(ReportError.of, errors)),
                 )

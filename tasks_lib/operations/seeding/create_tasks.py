@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.intake_rules import why_closed
-from tasks_lib.domain.keys import describe_key, same_values
+from tasks_lib.domain.keys import OnChange, describe_key, same_values
 from tasks_lib.domain.names import counted, other_problems
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import ConflictError, Problem, RejectedError, UsageError
@@ -24,7 +24,10 @@ from tasks_lib.operations.seeding.counting import count_created
 from tasks_lib.operations.seeding.writing import Written, write_tasks
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, task_groups
-from tasks_lib.store.keyed_tasks import KeyedTasks, find_known, insert_keyed, lock_keys
+from tasks_lib.store.key_lookup import find_known
+from tasks_lib.store.keyed_tasks import KeyedTasks, insert_keyed, lock_keys
+from tasks_lib.store.missing_rows import return_missing
+from tasks_lib.store.task_updates import TaskUpdates
 from tasks_lib.store.tasks import NewTasks, list_ids_as_json
 
 
@@ -156,7 +159,7 @@ def _create(
         announce_at=at,
     )
     rows = pa.array(np.arange(1, len(values) + 1))
-    written = write_tasks(session, locked, group, [NewTasks(rows, values)])
+    written = write_tasks(session, locked, group, [NewTasks(rows, values)], at=at)
     return answer(
         Created(written.created, group.group_id, list_ids_as_json(session, group.group_id))
     )
@@ -179,7 +182,8 @@ def _create_keyed(
     task_ids = np.zeros(len(values), np.int64)
     task_ids[known.positions] = known.task_ids
     group_id = None
-    if counts.created:
+    may_update = pipeline.on_change is OnChange.UPDATE and bool(counts.changed)
+    if counts.created or may_update:
         group = task_groups.ensure_group(
             session,
             pipeline_id=pipeline.id,
@@ -191,6 +195,7 @@ def _create_keyed(
             announce_at=at,
         )
         group_id = group.group_id
+    if counts.created and group_id is not None:
         positions = np.flatnonzero(task_ids == 0)
         new = pa.array(positions)
         insert_keyed(
@@ -202,6 +207,19 @@ def _create_keyed(
         )
         count_created(session, pipeline, group, counts.created)
         task_ids[positions] = orjson.loads(list_ids_as_json(session, group_id))
+    if may_update and group_id is not None:
+        updates = TaskUpdates(session, pipeline_id=pipeline.id, group_id=group_id, at=at)
+        changed = pa.array(known.changed)
+        updates.collect(
+            pa.array(known.changed_ids), pa.array(known.changed + 1), values.take(changed)
+        )
+        updates.apply()
+        counts = counts._replace(updated=updates.updated)
+        if not (counts.created or counts.updated):
+            task_groups.delete_group(session, group_id)
+            group_id = None
+    if len(known.withdrawn_ids):
+        return_missing(session, pipeline.id, known.withdrawn_ids, pipeline.status, at=at)
     return Created(counts.created, group_id, orjson.dumps(task_ids.tolist()).decode(), counts)
 
 

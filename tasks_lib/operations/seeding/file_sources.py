@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.dialects import Dialect, Quote, delimiter_of
+from tasks_lib.domain.keys import OnChange, OnMissing
 from tasks_lib.domain.names import check_source, check_storable
 from tasks_lib.domain.statuses import OnError, SeedKind
 from tasks_lib.domain.tolerance import Tolerance
@@ -26,6 +27,8 @@ from tasks_lib.store.task_groups import EnsuredGroup, StoredGroup
 class CsvRequest:
     """Which file to seed from, the dialect of its CSV, and how to treat bad rows.
 
+    A ``full`` file holds all rows of its source: tasks whose rows are missing are treated as the
+    pipeline's ``on_missing`` says, more than half of them only with ``allow_shrink``.
     ``max_rejected`` is the most bad rows to skip, as ``N`` or ``P%``; empty means any number. An
     empty ``encoding`` means UTF-8, or the encoding of the CSV's byte order mark; ``delimiter``
     may be the word tab.
@@ -37,6 +40,8 @@ class CsvRequest:
     max_rejected: str = ""
     dry_run: bool = False
     allow_duplicate: bool = False
+    full: bool = False
+    allow_shrink: bool = False
     encoding: str = ""
     delimiter: str = ","
     quote: Quote = Quote.DOUBLE
@@ -77,20 +82,23 @@ class FileRowSource(ABC):
     def find(self, session: Session, pipeline: Pipeline) -> StoredGroup | None:
         """Return the group that holds the content, or None; raise as ``ensure_group``."""
         self._check_encoding()
-        if self.request.allow_duplicate:
+        if self._is_read_again(pipeline):
             return None
         return task_groups.find_group(session, pipeline.id, self.content)
 
     def ensure_group(
         self, session: Session, pipeline: Pipeline, run_id: str, at: datetime
     ) -> EnsuredGroup:
-        """Create the group of the content; with ``allow_duplicate``, of the content in this run.
+        """Create the group of the content, or that of the content in this run.
+
+        The latter is for ``allow_duplicate``, and for a pipeline in which changed or missing rows
+        change tasks: an earlier file that arrives again is the newest one.
 
         Raises SourceProblemError for an unknown encoding: known content is not read, so that nobody
         else would notice it.
         """
         self._check_encoding()
-        run = f" run:{run_id}" if self.request.allow_duplicate else ""
+        run = f" run:{run_id}" if self._is_read_again(pipeline) else ""
         return task_groups.ensure_group(
             session,
             pipeline_id=pipeline.id,
@@ -103,6 +111,12 @@ class FileRowSource(ABC):
     def _check_encoding(self) -> None:
         if self.request.encoding:
             canonical_encoding(self.request.encoding)
+
+    def _is_read_again(self, pipeline: Pipeline) -> bool:
+        may_change = pipeline.on_change is OnChange.UPDATE or (
+            self.request.full and pipeline.on_missing is OnMissing.WITHDRAW
+        )
+        return self.request.allow_duplicate or may_change
 
     def already_seeded(self, intake: RowIntake) -> int:  # noqa: ARG002
         """Return 0: a file is new as a whole or not at all."""

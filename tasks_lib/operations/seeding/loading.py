@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from sqlalchemy.orm import Session
 
@@ -30,7 +30,7 @@ from tasks_lib.operations.seeding.reports import (
     report_again,
     save_report,
 )
-from tasks_lib.operations.seeding.writing import Written, write_tasks
+from tasks_lib.operations.seeding.writing import FullSource, Written, write_tasks
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, task_groups
 from tasks_lib.store.keyed_tasks import DuplicateKeysError
@@ -38,12 +38,19 @@ from tasks_lib.store.task_groups import EnsuredGroup, StoredGroup
 from tasks_lib.store.tasks import NewTasks
 from tasks_lib.transport.temporary import temporary_folder
 
-if TYPE_CHECKING:  # loads Arrow, and blank tasks do not need it
-    from tasks_lib.intake.rows.row_intake import RowIntake
-
 
 class RowsRequest(SeedingRequest, Protocol):
     """A request for a seeding whose tasks come from rows."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the source is complete, so that tasks without a row are missing from it."""
+        ...
+
+    @property
+    def allow_shrink(self) -> bool:
+        """Whether more than half of the source's tasks may be withdrawn."""
+        ...
 
     @property
     def tolerance(self) -> Tolerance:
@@ -247,7 +254,7 @@ class _Load:
         report = self._report(
             already_seeded=already_seeded,
             changed=written.changed,
-            problems=intake.problems,
+            problems=[*intake.problems, *written.problems],
             rejects_uri=self._store_rejects(),
         )
         if not self.request.dry_run:
@@ -271,8 +278,15 @@ class _Load:
             return report_again(session, self.workspace, known, self.run_id)
         rows.check(pipeline)
         intake = self._open(rows, pipeline)
-        written = write_tasks(session, pipeline, group, self._accept(intake))
-        if not written.created:
+        written = write_tasks(
+            session,
+            pipeline,
+            group,
+            self._accept(intake),
+            at=at,
+            full=self._full(intake),
+        )
+        if not written.has_changed:
             raise _NothingNewError(intake, written)
         rows.record(session, group.group_id)
         task_groups.complete_group(
@@ -287,12 +301,20 @@ class _Load:
             created=written.created,
             already_seeded=rows.already_seeded(intake) + written.already_seeded,
             changed=written.changed,
-            problems=intake.problems,
+            updated=written.updated,
+            withdrawn=written.withdrawn,
+            problems=[*intake.problems, *written.problems],
             rejects_uri=self._store_rejects(),
         )
         if not self.request.dry_run:
             save_report(session, self.workspace, self.run_id, report)
         return report
+
+    def _full(self, intake: RowIntake) -> FullSource | None:
+        if not self.request.full:
+            return None
+        name, allows_shrink = self.request.source, self.request.allow_shrink
+        return FullSource(name, allows_shrink, lambda: not intake.rejected)
 
     def _accept(self, intake: RowIntake) -> Iterator[NewTasks]:
         """Yield the tasks to write; raise as soon as it is clear that none may be written."""
@@ -333,6 +355,8 @@ class _Load:
         created: int = 0,
         already_seeded: int = 0,
         changed: int = 0,
+        updated: int = 0,
+        withdrawn: int = 0,
         problems: Sequence[Problem] = (),
         rejects_uri: str | None = None,
     ) -> Report:
@@ -343,6 +367,8 @@ class _Load:
             rejected=self.intake.rejected if self.intake is not None else 0,
             already_seeded=already_seeded,
             changed=changed,
+            updated=updated,
+            withdrawn=withdrawn,
             dry_run=self.request.dry_run,
             source=self.request.source,
             rejects_uri=rejects_uri,

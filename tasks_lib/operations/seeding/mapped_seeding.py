@@ -70,6 +70,8 @@ class MappedRequest:
     on_error: OnError = OnError.REJECT_FILE
     max_rejected: str = ""
     dry_run: bool = False
+    full: bool = False
+    allow_shrink: bool = False
     reseed: bool = False
     mapping_name: str = ""
     save_mapping: str = ""
@@ -253,7 +255,7 @@ class MappedRows:
 
     def open(
         self,
-        pipeline: Pipeline,  # noqa: ARG002
+        pipeline: Pipeline,
         on_progress: OnProgress,
         check_keys: CheckKeys | None = None,
     ) -> RowIntake:
@@ -261,6 +263,8 @@ class MappedRows:
         session = self.resources.enter_context(self.workspace.store.read())
         self.total = self.source.count(session)
         stream_id = self.stream.id if self.stream is not None else None
+        if self.request.full and pipeline.key:
+            stream_id = None  # rows that are tasks are recognized by their keys
         batches = self.source.rows(session, unless_in_stream=stream_id)
         rows = StoredRows(self.total, batches, self.source.parse)
         filled = compile_plan(self.plan, Timing.of_rows(time.thread_time, self.total))

@@ -128,7 +128,7 @@ def save_report(session: Session, workspace: Workspace, run_id: str, report: Rep
 def report_again(session: Session, workspace: Workspace, known: Report, run_id: str) -> Report:
     """Return the report of a run whose group exists: its own if this run has created the group."""
     earlier = task_groups.find_report(session, run_id)
-    if earlier is not None and earlier.created and earlier.group_id == known.group_id:
+    if earlier is not None and earlier.has_written and earlier.group_id == known.group_id:
         return earlier
     save_report(session, workspace, run_id, known)
     return known

@@ -30,6 +30,7 @@ from tasks_lib.store.tables.tasks import (
     TaskMoveRow,
     TaskQueueRow,
     TaskRow,
+    TaskUpdateRow,
 )
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "TaskMoveRow",
     "TaskQueueRow",
     "TaskRow",
+    "TaskUpdateRow",
     "UploadRow",
     "UtcDateTime",
 ]

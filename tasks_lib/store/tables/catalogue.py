@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Identity, Integer, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from tasks_lib.domain.keys import OnChange, OnMissing
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.store.tables.base import BigId, Table
 
@@ -55,6 +56,8 @@ class PipelineRow(Table):
     status: Mapped[str] = mapped_column(Text)
     claim_timeout_seconds: Mapped[int | None] = mapped_column(Integer)
     key: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
+    on_change: Mapped[str] = mapped_column(Text, server_default=OnChange.KEEP.value)
+    on_missing: Mapped[str] = mapped_column(Text, server_default=OnMissing.KEEP.value)
 
 
 class FieldRow(Table):

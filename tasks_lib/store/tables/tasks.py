@@ -159,6 +159,20 @@ class TaskMoveRow(Table):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class TaskUpdateRow(Table):
+    """The values that a task had until a row of ``group_id`` with its key gave it new ones."""
+
+    __tablename__ = "task_updates"
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
+    task_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("tasks.id", ondelete="CASCADE"), index=True
+    )
+    group_id: Mapped[int] = mapped_column(BigId, ForeignKey("task_groups.id"), index=True)
+    predefined: Mapped[str] = mapped_column(JsonText)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class _ByStatus:
     """A number for each status of a task."""
 

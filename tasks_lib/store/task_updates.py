@@ -1,0 +1,94 @@
+"""Give untouched tasks the values of changed rows, and record the values that they had."""
+
+from datetime import datetime
+from typing import Final
+
+import pyarrow as pa
+from sqlalchemy import bindparam, text
+from sqlalchemy.orm import Session
+
+from tasks_lib.store.bulk import insert_rows
+from tasks_lib.store.dialect import is_postgresql
+from tasks_lib.store.tables import UtcDateTime
+from tasks_lib.store.untouched import has_copies, untouched_condition
+
+MAX_TOUCHED_LISTED: Final = 100
+
+
+class TaskUpdates:
+    """Collects changed rows, and updates those of their tasks that nobody has touched.
+
+    ``updated`` counts the tasks; ``touched`` lists the first rows whose tasks were kept.
+    """
+
+    def __init__(self, session: Session, *, pipeline_id: int, group_id: int, at: datetime) -> None:
+        self.updated = 0
+        self.touched: list[int] = []
+        self._session = session
+        self._pipeline_id = pipeline_id
+        self._group_id = group_id
+        self._at = at
+        self._is_created = False
+
+    def collect(self, task_ids: pa.Array, rows: pa.Array, predefined: pa.Array) -> None:
+        """Remember the changed rows of different tasks."""
+        if not len(task_ids):
+            return
+        if not self._is_created:
+            self._session.execute(_CREATE)
+            self._is_created = True
+        columns = ("task_id", "row", "predefined")
+        insert_rows(self._session, "changed_rows", {}, columns, [(task_ids, rows, predefined)])
+
+    def apply(self) -> None:
+        """Update the untouched tasks of the collected rows.
+
+        On PostgreSQL the tasks are locked first, by a statement of its own: it waits for those who
+        are claiming them, and the next statement sees their claims.
+        """
+        if not self._is_created:
+            return
+        session = self._session
+        copied = has_copies(session, self._pipeline_id)
+        if is_postgresql(session):
+            session.execute(_LOCK)
+        session.execute(
+            text(f"{_MARK} AND {untouched_condition(has_copies=copied)}"),
+            {"pipeline_id": self._pipeline_id} if copied else {},
+        )
+        session.execute(_RECORD, {"group_id": self._group_id, "at": self._at})
+        session.execute(_UPDATE_POSTGRESQL if is_postgresql(session) else _UPDATE_SQLITE)
+        self.updated += session.scalar(_COUNT) or 0
+        room = MAX_TOUCHED_LISTED - len(self.touched)
+        self.touched += session.scalars(_TOUCHED, {"limit": room})
+        session.execute(_DROP)
+        self._is_created = False
+
+
+_CREATE: Final = text(
+    "CREATE TEMPORARY TABLE changed_rows (task_id BIGINT PRIMARY KEY, row BIGINT NOT NULL,"
+    " predefined TEXT NOT NULL, is_untouched BOOLEAN NOT NULL DEFAULT FALSE)"
+)
+_LOCK: Final = text(
+    "SELECT tasks.id FROM tasks JOIN changed_rows ON changed_rows.task_id = tasks.id"
+    " ORDER BY tasks.id FOR UPDATE OF tasks"
+)
+_MARK: Final = (
+    "UPDATE changed_rows SET is_untouched = TRUE FROM tasks WHERE tasks.id = changed_rows.task_id"
+)
+_RECORD: Final = text(
+    "INSERT INTO task_updates (task_id, group_id, predefined, at)"
+    " SELECT tasks.id, :group_id, tasks.predefined, :at FROM changed_rows"
+    " JOIN tasks ON tasks.id = changed_rows.task_id WHERE changed_rows.is_untouched"
+).bindparams(bindparam("at", type_=UtcDateTime))
+_UPDATE: Final = (
+    "UPDATE tasks SET predefined = {} FROM changed_rows"
+    " WHERE tasks.id = changed_rows.task_id AND changed_rows.is_untouched"
+)
+_UPDATE_POSTGRESQL: Final = text(_UPDATE.format("CAST(changed_rows.predefined AS json)"))
+_UPDATE_SQLITE: Final = text(_UPDATE.format("changed_rows.predefined"))
+_COUNT: Final = text("SELECT count(*) FROM changed_rows WHERE is_untouched")
+_TOUCHED: Final = text(
+    "SELECT row FROM changed_rows WHERE NOT is_untouched ORDER BY row LIMIT :limit"
+)
+_DROP: Final = text("DROP TABLE changed_rows")
