@@ -27,6 +27,7 @@ from tasks_lib.store.tables import (
     TaskGroupRow,
     TaskMoveRow,
     TaskRow,
+    TaskUpdateRow,
     UtcDateTime,
 )
 from tasks_lib.store.tasks import StoredTask
@@ -131,7 +132,8 @@ def forget_reasons(session: Session, task_id: int) -> None:
 
 
 def empty_task(session: Session, task_id: int, *, at: datetime) -> None:
-    """Remove the task's values, and take it out of the inboxes of chains."""
+    """Remove the task's values, also earlier ones, and take it out of the inboxes of chains."""
+    session.execute(delete(TaskUpdateRow).where(TaskUpdateRow.task_id == task_id))
     session.execute(delete(ChainInboxRow).where(ChainInboxRow.task_id == task_id))
     for statement in (_EMPTY_PREDEFINED, _EMPTY_FILLED_IN):
         session.execute(statement, {"id": task_id, "at": at})

@@ -162,7 +162,7 @@ _OF_SOURCE: Final = text(
     """  # noqa: S608 - our own names
 )
 _WAS_MISSING: Final = f"""
-    tasks.status = '{TaskStatus.WITHDRAWN}' AND '{Move.MISS}' = (
+    tasks.erased_at IS NULL AND tasks.status = '{TaskStatus.WITHDRAWN}' AND '{Move.MISS}' = (
         SELECT move FROM task_moves WHERE task_moves.task_id = tasks.id
         ORDER BY task_moves.id DESC LIMIT 1
     )

@@ -74,7 +74,8 @@ _LOCK: Final = text(
     " ORDER BY tasks.id FOR UPDATE OF tasks"
 )
 _MARK: Final = (
-    "UPDATE changed_rows SET is_untouched = TRUE FROM tasks WHERE tasks.id = changed_rows.task_id"
+    "UPDATE changed_rows SET is_untouched = TRUE FROM tasks"
+    " WHERE tasks.id = changed_rows.task_id AND tasks.erased_at IS NULL"
 )
 _RECORD: Final = text(
     "INSERT INTO task_updates (task_id, group_id, predefined, at)"

@@ -17,7 +17,8 @@ from tasks_lib.domain.keys import OnChange, describe_key, same_values
 from tasks_lib.domain.names import counted, other_problems
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import ConflictError, Problem, RejectedError, UsageError
-from tasks_lib.intake.api_tasks.json_tasks import BadTask, ReadTasks, read_tasks
+from tasks_lib.intake.api_tasks.json_cells import BadTask
+from tasks_lib.intake.api_tasks.json_tasks import ReadTasks, read_tasks
 from tasks_lib.intake.rows.task_keys import key_reader
 from tasks_lib.operations.idempotency import Answer, IdempotencyKey, answer_once, find_answer
 from tasks_lib.operations.seeding.counting import count_created
