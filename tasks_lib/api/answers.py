@@ -60,9 +60,9 @@ def keep(document: object, status: int) -> Answer:
     return Answer(status, encode(document))
 
 
-def member_of(answer: Answer, name: Literal["group_id", "upload_id"]) -> int | str:
-    """Return the id of what an answer, new or stored, says was created."""
-    created: int | str = getattr(_CREATED.decode(answer.content), name)
+def member_of(answer: Answer, name: Literal["group_id", "upload_id"]) -> int | str | None:
+    """Return the id of what an answer, new or stored, says was created; None if nothing was."""
+    created: int | str | None = getattr(_CREATED.decode(answer.content), name)
     return created
 
 
@@ -75,7 +75,7 @@ def send(answer: Answer, *, location: str | None = None) -> Response:
 
 
 class _Created(msgspec.Struct):
-    group_id: int = 0
+    group_id: int | None = 0
     upload_id: str = ""
 
 

@@ -93,10 +93,13 @@ def post_blank_tasks(call: AdmittedWorkflowCall) -> Response:
     return send(answer, location=_location(call, answer))
 
 
-def _location(call: WorkflowCall, answer: Answer) -> str:
-    """Return the path of the list of the tasks that were created."""
+def _location(call: WorkflowCall, answer: Answer) -> str | None:
+    """Return the path of the list of the tasks that were created; None if all of them existed."""
+    group_id = member_of(answer, "group_id")
+    if group_id is None:
+        return None
     path = WORKFLOW_PATH.format(workflow_id=call.workflow_id)
-    return f"{path}/tasks?group_id={member_of(answer, 'group_id')}"
+    return f"{path}/tasks?group_id={group_id}"
 
 
 @router.get(

@@ -42,7 +42,7 @@ def keep_open(session: Session, pipeline_id: int) -> Iterator[None]:
 def reopen(session: Session, pipeline_id: int, task_id: int) -> None:
     """Let the queue begin with a task that has become pending, if it begins after it."""
     if is_postgresql(session):
-        session.execute(_REOPEN, {"pipeline_id": pipeline_id, "task_id": task_id})
+        postgres_connection(session).execute(_REOPEN, (pipeline_id, task_id))
 
 
 def tend(session: Session, pipeline_id: int) -> bool:
