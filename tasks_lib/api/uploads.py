@@ -195,7 +195,7 @@ def _rejects_url(call: WorkflowCall, upload: Upload) -> str | None:
     return f"{address}{_location(call, upload.id)}/rejects.csv"
 
 
-def _location(call: WorkflowCall, upload_id: int | str) -> str:
+def _location(call: WorkflowCall, upload_id: int | str | None) -> str:
     return f"{PATH.format(workflow_id=call.workflow_id)}/{upload_id}"
 
 
