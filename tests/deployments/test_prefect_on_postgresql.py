@@ -92,7 +92,11 @@ def test_chains_and_upkeep_go_on_through_changes_a_restart_and_the_death_of_the_
         wait_until(lambda: plant.standbys(upkeep) != [])
         os.killpg(plant.stack.server.pid, signal.SIGKILL)
         finish_next(4)
-        restart = environment | on_postgresql | {"PREFECT_HOME": str(tmp_path / "prefect")}
+        settings = {
+            "PREFECT_HOME": str(tmp_path / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        }
+        restart = environment | on_postgresql | settings
         with another_server(plant, restart, tmp_path):
             assert [run.id for run in plant.upkeep()] == [upkeep.id]
             os.killpg(plant.stack.worker.pid, signal.SIGKILL)
