@@ -47,7 +47,7 @@ def start(
         ("dataset list acme", 3, FULL),
         ("dataset list acme --json", 3, FULL),
         ("dataset export acme words", 3, FULL),
-        ("groups 99 --json", 2, NO_PIPELINE),
+        ("tasks list 99 --json", 2, NO_PIPELINE),
     ],
 )
 def test_a_full_disk_ends_in_a_sentence(folder: Path, line: str, status: int, error: str) -> None:
@@ -62,7 +62,7 @@ def test_a_full_disk_ends_in_a_sentence(folder: Path, line: str, status: int, er
         ("dataset list acme", 0, ""),
         ("dataset list acme --json", 0, ""),
         ("dataset export acme words", 0, ""),
-        ("groups 99 --json", 2, NO_PIPELINE),
+        ("tasks list 99 --json", 2, NO_PIPELINE),
     ],
 )
 def test_a_reader_that_leaves_is_no_error(folder: Path, line: str, status: int, error: str) -> None:
