@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import hypothesis
@@ -36,10 +36,15 @@ if TYPE_CHECKING:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-hypothesis.settings.register_profile(
-    "ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("ours")  # slowness of a busy machine is no failure
+# The examples are the same each time, so that a change fails for its own faults. To look for new
+# ones, run pytest with --hypothesis-profile=explore. Slowness of a busy machine is no failure.
+_PATIENT: Final[dict[str, Any]] = {
+    "deadline": None,
+    "suppress_health_check": [hypothesis.HealthCheck.too_slow],
+}
+hypothesis.settings.register_profile("ours", derandomize=True, **_PATIENT)
+hypothesis.settings.register_profile("explore", **_PATIENT)
+hypothesis.settings.load_profile("ours")
 
 CATALOGUE = """
 organizations:
