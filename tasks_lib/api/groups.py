@@ -47,6 +47,9 @@ TrueOrFalse = Annotated[bool, BeforeValidator(_true_or_false), WithJsonSchema({"
 MAX_PAGE_SIZE: Final = 500
 _UNDO_SECONDS: Final = 10.0
 """How long a request removes tasks; the rest is removed after the answer."""
+_UNDOING: Final = openapi.answer(wire.UndoneGroup, wire.UNDOING, "More tasks are being removed") | {
+    "headers": openapi.LOCATION
+}
 
 
 @router.get(
@@ -76,7 +79,7 @@ def get_group(call: AdmittedCall, group_id: GroupId) -> Response:
     responses=openapi.responses(
         200, wire.UndoneGroup, wire.UNDONE, "group_in_use", "invalid_request"
     )
-    | {202: openapi.answer(wire.UndoneGroup, wire.UNDOING, "More tasks are being removed")},
+    | {202: _UNDOING},
 )
 def undo(
     call: AdmittedCall,
@@ -106,8 +109,10 @@ def undo(
         flows_again=flows_again,
         seconds=_UNDO_SECONDS,
     )
-    status = 202 if report.state is GroupState.UNDOING else 200
-    return respond(wire.undone_document(report), status)
+    document = wire.undone_document(report)
+    if report.state is GroupState.UNDOING:
+        return respond(document, 202, location=f"{BASE_PATH}/groups/{group.id}")
+    return respond(document)
 
 
 def _find(call: Call, group_id: str) -> CountedGroup:

@@ -31,8 +31,8 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
 }
 
 _CREATED: Final = frozenset({201, 202})
-_LOCATION: Final = {
-    "Location": {"description": "The path of what was created", "schema": {"type": "string"}}
+LOCATION: Final[dict[str, Any]] = {
+    "Location": {"description": "Where its state is returned", "schema": {"type": "string"}}
 }
 _ONCE: Final = {
     "name": "Idempotency-Key",
@@ -81,7 +81,7 @@ def responses(
     named = [*_OF_EVERY_CALL, *(_OF_EVERY_BODY if has_body else ()), *codes]
     success = answer(model, example)
     if status in _CREATED:
-        success["headers"] = _LOCATION
+        success["headers"] = LOCATION
     return {status: success} | errors(*named)
 
 

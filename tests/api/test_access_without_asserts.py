@@ -21,7 +21,14 @@ from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
 
 ROOT = Path(__file__).parents[2]
-PARAMETERS = {"workflow_id": 1, "task_id": 1, "chain_id": 1, "upload_id": "1", "field": "f"}
+PARAMETERS = {
+    "workflow_id": 1,
+    "task_id": 1,
+    "chain_id": 1,
+    "group_id": 1,
+    "upload_id": "1",
+    "field": "f",
+}
 OPEN = {("GET", f"{BASE}/health"), ("PUT", f"{BASE}/uploads/{{upload_id}}")}
 """Calls without a key; a token in the URL opens the second one."""
 

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from api_requests import BASE, GOOD, OTHER, TASKS, WORKFLOW, NewKey, error_of, tasks
 from people import NO_TASKS
 from tasks_lib.api.app import create_app
+from tasks_lib.operations.groups.undo import continue_undos
 from tasks_lib.operations.workspace import Workspace
 
 ANN = {"contributor": "ann@example.org"}
@@ -65,6 +66,18 @@ def test_a_group_is_undone_by_the_key_after_a_rehearsal(client: TestClient) -> N
     assert (group["state"], group["undone_by"], group["removed"]) == ("undone", "key t", 1)
     assert group["task_counts"] == NONE | {"in_progress": 1}
     assert client.get(WORKFLOW).json()["task_total"] == 2
+
+
+def test_an_undo_that_takes_long_goes_on_after_the_answer(
+    client: TestClient, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks_lib.api.groups._UNDO_SECONDS", 0.0)
+    answer = client.delete(f"{BASE}/groups/1")
+    place = answer.headers["Location"]
+    assert (answer.status_code, answer.json()["state"]) == (202, "undoing")
+    assert (place, client.get(place).json()["state"]) == (f"{BASE}/groups/1", "undoing")
+    assert continue_undos(workspace.store, at=workspace.store.now()) == 1
+    assert client.get(place).json()["state"] == "undone"
 
 
 def test_a_group_of_infinite_seeding_cannot_be_undone(client: TestClient) -> None:

@@ -49,9 +49,13 @@ ROWS = '{"review_id": "r1", "body": "one", "stars": 5}\n'
 
 @pytest.fixture
 def seeding(
-    server: SyncPrefectClient, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    server: SyncPrefectClient,
+    prefect_api: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Seeding:
     """The command line, after the first ``apply`` and ``deploy``."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     command = Seeding(capsys)
     assert command("apply", str(ROOT / "examples" / "catalogue.yaml"))[0] == 0
     assert command("deploy")[0] == 0

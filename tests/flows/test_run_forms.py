@@ -9,6 +9,7 @@ from prefect.utilities.schema_tools.validation import ValidationError, validate
 from tasks_lib.deploy.manifest import load_flow, load_flows, read_manifest
 
 PIPELINE = "Pipeline: Path or Number, required"
+COMPLETE = ["Source is complete: boolean", "Allow shrinking: boolean"]
 MAPPED = [
     "Mapping: object",
     "Fields to skip: array",
@@ -21,6 +22,7 @@ MAPPED = [
     "Most rejected rows: Number or Percentage",
     "Dry run: boolean",
     "Seed rows again: boolean",
+    *COMPLETE,
 ]
 FILES = [
     "Encoding: string",
@@ -30,6 +32,7 @@ FILES = [
     "Most rejected rows: Number or Percentage",
     "Dry run: boolean",
     "Allow duplicates: boolean",
+    *COMPLETE,
 ]
 FORMS = {
     "seed-from-csv": [PIPELINE, "CSV file: string, required", *FILES],

@@ -26,7 +26,8 @@ LINES = [
 TEXT_COLUMNS = [{"name": name, "type": "text"} for name in ("review_id", "body", "stars")]
 NOTHING: dict[str, Any] = {
     "group_id": None, "pipeline_id": 1, "created": 0, "rejected": 0, "already_seeded": 0,
-    "dry_run": False, "source": "reviews", "rejects_uri": None, "errors": [],
+    "changed": 0, "updated": 0, "withdrawn": 0, "dry_run": False,
+    "source": "reviews", "rejects_uri": None, "errors": [],
 }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ def test_only_the_report_goes_to_standard_output_as_json(seeding: Seeding) -> No
         "group_id": 1, "pipeline_id": 1, "created": 1, "rejected": 0, "already_seeded": 0,
         "changed": 0, "updated": 0, "withdrawn": 0,
         "dry_run": False, "source": "photos.zip", "rejects_uri": None, "errors": [],
+        "warnings": [WARNING],
     }  # fmt: skip
 
 
