@@ -1,7 +1,8 @@
 """Image and compose file without containers: their steps, commands and settings, on this machine.
 
-A virtual environment, made by the Dockerfile's own steps, replaces the image. In settings and
-commands, addresses on this machine replace the names of other containers.
+A virtual environment, made by the Dockerfile's own steps, replaces the image. uv installs what pip
+would, in seconds instead of a minute, since its cache has the packages of the tests' environment.
+In settings and commands, addresses on this machine replace the names of other containers.
 """
 
 import os
@@ -20,7 +21,7 @@ import yaml
 from deployments.child_process import ChildProcess, child_process
 from deployments.repository import ROOT
 
-MACHINE_VARIABLES = ("HOME", "LANG", "PIP_", "SSL_", "http", "HTTP", "no_proxy", "NO_PROXY")
+MACHINE_VARIABLES = ("HOME", "LANG", "UV_", "SSL_", "http", "HTTP", "no_proxy", "NO_PROXY")
 """Prefixes of the variables that programs inherit, such as package sources and proxies."""
 
 
@@ -58,8 +59,10 @@ class Image:
 
 def build_image(folder: Path) -> Image:
     """Run the steps of the Dockerfile that need no container in a folder."""
-    subprocess.run([sys.executable, "-m", "venv", folder / ".venv"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)
     image = Image(folder)
+    installer = Path(sys.executable).with_name("uv")
+    settings = {"VIRTUAL_ENV": str(folder / ".venv")} | _index()
     for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines():
         instruction, _, rest = line.partition(" ")
         if instruction == "COPY":
@@ -67,8 +70,18 @@ def build_image(folder: Path) -> Image:
             for source in sources:
                 _copy(source, folder / target)
         elif instruction == "RUN" and rest.startswith("pip "):
-            image.run(rest)
+            image.run(f"{installer} {rest.replace(' --no-cache-dir', '')}", settings)
     return image
+
+
+def _index() -> dict[str, str]:
+    """Return the setting that names the package index to uv, which does not read pip's."""
+    if "UV_DEFAULT_INDEX" in os.environ:
+        return {}
+    pip = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    configured = subprocess.run(pip, capture_output=True, text=True, check=False).stdout.strip()
+    index = os.environ.get("PIP_INDEX_URL") or configured
+    return {"UV_DEFAULT_INDEX": index} if index else {}
 
 
 def _copy(source: str, target: Path) -> None:

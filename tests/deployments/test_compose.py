@@ -20,7 +20,7 @@ import pytest
 from containers import Composition, build_image
 from databases import postgresql_for_prefect
 from deployments.repository import ROOT
-from servers import answers, free_port, wait_until
+from servers import PATIENCE_SECONDS, answers, free_port, wait_until
 from tasks_lib.deploy.manifest import read_manifest
 
 PAGE = (ROOT / "docs" / "how-to" / "servers.md").read_text(encoding="utf-8")
@@ -69,7 +69,10 @@ def composition(tmp_path: Path, databases: dict[str, str], redis_port: int) -> C
         "api --host 0.0.0.0": f"api --host 127.0.0.1 --port {api}",
         "/data": str(data),
     }
-    return Composition(build_image(image), addresses, logs, started={"postgres", "redis"})
+    composition = Composition(build_image(image), addresses, logs, started={"postgres", "redis"})
+    environment = composition.document["services"]["worker"]["environment"]
+    environment["SEEDING_CHAIN_IDLE_SECONDS"] = "3"  # else the test would wait for a minute
+    return composition
 
 
 def on_another_port(composition: Composition) -> Composition:
@@ -87,14 +90,18 @@ def prefect_api(composition: Composition) -> str:
 def runs_of_automations(composition: Composition) -> set[str]:
     """Return the states of the runs of seed-chain that an automation has started."""
     chosen = {"deployments": {"name": {"any_": ["seed-chain"]}}}
-    runs = httpx.post(f"{prefect_api(composition)}/flow_runs/filter", json=chosen).json()
+    runs = httpx.post(
+        f"{prefect_api(composition)}/flow_runs/filter", json=chosen, timeout=PATIENCE_SECONDS
+    ).json()
     return {run["state_type"] for run in runs if run["created_by"]["type"] == "AUTOMATION"}
 
 
 def upkeep_at_work(composition: Composition) -> list[str]:
     """Return the names of the runs of upkeep that are running."""
     chosen = {"deployments": {"name": {"any_": ["reconcile"]}}}
-    runs = httpx.post(f"{prefect_api(composition)}/flow_runs/filter", json=chosen).json()
+    runs = httpx.post(
+        f"{prefect_api(composition)}/flow_runs/filter", json=chosen, timeout=PATIENCE_SECONDS
+    ).json()
     return [run["name"] for run in runs if run["state_type"] == "RUNNING"]
 
 
@@ -108,12 +115,14 @@ def test_everything_comes_up_in_the_order_of_the_file_and_a_chain_fires_between_
         for servers, name in ((composition, "first"), (second, "second")):
             server = running.enter_context(servers.start("prefect", name))
             url = f"{prefect_api(servers)}/health"
-            server.wait_until(partial(answers, url), "ready", 60)
+            server.wait_until(partial(answers, url), "ready", PATIENCE_SECONDS)
         running.enter_context(composition.start("prefect-services"))
         for service in ("deployments", "deployments"):  # everything may be there already
             composition.run(service)
         names = {deployment.name for deployment in read_manifest().deployments}
-        deployments = httpx.post(f"{prefect_api(second)}/deployments/filter", json={}).json()
+        deployments = httpx.post(
+            f"{prefect_api(second)}/deployments/filter", json={}, timeout=PATIENCE_SECONDS
+        ).json()
         assert {deployment["name"] for deployment in deployments} == names
 
         for name in ("first worker", "second worker"):
@@ -121,7 +130,7 @@ def test_everything_comes_up_in_the_order_of_the_file_and_a_chain_fires_between_
         api = running.enter_context(composition.start("api"))
         api_port = composition.addresses["api --host 0.0.0.0"].split()[-1]
         api_url = f"http://127.0.0.1:{api_port}/api/v1"
-        api.wait_until(lambda: answers(f"{api_url}/health"), "ready", 60)
+        api.wait_until(lambda: answers(f"{api_url}/health"), "ready", PATIENCE_SECONDS)
         for command in EXECUTED:
             composition.execute("api", command)
         for command in (
@@ -136,4 +145,4 @@ def test_everything_comes_up_in_the_order_of_the_file_and_a_chain_fires_between_
         assert (task["fields"]["review_id"], task["fields"]["sentiment"]) == ("001", "good")
         (upkeep,) = upkeep_at_work(composition)
         assert upkeep.startswith("upkeep ")
-        assert httpx.get(f"{api_url}/health").json()["status"] == "ok"
+        assert httpx.get(f"{api_url}/health", timeout=PATIENCE_SECONDS).json()["status"] == "ok"

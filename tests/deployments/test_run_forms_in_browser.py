@@ -4,6 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -228,18 +229,44 @@ def submit_form(form: RunForm, deployment: str, sources: dict[str, str]) -> str:
     return name
 
 
+class Submitted(NamedTuple):
+    """A run that a person has started, and the address of its page."""
+
+    run: FlowRun
+    page: str
+
+
+@pytest.fixture(scope="module")
+def submitted(
+    window: BrowserContext, installation: Installation, sources: dict[str, str]
+) -> dict[str, list[Submitted]]:
+    """The runs of each deployment from its form in both UIs; all of them run side by side."""
+
+    def submit(kind: type[RunForm], deployment: str) -> Submitted:
+        form = kind(window, installation, deployment)
+        run = run_named(installation, submit_form(form, deployment, sources))
+        form.page.close()
+        return Submitted(run, form.url(installation, f"runs/flow-run/{run.id}"))
+
+    return {
+        deployment: [submit(kind, deployment) for kind in (FirstForm, SecondForm)]
+        for deployment in FORMS
+    }
+
+
 @pytest.mark.parametrize("deployment", FORMS)
 def test_a_person_runs_a_deployment_from_its_form_in_both_uis(
-    window: BrowserContext, installation: Installation, sources: dict[str, str], deployment: str
+    window: BrowserContext,
+    installation: Installation,
+    submitted: dict[str, list[Submitted]],
+    deployment: str,
 ) -> None:
-    submitted = []
-    for kind in (FirstForm, SecondForm):
-        form = kind(window, installation, deployment)
-        name = submit_form(form, deployment, sources)
-        submitted.append((form, run_named(installation, name)))
-    for form, run in submitted:
+    model = installation.client.read_deployment_by_name(f"{deployment}/{deployment}")
+    for run, address in submitted[deployment]:
+        assert run.deployment_id == model.id
         wait_until(partial(installation.has_ended, run.id), seconds=_PATIENCE_SECONDS)
-        form.page.goto(form.url(installation, f"runs/flow-run/{run.id}"))
-        expect(form.page.get_by_text(run.name).first).to_be_visible()
-        expect(form.page.get_by_text("Completed").first).to_be_visible()
-        form.page.close()
+        page = window.new_page()
+        page.goto(address)
+        expect(page.get_by_text(run.name).first).to_be_visible()
+        expect(page.get_by_text("Completed").first).to_be_visible()
+        page.close()
