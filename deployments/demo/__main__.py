@@ -31,6 +31,7 @@ from deployments.repository import ROOT
 from tasks_lib.errors import SeedingError
 from tasks_lib.operations.api_keys import create_key
 from tasks_lib.operations.catalogue.apply import apply_catalogue
+from tasks_lib.operations.catalogue.read import list_pipelines
 from tasks_lib.operations.groups.read import list_groups
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
@@ -73,8 +74,7 @@ def demo(folder: Path, *, keep: bool, patience_seconds: float) -> None:
         _use_server(stack),
     ):
         heading(f"2. Apply {CATALOGUE}: the pipelines and their fields")
-        applied = apply_catalogue(workspace.store, ROOT / CATALOGUE)
-        for pipeline in applied:
+        for pipeline in apply_catalogue(workspace.store, ROOT / CATALOGUE):
             line(f"{pipeline.outcome} {pipeline.path}")
         with _client(stack, workspace) as api:
             stage = Stage(
@@ -82,7 +82,7 @@ def demo(folder: Path, *, keep: bool, patience_seconds: float) -> None:
             )
             failures = list(_play(stage))
         heading("Summary: tasks by way of seeding")
-        _print_ways(workspace, [pipeline.path for pipeline in applied])
+        _print_ways(workspace)
         _print_failures(failures)
         if keep:
             _stay(stack, folder / "seeding")
@@ -131,10 +131,11 @@ def _wait_for_runs(stage: Stage) -> None:
     stage.wait(stage.is_idle, "a flow run has not ended")
 
 
-def _print_ways(workspace: Workspace, pipelines: list[str]) -> None:
+def _print_ways(workspace: Workspace) -> None:
     """Print the ways in the order of their first group: tasks, pipeline and source of each."""
     table = Table("way", "tasks", "into", "from", box=None, padding=(0, 2, 0, 0))
-    groups = [(g, path) for path in pipelines for g in list_groups(workspace.store, path)]
+    paths = [counted.pipeline.path for counted in list_pipelines(workspace.store)]
+    groups = [(group, path) for path in paths for group in list_groups(workspace.store, path)]
     tasks: Counter[tuple[str, str, str]] = Counter()
     for group, path in sorted(groups):
         tasks[group.kind, path, group.source.removeprefix(f"{ROOT}/")] += group.tasks
