@@ -18,7 +18,7 @@ from tasks_lib.store.postgresql import NO_LIMIT
 _WAL_ATTEMPTS: Final = 100
 _WAL_PAUSE_SECONDS: Final = 0.05
 
-_PAUSE_SECONDS: Final = 0.001
+_PAUSE_SECONDS: Final = 0.004
 _LONG_PAUSE_SECONDS: Final = 0.02
 _LONG_WAIT_SECONDS: Final = 1.0
 """After so long another process loads a file; until then writers take turns after milliseconds."""
