@@ -32,7 +32,7 @@ _ROWS: Final = "".join(f"{number},body,5\n" for number in range(4))
 
 
 class Cost(NamedTuple):
-    """What a process has used: processor time, and its peak of resident memory."""
+    """The processor time of a process, and its peak of resident memory."""
 
     seconds: float
     peak_bytes: int

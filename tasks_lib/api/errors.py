@@ -272,7 +272,7 @@ def _advised(request: Request, error: SeedingError) -> str:
 def _in_our_words(sentence: str) -> str:
     """Return a sentence of an operation with the API's word for a pipeline, except in quotes.
 
-    What is cut later is left as it is: it may be as long as the request.
+    A text that is cut later stays as it is: it may be as long as the request.
     """
     shown, rest = sentence[:_MAX_MESSAGE], sentence[_MAX_MESSAGE:]
     return (

@@ -46,7 +46,7 @@ def seed_by(workspace: Workspace, act: Act, *, deployed: bool) -> Outcome:
 
 
 def finish(outcome: Outcome, pipeline: Pipeline, *, as_json: bool) -> None:
-    """Print the report, and what there is beside it; raise PrintedError for a rejection."""
+    """Print the report, the plan and the warnings; raise PrintedError for a rejection."""
     report, warnings, plan = outcome
     if as_json:
         more = {"warnings": warnings} if warnings else {}

@@ -23,14 +23,14 @@ from tasks_lib.errors import RejectedError
 
 
 class OnChange(StrEnum):
-    """What a row with a known key and other values does to its task, if nobody has touched it."""
+    """How an untouched task follows a row with its key and other values."""
 
     KEEP = "keep"
     UPDATE = "update"
 
 
 class OnMissing(StrEnum):
-    """What happens to an untouched task whose row a full source no longer has."""
+    """How an untouched task follows the loss of its row from a full source."""
 
     KEEP = "keep"
     WITHDRAW = "withdraw"

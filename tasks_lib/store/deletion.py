@@ -40,7 +40,7 @@ _LOCK: Final = text(
 
 
 class PipelineContent(NamedTuple):
-    """What belongs to a pipeline, apart from its tasks."""
+    """The parts of a pipeline, apart from its tasks."""
 
     groups: int
     mappings: int

@@ -18,7 +18,7 @@ TASKS_AT_ONCE: Final = 5_000
 
 
 class Rows(StrEnum):
-    """What becomes of the rows or tasks from which a stream has made the removed tasks."""
+    """The fate of the rows or tasks from which a stream has made the removed tasks."""
 
     KEEP_OUT = "keep_out"
     FLOW_AGAIN = "flow_again"

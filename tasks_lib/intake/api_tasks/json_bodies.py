@@ -272,7 +272,7 @@ _NO_VALUE: Final = Raw(b"null")
 _RAW: Final = msgspec.json.Decoder(Raw)
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-"""What msgspec says of the first member that a type does not have."""
+"""The sentence of msgspec about the first member that a type does not have."""
 
 _KINDS: Final[dict[bytes, type]] = {
     b"{": dict, b"[": list, b'"': str, b"t": bool, b"f": bool, b"n": type(None),

@@ -11,7 +11,7 @@ _CODE_PAGES: Final = (
     "cp857", "cp1254", "cp737", "cp1253", "cp862", "cp1255", "cp720", "cp1256", "cp775", "cp1257",
     "cp874", "cp1258", "koi8_r", "euc_jp", "gb18030", "mac_roman",
 )  # fmt: skip
-"""What Windows packs outside the USA: the pages of its console and of its windows."""
+"""The pages in which Windows packs outside the USA: those of its console and of its windows."""
 
 _MAX_MISSES: Final = 10
 """After so many paths in no code page, another search is hardly worth its time."""

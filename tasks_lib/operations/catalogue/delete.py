@@ -21,7 +21,7 @@ from tasks_lib.store.engine import Store
 
 
 class PipelineDeletion(NamedTuple):
-    """What the deletion of a pipeline deletes."""
+    """The tasks, groups and saved mappings that go with a pipeline."""
 
     pipeline_id: int
     path: str
@@ -32,7 +32,7 @@ class PipelineDeletion(NamedTuple):
 
     @property
     def content(self) -> str:
-        """What belongs to the pipeline, in words."""
+        """The parts of the pipeline, in words."""
         tasks = counted(self.tasks, "task")
         if self.finished:
             tasks += f" ({self.finished:,} finished)"

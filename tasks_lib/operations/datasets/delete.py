@@ -13,7 +13,7 @@ from tasks_lib.store.engine import Store
 
 
 class DatasetDeletion(NamedTuple):
-    """What the deletion of a dataset deletes."""
+    """The rows and versions that go with a dataset."""
 
     dataset: str
     rows: int
