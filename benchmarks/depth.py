@@ -1,4 +1,4 @@
-"""What depends on the number of tasks: pages, counts, claims, pausing, and an old transaction.
+"""Time what may depend on the number of tasks: pages, counts, claims, pauses, old transactions.
 
 Each size gets a fresh store with one pipeline and two groups, four fifths and one fifth of the
 tasks. The first half of each group is finished, the rest is pending. Every figure is the median of
@@ -53,7 +53,7 @@ _NUMBERS: Final = {
 
 
 class Figure(NamedTuple):
-    """What was measured, and how many milliseconds it took."""
+    """The name of a measurement, and its milliseconds."""
 
     name: str
     milliseconds: float

@@ -1,6 +1,6 @@
 """A pipeline is paused and resumed while contributors work: nobody is refused, no count is lost.
 
-RACE_ROUNDS sets how often it is paused and resumed: RACE_ROUNDS=30 takes about a minute.
+RACE_ROUNDS sets how often it is paused and resumed: RACE_ROUNDS=600 takes one to two minutes.
 """
 
 import os
