@@ -47,7 +47,7 @@ from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.steps.automations import ensure_automation
 from tasks_lib.steps.prefect_api import post_events
-from tasks_lib.store.moves import Note, Picks, move_tasks
+from tasks_lib.store.tasks.moves import Note, Picks, move_tasks
 
 SOURCE: Final = "acme/reviews/label-reviews"
 TARGET: Final = "acme/qa/check-labels"

@@ -28,8 +28,8 @@ from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.catalogue.read import find_counted_pipeline
 from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.operations.tasks.read import list_tasks_after
-from tasks_lib.store.counts import add_counts, get_group_counts
 from tasks_lib.store.engine import Store
+from tasks_lib.store.tasks.counts import add_counts, get_group_counts
 
 _SIZES: Final = (100_000, 2_000_000, 10_000_000)
 _PAGE: Final = 50

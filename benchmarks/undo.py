@@ -22,8 +22,8 @@ from benchmarks.databases import Databases, make_store, open_databases
 from tasks_lib.domain.statuses import GroupState
 from tasks_lib.operations.groups.undo import undo_group
 from tasks_lib.operations.tasks.move import claim_task
-from tasks_lib.store.counts import get_counts
 from tasks_lib.store.engine import Store
+from tasks_lib.store.tasks.counts import get_counts
 
 _CLAIMERS: Final = 4
 _OTHERS: Final = 100_000

@@ -17,9 +17,9 @@ from tasks_lib.operations.tasks.move import claim_task, submit_task
 from tasks_lib.operations.tasks.read import Task
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import task_groups
-from tasks_lib.store.counts import Counts, add_counts, get_counts, get_group_counts
 from tasks_lib.store.engine import Store
 from tasks_lib.store.tables import TaskRow
+from tasks_lib.store.tasks.counts import Counts, add_counts, get_counts, get_group_counts
 
 PATH = "acme/reviews/label-reviews"
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -206,7 +206,7 @@ def settings_elsewhere(module: Module) -> Iterator[str]:
 
 MAY_READ_THIS_MACHINES_CLOCK = {
     "deployments": "its processes run on one machine",
-    "tasks_lib.store.clock": "it compares this machine's clock with the database's",
+    "tasks_lib.store.connections.clock": "it compares this machine's clock with the database's",
     "tasks_lib.api.guards": "the access log",
     "tasks_lib.operations.seeding.rejects": "boto3 signs links with this machine's time",
     "tasks_lib.transport.temporary": "the age of files on this machine",

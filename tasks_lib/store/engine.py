@@ -24,15 +24,20 @@ from tasks_lib.errors import (
     StoreTooNewError,
     StoreUnavailableError,
 )
-from tasks_lib.store.address import (
+from tasks_lib.store.connections.address import (
     POSTGRESQL,
     parse_address,
     parse_direct_address,
     show_address,
 )
-from tasks_lib.store.clock import DatabaseClock, host_now
-from tasks_lib.store.postgresql import create_postgresql_engine
-from tasks_lib.store.sqlite import WriteTurns, create_sqlite_engine, is_locked, is_no_store
+from tasks_lib.store.connections.clock import DatabaseClock, host_now
+from tasks_lib.store.connections.postgresql import create_postgresql_engine
+from tasks_lib.store.connections.sqlite import (
+    WriteTurns,
+    create_sqlite_engine,
+    is_locked,
+    is_no_store,
+)
 
 LATEST_REVISION: Final = "0021"
 """The revision that this release works with; revisions are numbers that only grow."""

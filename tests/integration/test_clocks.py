@@ -25,9 +25,10 @@ from tasks_lib.operations.upkeep.announcing import announce_due
 from tasks_lib.operations.upkeep.reconcile import reconcile
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.steps.prefect_api import check_server
-from tasks_lib.store import clock, uploads
+from tasks_lib.store import uploads
 from tasks_lib.store.announcements import acquire_leases
-from tasks_lib.store.clock import DatabaseClock
+from tasks_lib.store.connections import clock
+from tasks_lib.store.connections.clock import DatabaseClock
 from tasks_lib.store.engine import Store
 from tasks_lib.store.leases import LeaseName, acquire
 

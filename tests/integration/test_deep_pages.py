@@ -15,7 +15,7 @@ from tasks_lib.operations.tasks.read import list_tasks_after
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.engine import Store
-from tasks_lib.store.moves import build_postgres_statement
+from tasks_lib.store.tasks.moves import build_postgres_statement
 
 TASKS = 3_000
 

@@ -25,7 +25,7 @@ from tasks_lib.operations.groups.undo import undo_group
 from tasks_lib.operations.infinite.manage import InfiniteRequest, enable
 from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import removal
+from tasks_lib.store.removal import task_removal
 from vault import CHECK, LABEL, seed_dataset, seed_pipeline
 
 OF_PIPELINES = ("pipelines", "fields", "task_counts", "task_groups", "tasks", "task_moves")
@@ -53,7 +53,7 @@ def rows_of(workspace: Workspace, pipeline_id: int) -> dict[str, int]:
 def test_an_archived_pipeline_is_deleted_with_everything_in_it(
     vault: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "TASKS_AT_ONCE", 2)
+    monkeypatch.setattr(task_removal, "TASKS_AT_ONCE", 2)
     make_tasks(vault, tmp_path, 5)
     store = vault.store.acting("ann")
     vault = Workspace(store, vault.storage, vault.limits)

@@ -14,8 +14,8 @@ from tasks_lib.domain.statuses import GroupState
 from tasks_lib.operations.groups.read import find_group
 from tasks_lib.operations.groups.undo import continue_undos, undo_group
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import removal
 from tasks_lib.store.engine import Store
+from tasks_lib.store.removal import task_removal
 
 TASKS = 400
 KILLS = 20
@@ -23,7 +23,7 @@ KILLS = 20
 
 def undo(url: str, ready: Connection) -> None:
     """Undo the first group in a child process, signalling the beginning and the end."""
-    removal.TASKS_AT_ONCE = 20  # type: ignore[misc]
+    task_removal.TASKS_AT_ONCE = 20  # type: ignore[misc]
     store = Store.open(url)
     ready.send("begins")
     undo_group(store, 1, by="ann", at=datetime.now(UTC))

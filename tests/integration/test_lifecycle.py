@@ -32,9 +32,9 @@ from tasks_lib.operations.tasks.move import (
 )
 from tasks_lib.operations.tasks.read import find_task
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store.counts import Counts
 from tasks_lib.store.engine import Store
-from tasks_lib.store.moves import Moved, Note, Picks, TaskMove, move_tasks
+from tasks_lib.store.tasks.counts import Counts
+from tasks_lib.store.tasks.moves import Moved, Note, Picks, TaskMove, move_tasks
 
 TIMEOUT = timedelta(minutes=30)
 """The claim time-out of the catalogue of these tests."""

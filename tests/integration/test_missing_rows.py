@@ -14,7 +14,7 @@ from tasks_lib.domain.statuses import OnError
 from tasks_lib.operations.datasets.import_dataset import ImportMode
 from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store.moves import list_moves
+from tasks_lib.store.tasks.moves import list_moves
 from vault import LABEL, put, seed_dataset, write
 
 SETTINGS = "key: [review_id]\n            on_change: update\n            on_missing: withdraw"

@@ -20,8 +20,8 @@ from tasks_lib.operations.tasks.read import Task, find_task, list_page, list_tas
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.engine import Store
 from tasks_lib.store.migrations.upgrade import upgrade
-from tasks_lib.store.moves import Moved, Note, Picks, move_tasks
-from tasks_lib.store.task_rows import count_rows, stream_task_rows
+from tasks_lib.store.tasks.moves import Moved, Note, Picks, move_tasks
+from tasks_lib.store.tasks.rows import count_rows, stream_task_rows
 
 STEPS = 60
 SEEDS = range(4)

@@ -22,8 +22,8 @@ from tasks_lib.operations.tasks.move import claim_task, submit_task
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.bulk import postgres_connection
-from tasks_lib.store.claim_watch import watch_claims
 from tasks_lib.store.engine import Store
+from tasks_lib.store.tasks.claim_watch import watch_claims
 
 CLIENTS = 8
 TASKS = 200

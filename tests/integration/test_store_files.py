@@ -21,9 +21,9 @@ from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.operations.upkeep.rounds import Chore, Rounds
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.file_storage import Storage
-from tasks_lib.store import sqlite
+from tasks_lib.store.connections import sqlite
+from tasks_lib.store.connections.sqlite import find_file_system
 from tasks_lib.store.engine import LATEST_REVISION, Store
-from tasks_lib.store.sqlite import find_file_system
 
 HEALTH = "/api/v1/health"
 

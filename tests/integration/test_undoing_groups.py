@@ -43,9 +43,9 @@ from tasks_lib.operations.tasks.move import claim_task, release_task
 from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.upkeep.announcing import announce_due
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import removal
 from tasks_lib.store.engine import Store
-from tasks_lib.store.undo import KeptTask
+from tasks_lib.store.removal import task_removal
+from tasks_lib.store.removal.undo import KeptTask
 from vault import CHECK
 
 
@@ -143,7 +143,7 @@ def test_the_content_of_an_undone_group_can_be_seeded_again(
 def test_an_interrupted_undo_is_continued_by_upkeep(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "TASKS_AT_ONCE", 2)
+    monkeypatch.setattr(task_removal, "TASKS_AT_ONCE", 2)
     report = undo_group(store, 1, by="ann", at=AT, seconds=0)
     assert report[2:5] == (GroupState.UNDOING, 0, 5)
     assert continue_undos(store, at=AT) == 1
@@ -194,7 +194,7 @@ def test_of_a_claim_and_an_undo_exactly_one_wins(
 ) -> None:
     make_tasks(workspace, tmp_path, 120)
     store = workspace.store
-    monkeypatch.setattr(removal, "TASKS_AT_ONCE", 5)
+    monkeypatch.setattr(task_removal, "TASKS_AT_ONCE", 5)
     start = threading.Barrier(4)
 
     def claim_some(name: str) -> list[int]:
@@ -222,7 +222,7 @@ def test_two_undos_of_a_group_at_once_remove_each_task_once(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_tasks(workspace, tmp_path, 50)
-    monkeypatch.setattr(removal, "TASKS_AT_ONCE", 3)
+    monkeypatch.setattr(task_removal, "TASKS_AT_ONCE", 3)
     with ThreadPoolExecutor(4) as pool:
         reports = list(pool.map(lambda _: undo(workspace.store), range(4)))
     assert {report[2:5] for report in reports} == {(GroupState.UNDONE, 50, 0)}

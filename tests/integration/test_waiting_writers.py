@@ -26,9 +26,9 @@ from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.file_storage import Storage
-from tasks_lib.store import sqlite
+from tasks_lib.store.connections import sqlite
+from tasks_lib.store.connections.sqlite import WriteTurns, create_sqlite_engine
 from tasks_lib.store.engine import Store
-from tasks_lib.store.sqlite import WriteTurns, create_sqlite_engine
 
 CLAIM = "/api/v1/workflows/1/tasks/claim"
 HEALTH = "/api/v1/health"

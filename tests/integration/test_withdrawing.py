@@ -15,7 +15,7 @@ from tasks_lib.operations.tasks.move import submit_task
 from tasks_lib.operations.tasks.read import find_task
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.engine import Store
-from tasks_lib.store.moves import TaskMove
+from tasks_lib.store.tasks.moves import TaskMove
 
 
 @pytest.fixture

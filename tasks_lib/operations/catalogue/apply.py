@@ -18,7 +18,7 @@ from tasks_lib.operations.catalogue.yaml_document import Location
 from tasks_lib.store import audit, catalogue as pipelines
 from tasks_lib.store.engine import Store
 from tasks_lib.store.infinite_seedings import find_seeding
-from tasks_lib.store.task_keys import clear_keys, fill_keys
+from tasks_lib.store.keys.existing_tasks import clear_keys, fill_keys
 
 _SETTINGS: Final = ("status", "claim_timeout", "key", "on_change", "on_missing", "fields")
 

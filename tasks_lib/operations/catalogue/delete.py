@@ -15,9 +15,10 @@ from tasks_lib.domain.names import counted
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.errors import ConflictError
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import audit, catalogue, deletion
-from tasks_lib.store.counts import get_counts
+from tasks_lib.store import audit, catalogue
 from tasks_lib.store.engine import Store
+from tasks_lib.store.removal import deletion
+from tasks_lib.store.tasks.counts import get_counts
 
 
 class PipelineDeletion(NamedTuple):

@@ -8,8 +8,8 @@ from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import NotFoundError
 from tasks_lib.intake.csv_files.template import csv_template
 from tasks_lib.store import catalogue
-from tasks_lib.store.counts import NO_TASKS, get_all_counts, get_counts
 from tasks_lib.store.engine import Store
+from tasks_lib.store.tasks.counts import NO_TASKS, get_all_counts, get_counts
 
 
 class CountedPipeline(NamedTuple):

@@ -36,11 +36,11 @@ from tasks_lib.operations.seeding.writing import Written, write_tasks
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, chain_inbox, chains, task_groups
 from tasks_lib.store.chains import StoredChain
-from tasks_lib.store.counts import get_counts
 from tasks_lib.store.streams import Stream, find_stream, lock_stream
 from tasks_lib.store.task_groups import EnsuredGroup
-from tasks_lib.store.task_rows import stream_task_rows
-from tasks_lib.store.tasks import NewTasks
+from tasks_lib.store.tasks.counts import get_counts
+from tasks_lib.store.tasks.insert import NewTasks
+from tasks_lib.store.tasks.rows import stream_task_rows
 
 TASKS_AT_ONCE: Final = 20_000
 """Read at once; and created in one transaction, where a chain fires on each task."""

@@ -21,8 +21,8 @@ from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import audit, catalogue, chain_inbox, chains
 from tasks_lib.store.chain_inbox import Misfit
 from tasks_lib.store.chains import StoredChain
-from tasks_lib.store.counts import get_counts
 from tasks_lib.store.engine import Store
+from tasks_lib.store.tasks.counts import get_counts
 
 _BLOCKING = (TaskStatus.FAILED, TaskStatus.ESCALATED, TaskStatus.QUARANTINED)
 _MISFITS_SHOWN = 100

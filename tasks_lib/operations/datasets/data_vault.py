@@ -13,7 +13,7 @@ from tasks_lib.errors import UsageError
 from tasks_lib.store import catalogue, datasets
 from tasks_lib.store.datasets import Dataset, Query, Version, find_query
 from tasks_lib.store.engine import Store
-from tasks_lib.store.task_rows import count_rows, stream_task_rows
+from tasks_lib.store.tasks.rows import count_rows, stream_task_rows
 
 
 class VaultEntry(NamedTuple):

@@ -10,9 +10,10 @@ from tasks_lib.domain.audit import Action
 from tasks_lib.domain.fields import check_requested_name
 from tasks_lib.domain.lifecycle import Move
 from tasks_lib.domain.names import counted
-from tasks_lib.store import audit, catalogue, erasure
+from tasks_lib.store import audit, catalogue
 from tasks_lib.store.engine import Store
-from tasks_lib.store.moves import Note, Picks, move_tasks
+from tasks_lib.store.removal import erasure
+from tasks_lib.store.tasks.moves import Note, Picks, move_tasks
 
 _PSEUDONYM_LENGTH: Final = 16
 

@@ -7,9 +7,10 @@ from tasks_lib.domain.audit import Action
 from tasks_lib.domain.lifecycle import DONE, Move
 from tasks_lib.operations.tasks.move import move_task_in
 from tasks_lib.operations.tasks.read import find_stored_task
-from tasks_lib.store import audit, catalogue, erasure, undo
+from tasks_lib.store import audit, catalogue
 from tasks_lib.store.engine import Store
-from tasks_lib.store.moves import Note
+from tasks_lib.store.removal import erasure, undo
+from tasks_lib.store.tasks.moves import Note
 
 
 class ErasedTask(NamedTuple):

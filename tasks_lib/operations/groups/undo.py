@@ -16,9 +16,10 @@ from tasks_lib.domain.lifecycle import show_status
 from tasks_lib.domain.names import counted
 from tasks_lib.domain.statuses import GroupState
 from tasks_lib.errors import ConflictError, NotFoundError
-from tasks_lib.store import audit, catalogue, infinite_seedings, task_groups, undo
+from tasks_lib.store import audit, catalogue, infinite_seedings, task_groups
 from tasks_lib.store.engine import Store
-from tasks_lib.store.undo import KeptTask, Undo
+from tasks_lib.store.removal import undo
+from tasks_lib.store.removal.undo import KeptTask, Undo
 
 MAX_KEPT_SHOWN: Final = 100
 _UPKEEP_SECONDS: Final = 20.0

@@ -22,9 +22,9 @@ from tasks_lib.operations.infinite.stock import (
     with_target_reached,
 )
 from tasks_lib.store import catalogue, infinite_seedings, task_groups
-from tasks_lib.store.counts import Counts, get_all_counts, get_counts
 from tasks_lib.store.engine import Store
 from tasks_lib.store.infinite_seedings import StoredSeeding
+from tasks_lib.store.tasks.counts import Counts, get_all_counts, get_counts
 
 MAX_KEPT_AVAILABLE: Final = 100_000
 MAX_COPIED_GROUPS: Final = 1_000

@@ -17,9 +17,9 @@ from tasks_lib.errors import StoreReplacedError, StoreUnavailableError
 from tasks_lib.operations.infinite.stock import EMPTY, Snapshot, take_snapshot
 from tasks_lib.operations.infinite.top_up import top_up
 from tasks_lib.store import leases
-from tasks_lib.store.claim_watch import Watch, watch_claims
 from tasks_lib.store.engine import Store
 from tasks_lib.store.leases import LeaseName
+from tasks_lib.store.tasks.claim_watch import Watch, watch_claims
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from tasks_lib.operations.seeding.reports import Seeded, report_again, save_repo
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, task_groups
 from tasks_lib.store.task_groups import EnsuredGroup
-from tasks_lib.store.tasks import insert_blank_tasks
+from tasks_lib.store.tasks.insert import insert_blank_tasks
 
 MAX_KEY_LENGTH: Final = 255
 

@@ -5,8 +5,8 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store import catalogue
-from tasks_lib.store.counts import add_counts
 from tasks_lib.store.task_groups import EnsuredGroup
+from tasks_lib.store.tasks.counts import add_counts
 
 
 def count_created(session: Session, pipeline: Pipeline, group: EnsuredGroup, created: int) -> None:

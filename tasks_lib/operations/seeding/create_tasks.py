@@ -25,11 +25,12 @@ from tasks_lib.operations.seeding.counting import count_created
 from tasks_lib.operations.seeding.writing import Written, write_tasks
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, task_groups
-from tasks_lib.store.key_lookup import find_known
-from tasks_lib.store.keyed_tasks import KeyedTasks, insert_keyed, lock_keys
-from tasks_lib.store.missing_rows import return_missing
-from tasks_lib.store.task_updates import TaskUpdates
-from tasks_lib.store.tasks import NewTasks, list_ids_as_json
+from tasks_lib.store.keys.keyed_tasks import KeyedTasks, insert_keyed, lock_keys
+from tasks_lib.store.keys.lookup import find_known
+from tasks_lib.store.keys.missing_rows import return_missing
+from tasks_lib.store.keys.updates import TaskUpdates
+from tasks_lib.store.tasks.insert import NewTasks
+from tasks_lib.store.tasks.queries import list_ids_as_json
 
 
 class TasksRejectedError(RejectedError):

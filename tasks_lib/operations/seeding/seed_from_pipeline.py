@@ -24,7 +24,7 @@ from tasks_lib.operations.seeding.mapped_seeding import (
 from tasks_lib.operations.seeding.reports import Seeded
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue
-from tasks_lib.store.task_rows import count_rows, stream_task_rows
+from tasks_lib.store.tasks.rows import count_rows, stream_task_rows
 
 
 @dataclass(frozen=True)

@@ -26,15 +26,17 @@ from tasks_lib.errors import (
     UsageError,
 )
 from tasks_lib.operations.tasks.read import Task, as_task, find_stored_task, find_task_in
-from tasks_lib.store import audit, catalogue, erasure, infinite_seedings, tasks
+from tasks_lib.store import audit, catalogue, infinite_seedings
 from tasks_lib.store.engine import Store
-from tasks_lib.store.moves import (
+from tasks_lib.store.removal import erasure
+from tasks_lib.store.tasks.claim import claim_oldest
+from tasks_lib.store.tasks.moves import (
     Note,
     Picks,
     list_pipelines_with_expired_claims,
     move_tasks,
 )
-from tasks_lib.store.tasks import StoredTask
+from tasks_lib.store.tasks.queries import StoredTask
 
 MAX_REASON_LENGTH: Final = 2_000
 _CLAIM_SECONDS: Final = 20.0
@@ -91,7 +93,7 @@ def _top_up_if_running(store: Store, pipeline_id: int, *, at: datetime) -> bool:
 
 def _claim(store: Store, pipeline_id: int, note: Note) -> StoredTask | None:
     with store.statement() as session:
-        return tasks.claim_oldest(session, pipeline_id, note)
+        return claim_oldest(session, pipeline_id, note)
 
 
 def submit_task(

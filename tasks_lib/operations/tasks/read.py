@@ -15,11 +15,12 @@ from tasks_lib.domain.limits import check_list_limit
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import NotFoundError, UsageError
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue, moves, tasks
-from tasks_lib.store.counts import get_counts
+from tasks_lib.store import catalogue
 from tasks_lib.store.engine import Store
-from tasks_lib.store.moves import TaskMove
-from tasks_lib.store.tasks import StoredTask
+from tasks_lib.store.tasks import moves, queries
+from tasks_lib.store.tasks.counts import get_counts
+from tasks_lib.store.tasks.moves import TaskMove
+from tasks_lib.store.tasks.queries import StoredTask
 from tasks_lib.transport.filesystems import local_path
 
 MAX_PAGE_BYTES: Final = 16 * 2**20
@@ -140,7 +141,7 @@ def _read_after(
     limit: int,
 ) -> Page:
     rows = list(
-        tasks.list_page(
+        queries.list_page(
             session, pipeline_id, group_id=group_id, status=status, after=after, limit=limit + 1
         )
     )
@@ -153,7 +154,7 @@ def _count(
     session: Session, pipeline_id: int, group_id: int | None, status: TaskStatus | None
 ) -> int:
     if group_id is not None:
-        return tasks.count_in_group(session, pipeline_id, group_id, status)
+        return queries.count_in_group(session, pipeline_id, group_id, status)
     counts = get_counts(session, pipeline_id)
     return counts.total if status is None else counts.by_status[status]
 
@@ -172,7 +173,7 @@ def find_task_in(session: Session, task_id: int) -> Task:
 
 def find_stored_task(session: Session, task_id: int) -> StoredTask:
     """Return one task as it is stored; raise NotFoundError."""
-    task = tasks.find_task(session, task_id)
+    task = queries.find_task(session, task_id)
     if task is None:
         raise NotFoundError(f"there is no task {task_id}")
     return task
@@ -264,7 +265,7 @@ def list_page(
     """Return a page of the pipeline's tasks, oldest first; the first page is 1."""
     with store.read() as session:
         total = _count(session, pipeline_id, group_id, status)
-        rows = tasks.list_page(
+        rows = queries.list_page(
             session,
             pipeline_id,
             group_id=group_id,
@@ -306,14 +307,14 @@ def list_finished(store: Store, pipeline_id: int, *, after: int, limit: int) -> 
     many are finished meanwhile. A page ends early if its values are large.
     """
     with store.read() as session:
-        last = tasks.last_finish_number(session, pipeline_id)
+        last = queries.last_finish_number(session, pipeline_id)
     items: list[Task] = []
     until, size = after, 0
     has_more = False
     with (
         store.read() as session,
         closing(
-            tasks.stream_finished(session, pipeline_id, after=after, up_to=last, limit=limit + 1)
+            queries.stream_finished(session, pipeline_id, after=after, up_to=last, limit=limit + 1)
         ) as finished,
     ):
         for number, task in finished:
@@ -335,7 +336,7 @@ def find_task_in_pipeline(store: Store, pipeline_id: int, task_id: int | None) -
 def check_task_in_pipeline(store: Store, pipeline_id: int, task_id: int | None) -> int:
     """Return the task's id; raise NotFoundError if it is None or not in the pipeline."""
     with store.read() as session:
-        home_id = tasks.find_pipeline_id(session, task_id) if task_id is not None else None
+        home_id = queries.find_pipeline_id(session, task_id) if task_id is not None else None
     if task_id is None or home_id != pipeline_id:
         raise TaskNotFoundError("there is no such task in the pipeline")
     return task_id

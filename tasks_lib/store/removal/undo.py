@@ -11,11 +11,11 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import GroupState, TaskStatus
-from tasks_lib.store import removal
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.removal import Rows, remove_tasks
+from tasks_lib.store.removal import task_removal
+from tasks_lib.store.removal.task_removal import Rows, remove_tasks
 from tasks_lib.store.tables import GroupFileRow, InfiniteSeedingRow, TaskGroupRow
-from tasks_lib.store.untouched import has_copies, untouched_condition
+from tasks_lib.store.tasks.untouched import has_copies, untouched_condition
 
 _URIS_AT_ONCE: Final = 500
 
@@ -90,7 +90,7 @@ def remove_next(session: Session, undo: Undo, *, after: int) -> int | None:
     The tasks begin after the row ``after``. Returns the last row that was looked at; None if there
     is none.
     """
-    window = {"group_id": undo.group_id, "after": after, "limit": removal.TASKS_AT_ONCE}
+    window = {"group_id": undo.group_id, "after": after, "limit": task_removal.TASKS_AT_ONCE}
     last = session.scalar(_LAST_ROW, window)
     if last is None:
         return None

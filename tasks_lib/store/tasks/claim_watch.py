@@ -17,9 +17,9 @@ from uuid import uuid4
 import psycopg
 
 from tasks_lib.errors import StoreUnavailableError
-from tasks_lib.store.address import DIRECT, show_address
+from tasks_lib.store.connections.address import DIRECT, show_address
+from tasks_lib.store.connections.postgresql import is_pooled
 from tasks_lib.store.engine import Store
-from tasks_lib.store.postgresql import is_pooled
 
 logger = logging.getLogger(__name__)
 

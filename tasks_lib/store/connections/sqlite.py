@@ -12,8 +12,8 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from tasks_lib.errors import StoreReplacedError, StoreUnavailableError, UsageError
-from tasks_lib.store.address import STORE
-from tasks_lib.store.postgresql import NO_LIMIT
+from tasks_lib.store.connections.address import STORE
+from tasks_lib.store.connections.postgresql import NO_LIMIT
 
 _WAL_ATTEMPTS: Final = 100
 _WAL_PAUSE_SECONDS: Final = 0.05

@@ -7,9 +7,9 @@ from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import PipelineStatus, UploadStatus
-from tasks_lib.store import removal
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.removal import Rows, remove_tasks
+from tasks_lib.store.removal import task_removal
+from tasks_lib.store.removal.task_removal import Rows, remove_tasks
 from tasks_lib.store.tables import (
     AnnouncementRow,
     ChainRow,
@@ -87,7 +87,7 @@ def remove_first_tasks(session: Session, pipeline_id: int) -> int:
 
     The caller has locked the pipeline.
     """
-    parameters = {"pipeline_id": pipeline_id, "limit": removal.TASKS_AT_ONCE}
+    parameters = {"pipeline_id": pipeline_id, "limit": task_removal.TASKS_AT_ONCE}
     if is_postgresql(session):
         session.execute(_LOCK, parameters)
     return remove_tasks(session, pipeline_id, _FIRST_TASKS, parameters, Rows.FORGET)

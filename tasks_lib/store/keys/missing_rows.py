@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.lifecycle import DONE, MOVES, Move, show_status
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
-from tasks_lib.store import queues
 from tasks_lib.store.bulk import insert_rows
-from tasks_lib.store.counts import add_counts
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.moves import Note
 from tasks_lib.store.tables import UtcDateTime
-from tasks_lib.store.untouched import has_copies, untouched_condition
+from tasks_lib.store.tasks import queues
+from tasks_lib.store.tasks.counts import add_counts
+from tasks_lib.store.tasks.moves import Note
+from tasks_lib.store.tasks.untouched import has_copies, untouched_condition
 
 if TYPE_CHECKING:
     Numbers = np.ndarray[Any, np.dtype[np.int64]]

@@ -17,15 +17,15 @@ from tasks_lib.domain.lifecycle import MOVES, Move, show_status
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.chain_inbox import lock_chains_shared, put_into_inboxes
-from tasks_lib.store.counts import (
+from tasks_lib.store.dialect import is_postgresql
+from tasks_lib.store.tables import MAX_ID, PipelineRow, TaskMoveRow, TaskRow
+from tasks_lib.store.tasks.counts import (
     COUNTED,
     STATUS_COLUMNS,
     SUMS,
     add_counts,
     build_postgres_slot,
 )
-from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import MAX_ID, PipelineRow, TaskMoveRow, TaskRow
 
 _TASKS_AT_ONCE: Final = 10_000
 """A limit, so that neither memory nor a statement grows with the pipeline."""

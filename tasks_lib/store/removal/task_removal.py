@@ -9,9 +9,9 @@ from sqlalchemy import Row, TextClause, text, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import TaskStatus
-from tasks_lib.store.counts import add_counts
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import TaskGroupRow
+from tasks_lib.store.tasks.counts import add_counts
 
 TASKS_AT_ONCE: Final = 5_000
 """Per transaction: claims skip the tasks that it has locked, and other writers wait for it."""

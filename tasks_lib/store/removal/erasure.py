@@ -30,7 +30,7 @@ from tasks_lib.store.tables import (
     TaskUpdateRow,
     UtcDateTime,
 )
-from tasks_lib.store.tasks import StoredTask
+from tasks_lib.store.tasks.queries import StoredTask
 
 
 class Replaced(NamedTuple):

@@ -1,9 +1,8 @@
-"""Tasks: insert them in bulk, read them, and claim the oldest."""
+"""Read tasks: one, a page of them, and the feed of finished ones."""
 
 from collections.abc import Generator, Iterable
-from datetime import UTC, datetime
-from random import randrange
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -18,89 +17,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.lifecycle import Move, stored_as
+from tasks_lib.domain.lifecycle import stored_as
 from tasks_lib.domain.statuses import PipelineStatus, SeedKind, TaskStatus
-from tasks_lib.store import catalogue, queues
-from tasks_lib.store.bulk import insert_rows, postgres_connection
+from tasks_lib.store import catalogue
 from tasks_lib.store.chain_inbox import lock_chains
-from tasks_lib.store.counts import get_group_counts
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.moves import (
-    LAST_FINISH_NUMBER,
-    Note,
-    Picks,
-    build_postgres_statement,
-    move_tasks,
-)
 from tasks_lib.store.tables import MAX_ID, DatasetItemRow, PipelineRow, TaskGroupRow, TaskRow
-
-if TYPE_CHECKING:  # loading it takes time, and reading tasks does not need it
-    import pyarrow as pa
+from tasks_lib.store.tasks.counts import get_group_counts
+from tasks_lib.store.tasks.moves import LAST_FINISH_NUMBER
 
 _ROWS_AT_ONCE: Final = 100
-_CLAIMS_UNTIL_TENDED: Final = 500
-_BLANK_POSTGRESQL: Final = text(
-    "INSERT INTO tasks (pipeline_id, group_id, row, status, predefined)"
-    " SELECT :pipeline_id, :group_id, n, :status, '{}' FROM generate_series(1, :count) AS n"
-)
-_BLANK_SQLITE: Final = text(
-    "WITH RECURSIVE numbers(n) AS"
-    " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)"
-    " INSERT INTO tasks (pipeline_id, group_id, row, status, predefined)"
-    " SELECT :pipeline_id, :group_id, n, :status, '{}' FROM numbers"
-)
-
-
-class NewTasks(NamedTuple):
-    """Tasks to insert: the row of each in the source (int64) and its JSON object (string).
-
-    ``origins`` are the ids of the dataset rows, source tasks or copied tasks, if there are any.
-    """
-
-    rows: "pa.Array"
-    predefined: "pa.Array"
-    origins: "pa.Array | None" = None
-
-
-def insert_tasks(
-    session: Session,
-    batches: Iterable[NewTasks],
-    *,
-    pipeline_id: int,
-    group_id: int,
-    status: TaskStatus,
-    stream_id: int | None = None,
-    have_origins: bool = False,
-) -> int:
-    """Insert the batches as tasks of the group, in the caller's transaction; return their number.
-
-    With ``stream_id`` or ``have_origins`` every batch has ``origins``. If ``batches`` raises, the
-    caller rolls back.
-    """
-    constants: dict[str, int | str] = {
-        "pipeline_id": pipeline_id,
-        "group_id": group_id,
-        "status": status.value,
-    }
-    with queues.keep_open(session, pipeline_id):
-        if stream_id is not None:
-            constants["stream_id"] = stream_id
-        elif not have_origins:
-            pairs = ((batch.rows, batch.predefined) for batch in batches)
-            return insert_rows(session, "tasks", constants, ("row", "predefined"), pairs)
-        columns = ("row", "predefined", "origin_id")
-        return insert_rows(session, "tasks", constants, columns, batches)
-
-
-def insert_blank_tasks(
-    session: Session, *, pipeline_id: int, group_id: int, status: TaskStatus, count: int
-) -> None:
-    """Insert ``count`` tasks without values into the group, in the caller's transaction."""
-    with queues.keep_open(session, pipeline_id):
-        session.execute(
-            _BLANK_POSTGRESQL if is_postgresql(session) else _BLANK_SQLITE,
-            {"pipeline_id": pipeline_id, "group_id": group_id, "status": status, "count": count},
-        )
 
 
 class StoredTask(NamedTuple):
@@ -126,6 +52,18 @@ class StoredTask(NamedTuple):
     created_at: datetime
     version: int | None
     chain_id: int | None
+
+
+_STATUS: Final = StoredTask._fields.index("status")
+_KIND: Final = StoredTask._fields.index("kind")
+
+
+def to_stored_task(row: Iterable[Any]) -> StoredTask:
+    """Return the task of a row that has the columns of ``StoredTask``, in their order."""
+    values = list(row)
+    values[_STATUS] = TaskStatus(values[_STATUS])
+    values[_KIND] = SeedKind(values[_KIND])
+    return StoredTask._make(values)
 
 
 def list_ids_as_json(session: Session, group_id: int) -> str:
@@ -172,7 +110,7 @@ def list_page(
     ids = merged.order_by(merged.selected_columns.id).offset(offset).limit(limit).subquery()
     statement = _TASKS.join(ids, ids.c.id == TaskRow.id).order_by(TaskRow.id)
     with session.execute(statement.execution_options(yield_per=_ROWS_AT_ONCE)) as rows:
-        yield from map(_stored, rows)
+        yield from map(to_stored_task, rows)
 
 
 class FinishedTask(NamedTuple):
@@ -197,7 +135,7 @@ def stream_finished(
     )
     with session.execute(statement) as rows:
         for *values, finish_number in rows:
-            yield FinishedTask(finish_number, _stored(values))
+            yield FinishedTask(finish_number, to_stored_task(values))
 
 
 def last_finish_number(session: Session, pipeline_id: int) -> int:
@@ -231,22 +169,7 @@ def count_in_group(
 def find_task(session: Session, task_id: int) -> StoredTask | None:
     """Return the task, or None."""
     row = session.execute(_TASK, {"id": _clamp(task_id)}).one_or_none()
-    return _stored(row) if row is not None else None
-
-
-def claim_oldest(session: Session, pipeline_id: int, note: Note) -> StoredTask | None:
-    """Claim the pipeline's oldest available task for ``note.by``; return it, or None.
-
-    On PostgreSQL this is a single statement, which can be a transaction of its own.
-    """
-    if is_postgresql(session):
-        parameters = {**note._asdict(), "pipeline_id": pipeline_id, "limit": 1}
-        row = postgres_connection(session).execute(_CLAIM, parameters).fetchone()
-        if row is not None and randrange(_CLAIMS_UNTIL_TENDED) == 0:  # noqa: S311 - no secret
-            queues.tend(session, pipeline_id)
-        return _in_utc(_stored(row)) if row is not None else None
-    moved = move_tasks(session, pipeline_id, Move.CLAIM, Picks(limit=1), note)
-    return find_task(session, moved[0].task_id) if moved else None
+    return to_stored_task(row) if row is not None else None
 
 
 def find_pipeline_id(session: Session, task_id: int) -> int | None:
@@ -283,17 +206,6 @@ def _stored_as(session: Session, pipeline_id: int, status: TaskStatus | None) ->
     if status is None:
         return list(TaskStatus)
     return sorted(stored_as(status, catalogue.get_status(session, pipeline_id)))
-
-
-_STATUS: Final = StoredTask._fields.index("status")
-_KIND: Final = StoredTask._fields.index("kind")
-
-
-def _stored(row: Iterable[Any]) -> StoredTask:
-    values = list(row)
-    values[_STATUS] = TaskStatus(values[_STATUS])
-    values[_KIND] = SeedKind(values[_KIND])
-    return StoredTask._make(values)
 
 
 def _clamp(number: int) -> int:
@@ -340,22 +252,3 @@ _TASKS: Final = (
     )
 )
 _TASK: Final = _TASKS.where(TaskRow.id == bindparam("id"))
-_WHOLE: Final = f"""
-    SELECT m.id, m.pipeline_id, m.group_id, m.row, m.status, CAST(m.predefined AS text),
-        CAST(m.filled_in AS text), m.origin_id, m.claimed_by, m.claimed_at, m.claim_expires_at,
-        m.finished_at, g.kind, g.source, g.created_at, d.version,
-        g.chain_id
-    FROM moved m JOIN task_groups g ON g.id = m.group_id
-    LEFT JOIN dataset_rows d ON g.kind = '{SeedKind.DATASET}' AND d.id = m.origin_id
-    """  # noqa: S608
-_CLAIM: Final = build_postgres_statement(Move.CLAIM, returned="tasks.*", answer=_WHOLE)
-
-
-def _in_utc(task: StoredTask) -> StoredTask:
-    """Return the task with its times in UTC, whatever the server's time zone is."""
-    times = {
-        name: time.astimezone(UTC)
-        for name in ("claimed_at", "claim_expires_at", "finished_at", "created_at")
-        if (time := getattr(task, name)) is not None
-    }
-    return task._replace(**times)

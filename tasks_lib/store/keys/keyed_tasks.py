@@ -18,11 +18,11 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import RejectedError
-from tasks_lib.store import queues
 from tasks_lib.store.bulk import insert_rows, postgres_connection
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.key_lookup import Ids, SameValues, find_known
-from tasks_lib.store.task_updates import TaskUpdates
+from tasks_lib.store.keys.lookup import Ids, SameValues, find_known
+from tasks_lib.store.keys.updates import TaskUpdates
+from tasks_lib.store.tasks import queues
 
 if TYPE_CHECKING:
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
