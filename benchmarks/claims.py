@@ -1,7 +1,7 @@
 """Throughput of claims: our operation compared with a bare loop around the same statement.
 
 Eight clients claim from one pipeline for some seconds, each a process with a connection of its own.
-The baseline sends the statement of ``store/tasks/moves.py`` over psycopg and reads what it returns; ours
+The baseline sends the statement of ``store/tasks/moves.py`` over psycopg and reads the answer; ours
 takes a connection from the pool, claims, and reads the whole task. Then ours claims at half the
 baseline's rate, and each claim is timed. They take turns on fresh databases; rates are medians.
 SQLite has no baseline of its own: what it does is stated.

@@ -24,7 +24,7 @@ SeedingError
 │   ├── RefreshRejectedError     a dataset's query (operations.datasets.query_datasets)
 │   ├── SubmissionRejectedError  a contributor's values (operations.tasks.move)
 │   ├── NoKeyError               a task without a value of a key field (domain.keys)
-│   ├── DuplicateKeysError       rows with the same key, before they are named (store.keys)
+│   ├── DuplicateKeysError       rows with the same key, not named yet (store.keys.keyed_tasks)
 │   ├── TasksRejectedError       tasks of an API request (operations.seeding.create_tasks)
 │   ├── ChainRejectedError       a chain (operations.chains.manage)
 │   ├── ManifestRejectedError    prefect.yaml (deploy.manifest)
