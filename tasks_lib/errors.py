@@ -33,7 +33,7 @@ SeedingError
 │   └── UnsafePathError          a path in an archive (intake.archives.archive_paths)
 ├── MoveNotAllowedError          the task's lifecycle does not allow the move
 ├── ConflictError                the request conflicts with the current state
-├── PrintedError                 a command has printed what is wrong (cli.printed)
+├── PrintedError                 a command has printed what is wrong (cli.output.printed)
 ├── ReviewTimedOutError          nobody answered a form in time
 ├── DemoFailedError              the demo went wrong (deployments.demo.stage)
 ├── RunFailedError               a deployed flow run failed (steps.prefect_api)

@@ -13,7 +13,8 @@ import yaml
 from prefect_redis.client import RedisMessagingSettings
 
 from pages import Typed, is_as_shown, output_of, typed_lines
-from tasks_lib.cli import console, run
+from tasks_lib.cli import run
+from tasks_lib.cli.output import console
 from tasks_lib.settings import Settings
 
 ROOT = Path(__file__).parent.parent

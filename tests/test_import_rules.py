@@ -338,7 +338,7 @@ RULES = {
     ),
     "an import by name shows which package it imports from": Rule(
         computed_names,
-        Module("tasks_lib.cli.run_seeding", "import_module(name)\nimport_module(f'flows.{name}')"),
+        Module("tasks_lib.cli.seed.run", "import_module(name)\nimport_module(f'flows.{name}')"),
         ["imports a module whose name is computed"],
     ),
     "deployments hold no flow code": Rule(
@@ -440,7 +440,7 @@ def test_a_layer_of_the_table_exists(layer: str) -> None:
         ("deployments.demo", "from tasks_lib.store import tasks"),
         ("deployments.demo", "def run():\n    import tasks_lib.store.engine"),
         ("deployments.demo", "from tasks_lib.intake.csv_files.csv_intake import Progress"),
-        ("tasks_lib.cli.console", "from deployments.demo import run"),
+        ("tasks_lib.cli.output.console", "from deployments.demo import run"),
         ("tasks_lib.__init__", "from .domain import fields"),
         ("tasks_lib.domain.__init__", "from tasks_lib import *"),
         (
@@ -471,7 +471,7 @@ def test_an_import_that_points_up_or_aside_is_detected(name: str, source: str) -
         ("tasks_lib.settings", "from tasks_lib.domain.limits import Limits"),
         ("tasks_lib.store.engine", "from . import tables\nfrom ..domain import fields"),
         ("deployments.stack", "from deployments import check\nimport prefect"),
-        ("deployments.demo", "from tasks_lib.cli.console import print_report"),
+        ("deployments.demo", "from tasks_lib.cli.output.console import print_report"),
         ("tasks_lib.domain.fields", "import json\nfrom tasks_libs import other"),
     ],
 )

@@ -11,7 +11,7 @@ import orjson
 
 from deployments.demo.stage import DemoFailedError, Stage, line, print_tasks
 from deployments.repository import ROOT
-from tasks_lib.cli.console import print_task
+from tasks_lib.cli.output.console import print_task
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.catalogue.read import find_pipeline

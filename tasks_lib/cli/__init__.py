@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, UnknownCommandError, UnusedCliTokensError
 
 from tasks_lib import __version__
-from tasks_lib.cli import console
-from tasks_lib.cli.advice import advice_on_error
 from tasks_lib.cli.api import api, key
-from tasks_lib.cli.arguments import API, CREATE_TASKS, EVERY_OPTION, MAINTAIN, OPTIONS
 from tasks_lib.cli.audit import audit
 from tasks_lib.cli.catalogue import apply_file, template
 from tasks_lib.cli.chains import chain
@@ -22,10 +19,13 @@ from tasks_lib.cli.examples import add_examples
 from tasks_lib.cli.groups import groups
 from tasks_lib.cli.infinite import infinite
 from tasks_lib.cli.mappings import mapping
-from tasks_lib.cli.output import HelpOutput, disk_full, is_disk_full, set_encodings
+from tasks_lib.cli.options.arguments import API, CREATE_TASKS, EVERY_OPTION, MAINTAIN, OPTIONS
+from tasks_lib.cli.output import console
+from tasks_lib.cli.output.advice import advice_on_error
+from tasks_lib.cli.output.printed import PrintedError
+from tasks_lib.cli.output.streams import HelpOutput, disk_full, is_disk_full, set_encodings
 from tasks_lib.cli.pipelines import pipeline
-from tasks_lib.cli.printed import PrintedError
-from tasks_lib.cli.seed import seed
+from tasks_lib.cli.seed.commands import seed
 from tasks_lib.cli.tasks import tasks
 from tasks_lib.cli.upkeep import db, reconcile
 from tasks_lib.errors import SeedingError, UsageError

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from tasks_lib.cli import console, documents
-from tasks_lib.cli.arguments import API, Json, OrganizationArgument, WholeNumber
 from tasks_lib.cli.optional_prefect import automations, event_publisher, upload_processor
-from tasks_lib.cli.paging import After, Limit, cut_page
+from tasks_lib.cli.options.arguments import API, Json, OrganizationArgument, WholeNumber
+from tasks_lib.cli.options.paging import After, Limit, cut_page
+from tasks_lib.cli.output import console, documents
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.errors import UsageError
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tasks_lib.cli import console
-from tasks_lib.cli.arguments import Json, WholeNumber
+from tasks_lib.cli.options.arguments import Json, WholeNumber
+from tasks_lib.cli.output import console
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.audit import AuditEntry
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tasks_lib.cli import console
-from tasks_lib.cli.arguments import Flag, Json, OutputFile, PipelineArgument
 from tasks_lib.cli.optional_prefect import refresh_choices
-from tasks_lib.cli.output import write, write_file
+from tasks_lib.cli.options.arguments import Flag, Json, OutputFile, PipelineArgument
+from tasks_lib.cli.output import console
+from tasks_lib.cli.output.streams import write, write_file
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.errors import UsageError
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from tasks_lib.cli import console, documents
-from tasks_lib.cli.arguments import (
+from tasks_lib.cli.optional_prefect import is_configured
+from tasks_lib.cli.options.arguments import (
     AUTOMATE,
     Flag,
     Json,
@@ -14,10 +14,10 @@ from tasks_lib.cli.arguments import (
     PipelineArgument,
     WholeNumber,
 )
-from tasks_lib.cli.mapping_options import Mapping, Skipped, read_mapping
-from tasks_lib.cli.optional_prefect import is_configured
-from tasks_lib.cli.paging import After, Limit, cut_page
-from tasks_lib.cli.printed import PrintedError
+from tasks_lib.cli.options.mapping import Mapping, Skipped, read_mapping
+from tasks_lib.cli.options.paging import After, Limit, cut_page
+from tasks_lib.cli.output import console, documents
+from tasks_lib.cli.output.printed import PrintedError
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.chains import Trigger, draw_mermaid
 from tasks_lib.errors import PrefectUnavailableError

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
-from tasks_lib.cli import console, documents
-from tasks_lib.cli.arguments import (
+from tasks_lib.cli.optional_prefect import refresh_choices
+from tasks_lib.cli.options.arguments import (
     DATA,
     Flag,
     Json,
@@ -17,11 +17,11 @@ from tasks_lib.cli.arguments import (
     SourceArgument,
     WholeNumber,
 )
-from tasks_lib.cli.consent import Yes, confirm
-from tasks_lib.cli.optional_prefect import refresh_choices
-from tasks_lib.cli.output import write, write_file
-from tasks_lib.cli.paging import After, Limit, cut_page
-from tasks_lib.cli.printed import PrintedError, exit_status_of
+from tasks_lib.cli.options.consent import Yes, confirm
+from tasks_lib.cli.options.paging import After, Limit, cut_page
+from tasks_lib.cli.output import console, documents
+from tasks_lib.cli.output.printed import PrintedError, exit_status_of
+from tasks_lib.cli.output.streams import write, write_file
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.dialects import Quote
 from tasks_lib.domain.names import counted

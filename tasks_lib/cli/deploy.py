@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from tasks_lib.cli import console
-from tasks_lib.cli.arguments import Json
+from tasks_lib.cli.options.arguments import Json
+from tasks_lib.cli.output import console
 from tasks_lib.cli.workspace import configured_workspace
 
 if TYPE_CHECKING:

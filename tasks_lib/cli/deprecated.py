@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from tasks_lib.cli import console
+from tasks_lib.cli.output import console
 
 _REMOVED_IN: Final = "0.3"
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from tasks_lib.cli import console
-from tasks_lib.cli.arguments import MAINTAIN, Json, WholeNumber
-from tasks_lib.cli.consent import Yes, confirm
+from tasks_lib.cli.options.arguments import MAINTAIN, Json, WholeNumber
+from tasks_lib.cli.options.consent import Yes, confirm
+from tasks_lib.cli.output import console
 from tasks_lib.cli.workspace import configured_workspace
 
 erase = App(name="erase", help="Erase personal data for good.", group=MAINTAIN)

@@ -4,9 +4,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tasks_lib.cli import console
-from tasks_lib.cli.arguments import Json
-from tasks_lib.cli.output import cannot_write, new_file
+from tasks_lib.cli.options.arguments import Json
+from tasks_lib.cli.output import console
+from tasks_lib.cli.output.streams import cannot_write, new_file
 from tasks_lib.domain.names import counted
 from tasks_lib.errors import UsageError
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from tasks_lib.cli import console
-from tasks_lib.cli.arguments import WORK, Flag, Json, PipelineArgument, WholeNumber
-from tasks_lib.cli.consent import Yes, confirm, system_user
 from tasks_lib.cli.optional_prefect import announce
-from tasks_lib.cli.paging import After, Limit, cut_page
+from tasks_lib.cli.options.arguments import WORK, Flag, Json, PipelineArgument, WholeNumber
+from tasks_lib.cli.options.consent import Yes, confirm, system_user
+from tasks_lib.cli.options.paging import After, Limit, cut_page
+from tasks_lib.cli.output import console
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.statuses import GroupState
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 from cyclopts import App, Parameter
 
-from tasks_lib.cli import console
-from tasks_lib.cli.arguments import AUTOMATE, Flag, Json, PipelineArgument, WholeNumber
 from tasks_lib.cli.optional_prefect import announce, is_configured
+from tasks_lib.cli.options.arguments import AUTOMATE, Flag, Json, PipelineArgument, WholeNumber
+from tasks_lib.cli.output import console
 from tasks_lib.cli.workspace import configured_workspace
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from cyclopts import App
 
-from tasks_lib.cli import console, documents
-from tasks_lib.cli.arguments import DATA, Json, PipelineArgument
-from tasks_lib.cli.paging import After, Limit, cut_page
+from tasks_lib.cli.options.arguments import DATA, Json, PipelineArgument
+from tasks_lib.cli.options.paging import After, Limit, cut_page
+from tasks_lib.cli.output import console, documents
 from tasks_lib.cli.workspace import configured_workspace
 
 mapping = App(name="mapping", help="List and show the saved mappings of a pipeline.", group=DATA)

@@ -2,11 +2,11 @@
 
 from cyclopts import App
 
-from tasks_lib.cli import console, documents
-from tasks_lib.cli.arguments import CREATE_TASKS, Json, PipelineArgument
-from tasks_lib.cli.consent import Yes, confirm
 from tasks_lib.cli.optional_prefect import refresh_choices
-from tasks_lib.cli.paging import After, Limit, cut_page
+from tasks_lib.cli.options.arguments import CREATE_TASKS, Json, PipelineArgument
+from tasks_lib.cli.options.consent import Yes, confirm
+from tasks_lib.cli.options.paging import After, Limit, cut_page
+from tasks_lib.cli.output import console, documents
 from tasks_lib.cli.workspace import configured_workspace
 
 pipeline = App(name="pipeline", help="List, show and delete pipelines.", group=CREATE_TASKS)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from tasks_lib.cli import console, documents
-from tasks_lib.cli.arguments import WORK, Json, PipelineArgument, WholeNumber
-from tasks_lib.cli.consent import system_user
 from tasks_lib.cli.optional_prefect import announce
-from tasks_lib.cli.paging import Page
+from tasks_lib.cli.options.arguments import WORK, Json, PipelineArgument, WholeNumber
+from tasks_lib.cli.options.consent import system_user
+from tasks_lib.cli.options.paging import Page
+from tasks_lib.cli.output import console, documents
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.json_rows import parse_row
 from tasks_lib.domain.names import counted

@@ -2,9 +2,9 @@
 
 from cyclopts import App
 
-from tasks_lib.cli import console
-from tasks_lib.cli.arguments import MAINTAIN, Json
 from tasks_lib.cli.optional_prefect import event_publisher, follow_switches, upload_processor
+from tasks_lib.cli.options.arguments import MAINTAIN, Json
+from tasks_lib.cli.output import console
 
 db = App(name="db", help="Manage the database.", group=MAINTAIN)
 

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from tasks_lib.cli.consent import system_user
+from tasks_lib.cli.options.consent import system_user
 
 if TYPE_CHECKING:
     from tasks_lib.operations.workspace import Workspace

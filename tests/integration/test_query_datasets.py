@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from tasks_lib.cli.documents import dataset_document
+from tasks_lib.cli.output.documents import dataset_document
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.errors import (
     SourceDatabaseRefusedError,

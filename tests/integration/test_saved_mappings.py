@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tasks_lib.cli.documents import mapping_document
+from tasks_lib.cli.output.documents import mapping_document
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.report import Report
 from tasks_lib.operations.datasets import saved_mappings

@@ -12,7 +12,7 @@ import orjson
 from rich.table import Table
 from rich.text import Text
 
-from tasks_lib.cli import output
+from tasks_lib.cli.output import streams
 from tasks_lib.domain.infinite import BLANK
 from tasks_lib.domain.names import counted, display_name, shortened
 from tasks_lib.domain.statuses import GroupState, SeedKind, TaskStatus
@@ -31,14 +31,14 @@ if TYPE_CHECKING:  # they load what most commands do not need
     from tasks_lib.operations.infinite.manage import InfiniteSeeding
     from tasks_lib.operations.tasks.read import Task
 
-out: Final = output.out
-err: Final = output.err
+out: Final = streams.out
+err: Final = streams.err
 _ERRORS_SHOWN: Final = 10
 
 
 def print_json(document: object) -> None:
     """Print one JSON document; values of tasks are written exactly as they are stored."""
-    output.write([orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"])
+    streams.write([orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"])
 
 
 def print_error(error: SeedingError, *, as_json: bool, hints: Sequence[str] = ()) -> None:

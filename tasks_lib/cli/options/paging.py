@@ -5,8 +5,8 @@ from typing import Annotated, Generic, NamedTuple, TypeVar
 
 from cyclopts import Parameter
 
-from tasks_lib.cli import console
-from tasks_lib.cli.arguments import WholeNumber
+from tasks_lib.cli.options.arguments import WholeNumber
+from tasks_lib.cli.output import console
 from tasks_lib.domain.limits import check_list_limit
 from tasks_lib.errors import UsageError
 

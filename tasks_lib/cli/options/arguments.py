@@ -60,6 +60,14 @@ Json = Annotated[
 ]
 WholeNumber = Annotated[int, Parameter(converter=_whole_number)]
 
+MaxRejected = Annotated[
+    str,
+    Parameter(
+        help="With --on-error skip-rows, the most rows to reject, as N or P%; if there are more, "
+        "nothing is created. By default, any number.",
+    ),
+]
+
 CREATE_TASKS: Final = Group.create_ordered("Create tasks")
 DATA: Final = Group.create_ordered("Datasets and mappings")
 AUTOMATE: Final = Group.create_ordered("Automate")

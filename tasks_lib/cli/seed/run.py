@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from tasks_lib.cli import console
-from tasks_lib.cli.advice import advice_on
 from tasks_lib.cli.optional_prefect import is_configured
-from tasks_lib.cli.printed import PrintedError, exit_status_of
+from tasks_lib.cli.output import console
+from tasks_lib.cli.output.advice import advice_on
+from tasks_lib.cli.output.printed import PrintedError, exit_status_of
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.progress import OnProgress

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tasks_lib.cli import console
-from tasks_lib.cli.arguments import Flag
+from tasks_lib.cli.options.arguments import Flag
+from tasks_lib.cli.output import console
 from tasks_lib.errors import UsageError
 
 Yes = Annotated[Flag, Parameter(help="Do not ask for confirmation.")]
