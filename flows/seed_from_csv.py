@@ -5,7 +5,7 @@ from typing import Any
 from prefect import runtime
 from prefect.client.schemas.objects import State
 
-from tasks_lib.domain.dialects import Quote
+from tasks_lib.domain.rows.dialects import Quote
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.steps.flow import seeding_flow

@@ -23,7 +23,7 @@ SeedingError
 │   ├── ImportRejectedError      a dataset's file (operations.datasets.import_dataset)
 │   ├── RefreshRejectedError     a dataset's query (operations.datasets.query_datasets)
 │   ├── SubmissionRejectedError  a contributor's values (operations.tasks.move)
-│   ├── NoKeyError               a task without a value of a key field (domain.keys)
+│   ├── NoKeyError               a task without a value of a key field (domain.rows.keys)
 │   ├── DuplicateKeysError       rows with the same key, not named yet (store.keys.keyed_tasks)
 │   ├── TasksRejectedError       tasks of an API request (operations.seeding.create_tasks)
 │   ├── ChainRejectedError       a chain (operations.chains.manage)

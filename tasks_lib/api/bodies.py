@@ -7,9 +7,9 @@ from types import NoneType, UnionType
 from typing import Any, Final, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.json_rows import Digits, kind_of
 from tasks_lib.domain.mapping.conversions import spell_value
 from tasks_lib.domain.names import did_you_mean, visible
+from tasks_lib.domain.rows.json_rows import Digits, kind_of
 from tasks_lib.errors import MalformedBodyError, UsageError
 from tasks_lib.intake.api_tasks.json_bodies import Members, read_body, read_body_object
 from tasks_lib.intake.api_tasks.json_cells import spell_member

@@ -13,7 +13,7 @@ from tasks_lib.api.bodies import read_members, whole_number
 from tasks_lib.api.wire import chains as wire, requests
 from tasks_lib.api.wire.chains import chain_document
 from tasks_lib.domain.chains import Trigger
-from tasks_lib.domain.json_rows import kind_of
+from tasks_lib.domain.rows.json_rows import kind_of
 from tasks_lib.errors import MalformedBodyError, NotFoundError, UsageError
 from tasks_lib.operations.catalogue.read import is_in_organization
 from tasks_lib.operations.chains import manage

@@ -11,7 +11,7 @@ from tasks_lib.api.answers import keep, respond, send
 from tasks_lib.api.bodies import read_members, whole_number
 from tasks_lib.api.wire.infinite import EXAMPLE, InfiniteSeeding, infinite_document
 from tasks_lib.api.wire.requests import InfiniteSettings
-from tasks_lib.domain.json_rows import Digits, kind_of
+from tasks_lib.domain.rows.json_rows import Digits, kind_of
 from tasks_lib.errors import MalformedBodyError
 from tasks_lib.operations.idempotency import run_once
 from tasks_lib.operations.infinite.manage import InfiniteRequest, disable, enable, get_status

@@ -25,7 +25,7 @@ from tasks_lib.api.file_responses import StoredFileResponse
 from tasks_lib.api.wire import uploads as wire
 from tasks_lib.api.wire.requests import NewUpload
 from tasks_lib.api.wire.uploads import promise_document, upload_document
-from tasks_lib.domain.dialects import Quote
+from tasks_lib.domain.rows.dialects import Quote
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import UsageError
 from tasks_lib.operations.uploads import receive

@@ -23,8 +23,8 @@ from tasks_lib.cli.output import console, documents
 from tasks_lib.cli.output.printed import PrintedError, exit_status_of
 from tasks_lib.cli.output.streams import write, write_file
 from tasks_lib.cli.workspace import configured_workspace
-from tasks_lib.domain.dialects import Quote
 from tasks_lib.domain.names import counted
+from tasks_lib.domain.rows.dialects import Quote
 from tasks_lib.errors import UsageError
 
 if TYPE_CHECKING:

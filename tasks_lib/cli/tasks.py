@@ -11,8 +11,8 @@ from tasks_lib.cli.options.consent import system_user
 from tasks_lib.cli.options.paging import Page
 from tasks_lib.cli.output import console, documents
 from tasks_lib.cli.workspace import configured_workspace
-from tasks_lib.domain.json_rows import parse_row
 from tasks_lib.domain.names import counted
+from tasks_lib.domain.rows.json_rows import parse_row
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import UsageError
 

@@ -7,7 +7,6 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SkipValidation, model_validator
 
 from tasks_lib.domain.fields import Field, FieldSource, FieldType, check_entry_name, mistake
-from tasks_lib.domain.keys import OnChange, OnMissing, why_no_key
 from tasks_lib.domain.names import (
     did_you_mean,
     is_invisible,
@@ -15,6 +14,7 @@ from tasks_lib.domain.names import (
     visible,
     without_invisible,
 )
+from tasks_lib.domain.rows.keys import OnChange, OnMissing, why_no_key
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.domain.values.readers import check_bounds_of
 

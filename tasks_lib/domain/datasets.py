@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from tasks_lib.domain.fields import FieldType
-from tasks_lib.domain.headers import check_header
 from tasks_lib.domain.names import did_you_mean, is_nameless, visible
+from tasks_lib.domain.rows.headers import check_header
 from tasks_lib.errors import Problem, SourceProblemError
 
 MAX_COLUMN_NAME_LENGTH: Final = 2_000

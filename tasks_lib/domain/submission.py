@@ -5,9 +5,9 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol
 
 from tasks_lib.domain.fields import Field, FieldSource
-from tasks_lib.domain.json_rows import json_text
 from tasks_lib.domain.mapping.conversions import spell_value
 from tasks_lib.domain.names import did_you_mean, visible
+from tasks_lib.domain.rows.json_rows import json_text
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.domain.values.readers import reader_of
 from tasks_lib.errors import Problem

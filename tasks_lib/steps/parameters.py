@@ -14,8 +14,8 @@ from prefect.utilities.callables import parameter_schema
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic.json_schema import NoDefault, SkipJsonSchema
 
-from tasks_lib.domain.dialects import Quote
 from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.rows.dialects import Quote
 from tasks_lib.domain.statuses import OnError
 
 P = ParamSpec("P")

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks_lib.domain.dialects import Dialect
 from tasks_lib.domain.fields import FieldType
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.progress import Progress
+from tasks_lib.domain.rows.dialects import Dialect
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.datasets.dataset_intake import DatasetIntake
 from tasks_lib.intake.datasets.file_formats import FileFormat, format_of

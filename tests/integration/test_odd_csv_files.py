@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tasks_lib.domain.dialects import Quote
 from tasks_lib.domain.report import Report
+from tasks_lib.domain.rows.dialects import Quote
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.seeding.rejects import read_rejects

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks_lib.domain.dialects import Dialect, Quote
 from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.rows.dialects import Dialect, Quote
 from tasks_lib.errors import Problem
 from tasks_lib.intake.rows.blocks import BadRow
 from tasks_lib.intake.rows.rejects import RejectsFile

@@ -9,10 +9,10 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from tasks_lib.domain.chains import Trigger
-from tasks_lib.domain.dialects import Quote
 from tasks_lib.domain.fields import MAX_NAME_LENGTH
+from tasks_lib.domain.rows.dialects import Quote
+from tasks_lib.domain.rows.tolerance import MAX_REJECTED
 from tasks_lib.domain.statuses import OnError
-from tasks_lib.domain.tolerance import MAX_REJECTED
 from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS
 from tasks_lib.operations.infinite.manage import MAX_COPIED_GROUPS, MAX_KEPT_AVAILABLE
 from tasks_lib.operations.tasks.move import MAX_REASON_LENGTH

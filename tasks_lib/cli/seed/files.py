@@ -13,9 +13,9 @@ from tasks_lib.cli.options.arguments import (
     SourceArgument,
 )
 from tasks_lib.cli.workspace import configured_workspace
-from tasks_lib.domain.dialects import Quote
 from tasks_lib.domain.names import display_name
 from tasks_lib.domain.progress import OnProgress
+from tasks_lib.domain.rows.dialects import Quote
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import UsageError
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.json_rows import parse_value
 from tasks_lib.domain.mapping.conversions import CellOf, as_seeded, cell_of, seeded_reader_of
 from tasks_lib.domain.mapping.path_budget import NO_CLOCK, Timing
 from tasks_lib.domain.mapping.plans import FieldMapping, Plan, Sample
+from tasks_lib.domain.rows.json_rows import parse_value
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.domain.values.readers import Reader
 

@@ -26,9 +26,9 @@ from typing import Any, Final, NamedTuple
 
 from tasks_lib.domain.fields import Field, FieldSource, FieldType
 from tasks_lib.domain.files import FileValue, allows
-from tasks_lib.domain.json_rows import Digits, json_text, kind_of, parse_value
 from tasks_lib.domain.mapping.path_budget import MAX_MATCHES, NO_CLOCK, Timing
 from tasks_lib.domain.names import is_storable, shortened, visible
+from tasks_lib.domain.rows.json_rows import Digits, json_text, kind_of, parse_value
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.domain.values.readers import Reader, reader_of, with_empty
 

@@ -37,7 +37,6 @@ from jsonpath_rfc9535.lex import RE_PROPERTY
 from jsonpath_rfc9535.selectors import FilterSelector, IndexSelector, NameSelector
 from jsonpath_rfc9535.tokens import Token, TokenStream, TokenType
 
-from tasks_lib.domain.json_rows import Digits
 from tasks_lib.domain.mapping.bounded_paths import BoundedMatch, CountedNode
 from tasks_lib.domain.mapping.path_budget import (
     MAX_MATCHES,
@@ -47,6 +46,7 @@ from tasks_lib.domain.mapping.path_budget import (
     Timing,
 )
 from tasks_lib.domain.names import shortened
+from tasks_lib.domain.rows.json_rows import Digits
 from tasks_lib.domain.values.json_text import MAX_JSON_DEPTH
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import RejectedError

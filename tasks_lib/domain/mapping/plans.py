@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from tasks_lib.domain.fields import Field, FieldSource, FieldType
-from tasks_lib.domain.json_rows import name_own_columns
 from tasks_lib.domain.mapping.conversions import TEXTS_WITH_PATHS, Column, fits
 from tasks_lib.domain.names import Suggestions, letters_and_digits, visible
+from tasks_lib.domain.rows.json_rows import name_own_columns
 from tasks_lib.errors import Problem
 
 _NO_MATCH: Final = "no column matches"

@@ -6,8 +6,8 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from tasks_lib.domain.json_rows import has_unique_keys
 from tasks_lib.domain.names import shortened
+from tasks_lib.domain.rows.json_rows import has_unique_keys
 from tasks_lib.domain.values.numbers import LONG_EXPONENT, OUT_OF_RANGE, is_in_range
 from tasks_lib.domain.values.problem import refuse
 

@@ -20,8 +20,8 @@ import msgspec
 import orjson
 from msgspec import Raw
 
-from tasks_lib.domain.json_rows import Digits, has_unique_keys, kind_of
 from tasks_lib.domain.names import visible
+from tasks_lib.domain.rows.json_rows import Digits, has_unique_keys, kind_of
 from tasks_lib.errors import MalformedBodyError
 
 CLOSE_BYTES: Final = 64 * 2**10

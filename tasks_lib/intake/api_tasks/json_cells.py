@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.json_rows import kind_of
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import spell_value
 from tasks_lib.domain.names import did_you_mean, visible
+from tasks_lib.domain.rows.json_rows import kind_of
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem
 from tasks_lib.intake.api_tasks.json_bodies import (

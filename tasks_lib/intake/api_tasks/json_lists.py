@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import Raw
 
-from tasks_lib.domain.json_rows import kind_of
 from tasks_lib.domain.names import visible
+from tasks_lib.domain.rows.json_rows import kind_of
 from tasks_lib.errors import MalformedBodyError
 from tasks_lib.intake.api_tasks.json_bodies import CLOSE_BYTES, read_body_object
 

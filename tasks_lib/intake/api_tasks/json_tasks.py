@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.json_rows import Digits
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import FITS
+from tasks_lib.domain.rows.json_rows import Digits
 from tasks_lib.intake.api_tasks.json_bodies import Body
 from tasks_lib.intake.api_tasks.json_cells import (
     BY_ELEMENTS,

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from tasks_lib.domain.dialects import Dialect
 from tasks_lib.domain.fields import Field, FieldType
 from tasks_lib.domain.files import FileValue
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import check_content_type, check_file_size
 from tasks_lib.domain.names import visible
 from tasks_lib.domain.progress import OnProgress
+from tasks_lib.domain.rows.dialects import Dialect
 from tasks_lib.domain.values.readers import Reader, reader_of, with_empty
 from tasks_lib.intake.archives.archive_directory import Entry
 from tasks_lib.intake.archives.archives import Archive

@@ -3,12 +3,12 @@
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 
-from tasks_lib.domain.dialects import DEFAULT_DIALECT, Dialect
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.headers import check_header, match_columns
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.names import display_name
 from tasks_lib.domain.progress import OnProgress
+from tasks_lib.domain.rows.dialects import DEFAULT_DIALECT, Dialect
+from tasks_lib.domain.rows.headers import check_header, match_columns
 from tasks_lib.domain.values.readers import ReaderOf, reader_of
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.csv_files.csv_reader import CsvReader

@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from tasks_lib.domain.datasets import NamedColumn, name_columns
-from tasks_lib.domain.dialects import DEFAULT_DIALECT, Dialect, Quote, is_delimiter
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.names import shortened
+from tasks_lib.domain.rows.dialects import DEFAULT_DIALECT, Dialect, Quote, is_delimiter
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.csv_files.csv_records import (
     Record,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from tasks_lib.domain.dialects import Dialect, Quote
+from tasks_lib.domain.rows.dialects import Dialect, Quote
 
 _QUOTE, _LF, _CR = b'"\n\r'
 _NO_LIMIT: Final = 2**31 - 1

@@ -5,11 +5,11 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from tasks_lib.domain.dialects import Dialect, Quote
 from tasks_lib.domain.fields import ERRORS_NAME, RESERVED_NAMES
-from tasks_lib.domain.headers import nameless_column
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.names import counted, is_nameless, shortened, visible
+from tasks_lib.domain.rows.dialects import Dialect, Quote
+from tasks_lib.domain.rows.headers import nameless_column
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.csv_files.csv_records import Record, cell_reader
 from tasks_lib.intake.rows.blocks import BadRow

@@ -26,9 +26,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from tasks_lib.domain.dialects import DEFAULT_DIALECT, Dialect
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import Column
+from tasks_lib.domain.rows.dialects import DEFAULT_DIALECT, Dialect
 from tasks_lib.intake.datasets.file_formats import FileFormat
 from tasks_lib.intake.rows.blocks import CheckedBlock
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 import orjson
 
 from tasks_lib.domain.fields import Field, FieldSource, FieldType
-from tasks_lib.domain.json_rows import has_unique_keys, kind_of, parse_value
 from tasks_lib.domain.names import shortened
+from tasks_lib.domain.rows.json_rows import has_unique_keys, kind_of, parse_value
 from tasks_lib.domain.values.json_text import MAX_JSON_DEPTH
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.domain.values.readers import reader_of

@@ -10,11 +10,11 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import pyarrow.compute as pc
 
 from tasks_lib.domain.datasets import check_columns, pick_columns, why_no_name
-from tasks_lib.domain.dialects import Dialect
 from tasks_lib.domain.fields import Field, FieldSource, FieldType
-from tasks_lib.domain.json_rows import Digits
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.names import is_nameless, visible
+from tasks_lib.domain.rows.dialects import Dialect
+from tasks_lib.domain.rows.json_rows import Digits
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.csv_files.csv_reader import CsvReader

@@ -8,11 +8,11 @@ from typing import Final, Self
 
 import pyarrow as pa
 
-from tasks_lib.domain.json_rows import parse_row
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.names import did_you_mean
-from tasks_lib.domain.sql_rows import key_of
+from tasks_lib.domain.rows.json_rows import parse_row
+from tasks_lib.domain.rows.sql_rows import key_of
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem, SourceProblemError, UsageError
 from tasks_lib.intake.datasets.foreign_rows import ForeignRows

@@ -13,8 +13,8 @@ from sqlalchemy.pool import NullPool
 
 from tasks_lib.domain.database_errors import is_refusal
 from tasks_lib.domain.fields import FieldType
-from tasks_lib.domain.json_rows import parse_value
 from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.rows.json_rows import parse_value
 from tasks_lib.errors import (
     Problem,
     SourceDatabaseRefusedError,

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from tasks_lib.domain.datasets import check_columns, common_type
 from tasks_lib.domain.fields import FieldType
-from tasks_lib.domain.json_rows import json_text
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import Column
-from tasks_lib.domain.sql_rows import field_type_of_class, json_row
+from tasks_lib.domain.rows.json_rows import json_text
+from tasks_lib.domain.rows.sql_rows import field_type_of_class, json_row
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.datasets.block_builder import BlockBuilder

@@ -12,7 +12,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from tasks_lib.domain.keys import KeyOf, describe_key
+from tasks_lib.domain.rows.keys import KeyOf, describe_key
 from tasks_lib.errors import Problem
 from tasks_lib.intake.rows.columns import FieldProblem
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TextIO
 
-from tasks_lib.domain.dialects import DEFAULT_DIALECT, Dialect, Quote
 from tasks_lib.domain.fields import ERRORS_NAME, RESERVED_NAMES, ROW_NAME
 from tasks_lib.domain.problems import CODES
+from tasks_lib.domain.rows.dialects import DEFAULT_DIALECT, Dialect, Quote
 from tasks_lib.errors import Problem
 from tasks_lib.intake.rows.blocks import BadRow
 from tasks_lib.transport.temporary import writing_temporary_files

@@ -7,10 +7,10 @@ from typing import NamedTuple, Self
 
 import pyarrow as pa
 
-from tasks_lib.domain.dialects import DEFAULT_DIALECT, Dialect
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.progress import OnProgress, Progress
 from tasks_lib.domain.report import MAX_INLINE_ERRORS
+from tasks_lib.domain.rows.dialects import DEFAULT_DIALECT, Dialect
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.rows.blocks import CheckedBlock
 from tasks_lib.intake.rows.limit_problems import too_many_errors

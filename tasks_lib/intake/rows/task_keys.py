@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.keys import MAX_KEY_CHARACTERS, key_of
+from tasks_lib.domain.rows.keys import MAX_KEY_CHARACTERS, key_of
 
 KeyReader = Callable[[pa.Array], pa.Array]
 """Takes the JSON objects of tasks (strings); returns their keys (strings)."""

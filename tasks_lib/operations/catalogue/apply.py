@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.audit import Action
 from tasks_lib.domain.catalogue import Pipeline, PipelineEntry
 from tasks_lib.domain.catalogue_changes import breaking_changes
-from tasks_lib.domain.keys import NoKeyError, describe_key, key_of
+from tasks_lib.domain.rows.keys import NoKeyError, describe_key, key_of
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.operations.catalogue.catalogue_file import read_catalogue
 from tasks_lib.operations.catalogue.yaml_document import Location

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.domain.json_rows import json_text, task_row_parser
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.plans import columns_of
+from tasks_lib.domain.rows.json_rows import json_text, task_row_parser
 from tasks_lib.errors import UsageError
 from tasks_lib.store import catalogue, datasets
 from tasks_lib.store.datasets import Dataset, Query, Version, find_query

@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.datasets import common_type
-from tasks_lib.domain.dialects import Dialect, Quote, delimiter_of
 from tasks_lib.domain.fields import FieldType, check_requested_name
-from tasks_lib.domain.headers import check_header
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.drift import missing_columns
 from tasks_lib.domain.names import check_source, check_storable, counted, other_problems
 from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.report import ReportError, problems_of
+from tasks_lib.domain.rows.dialects import Dialect, Quote, delimiter_of
+from tasks_lib.domain.rows.headers import check_header
 from tasks_lib.errors import RejectedError, SourceProblemError, UsageError
 from tasks_lib.intake.datasets.dataset_intake import DatasetIntake
 from tasks_lib.intake.datasets.file_formats import FileFormat

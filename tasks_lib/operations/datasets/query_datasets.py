@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.names import check_storable, counted, other_problems
 from tasks_lib.domain.report import ReportError, problems_of
-from tasks_lib.domain.sql_rows import check_query
+from tasks_lib.domain.rows.sql_rows import check_query
 from tasks_lib.errors import Problem, RejectedError, SourceProblemError, UsageError
 from tasks_lib.intake.datasets.foreign_rows import ForeignRows, ForeignSource
 from tasks_lib.intake.datasets.row_spool import RowSpool, check_key, first_columns

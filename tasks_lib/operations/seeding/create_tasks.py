@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.intake_rules import why_closed
-from tasks_lib.domain.keys import OnChange, describe_key, same_values
 from tasks_lib.domain.names import counted, other_problems
+from tasks_lib.domain.rows.keys import OnChange, describe_key, same_values
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import ConflictError, Problem, RejectedError, UsageError
 from tasks_lib.intake.api_tasks.json_cells import BadTask

@@ -11,11 +11,11 @@ from typing import ClassVar
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.domain.dialects import Dialect, Quote, delimiter_of
-from tasks_lib.domain.keys import OnChange, OnMissing
 from tasks_lib.domain.names import check_source, check_storable
+from tasks_lib.domain.rows.dialects import Dialect, Quote, delimiter_of
+from tasks_lib.domain.rows.keys import OnChange, OnMissing
+from tasks_lib.domain.rows.tolerance import Tolerance
 from tasks_lib.domain.statuses import OnError, SeedKind
-from tasks_lib.domain.tolerance import Tolerance
 from tasks_lib.intake.csv_files.encodings import canonical_encoding
 from tasks_lib.intake.rows.row_intake import RowIntake
 from tasks_lib.operations.seeding.reports import Seeded

@@ -14,10 +14,10 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.domain.keys import key_of
 from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
-from tasks_lib.domain.tolerance import Tolerance
+from tasks_lib.domain.rows.keys import key_of
+from tasks_lib.domain.rows.tolerance import Tolerance
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.rows.checked_rows import CheckKeys
 from tasks_lib.intake.rows.duplicate_keys import DuplicateKeys

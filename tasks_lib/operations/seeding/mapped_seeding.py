@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.intake_rules import why_closed
-from tasks_lib.domain.json_rows import json_text
 from tasks_lib.domain.mapping.compile import compile_plan, with_sample
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.drift import lost_columns
@@ -28,8 +27,9 @@ from tasks_lib.domain.mapping.saved import (
 )
 from tasks_lib.domain.names import check_storable
 from tasks_lib.domain.progress import OnProgress
+from tasks_lib.domain.rows.json_rows import json_text
+from tasks_lib.domain.rows.tolerance import Tolerance
 from tasks_lib.domain.statuses import OnError, SeedKind
-from tasks_lib.domain.tolerance import Tolerance
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.rows.checked_rows import CheckKeys
 from tasks_lib.intake.rows.mapped_rows import (

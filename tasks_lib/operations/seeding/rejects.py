@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tasks_lib.domain.dialects import DEFAULT_DIALECT, Dialect, Quote
 from tasks_lib.domain.names import display_name
+from tasks_lib.domain.rows.dialects import DEFAULT_DIALECT, Dialect, Quote
 from tasks_lib.intake.csv_files.template import BYTE_ORDER_MARK
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.transport.filesystems import local_path

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple, Protocol
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.domain.dialects import DEFAULT_DIALECT, Dialect
 from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError, problems_of
+from tasks_lib.domain.rows.dialects import DEFAULT_DIALECT, Dialect
 from tasks_lib.errors import SourceProblemError
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, task_groups

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.fields import FieldType
-from tasks_lib.domain.json_rows import parse_row
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.progress import OnProgress
+from tasks_lib.domain.rows.json_rows import parse_row
 from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.errors import SourceProblemError
 from tasks_lib.intake.datasets.row_spool import RowSpool

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.intake_rules import check_same_organization
-from tasks_lib.domain.json_rows import task_row_parser
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.plans import Plan, columns_of
 from tasks_lib.domain.progress import OnProgress
+from tasks_lib.domain.rows.json_rows import task_row_parser
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import UsageError
 from tasks_lib.intake.rows.mapped_rows import Parse, StoredRow

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.domain.keys import OnChange, OnMissing, same_values
 from tasks_lib.domain.names import display_name, shortened
+from tasks_lib.domain.rows.keys import OnChange, OnMissing, same_values
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.rows.task_keys import key_reader

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 import orjson
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.json_rows import json_text, parse_row
 from tasks_lib.domain.limits import check_list_limit
+from tasks_lib.domain.rows.json_rows import json_text, parse_row
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import NotFoundError, UsageError
 from tasks_lib.operations.workspace import Workspace

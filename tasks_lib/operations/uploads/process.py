@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.dialects import Quote
 from tasks_lib.domain.progress import OnProgress, Progress
 from tasks_lib.domain.report import Report
+from tasks_lib.domain.rows.dialects import Quote
 from tasks_lib.domain.statuses import OnError, SeedKind
 from tasks_lib.errors import SeedingError, UnavailableError
 from tasks_lib.operations.background import Background

@@ -18,10 +18,10 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.dialects import Quote
 from tasks_lib.domain.intake_rules import why_no_zip
 from tasks_lib.domain.names import display_name, is_storable
 from tasks_lib.domain.report import Report
+from tasks_lib.domain.rows.dialects import Quote
 from tasks_lib.domain.statuses import OnError, SeedKind, UploadStatus
 from tasks_lib.errors import ConflictError, NotFoundError, UsageError
 from tasks_lib.intake.archives.archive_directory import is_archive

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.keys import KeyOf
+from tasks_lib.domain.rows.keys import KeyOf
 from tasks_lib.store.bulk import insert_rows
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import TaskRow

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Identity, Integer, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tasks_lib.domain.keys import OnChange, OnMissing
+from tasks_lib.domain.rows.keys import OnChange, OnMissing
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.store.tables.base import BigId, Table
 

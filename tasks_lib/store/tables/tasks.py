@@ -71,14 +71,13 @@ class TaskGroupRow(Table):
 class TaskRow(Table):
     """A task. ``row`` is its number in the group's source; a row becomes one task, never two.
 
-    ``predefined`` are the seeded values, ``filled_in`` those of the contributor. A task that came
-    by a stream has the id of its dataset row or source task as ``origin_id``, unique in the stream.
-    ``claimed_by`` stays when the task is finished; without a claim it is None. ``finish_number``
-    grows in the order in which the pipeline's tasks are finished. With ``erased_at`` its values
-    were removed, and no task is made from it any more.
-    ``key`` is the text of the values
-    that identify the task, see ``domain.keys``; it is unique in the pipeline, and None in a
-    pipeline without a key.
+    - ``predefined`` holds the seeded values, ``filled_in`` those of the contributor.
+    - ``origin_id`` is the id of the dataset row or source task; it is unique in the stream.
+    - ``key`` is the text of the values that identify the task (see ``domain.rows.keys``). It is
+      unique in the pipeline, and None if the pipeline has no key.
+    - ``claimed_by`` stays when the task is finished; without a claim it is None.
+    - ``finish_number`` grows in the order in which the pipeline's tasks are finished.
+    - ``erased_at`` says when the values were removed. No task is made from an erased one.
 
     One foreign key over both columns refers to the group and the group's pipeline. PostgreSQL would
     look up the group of each row of a COPY, so triggers take the place of the key there: see

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.json_rows import json_text, parse_row, parse_value
 from tasks_lib.domain.mapping.conversions import (
     FITS,
     Column,
@@ -16,6 +15,7 @@ from tasks_lib.domain.mapping.conversions import (
     fits,
     seeded_reader_of,
 )
+from tasks_lib.domain.rows.json_rows import json_text, parse_row, parse_value
 from tasks_lib.domain.values.problem import ValueProblemError
 
 FILE = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks_lib.domain.headers import check_header, match_columns
+from tasks_lib.domain.rows.headers import check_header, match_columns
 from tasks_lib.errors import Problem
 
 

@@ -6,8 +6,8 @@ import jsonpath_rfc9535
 import pytest
 from hypothesis import given, strategies as st
 
-from tasks_lib.domain.json_rows import Digits, json_text, parse_value
 from tasks_lib.domain.mapping.json_paths import PathSyntaxError, compile_path
+from tasks_lib.domain.rows.json_rows import Digits, json_text, parse_value
 from tasks_lib.domain.values.problem import ValueProblemError
 
 BOOKS = (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tasks_lib.domain.json_rows import Digits, json_text, kind_of, parse_row, parse_value
+from tasks_lib.domain.rows.json_rows import Digits, json_text, kind_of, parse_row, parse_value
 
 NUMBERS = st.from_regex(
     r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True

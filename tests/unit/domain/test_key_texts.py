@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from catalogue_texts import IN_PIPELINE, PIPELINE, read_pipeline, refusals
 from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.keys import (
+from tasks_lib.domain.rows.keys import (
     KEY_TYPES,
     MAX_KEY_CHARACTERS,
     NoKeyError,

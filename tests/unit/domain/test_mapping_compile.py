@@ -5,10 +5,10 @@ import json
 import pytest
 
 from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.json_rows import parse_row
 from tasks_lib.domain.mapping.compile import compile_plan, with_sample
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.plans import Plan, Sample, plan_mapping
+from tasks_lib.domain.rows.json_rows import parse_row
 from tasks_lib.steps.mapping_markdown import markdown
 
 FIELDS = [

@@ -5,10 +5,10 @@ from time import thread_time
 
 import pytest
 
-from tasks_lib.domain.json_rows import parse_value
 from tasks_lib.domain.mapping import path_budget
 from tasks_lib.domain.mapping.json_paths import PathSyntaxError, compile_path
 from tasks_lib.domain.mapping.path_budget import MAX_MATCHES, MAX_PATH_LENGTH, Timing
+from tasks_lib.domain.rows.json_rows import parse_value
 from tasks_lib.errors import SourceProblemError
 
 NESTED = "[" * 60 + "1" + "]" * 60

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from tasks_lib.domain.fields import FieldType
-from tasks_lib.domain.json_rows import Digits, json_text
-from tasks_lib.domain.sql_rows import check_query, field_type_of_class, json_row, key_of
+from tasks_lib.domain.rows.json_rows import Digits, json_text
+from tasks_lib.domain.rows.sql_rows import check_query, field_type_of_class, json_row, key_of
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import UsageError
 

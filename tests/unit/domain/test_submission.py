@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.json_rows import parse_row
+from tasks_lib.domain.rows.json_rows import parse_row
 from tasks_lib.domain.submission import ParsedValues, Submission, read_submission
 from tasks_lib.errors import Problem
 

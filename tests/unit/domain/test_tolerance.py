@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from tasks_lib.domain.rows.tolerance import MAX_REJECTED, Tolerance
 from tasks_lib.domain.statuses import OnError
-from tasks_lib.domain.tolerance import MAX_REJECTED, Tolerance
 from tasks_lib.errors import Problem, UsageError
 
 SKIP, REJECT = OnError.SKIP_ROWS, OnError.REJECT_FILE

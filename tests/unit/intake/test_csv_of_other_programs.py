@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from tasks_lib.domain.dialects import DEFAULT_DIALECT, Dialect, Quote
 from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.rows.dialects import DEFAULT_DIALECT, Dialect, Quote
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.csv_files.csv_reader import CsvReader
 from tasks_lib.intake.csv_files.encodings import Utf8Stream

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks_lib.domain.dialects import Dialect
 from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.rows.dialects import Dialect
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.datasets.record_blocks import (
     ColumnTypes,

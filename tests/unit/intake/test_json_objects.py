@@ -9,7 +9,7 @@ from hypothesis import example, given, strategies as st
 from cells import field, read_value
 from json_values import OBJECTS
 from tasks_lib.domain.fields import Field
-from tasks_lib.domain.json_rows import Digits, parse_value
+from tasks_lib.domain.rows.json_rows import Digits, parse_value
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.domain.values.readers import reader_of
 from tasks_lib.intake.datasets.json_objects import certain_object, read_object

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tasks_lib.domain.dialects import Dialect, Quote
 from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.rows.dialects import Dialect, Quote
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.csv_files.csv_reader import CsvReader
 from tasks_lib.intake.csv_files.encodings import Utf8Stream

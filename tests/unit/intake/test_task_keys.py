@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given, strategies as st
 
 from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.keys import key_of
+from tasks_lib.domain.rows.keys import key_of
 from tasks_lib.intake.rows.task_keys import key_reader
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(

@@ -11,8 +11,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from tasks_lib.domain.fields import FieldType
-from tasks_lib.domain.json_rows import Digits, json_text
 from tasks_lib.domain.names import visible
+from tasks_lib.domain.rows.json_rows import Digits, json_text
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import UsageError
 
