@@ -1,8 +1,8 @@
 """Speed of firing a chain: our operation compared with one INSERT ... SELECT, on PostgreSQL.
 
 Each drain runs in a process of its own, and both in copies of one database in which the finished
-tasks wait; they take turns, so that a busy minute of the machine falls on both. What was made is
-compared before its time is believed. The table's seconds are medians.
+tasks wait; they take turns, so that a busy minute of the machine falls on both. The tasks of both
+are compared before a time counts. The table's seconds are medians.
 """
 
 import argparse

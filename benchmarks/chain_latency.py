@@ -3,8 +3,8 @@
 A stack of its own is started, as ``make up`` does: server, deployments, a worker, on SQLite. First
 tasks are finished one at a time, each when no run is there; a run stays for two seconds here. Then
 many are finished in a burst, a hundred in a transaction, by the statement that every submission
-takes. A relay tells Prefect every second, as the HTTP API's does. What the target has is counted,
-and must be of different tasks.
+takes. A relay tells Prefect every second, as the HTTP API's does. The tasks of the target
+are counted, and no two may have the same source task.
 """
 
 import argparse

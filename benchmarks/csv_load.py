@@ -1,8 +1,8 @@
 """Speed of seeding a CSV: our operation and our flow, compared with the bare database.
 
 Each load runs in a process of its own into a fresh database; the candidates take turns, so that a
-busy minute of the machine falls on all of them. What a load wrote is counted before its time is
-believed. The table's seconds are medians.
+busy minute of the machine falls on all of them. The rows that a load wrote are counted before its
+time counts. The table's seconds are medians.
 """
 
 import argparse

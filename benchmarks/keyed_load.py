@@ -2,8 +2,8 @@
 
 The next night's file holds all rows of the first one and one percent more. Each load runs in a
 process of its own; each first load into a fresh database. On PostgreSQL the baseline is psql's
-copy of shaped rows with their keys into the same table with the same indexes. What a load wrote is
-counted before its time is believed. The table's seconds are medians.
+copy of shaped rows with their keys into the same table with the same indexes. The rows that
+a load wrote are counted before its time counts. The table's seconds are medians.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """How fast a dataset becomes tasks: our operation against one INSERT ... SELECT, on PostgreSQL.
 
 Each load runs in a process of its own, and both into copies of one database that holds the dataset;
-they take turns, so that a busy minute of the machine falls on both. What a load made is compared
-before its time is believed. The table's seconds are medians.
+they take turns, so that a busy minute of the machine falls on both. The tasks of both
+are compared before a time counts. The table's seconds are medians.
 """
 
 import argparse

@@ -23,18 +23,18 @@ _REGION: Final = "us-east-1"
 
 
 class Stored(NamedTuple):
-    """What a storage holds."""
+    """The number of files in a storage, and their size."""
 
     files: int
     bytes: int
 
 
 class Place(Protocol):
-    """A storage that was empty: how a load finds it, and what came to be in it."""
+    """A storage that was empty: how a load finds it, and what it holds afterwards."""
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a load's process needs in its environment."""
+        """The environment of a load's process."""
         ...
 
     def stored(self) -> Stored:
@@ -47,11 +47,11 @@ class Storages(Protocol):
 
     @property
     def title(self) -> str:
-        """What a table calls them."""
+        """Their name in a table."""
         ...
 
     def fresh(self) -> AbstractContextManager[Place]:
-        """Make an empty storage, and remove it with all that it holds."""
+        """Create an empty storage, and remove it with all files in it."""
         ...
 
 
@@ -63,7 +63,7 @@ class BucketPlace:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the settings, boto3 and s3fs read; nothing that this user has configured counts."""
+        """Variables for the settings, boto3 and s3fs, in place of the user's own configuration."""
         return {
             "SEEDING_STORAGE_URL": f"s3://{_BUCKET}/{_PREFIX}",
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -106,7 +106,7 @@ class FolderPlace:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the settings read."""
+        """Variables for the settings."""
         return {"SEEDING_STORAGE_URL": str(self.folder)}
 
     def stored(self) -> Stored:
@@ -124,7 +124,7 @@ class BucketStorages:
 
     @property
     def title(self) -> str:
-        """What the server is."""
+        """The kind of server."""
         return {
             "moto": f"moto {version('moto')}, an S3 server in Python",
             "stub": "a server that only counts",

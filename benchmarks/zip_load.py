@@ -1,8 +1,8 @@
 """How fast a ZIP's files come into S3 and become tasks: our operation against bare boto3 puts.
 
 Each load runs in a process of its own, into a server and a database of its own; the candidates take
-turns, so that a busy minute of the machine falls on all of them. What a load stored, and what tasks
-it made, is counted before its time is believed. The table's seconds are medians.
+turns, so that a busy minute of the machine falls on all of them. The files and the
+tasks of a load are counted before its time counts. The table's seconds are medians.
 """
 
 import argparse

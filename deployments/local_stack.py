@@ -71,7 +71,7 @@ class LocalStack:
         return _http_api_url(self.http_api_port)
 
     def client(self) -> SyncPrefectClient:
-        """Return a client of this stack, whatever server Prefect's settings name."""
+        """Return a client of this stack, even if Prefect's settings name another server."""
         return SyncPrefectClient(self.api_url)
 
     def check(self) -> None:

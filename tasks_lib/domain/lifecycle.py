@@ -61,7 +61,7 @@ MOVES: Final[Mapping[Move, Rule]] = MappingProxyType(
 )
 """A finished task stays finished: tasks made from its output would not be undone.
 
-A claimed task is withdrawn only if somebody names it; whoever withdraws many leaves it out.
+A claimed task is withdrawn only if it is named by its number; bulk withdrawals leave it out.
 """
 
 BY_STATUS: Final[Mapping[TaskStatus, Move]] = MappingProxyType(

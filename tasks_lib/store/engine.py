@@ -47,7 +47,7 @@ _CREATION_LOCK: Final = 5_104_219_833
 
 
 UNNAMED: Final = "unnamed"
-"""Who acts if nobody was named, for example in a program that opens a store itself."""
+"""The author of an act if none was named, for example in a program that opens a store itself."""
 
 
 class Store:

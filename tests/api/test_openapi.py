@@ -31,7 +31,7 @@ FIELDS = {
         "stars": {"enum": [1, 2, 3, 4, 5, None]},
     },
 }
-"""What the OpenAPI cannot say, since each workflow has fields of its own: those of these tests."""
+"""The fields of these tests: the OpenAPI cannot name them, since each workflow has its own."""
 
 MOVES = """
 [[operations]]

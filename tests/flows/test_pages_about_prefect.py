@@ -239,7 +239,7 @@ def test_the_third_automation_sends_that_nothing_has_arrived(
     start(without_news)  # the same file once more
     waited_for = {f"prefect.deployment.{one}" for one in (without_worker, without_news)}
     wait_until(lambda: waited_for <= set(missed(prefect, started)))
-    # The time of the first one ended before theirs. Whatever it has sent arrives before this.
+    # The time of the first one ended before theirs. Anything that it has sent arrives before this.
     seed_from_csv(PATH, str(tmp_path / "examples" / MISTAKE), return_state=True)
     rejected = f"1 rejected in {PATH}"
     wait_until(lambda: rejected in [message["subject"] for message in team.messages])

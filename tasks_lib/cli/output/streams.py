@@ -44,7 +44,7 @@ err: Final = Output(emoji=False, highlight=False, soft_wrap=True, stderr=True)
 
 
 def set_encodings() -> None:
-    """Let programs read UTF-8 whatever the locale is, and a terminal show what it can."""
+    """Write UTF-8 to programs in any locale, and to a terminal the characters that it can show."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             encoding = stream.encoding if stream.isatty() else "utf-8"

@@ -183,7 +183,7 @@ def spell_member(row: Members, field: Field, max_bytes: int) -> str:
 def _spell_container(raw: bytes, kind: type, field: Field) -> str | None:
     """Return the cell of an array or an object; None if it must be parsed exactly for that."""
     if field.type not in BY_ELEMENTS and len(raw) > CLOSE_BYTES:
-        return spell_value(kind(), field)  # raises an error, whatever the elements
+        return spell_value(kind(), field)  # raises an error for any elements
     if field.type is not FieldType.JSON:
         return None
     written = write_plain(raw)

@@ -36,7 +36,7 @@ class FileCells:
     uris: set[str] = field(default_factory=set)
 
     def reader_of(self, field: Field) -> Reader:
-        """Return the reader of a field's cells, whatever its type."""
+        """Return the reader of a field's cells, also for a file."""
         if field.type is not FieldType.FILE:
             return reader_of(field)
         return with_empty(field, lambda cell: self._read(field, cell))

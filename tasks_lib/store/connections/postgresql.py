@@ -28,7 +28,7 @@ def create_postgresql_engine(url: URL) -> Engine:
 
 
 def is_pooled(connection: "psycopg.Connection") -> bool:
-    """Return True if a pooler stands between the connection and the server.
+    """Return True if there is a pooler between the connection and the server.
 
     A pooler lets clients share connections, so it gives them numbers of its own in place of the
     numbers of the server's processes.

@@ -83,7 +83,7 @@ def close_pipeline(session: Session, pipeline_id: int) -> None:
 
 
 def remove_first_tasks(session: Session, pipeline_id: int) -> int:
-    """Remove some thousands of the pipeline's tasks, whoever has worked on them; return how many.
+    """Remove some thousands of the pipeline's tasks, touched ones too; return their number.
 
     The caller has locked the pipeline.
     """

@@ -44,7 +44,7 @@ _CLAIM: Final = build_postgres_statement(Move.CLAIM, returned="tasks.*", answer=
 
 
 def _in_utc(task: StoredTask) -> StoredTask:
-    """Return the task with its times in UTC, whatever the server's time zone is."""
+    """Return the task with its times in UTC; they come in the server's time zone."""
     times = {
         name: time.astimezone(UTC)
         for name in ("claimed_at", "claim_expires_at", "finished_at", "created_at")

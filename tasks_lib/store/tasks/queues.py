@@ -1,10 +1,10 @@
-"""Where claims begin to look for tasks: the queue of a pipeline, on PostgreSQL.
+"""The place from which claims look for tasks: the queue of a pipeline, on PostgreSQL.
 
 A claimed task leaves a dead entry in the index. While an old transaction is open, such as that of a
 backup, dead entries cannot be removed, and a claim that looked from the first task on would walk
 over all of them. So a row says where the queue begins: no task before it is pending, not even in a
-transaction that is not committed yet. Whoever makes tasks pending lets the queue begin with them
-again, in the same transaction.
+transaction that is not committed yet. Code that makes tasks pending moves the beginning
+back to them, in the same transaction.
 """
 
 from collections.abc import Iterator

@@ -22,7 +22,7 @@ _BEGIN_CLAIM = """
     END $$
 """
 """Each statement of a function that is volatile sees what was committed before it: the status is
-read after the lock is held. Whoever has changed it waits for the lock, see ``wait_for_claims``."""
+read after the lock is held. A change of it waits for the lock, see ``wait_for_claims``."""
 
 
 def upgrade() -> None:
