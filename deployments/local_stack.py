@@ -107,8 +107,9 @@ def local_stack(
     with ExitStack() as running:
         lock = running.enter_context(_lock(folder / "stack.lock"))
         port = running.enter_context(_reserve_port(preferred_port))
+        api_port = running.enter_context(_reserve_port(_PREFERRED_API_PORT))
         programs = _Programs(
-            {**_environment(environment, folder, port), **prefect_settings},
+            {**_environment(environment, folder, port, api_port), **prefect_settings},
             folder / "logs",
             lock.fileno(),
         )
@@ -131,7 +132,6 @@ def local_stack(
         worker.wait_until(
             lambda: _is_working(client, started_at), "running", _STEP_SECONDS, on_wait=on_step
         )
-        api_port = running.enter_context(_reserve_port(_PREFERRED_API_PORT))
         on_step(f"the HTTP API, at {_http_api_url(api_port)}")
         api = running.enter_context(programs.start("api", "tasks_lib", *_api_arguments(api_port)))
         api.wait_until(
@@ -164,7 +164,9 @@ class _Programs:
         )
 
 
-def _environment(inherited: Mapping[str, str], folder: Path, port: int) -> dict[str, str]:
+def _environment(
+    inherited: Mapping[str, str], folder: Path, port: int, api_port: int
+) -> dict[str, str]:
     """Return the environment of all processes: only our Prefect settings, with short intervals.
 
     CSRF protection keeps other pages that are open in the browser from changing anything. With it
@@ -172,27 +174,31 @@ def _environment(inherited: Mapping[str, str], folder: Path, port: int) -> dict[
     commit of the trigger ends, which on SQLite would otherwise delay the run.
     """
     others = {name: value for name, value in inherited.items() if not name.startswith("PREFECT_")}
-    return others | {
-        "PATH": os.pathsep.join((_PROGRAMS, inherited.get("PATH", os.defpath))),
-        "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_API_URL": _api_url(port),
-        "PREFECT_SERVER_UI_API_URL": _api_url(port),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
-        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks_lib",
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-        "PREFECT_RUNNER_POLL_FREQUENCY": "2",
-        # Old runs, logs and events are deleted, so that the server's database does not grow.
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "true",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * _DAY_SECONDS),
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(
-            dict.fromkeys(_FREQUENT_EVENTS, _DAY_SECONDS)
-        ),
-        # Long-lived runs keep their place in a deployment's limit when the server is restarted.
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASE_STORAGE,
-    }
+    return (
+        {"SEEDING_API_URL": f"http://{_HOST}:{api_port}"}
+        | others
+        | {
+            "PATH": os.pathsep.join((_PROGRAMS, inherited.get("PATH", os.defpath))),
+            "PREFECT_HOME": str(folder / "prefect"),
+            "PREFECT_API_URL": _api_url(port),
+            "PREFECT_SERVER_UI_API_URL": _api_url(port),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+            "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks_lib",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_RUNNER_POLL_FREQUENCY": "2",
+            # Old runs, logs and events are deleted, so that the server's database does not grow.
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "true",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * _DAY_SECONDS),
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(
+                dict.fromkeys(_FREQUENT_EVENTS, _DAY_SECONDS)
+            ),
+            # Long-lived runs keep their place in a deployment's limit when the server is restarted.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASE_STORAGE,
+        }
+    )
 
 
 @contextmanager

@@ -128,8 +128,8 @@ class Settings(BaseModel):
     )
     api_url: str = Field(
         default="",
-        description="Public URL of the API, for the URLs of uploads. "
-        "If empty, it is taken from each request.",
+        description="Public URL of the API, for the URLs of uploads and links to rejected rows. "
+        "If empty, uploads take it from each request, and a folder's rejected rows have no link.",
     )
     api_cors_origins: str = Field(
         default="",

@@ -17,6 +17,7 @@ from tasks_lib.api import (
     infinite,
     moves,
     openapi,
+    rejects,
     tasks,
     uploads,
     workflows,
@@ -81,7 +82,8 @@ def create_app(
     routers = [
         part.router for part in (workflows, groups, uploads, tasks, files, moves, infinite, chains)
     ]
-    for router in (documents.router, health.router, uploads.token_router, *routers):
+    without_key = (documents.router, health.router, uploads.token_router, rejects.router)
+    for router in (*without_key, *routers):
         app.router.routes.extend(router.routes)
     openapi.describe(app, workspace.limits)
     return app

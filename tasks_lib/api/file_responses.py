@@ -17,11 +17,14 @@ IS_HEAD: Final = "tasks_lib.is_head"
 class StoredFileResponse(FileResponse):
     """A file; its errors have the form of all errors."""
 
-    def __init__(self, path: Path, content_type: str, name: str) -> None:
+    def __init__(
+        self, path: Path, content_type: str, name: str, *, shown_in_browser: bool = False
+    ) -> None:
         super().__init__(
             path,
             media_type=content_type,
             filename=name,
+            content_disposition_type="inline" if shown_in_browser else "attachment",
             headers={"X-Content-Type-Options": "nosniff"},
             stat_result=path.stat(),
         )

@@ -35,7 +35,8 @@ class Workspace:
     """An installation's store, storage, limits, secrets, and how long its links to files last.
 
     ``open_rows`` opens the external sources of datasets. ``run_url`` is the page of the flow run
-    that works here, if there is one; it is stored with the run's report.
+    that works here, if there is one; it is stored with the run's report. ``api_url`` is the public
+    URL of the HTTP API, empty if it is unknown.
     """
 
     store: Store
@@ -45,6 +46,7 @@ class Workspace:
     read_secret: ReadSecret = no_secrets
     open_rows: "OpenRows" = _open_rows
     run_url: str | None = None
+    api_url: str = ""
 
 
 @contextmanager
@@ -68,6 +70,13 @@ def open_workspace(
     ).acting(actor)
     try:
         storage = Storage(settings.storage_url, retry_seconds=settings.retry_seconds)
-        yield Workspace(store, storage, settings.limits, settings.link_seconds, read_secret)
+        yield Workspace(
+            store,
+            storage,
+            settings.limits,
+            settings.link_seconds,
+            read_secret,
+            api_url=settings.api_url.rstrip("/"),
+        )
     finally:
         store.close()

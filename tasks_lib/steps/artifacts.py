@@ -98,15 +98,17 @@ def artifact_key(pipeline: Pipeline) -> str:
 def rejects_markdown(rejects: Rejects, report: Report) -> str:
     """Return the rejected rows as Markdown: their CSV, if large its beginning, and the file."""
     lines = ["## Rejected rows", ""]
+    where, copy = (
+        ("copy it with", f"aws s3 cp {shlex.quote(rejects.uri)} .")
+        if rejects.path is None
+        else ("the file is on the machine of the worker", str(rejects.path))
+    )
     if rejects.link is not None:
-        lines += [
-            f"[Open {display_name(rejects.uri)}]({rejects.link}) until "
-            f"{rejects.expires_at:%Y-%m-%d %H:%M} UTC. Afterwards, copy it with:",
-            "",
-            *_fenced(f"aws s3 cp {shlex.quote(rejects.uri)} ."),
-        ]
-    else:
-        lines += ["The file is on the machine of the worker:", "", *_fenced(str(rejects.path))]
+        until = f"{rejects.expires_at:%Y-%m-%d %H:%M} UTC"
+        where = (
+            f"[Open {display_name(rejects.uri)}]({rejects.link}) until {until}. Afterwards, {where}"
+        )
+    lines += [f"{where[:1].upper()}{where[1:]}:", "", *_fenced(copy)]
     lines.append("")
     size = f"It holds {counted(report.rejected, 'row')} in {rejects.size:,} bytes"
     if rejects.first_rows is None:

@@ -70,7 +70,7 @@ def _line(entry: FieldMapping) -> str:
         _code(entry.field.name),
         f"{entry.field.type}{required}",
         _code(entry.source) if entry.source is not None else "",
-        entry.outcome.value,
+        entry.shown_outcome,
         _plain(entry.why),
         *_sample_cells(entry.sample),
     ]

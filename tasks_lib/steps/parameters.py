@@ -204,8 +204,8 @@ FieldSources = Annotated[
     dict[str, str],
     _input(
         "Mapping",
-        "For each field the column that fills it, as column or column:jsonpath. Other fields are "
-        "matched by name.",
+        "For each field the column that fills it, as column or column:jsonpath, such as "
+        '{"body": "payload:$.text"}. Other fields are matched by name.',
         type="object",
         additionalProperties={"type": "string"},
         examples=[{"body": "payload:$.text"}],

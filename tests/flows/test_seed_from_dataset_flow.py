@@ -53,7 +53,7 @@ def test_a_good_dataset_completes_with_its_plan_report_artifacts_and_event(
         "| 0 of 3 |\n"
         "| `stars` | integer, optional | `stars` | matched | same name | `5`, `null`, `1` "
         "| 0 of 3 |\n"
-        "| `sentiment` | single_select |  | unmatched | no column matches |  |  |",
+        "| `sentiment` | single_select |  |  | filled in by contributors |  |  |",
     )
     assert "| Rows read | 3 |\n| Created | 3 |\n| Group | 1 |" in summary
     (event,) = events_of(prefect, "seeding.group.created", run)

@@ -89,7 +89,7 @@ def print_plan(plan: Plan) -> None:
         table.add_row(
             Text(entry.field.name),
             Text(entry.source or ""),
-            entry.outcome.value,
+            entry.shown_outcome,
             Text(entry.why),
             Text(shortened(sample) if sample else ""),
             fails,

@@ -12,6 +12,7 @@ from tasks_lib.domain.rows.json_rows import name_own_columns
 from tasks_lib.errors import Problem
 
 _NO_MATCH: Final = "no column matches"
+_LEFT_TO_CONTRIBUTORS: Final = "filled in by contributors"
 
 
 class Outcome(StrEnum):
@@ -57,6 +58,11 @@ class FieldMapping:
         if self.column is None:
             return None
         return self.column.name if self.path is None else f"{self.column.name}:{self.path}"
+
+    @property
+    def shown_outcome(self) -> str:
+        """The outcome in tables for people: nothing if contributors fill in the field."""
+        return "" if self.why == _LEFT_TO_CONTRIBUTORS else self.outcome.value
 
     @property
     def document(self) -> dict[str, Any]:
@@ -337,6 +343,8 @@ def _match_by_name(field: Field, source: _Source) -> _Decision:
         return FieldMapping(field, Outcome.MATCHED, why, column), None
     if column is not None:
         why = _never_fits(column, field, None)
+    if why == _NO_MATCH and field.source is FieldSource.INPUT:
+        why = _LEFT_TO_CONTRIBUTORS
     entry = FieldMapping(field, Outcome.UNMATCHED, why)
     if not field.required or field.source is FieldSource.INPUT:
         return entry, None

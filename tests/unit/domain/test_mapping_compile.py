@@ -113,7 +113,7 @@ def test_a_plan_has_a_markdown_form() -> None:
         "| `note` | text |  | skipped | skipped on request |  |  |",
         "| `verdict` | text | `draft` | mapped | mapped by hand "
         '| `"ok"`, `null`, `"b\\|c"` | 0 of 5 |',
-        "| `why` | text |  | unmatched | no column matches |  |  |",
+        "| `why` | text |  |  | filled in by contributors |  |  |",
         "",
         "1 column not used: `a\\|b`",
     ]

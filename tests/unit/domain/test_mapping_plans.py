@@ -139,7 +139,7 @@ def test_an_optional_field_or_an_input_without_a_column_is_unmatched_and_no_prob
     plan = plan_mapping(columns("x"), fields)
     assert decisions(plan) == [
         ("note", "unmatched", None, "no column matches"),
-        ("answer", "unmatched", None, "no column matches"),
+        ("answer", "unmatched", None, "filled in by contributors"),
     ]
     assert plan.problems == ()
 
