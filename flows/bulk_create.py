@@ -7,7 +7,14 @@ from prefect.client.schemas.objects import State
 
 from tasks_lib.operations.seeding.bulk_create import BulkRequest
 from tasks_lib.steps.flow import seeding_flow
-from tasks_lib.steps.parameters import BulkCount, BulkKey, DryRun, PipelineName
+from tasks_lib.steps.parameters import (
+    BulkCount,
+    BulkKey,
+    DryRun,
+    GroupLabels,
+    GroupName,
+    PipelineName,
+)
 from tasks_lib.steps.seeding import (
     create_blank_tasks,
     publish,
@@ -24,7 +31,13 @@ def _run_name() -> str:
 
 @seeding_flow("bulk-create", _run_name)
 def bulk_create(
-    pipeline: PipelineName, count: BulkCount, *, dry_run: DryRun = False, key: BulkKey = ""
+    pipeline: PipelineName,
+    count: BulkCount,
+    *,
+    dry_run: DryRun = False,
+    key: BulkKey = "",
+    name: GroupName = "",
+    labels: GroupLabels = [],  # noqa: B006 - shown in the run form; nothing changes it
 ) -> State[Any]:
     """Create blank tasks, all at once, in a pipeline without dataset fields.
 
@@ -32,6 +45,8 @@ def bulk_create(
     so do all runs of a deployment for the same scheduled time.
     """
     key = key or scheduled_key()
-    request = BulkRequest(pipeline=pipeline, count=count, key=key, dry_run=dry_run)
+    request = BulkRequest(
+        pipeline=pipeline, count=count, key=key, dry_run=dry_run, name=name, labels=tuple(labels)
+    )
     with seeding_run(request) as run:
         return publish(run, create_blank_tasks(run, request))

@@ -17,6 +17,8 @@ from tasks_lib.steps.parameters import (
     DryRun,
     Encoding,
     Full,
+    GroupLabels,
+    GroupName,
     MaxRejected,
     PipelineName,
     Quoting,
@@ -45,6 +47,8 @@ def seed_from_csv(
     allow_duplicate: AllowDuplicate = False,
     full: Full = False,
     allow_shrink: AllowShrink = False,
+    name: GroupName = "",
+    labels: GroupLabels = [],  # noqa: B006 - shown in the run form; nothing changes it
     upload: UploadId = "",
 ) -> State[Any]:
     """Create one task for each row of a CSV file whose header matches the dataset fields.
@@ -61,6 +65,8 @@ def seed_from_csv(
         allow_duplicate=allow_duplicate,
         full=full,
         allow_shrink=allow_shrink,
+        name=name,
+        labels=tuple(labels),
         encoding=encoding,
         delimiter=delimiter,
         quote=quote,

@@ -16,6 +16,8 @@ from tasks_lib.steps.parameters import (
     DryRun,
     FieldSources,
     Full,
+    GroupLabels,
+    GroupName,
     MaxRejected,
     NewMappingName,
     PipelineName,
@@ -51,6 +53,8 @@ def seed_from_dataset(
     reseed: Reseed = False,
     full: Full = False,
     allow_shrink: AllowShrink = False,
+    name: GroupName = "",
+    labels: GroupLabels = [],  # noqa: B006
 ) -> State[Any]:
     """Create one task for each row of the dataset that is not a task yet.
 
@@ -74,4 +78,6 @@ def seed_from_dataset(
         mapping_name=mapping_name,
         save_mapping=save_mapping,
         accept_drift=accept_drift,
+        name=name,
+        labels=labels,
     )

@@ -15,6 +15,8 @@ from tasks_lib.steps.parameters import (
     DryRun,
     FieldSources,
     Full,
+    GroupLabels,
+    GroupName,
     MaxRejected,
     NewMappingName,
     PipelineName,
@@ -52,6 +54,8 @@ def seed_from_pipeline(
     reseed: Reseed = False,
     full: Full = False,
     allow_shrink: AllowShrink = False,
+    name: GroupName = "",
+    labels: GroupLabels = [],  # noqa: B006
 ) -> State[Any]:
     """Create one task for each finished task of the source pipeline that is not a task yet.
 
@@ -75,4 +79,6 @@ def seed_from_pipeline(
         mapping_name=mapping_name,
         save_mapping=save_mapping,
         accept_drift=accept_drift,
+        name=name,
+        labels=labels,
     )

@@ -18,6 +18,8 @@ from tasks_lib.steps.parameters import (
     DryRun,
     Encoding,
     Full,
+    GroupLabels,
+    GroupName,
     MaxRejected,
     NamesEncoding,
     PipelineName,
@@ -56,6 +58,8 @@ def seed_from_zip(
     allow_duplicate: AllowDuplicate = False,
     full: Full = False,
     allow_shrink: AllowShrink = False,
+    name: GroupName = "",
+    labels: GroupLabels = [],  # noqa: B006 - shown in the run form; nothing changes it
     upload: UploadId = "",
 ) -> State[Any]:
     """Create one task for each row of a ZIP's CSV, with the files that the row names.
@@ -73,6 +77,8 @@ def seed_from_zip(
         allow_duplicate=allow_duplicate,
         full=full,
         allow_shrink=allow_shrink,
+        name=name,
+        labels=tuple(labels),
         encoding=encoding,
         delimiter=delimiter,
         quote=quote,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial, wraps
 from threading import Lock
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_origin
 
 from fastapi import Depends, Path, Request
 from fastapi.concurrency import run_in_threadpool
@@ -111,7 +111,9 @@ class Call:
         if not _ACCEPTED_IDEMPOTENCY_KEY.fullmatch(key):
             message = "must have 1 to 255 printable ASCII characters, none of them a space"
             raise InvalidHeaderError(IDEMPOTENCY_KEY, message)
-        sha256 = hashlib.sha256(f"{self.request.method} {self.request.url.path}\n".encode())
+        query = f"?{self.request.url.query}" if self.request.url.query else ""
+        line = f"{self.request.method} {self.request.url.path}{query}\n"
+        sha256 = hashlib.sha256(line.encode())
         sha256.update(self.body)
         return IdempotencyKey(self.caller.organization_id, key, sha256.hexdigest())
 
@@ -180,7 +182,7 @@ def _check_parameters(request: Request) -> None:
     if not request.query_params:
         return
     known = {
-        field.alias
+        field.alias: field
         for field in get_flat_params(request.scope["route"].dependant)
         if isinstance(field.field_info, Query)
     }
@@ -189,7 +191,8 @@ def _check_parameters(request: Request) -> None:
             hint = did_you_mean(name, known)
             message = f"the call has no such parameter{hint}"
             raise InvalidParameterError(name[:100], message)
-        if len(request.query_params.getlist(name)) > 1:
+        repeats = len(request.query_params.getlist(name)) > 1
+        if repeats and get_origin(known[name].field_info.annotation) is not list:
             raise InvalidParameterError(name, "is given more than once")
 
 

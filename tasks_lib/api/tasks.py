@@ -18,7 +18,9 @@ from tasks_lib.api.answers import keep, member_of, respond, send
 from tasks_lib.api.bodies import read_members, whole_number
 from tasks_lib.api.errors import InvalidParameterError
 from tasks_lib.api.files import links_of, readdress
+from tasks_lib.api.naming import LabelQuery, NameQuery, naming_of
 from tasks_lib.api.wire import requests, tasks as wire
+from tasks_lib.domain.naming import read_naming
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.operations.idempotency import Answer
 from tasks_lib.operations.seeding.bulk_create import create_blank_tasks
@@ -33,6 +35,7 @@ from tasks_lib.operations.tasks.read import (
 router = APIRouter(prefix=f"{WORKFLOW_PATH}/tasks", tags=["tasks"], route_class=AdmittingRoute)
 
 MAX_PAGE_SIZE: Final = 1_000
+_NO_LABELS: Final[list[str]] = []
 _OF_PAGES: Final = frozenset({"page", "page_size"})
 _CURSOR: Final = r"^[0-9]{0,18}$"
 
@@ -54,7 +57,9 @@ _TASKS_EXAMPLE: Final = {
     ),
     openapi_extra=openapi.request_body(requests.NewTasks, _TASKS_EXAMPLE),
 )  # fmt: skip
-def post_tasks(call: AdmittedWorkflowCall) -> Response:
+def post_tasks(
+    call: AdmittedWorkflowCall, name: NameQuery = "", label: LabelQuery = _NO_LABELS
+) -> Response:
     """Create 1 to 5,000 tasks: all of them or none."""
     answer = create_tasks(
         call.workspace,
@@ -64,6 +69,7 @@ def post_tasks(call: AdmittedWorkflowCall) -> Response:
         answer=lambda created: keep(wire.created_document(created), 201),
         idempotency_key=call.idempotency_key(),
         at=call.at,
+        naming=read_naming(name, label),
     )
     return send(answer, location=_location(call, answer))
 
@@ -89,6 +95,7 @@ def post_blank_tasks(call: AdmittedWorkflowCall) -> Response:
         answer=lambda blank: keep(wire.blank_document(blank), 201),
         idempotency_key=call.idempotency_key(),
         at=call.at,
+        naming=naming_of(given),
     )
     return send(answer, location=_location(call, answer))
 

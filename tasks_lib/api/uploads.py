@@ -22,6 +22,7 @@ from tasks_lib.api.answers import CsvResponse, keep, member_of, respond, send
 from tasks_lib.api.bodies import read_members, whole_number
 from tasks_lib.api.errors import InvalidHeaderError, RequestRefusedError
 from tasks_lib.api.file_responses import StoredFileResponse
+from tasks_lib.api.naming import naming_of
 from tasks_lib.api.wire import uploads as wire
 from tasks_lib.api.wire.requests import NewUpload
 from tasks_lib.api.wire.uploads import promise_document, upload_document
@@ -71,12 +72,15 @@ def begin_upload(request: Request, call: AdmittedWorkflowCall) -> Response:
     options = {name: given[name] for name in receive.OPTIONS if given[name] is not None}
     if "quote" in options:
         options["quote"] = _quote(options["quote"])
+    if "labels" in options:
+        labels = naming_of(given).labels
+        options["labels"] = tuple(f"{key}={value}" for key, value in labels.items())
     address = base_url(request, call.service)
     answer = promise_upload(
         call.workspace,
         call.workflow_id,
         UploadRequest(
-            name=given["file_name"] if given["file_name"] is not None else UploadRequest().name,
+            file_name=_file_name(given["file_name"]),
             size=_size(given["size"]),
             on_error=_mode(given["on_error"] or OnError.REJECT_FILE.value),
             max_rejected=given["max_rejected"] or "",
@@ -205,6 +209,10 @@ def _put_url(promise: Promise, address: str) -> str:
 
 def _size(digits: str | None) -> int | None:
     return None if digits is None else whole_number(digits, "size")
+
+
+def _file_name(given: str | None) -> str:
+    return given if given is not None else UploadRequest().file_name
 
 
 def _quote(name: str) -> Quote:

@@ -118,6 +118,10 @@ def print_group(counted: "CountedGroup") -> None:
     numbers = [f"{count:,} {status}" for status, count in counted.counts.items() if count]
     table = Table(box=None, show_header=False)
     table.add_row("group", str(group.id))
+    if group.name is not None:
+        table.add_row("name", Text(group.name))
+    if group.labels:
+        table.add_row("labels", Text(console.spell_labels(group.labels)))
     table.add_row("pipeline", str(group.pipeline_id))
     table.add_row("from", Text(f"{group.kind}, {group.source}"))
     table.add_row("created", _moment(group.created_at))

@@ -5,6 +5,7 @@ from uuid import UUID, uuid5
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.names import counted
+from tasks_lib.domain.naming import UNNAMED, Naming
 from tasks_lib.domain.report import Report
 from tasks_lib.errors import Problem
 
@@ -53,12 +54,16 @@ class Event(NamedTuple):
 
 
 def report_events(
-    pipeline: Pipeline, report: Report, act: str, run_url: str | None = None
+    pipeline: Pipeline,
+    report: Report,
+    act: str,
+    run_url: str | None = None,
+    naming: Naming = UNNAMED,
 ) -> list[Event]:
     """Return the events of a seeding: of its group or rejection, and of its rejected rows.
 
     ``act`` identifies the group or run across stores, whose numbers are not unique. ``run_url`` is
-    the page of the flow run, if there is one.
+    the page of the flow run, if there is one. ``naming`` is the group's, or would have been.
     """
     names = []
     if report.is_rejection:
@@ -69,7 +74,8 @@ def report_events(
         names.append(ROWS_REJECTED)
     identity = f"{report.group_id}/{act}"
     return [
-        _event(pipeline, name, identity, _report_payload(name, report, run_url)) for name in names
+        _event(pipeline, name, identity, _report_payload(name, report, run_url) | naming.members)
+        for name in names
     ]
 
 
@@ -88,13 +94,20 @@ def _report_payload(name: str, report: Report, run_url: str | None) -> dict[str,
 
 
 def group_undone_event(
-    pipeline: Pipeline, group_id: int, *, removed: int, kept: int, by: str, act: str
+    pipeline: Pipeline,
+    group_id: int,
+    *,
+    removed: int,
+    kept: int,
+    by: str,
+    act: str,
+    naming: Naming = UNNAMED,
 ) -> Event:
     """Return the event that a group was undone, by whom, and how many tasks were kept."""
     message = f"Group {group_id} of {pipeline.path} undone by {by}: {counted(removed, 'task')} "
     message += f"removed, {kept:,} kept."
     counts = {"group_id": group_id, "pipeline_id": pipeline.id, "removed": removed, "kept": kept}
-    payload = counts | {"by": by, "message": message}
+    payload = counts | {"by": by, "message": message} | naming.members
     return _event(pipeline, GROUP_UNDONE, f"{group_id}/{act}", payload)
 
 

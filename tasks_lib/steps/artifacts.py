@@ -16,6 +16,7 @@ from prefect.artifacts import (
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.names import counted, display_name
+from tasks_lib.domain.naming import UNNAMED, Naming
 from tasks_lib.domain.progress import Progress
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report
 from tasks_lib.operations.seeding.rejects import Rejects
@@ -64,11 +65,15 @@ def _percent(progress: Progress) -> float:
     return 100 * progress.done / max(progress.total, 1)
 
 
-def publish_artifacts(seeded: Seeded, rejects: Rejects | None, seconds: float) -> None:
+def publish_artifacts(
+    seeded: Seeded, rejects: Rejects | None, seconds: float, naming: Naming = UNNAMED
+) -> None:
     """Put the summary on the run's page, and the rejected rows if there are any."""
     report = seeded.report
     create_markdown_artifact(
-        summary(seeded, seconds), key=artifact_key(seeded.pipeline), description=report.sentence
+        summary(seeded, seconds, naming),
+        key=artifact_key(seeded.pipeline),
+        description=report.sentence,
     )
     if report.errors:
         create_table_artifact(
@@ -156,7 +161,7 @@ def publish_plan(plan: Plan) -> None:
     create_markdown_artifact(f"## Mapping\n\n{markdown(plan)}", description="Mapping")
 
 
-def summary(seeded: Seeded, seconds: float) -> str:
+def summary(seeded: Seeded, seconds: float, naming: Naming = UNNAMED) -> str:
     """Return the summary as Markdown."""
     report = seeded.report
     lines = [
@@ -181,6 +186,10 @@ def summary(seeded: Seeded, seconds: float) -> str:
     lines += [f"| {name} | {count:,} |" for name, count in counts.items() if count]
     if report.group_id is not None:
         lines.append(f"| Group | {report.group_id} |")
+    if naming.name is not None:
+        lines.append(f"| Name | {_cell(naming.name)} |")
+    if naming.labels:
+        lines.append(f"| Labels | {_cell(naming.pairs)} |")
     rate = seeded.rows_read / max(seconds, 0.001)
     pace = f", {rate:,.0f} rows a second" if seeded.rows_read else ""
     lines.append(f"| Time | {seconds:.1f} s{pace} |")

@@ -39,6 +39,8 @@ def seed_from_source(
     mapping_name: str,
     save_mapping: str,
     accept_drift: bool,
+    name: str,
+    labels: Sequence[str],
 ) -> State[Any]:
     """Run the steps that the mapped flows have in common.
 
@@ -58,6 +60,8 @@ def seed_from_source(
         mapping_name=mapping_name,
         save_mapping=save_mapping,
         accept_drift=accept_drift,
+        name=name,
+        labels=tuple(labels),
     )
     with seeding_run(request) as run:
         rows = find_source(run, request)

@@ -277,6 +277,25 @@ MaxRejected = Annotated[
         ],
     ),
 ]
+GroupName = Annotated[
+    str,
+    _input(
+        "Name of the group",
+        "A name for the group of tasks that this run creates.",
+        type="string",
+        examples=["reviews of January"],
+    ),
+]
+GroupLabels = Annotated[
+    list[str],
+    _input(
+        "Labels of the group",
+        "Labels as KEY=VALUE, such as batch=night. Events about the group carry them.",
+        type="array",
+        items={"type": "string"},
+        examples=[["batch=night"]],
+    ),
+]
 DryRun = Annotated[bool, _input("Dry run", "Check everything and create nothing.", type="boolean")]
 AllowDuplicate = Annotated[
     bool,

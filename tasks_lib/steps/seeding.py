@@ -19,6 +19,7 @@ from prefect.utilities.urls import url_for
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.events import report_events
 from tasks_lib.domain.names import STANDARD_INPUT, counted, display_name
+from tasks_lib.domain.naming import Naming
 from tasks_lib.domain.progress import OnProgress, Progress
 from tasks_lib.domain.report import SourceRejectedError
 from tasks_lib.errors import SeedingError, SourceProblemError, StorageUnavailableError, UsageError
@@ -51,6 +52,7 @@ class SeedingRun:
     id: str
     workspace: Workspace
     pipeline: Pipeline
+    naming: Naming
     folder: Path
     resources: ExitStack
     started: float
@@ -83,7 +85,7 @@ def seeding_run(request: SeedingRequest, upload: str = "") -> Iterator[SeedingRu
     rejections.
     """
     rejected: Seeded | None = None
-    with _open_run(request.pipeline, upload) as run:
+    with _open_run(request, upload) as run:
         try:
             yield run
         except SourceProblemError as error:
@@ -97,7 +99,7 @@ def seeding_run(request: SeedingRequest, upload: str = "") -> Iterator[SeedingRu
 
 
 @contextmanager
-def _open_run(pipeline: str, upload: str) -> Iterator[SeedingRun]:
+def _open_run(request: SeedingRequest, upload: str) -> Iterator[SeedingRun]:
     with (
         open_configured_workspace() as workspace,
         temporary_folder() as folder,
@@ -108,7 +110,8 @@ def _open_run(pipeline: str, upload: str) -> Iterator[SeedingRun]:
         yield SeedingRun(
             id=upload or runtime.flow_run.id or str(uuid4()),
             workspace=replace(workspace, run_url=_find_page()),
-            pipeline=find_pipeline(workspace.store, pipeline),
+            pipeline=find_pipeline(workspace.store, request.pipeline),
+            naming=request.naming,
             folder=folder,
             resources=resources,
             started=started,
@@ -228,11 +231,12 @@ def _publish(run: SeedingRun, seeded: Seeded) -> None:
     if not report.is_rejection:  # else the error that fails the run has this as its note
         level = logging.WARNING if report.rejected else logging.INFO
         run_logger().log(level, _describe_rows(seeded))
-    publish_artifacts(seeded, _find_rejects(run, seeded), time.monotonic() - run.started)
+    seconds = time.monotonic() - run.started
+    publish_artifacts(seeded, _find_rejects(run, seeded), seconds, run.naming)
     if report.dry_run:
         reports.record_report(run.workspace, run.id, report)
         return
-    events = report_events(run.pipeline, report, run.id, run.workspace.run_url)
+    events = report_events(run.pipeline, report, run.id, run.workspace.run_url, run.naming)
     deployment = deployment_around() if events else []
     for event in events:
         emit_event(**event._replace(related=event.related + deployment)._asdict())

@@ -1,12 +1,13 @@
 """Task groups: create the group of a source, complete it, and keep the report of its run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, select, text, update
+from sqlalchemy import JSON, bindparam, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
+from tasks_lib.domain.naming import UNNAMED, Naming
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import GroupState, SeedKind
 from tasks_lib.store.tables import (
@@ -21,13 +22,17 @@ _GROUPS: Final = TaskGroupRow.metadata.tables[TaskGroupRow.__tablename__]
 _INSERT: Final = text(
     """
     INSERT INTO task_groups (pipeline_id, kind, seed_key, source, created_at, stream_id, chain_id,
-        task_count, rejected_count, announce_at)
+        task_count, rejected_count, announce_at, name, labels)
     VALUES (:pipeline_id, :kind, :seed_key, :source, :at, :stream_id, :chain_id, :task_count, 0,
-        :announce_at)
+        :announce_at, :name, :labels)
     ON CONFLICT (pipeline_id, seed_key) DO NOTHING
     RETURNING id
     """
-).bindparams(bindparam("at", type_=UtcDateTime), bindparam("announce_at", type_=UtcDateTime))
+).bindparams(
+    bindparam("at", type_=UtcDateTime),
+    bindparam("announce_at", type_=UtcDateTime),
+    bindparam("labels", type_=JSON),
+)
 """A text because it runs for every request; see ``dialect.upsert``."""
 
 _COMPLETE: Final = (
@@ -58,14 +63,22 @@ class StoredGroup(NamedTuple):
     removed_count: int
     undone_by: str | None
     undone_at: datetime | None
+    name: str | None
+    labels: Mapping[str, str]
+
+    @property
+    def naming(self) -> Naming:
+        """The name and the labels."""
+        return Naming(self.name, self.labels)
 
 
 class StoredReport(NamedTuple):
-    """The report of a run, and the run's page in the Prefect UI, if it has one."""
+    """The report of a run, its page in the Prefect UI if it has one, and its group's naming."""
 
     run_id: str
     run_url: str | None
     report: Report
+    naming: Naming = UNNAMED
 
 
 class EnsuredGroup(NamedTuple):
@@ -89,6 +102,7 @@ def ensure_group(
     chain_id: int | None = None,
     task_count: int = 0,
     announce_at: datetime | None = None,
+    naming: Naming = UNNAMED,
 ) -> EnsuredGroup:
     """Create the group for ``seed_key``, or return the one that holds it.
 
@@ -106,6 +120,8 @@ def ensure_group(
         "chain_id": chain_id,
         "task_count": task_count,
         "announce_at": announce_at,
+        "name": naming.name,
+        "labels": dict(naming.labels),
     }
     new_id: int | None = session.scalar(_INSERT, values)
     if new_id is not None:
@@ -222,6 +238,7 @@ def save_report(
     at: datetime,
     run_url: str | None,
     announce_at: datetime | None,
+    naming: Naming = UNNAMED,
 ) -> None:
     """Save the run's report; it replaces the one of an earlier attempt of the same run.
 
@@ -236,6 +253,8 @@ def save_report(
             report=report.model_dump(mode="json"),
             run_url=run_url,
             announce_at=announce_at,
+            name=naming.name,
+            labels=dict(naming.labels),
         )
     )
     session.flush()
@@ -244,14 +263,20 @@ def save_report(
 def list_unannounced_reports(session: Session, *, at: datetime, limit: int) -> list[StoredReport]:
     """Return reports that should have been announced to Prefect by ``at``, oldest first."""
     statement = (
-        select(SeedingRunRow.id, SeedingRunRow.run_url, SeedingRunRow.report)
+        select(
+            SeedingRunRow.id,
+            SeedingRunRow.run_url,
+            SeedingRunRow.report,
+            SeedingRunRow.name,
+            SeedingRunRow.labels,
+        )
         .where(SeedingRunRow.announce_at <= at)
         .order_by(SeedingRunRow.announce_at)
         .limit(limit)
     )
     return [
-        StoredReport(run_id, run_url, Report.model_validate(report))
-        for run_id, run_url, report in session.execute(statement)
+        StoredReport(run_id, run_url, Report.model_validate(report), Naming(name, labels))
+        for run_id, run_url, report, name, labels in session.execute(statement)
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from api_requests import BASE, GOOD, OTHER, TASKS, WORKFLOW, NewKey, error_of, tasks
+from api_requests import BASE, BLANK, GOOD, OTHER, TASKS, WORKFLOW, NewKey, error_of, tasks
 from people import NO_TASKS
 from tasks_lib.api.app import create_app
 from tasks_lib.operations.groups.undo import continue_undos
@@ -41,7 +41,7 @@ def test_groups_are_listed_page_by_page_with_their_counts(client: TestClient) ->
         {
             "id": 2, "workflow_id": 1, "kind": "api", "state": "created",
             "task_counts": NONE | {"pending": 1}, "task_total": 1, "rejected": 0, "removed": 0,
-            "undone_by": None,
+            "undone_by": None, "name": None, "labels": {},
         }
     ]  # fmt: skip
     assert rest["next"] is None
@@ -114,3 +114,47 @@ def test_an_invalid_option_of_an_undo_is_refused(client: TestClient, query: str)
     response = client.delete(f"{BASE}/groups/1?{query}")
     assert error_of(response) == (422, "invalid_request")
     assert client.get(f"{BASE}/groups/1").json()["state"] == "created"
+
+
+def test_requests_name_the_groups_of_their_tasks(workspace: Workspace, new_key: NewKey) -> None:
+    client = TestClient(create_app(workspace), headers={"X-API-Key": new_key()})
+    query = {"name": "late ones", "label": ["batch=night", "team=a"]}
+    naming = {"name": "late ones", "labels": {"batch": "night", "team": "a"}}
+    created = [
+        client.post(TASKS, json=tasks(GOOD), params=query),
+        client.post(f"{BASE}/workflows/{BLANK}/tasks/bulk", json={"count": 2} | naming),
+    ]
+    for response in created:
+        assert response.status_code == 201, response.text
+        group = client.get(f"{BASE}/groups/{response.json()['group_id']}").json()
+        assert {name: group[name] for name in naming} == naming
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ({"label": "night"}, tasks(GOOD)),
+        ({"name": " x"}, tasks(GOOD)),
+        ({"labels": "a=b"}, tasks(GOOD)),
+    ],
+)
+def test_a_wrong_name_or_label_creates_nothing(
+    client: TestClient, query: dict[str, str], body: dict[str, Any]
+) -> None:
+    assert error_of(client.post(TASKS, json=body, params=query)) == (422, "invalid_request")
+    assert len(client.get(GROUPS).json()["items"]) == 2
+
+
+def test_a_label_that_is_no_string_is_refused(client: TestClient) -> None:
+    response = client.post(f"{TASKS}/bulk", json={"count": 1, "labels": {"batch": 1}})
+    assert error_of(response) == (422, "malformed_body")
+    assert response.json()["detail"] == "the label 'batch' must be a string; it is a number"
+
+
+def test_the_same_request_under_another_name_is_another_request(client: TestClient) -> None:
+    headers = {"Idempotency-Key": "one"}
+    first = client.post(TASKS, json=tasks(GOOD), params={"name": "a"}, headers=headers)
+    again = client.post(TASKS, json=tasks(GOOD), params={"name": "a"}, headers=headers)
+    other = client.post(TASKS, json=tasks(GOOD), params={"name": "b"}, headers=headers)
+    assert first.json() == again.json()
+    assert error_of(other) == (409, "idempotency_key_reused")

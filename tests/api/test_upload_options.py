@@ -190,3 +190,10 @@ def test_a_stored_file_answers_ranges_and_etags(send: Send, client: TestClient) 
     assert beyond.headers["content-range"] == f"bytes */{len(whole.content)}"
     head = client.head(url)
     assert (head.content, head.headers["content-length"]) == (b"", str(len(whole.content)))
+
+
+def test_an_upload_names_the_group_of_its_tasks(client: TestClient, send: Send) -> None:
+    naming = {"name": "late ones", "labels": {"batch": "night"}}
+    done = send(GOOD, **naming)
+    group = client.get(f"{BASE}/groups/{done['report']['group_id']}").json()
+    assert {name: group[name] for name in naming} == naming

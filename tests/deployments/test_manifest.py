@@ -266,7 +266,8 @@ def test_a_missing_manifest_is_reported(path: Path) -> None:
             {"pipeline": "a/b/c", "sauce": "x.csv"},
             "Function expects parameters ['pipeline', 'source', 'encoding', 'delimiter', "
             "'quote', 'on_error', 'max_rejected', 'dry_run', 'allow_duplicate', 'full', "
-            "'allow_shrink', 'upload'] but was provided with parameters ['pipeline', 'sauce']",
+            "'allow_shrink', 'name', 'labels', 'upload'] but was provided with parameters "
+            "['pipeline', 'sauce']",
         ),
     ],
     ids=["wrong value", "missing", "unknown"],

@@ -404,3 +404,20 @@ def test_the_relay_thread_resumes_when_prefect_comes_back(store: Store, prefect:
         prefect.is_away = False
         wait_until(lambda: count_pending(store)[:2] == (0, 0))
     assert sum(payload["count"] for name, payload in prefect.payloads if "claimed" in name) == 2
+
+
+@pytest.mark.parametrize("row", ["1,one,5", "1,one,9"])
+def test_the_events_of_a_seeding_have_the_name_and_labels_of_its_group(
+    workspace: Workspace, prefect: Prefect, csv_file: Callable[[str], str], row: str
+) -> None:
+    request = CsvRequest(
+        pipeline=PATH,
+        source=csv_file(f"review_id,body,stars\n{row}\n"),
+        name="late",
+        labels=("a=b",),
+    )
+    seed_from_csv(workspace, request, run_id="run")
+    announce_due(workspace.store, prefect, at=LATER)
+    named = [(event.payload["name"], event.payload["labels"]) for event in prefect.events]
+    assert named == [("late", {"a": "b"})] * len(prefect.events)
+    assert prefect.events

@@ -98,3 +98,31 @@ def test_the_old_command_still_lists_the_groups_with_a_warning(seeding: Seeding)
 def test_a_missing_group_is_a_usage_error(seeding: Seeding) -> None:
     for command in ("show", "undo"):
         assert seeding("groups", command, "9") == (2, "", "error: there is no group 9\n")
+
+
+def test_a_group_has_the_name_and_the_labels_that_its_seeding_gave_it(
+    seeding: Seeding, csv_file: Callable[..., str]
+) -> None:
+    source = csv_file("review_id,body,stars\n4,four,5\n", "more.csv")
+    named = ("--name", "late ones", "--label", "batch=night", "--label", "team=a=b")
+    assert seeding("seed", "csv", PATH, source, *named)[0] == 0
+    status, shown = seeding.json("groups", "show", "2")
+    naming = {"name": "late ones", "labels": {"batch": "night", "team": "a=b"}}
+    assert (status, {name: shown[name] for name in naming}) == (0, naming)
+    text = seeding("groups", "show", "2")[1]
+    assert "late ones" in text
+    assert "batch=night, team=a=b" in text
+    listed = seeding.json("groups", "list", PATH)[1]
+    assert [(group["name"], group["labels"]) for group in listed] == [
+        (None, {}), (naming["name"], naming["labels"]),
+    ]  # fmt: skip
+    assert "late ones  batch=night, team=a=b" in seeding("groups", "list", PATH)[1]
+
+
+def test_a_label_that_is_none_is_a_usage_error(
+    seeding: Seeding, csv_file: Callable[..., str]
+) -> None:
+    source = csv_file("review_id,body,stars\n4,four,5\n", "more.csv")
+    assert seeding("seed", "csv", PATH, source, "--label", "night") == (
+        2, "", "error: label 'night' must be KEY=VALUE, such as batch=night\n",
+    )  # fmt: skip

@@ -32,8 +32,8 @@ FLOWS: dict[str, Flow[..., Any]] = {
     "pipeline": seed_from_pipeline,
     "bulk": bulk_create,
 }
-ONE_ENTRY_AT_A_TIME = {"map": "mapping"}
-"""An option that is repeated, and the parameter that holds all entries."""
+ONE_ENTRY_AT_A_TIME = {"map": "mapping", "label": "labels"}
+"""Options that are repeated, and the parameters that hold all entries."""
 
 REQUIRED = "(required)"
 OF_COMMANDS = {"json", "deployed"}

@@ -8,6 +8,7 @@ from tasks_lib.api.errors import CODES as API_CODES
 from tasks_lib.domain import events as domain_events
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.events import Event
+from tasks_lib.domain.naming import Naming
 from tasks_lib.domain.problems import FILE_CODES, ROW_CODES, VALUE_CODES
 from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.domain.statuses import PipelineStatus
@@ -20,6 +21,7 @@ _PIPELINE: Final = Pipeline(
 _SOURCE: Final = "s3://inbox/reviews.csv"
 _RUN_ID: Final = "0674e5b1-5a1c-7c0f-8000-4c1f2d6b3a55"
 _RUN_URL: Final = f"http://127.0.0.1:4200/runs/flow-run/{_RUN_ID}"
+_NAMING: Final = Naming("reviews of January", {"batch": "night"})
 
 
 def file_error_codes() -> str:
@@ -68,7 +70,7 @@ def example_events() -> Iterator[Event]:
     )
     problem = Problem("empty_file", "the file is empty")
     rejected = Report(pipeline_id=1, source=_SOURCE, errors=(ReportError.of(problem),))
-    yield from domain_events.report_events(_PIPELINE, created, "", _RUN_URL)
+    yield from domain_events.report_events(_PIPELINE, created, "", _RUN_URL, _NAMING)
     yield from domain_events.report_events(_PIPELINE, rejected, "", _RUN_URL)
     misfit = Problem("unmatched_field", "the field 'body' has no column")
     yield domain_events.chain_failed_event(_PIPELINE, "acme/reviews/collect", 1, misfit, "")

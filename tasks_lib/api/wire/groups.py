@@ -32,6 +32,8 @@ class Group(TypedDict):
     removed: Annotated[int, Field(description="Tasks that an undo has removed")]
     undone_by: str | None
     undone_at: datetime | None
+    name: Annotated[str | None, Field(description="The name that the seeding gave it")]
+    labels: Annotated[dict[str, str], Field(description="The labels that the seeding gave it")]
 
 
 class Groups(TypedDict):
@@ -73,6 +75,8 @@ GROUP: Final = Group(
     removed=0,
     undone_by=None,
     undone_at=None,
+    name="reviews of January",
+    labels={"batch": "night"},
 )
 GROUPS: Final = Groups(items=[GROUP], next=None)
 UNDONE: Final = UndoneGroup(
@@ -103,6 +107,8 @@ def group_document(counted: CountedGroup) -> Group:
         removed=group.removed,
         undone_by=group.undone_by,
         undone_at=group.undone_at,
+        name=group.name,
+        labels=dict(group.labels),
     )
 
 

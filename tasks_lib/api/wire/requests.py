@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.domain.fields import MAX_NAME_LENGTH
+from tasks_lib.domain.naming import LABEL_KEY, MAX_LABELS, MAX_VALUE_LENGTH
 from tasks_lib.domain.rows.dialects import Quote
 from tasks_lib.domain.rows.tolerance import MAX_REJECTED
 from tasks_lib.domain.statuses import OnError
@@ -53,11 +54,31 @@ class NewTasks(TypedDict):
     tasks: Annotated[list[NewTask], Field(min_length=1, max_length=MAX_TASKS)]
 
 
+GroupName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_NAME_LENGTH,
+        description="A name for the group; no invisible characters, no white space at its ends",
+    ),
+]
+GroupLabels = Annotated[
+    dict[str, Annotated[str, Field(min_length=1, max_length=MAX_VALUE_LENGTH)]],
+    Field(
+        max_length=MAX_LABELS,
+        description="Labels of the group, which events about it carry",
+        json_schema_extra={"propertyNames": {"pattern": f"^{LABEL_KEY}$"}},
+    ),
+]
+
+
 @with_config(_CLOSED)
 class NewBlankTasks(TypedDict):
-    """How many blank tasks to create."""
+    """How many blank tasks to create, and how to name their group."""
 
     count: Annotated[int, Field(ge=1)]
+    name: NotRequired[GroupName | None]
+    labels: NotRequired[GroupLabels | None]
 
 
 @with_config(_CLOSED)
@@ -150,6 +171,8 @@ class NewUpload(TypedDict):
         Annotated[bool, Field(description="Whether content that was seeded before is seeded again")]
         | None
     ]
+    name: NotRequired[GroupName | None]
+    labels: NotRequired[GroupLabels | None]
 
 
 @with_config(_CLOSED)

@@ -202,11 +202,21 @@ def print_pipeline(entry: CountedPipeline) -> None:
     out.print(fields)
 
 
+def spell_labels(labels: Mapping[str, str]) -> str:
+    """Return labels as ``key=value, key=value``."""
+    return ", ".join(f"{key}={value}" for key, value in labels.items())
+
+
 def print_groups(groups: Sequence[Group]) -> None:
-    """Print task groups as a table; the state is a column if a group was undone."""
+    """Print task groups as a table; columns in which nothing would be written are left out."""
     shows_state = any(group.state is not GroupState.CREATED for group in groups)
+    shows_name = any(group.name is not None for group in groups)
+    shows_labels = any(group.labels for group in groups)
     states = ("state",) if shows_state else ()
-    table = Table("group", "from", "tasks", "rejected", "created", *states, "source", box=None)
+    names = (("name",) if shows_name else ()) + (("labels",) if shows_labels else ())
+    table = Table(
+        "group", "from", "tasks", "rejected", "created", *states, *names, "source", box=None
+    )
     for group in groups:
         table.add_row(
             str(group.id),
@@ -215,6 +225,8 @@ def print_groups(groups: Sequence[Group]) -> None:
             f"{group.rejected:,}",
             _moment(group.created_at),
             *((group.state.value,) if shows_state else ()),
+            *((Text(group.name or ""),) if shows_name else ()),
+            *((Text(spell_labels(group.labels)),) if shows_labels else ()),
             Text(group.source),
         )
     out.print(table if groups else "This pipeline has no task groups yet.")

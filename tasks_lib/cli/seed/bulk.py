@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tasks_lib.cli.options.arguments import Flag, Json, PipelineArgument, WholeNumber
+from tasks_lib.cli.options.naming import GroupName, Labels
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.progress import OnProgress
 
@@ -18,6 +19,8 @@ def seed_bulk(
     /,
     *,
     key: str = "",
+    name: GroupName = "",
+    label: Labels = (),
     dry_run: Flag = False,
     deployed: Flag = False,
     json: Json = False,
@@ -39,7 +42,14 @@ def seed_bulk(
     from tasks_lib.operations.catalogue.read import find_pipeline
     from tasks_lib.operations.seeding.bulk_create import BulkRequest, bulk_create, check_count
 
-    request = BulkRequest(pipeline=pipeline, count=count, key=key, dry_run=dry_run)
+    request = BulkRequest(
+        pipeline=pipeline,
+        count=count,
+        key=key,
+        name=name,
+        labels=tuple(label),
+        dry_run=dry_run,
+    )
 
     def run(workspace: "Workspace", run_id: str, _: OnProgress) -> "Seeded":
         return bulk_create(workspace, request, run_id=run_id)
@@ -47,6 +57,7 @@ def seed_bulk(
     with configured_workspace() as workspace:
         check_count(workspace, count)
         target = find_pipeline(workspace.store, pipeline)
-        act = Act("bulk-create", asdict(request), run, request.source)
+        parameters = asdict(request) | {"labels": list(request.labels)}
+        act = Act("bulk-create", parameters, run, request.source)
         outcome = seed_by(workspace, act, deployed=deployed)
     finish(outcome, target, as_json=json)

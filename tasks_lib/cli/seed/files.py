@@ -12,6 +12,7 @@ from tasks_lib.cli.options.arguments import (
     PipelineArgument,
     SourceArgument,
 )
+from tasks_lib.cli.options.naming import GroupName, Labels
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.names import display_name
 from tasks_lib.domain.progress import OnProgress
@@ -32,6 +33,8 @@ def seed_csv(
     *,
     on_error: OnError = OnError.REJECT_FILE,
     max_rejected: MaxRejected = "",
+    name: GroupName = "",
+    label: Labels = (),
     dry_run: Flag = False,
     allow_duplicate: Flag = False,
     full: Flag = False,
@@ -77,6 +80,8 @@ def seed_csv(
         source=source,
         on_error=on_error,
         max_rejected=max_rejected,
+        name=name,
+        labels=tuple(label),
         dry_run=dry_run,
         allow_duplicate=allow_duplicate,
         full=full,
@@ -97,6 +102,8 @@ def seed_zip(
     names_encoding: str = "",
     on_error: OnError = OnError.REJECT_FILE,
     max_rejected: MaxRejected = "",
+    name: GroupName = "",
+    label: Labels = (),
     dry_run: Flag = False,
     allow_duplicate: Flag = False,
     full: Flag = False,
@@ -145,6 +152,8 @@ def seed_zip(
         source=source,
         on_error=on_error,
         max_rejected=max_rejected,
+        name=name,
+        labels=tuple(label),
         dry_run=dry_run,
         allow_duplicate=allow_duplicate,
         full=full,
@@ -182,8 +191,12 @@ def _seed_file(
             )
     elif "://" not in source and local_path(source) is not None:
         source = str(Path(source).absolute())  # a worker runs in another folder
-    given = {"source": source, "on_error": request.on_error.value, "quote": request.quote.value}
-    parameters = asdict(request) | given
+    parameters = asdict(request) | {
+        "source": source,
+        "on_error": request.on_error.value,
+        "quote": request.quote.value,
+        "labels": list(request.labels),
+    }
     with configured_workspace() as workspace:
         pipeline = find_pipeline(workspace.store, request.pipeline)
         outcome = seed_by(workspace, Act(name, parameters, run, request.source), deployed=deployed)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks_lib.cli.options.arguments import Flag, Json, MaxRejected, PipelineArgument
 from tasks_lib.cli.options.mapping import Mapping, Skipped, read_mapping
+from tasks_lib.cli.options.naming import GroupName, Labels
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.statuses import OnError
@@ -25,6 +26,8 @@ def seed_dataset(
     skip: Skipped = (),
     on_error: OnError = OnError.REJECT_FILE,
     max_rejected: MaxRejected = "",
+    name: GroupName = "",
+    label: Labels = (),
     dry_run: Flag = False,
     reseed: Flag = False,
     full: Flag = False,
@@ -71,6 +74,8 @@ def seed_dataset(
         skip=tuple(skip),
         on_error=on_error,
         max_rejected=max_rejected,
+        name=name,
+        labels=tuple(label),
         dry_run=dry_run,
         reseed=reseed,
         full=full,
@@ -91,6 +96,8 @@ def seed_pipeline(
     skip: Skipped = (),
     on_error: OnError = OnError.REJECT_FILE,
     max_rejected: MaxRejected = "",
+    name: GroupName = "",
+    label: Labels = (),
     dry_run: Flag = False,
     reseed: Flag = False,
     full: Flag = False,
@@ -137,6 +144,8 @@ def seed_pipeline(
         skip=tuple(skip),
         on_error=on_error,
         max_rejected=max_rejected,
+        name=name,
+        labels=tuple(label),
         dry_run=dry_run,
         reseed=reseed,
         full=full,
@@ -171,7 +180,11 @@ def _seed_mapped(
         )
         return seeded
 
-    parameters = asdict(request) | {"skip": list(request.skip), "on_error": request.on_error.value}
+    parameters = asdict(request) | {
+        "skip": list(request.skip),
+        "on_error": request.on_error.value,
+        "labels": list(request.labels),
+    }
     parameters[source_parameter] = parameters.pop("source")
     act = Act(name.replace("_", "-"), parameters, run, request.source)
     with configured_workspace() as workspace:

@@ -33,6 +33,8 @@ class Group(NamedTuple):
     removed: int = 0
     undone_by: str | None = None
     undone_at: datetime | None = None
+    name: str | None = None
+    labels: Mapping[str, str] = MappingProxyType({})
 
 
 class CountedGroup(NamedTuple):
@@ -97,4 +99,6 @@ def as_group(group: StoredGroup) -> Group:
         removed=group.removed_count,
         undone_by=group.undone_by,
         undone_at=group.undone_at,
+        name=group.name,
+        labels=group.labels,
     )

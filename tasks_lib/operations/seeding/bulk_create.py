@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.intake_rules import why_no_blank_tasks
 from tasks_lib.domain.names import counted, is_storable
+from tasks_lib.domain.naming import UNNAMED, NamedRequest, Naming
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import ConflictError, SourceProblemError, UsageError
@@ -27,7 +28,7 @@ MAX_KEY_LENGTH: Final = 255
 
 
 @dataclass(frozen=True, kw_only=True)
-class BulkRequest:
+class BulkRequest(NamedRequest):
     """How many blank tasks to create in a pipeline; with ``key``: only once per key."""
 
     pipeline: str
@@ -36,6 +37,7 @@ class BulkRequest:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.key) > MAX_KEY_LENGTH or not is_storable(self.key):
             raise UsageError(f"the key must have at most {MAX_KEY_LENGTH} characters, no NUL")
 
@@ -92,13 +94,16 @@ def create_blank_tasks(
     idempotency_key: IdempotencyKey | None,
     answer: Callable[[Blank], Answer],
     at: datetime,
+    naming: Naming = UNNAMED,
 ) -> Answer:
     """Create the blank tasks of a request to the HTTP API, once per idempotency key.
 
     Raises UsageError for the count and for a pipeline with dataset fields, and ConflictError.
     """
     check_count(workspace, count)
-    create = partial(_create, pipeline_id=pipeline_id, count=count, source=source, at=at)
+    create = partial(
+        _create, pipeline_id=pipeline_id, count=count, source=source, at=at, naming=naming
+    )
     return answer_once(
         workspace.store, idempotency_key, lambda session: answer(create(session)), at=at
     )
@@ -129,30 +134,45 @@ def _write(workspace: Workspace, request: BulkRequest, pipeline: Pipeline, run_i
     at = workspace.store.now()
     with workspace.store.write() as session:
         locked = catalogue.lock_pipeline(session, pipeline.id)
-        group = _ensure_group(session, locked, request.seed_key(run_id), request.source, at)
+        key, naming = request.seed_key(run_id), request.naming
+        group = _ensure_group(session, locked, key, request.source, at, naming)
         if not group.is_new:
             known = _report_known(request, pipeline, group.group_id, group.task_count)
-            return report_again(session, workspace, known, run_id)
+            return report_again(session, workspace, known, run_id, naming)
         _check_takes_blank_tasks(locked)
         _fill(session, locked, group, request.count, announce_at=None)
         report = _report(request, pipeline, group_id=group.group_id, created=request.count)
-        save_report(session, workspace, run_id, report)
+        save_report(session, workspace, run_id, report, naming)
         return report
 
 
-def _create(session: Session, *, pipeline_id: int, count: int, source: str, at: datetime) -> Blank:
+def _create(
+    session: Session,
+    *,
+    pipeline_id: int,
+    count: int,
+    source: str,
+    at: datetime,
+    naming: Naming,
+) -> Blank:
     pipeline = catalogue.lock_pipeline(session, pipeline_id)
     refusal = why_no_blank_tasks(pipeline)
     if refusal is not None:
         kind = UsageError if pipeline.dataset_fields else ConflictError
         raise kind(refusal.message, code=refusal.code)
-    group = _ensure_group(session, pipeline, f"{SeedKind.BULK}:api:{uuid4()}", source, at)
+    key = f"{SeedKind.BULK}:api:{uuid4()}"
+    group = _ensure_group(session, pipeline, key, source, at, naming)
     _fill(session, pipeline, group, count, announce_at=at)
     return Blank(count, group.group_id)
 
 
 def _ensure_group(
-    session: Session, pipeline: Pipeline, seed_key: str, source: str, at: datetime
+    session: Session,
+    pipeline: Pipeline,
+    seed_key: str,
+    source: str,
+    at: datetime,
+    naming: Naming,
 ) -> EnsuredGroup:
     return task_groups.ensure_group(
         session,
@@ -161,6 +181,7 @@ def _ensure_group(
         seed_key=seed_key,
         source=source,
         at=at,
+        naming=naming,
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.intake_rules import why_closed
 from tasks_lib.domain.names import counted, other_problems
+from tasks_lib.domain.naming import UNNAMED, Naming
 from tasks_lib.domain.rows.keys import OnChange, describe_key, same_values
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import ConflictError, Problem, RejectedError, UsageError
@@ -80,6 +81,7 @@ def create_tasks(
     answer: Callable[[Created], Answer],
     idempotency_key: IdempotencyKey | None = None,
     at: datetime,
+    naming: Naming = UNNAMED,
 ) -> Answer:
     """Create the tasks of a request, or return the answer that the same request got before.
 
@@ -96,7 +98,13 @@ def create_tasks(
             pipeline = catalogue.get_pipeline(session, pipeline_id)
         values = _read(workspace, pipeline, body)
         create = partial(
-            _create, pipeline=pipeline, values=values, source=source, answer=answer, at=at
+            _create,
+            pipeline=pipeline,
+            values=values,
+            source=source,
+            answer=answer,
+            at=at,
+            naming=naming,
         )
         try:
             return answer_once(workspace.store, idempotency_key, create, at=at)
@@ -143,13 +151,14 @@ def _create(
     source: str,
     answer: Callable[[Created], Answer],
     at: datetime,
+    naming: Naming,
 ) -> Answer:
     locked = catalogue.lock_pipeline(session, pipeline.id)
     if (locked.key, locked.dataset_fields) != (pipeline.key, pipeline.dataset_fields):
         raise _FieldsChangedError
     _check_takes_tasks(locked)
     if locked.key:
-        return answer(_create_keyed(session, locked, values, source, at))
+        return answer(_create_keyed(session, locked, values, source, at, naming))
     group = task_groups.ensure_group(
         session,
         pipeline_id=pipeline.id,
@@ -159,6 +168,7 @@ def _create(
         at=at,
         task_count=len(values),
         announce_at=at,
+        naming=naming,
     )
     rows = pa.array(np.arange(1, len(values) + 1))
     written = write_tasks(session, locked, group, [NewTasks(rows, values)], at=at)
@@ -168,7 +178,12 @@ def _create(
 
 
 def _create_keyed(
-    session: Session, pipeline: Pipeline, values: pa.Array, source: str, at: datetime
+    session: Session,
+    pipeline: Pipeline,
+    values: pa.Array,
+    source: str,
+    at: datetime,
+    naming: Naming,
 ) -> Created:
     """Create the tasks whose keys are new, and name the existing tasks of the others."""
     keys = key_reader(pipeline.dataset_fields, pipeline.key)(values)
@@ -195,6 +210,7 @@ def _create_keyed(
             at=at,
             task_count=counts.created,
             announce_at=at,
+            naming=naming,
         )
         group_id = group.group_id
     if counts.created and group_id is not None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.names import check_source, check_storable
+from tasks_lib.domain.naming import NamedRequest
 from tasks_lib.domain.rows.dialects import Dialect, Quote, delimiter_of
 from tasks_lib.domain.rows.keys import OnChange, OnMissing
 from tasks_lib.domain.rows.tolerance import Tolerance
@@ -24,7 +25,7 @@ from tasks_lib.store.task_groups import EnsuredGroup, StoredGroup
 
 
 @dataclass(frozen=True, kw_only=True)
-class CsvRequest:
+class CsvRequest(NamedRequest):
     """Which file to seed from, the dialect of its CSV, and how to treat bad rows.
 
     A ``full`` file holds all rows of its source: tasks whose rows are missing are treated as the
@@ -47,6 +48,7 @@ class CsvRequest:
     quote: Quote = Quote.DOUBLE
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_storable(self.pipeline, self.source)
         check_source(self.source)
         Tolerance.parse(self.on_error, self.max_rejected)
@@ -106,6 +108,7 @@ class FileRowSource(ABC):
             seed_key=f"{self.content}{run}",
             source=self.request.source,
             at=at,
+            naming=self.request.naming,
         )
 
     def _check_encoding(self) -> None:

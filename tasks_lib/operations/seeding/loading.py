@@ -258,7 +258,7 @@ class _Load:
             rejects_uri=self._store_rejects(),
         )
         if not self.request.dry_run:
-            record_report(self.workspace, self.run_id, report)
+            record_report(self.workspace, self.run_id, report, self.request.naming)
         return report
 
     def _reject_all(self, intake: RowIntake) -> Report:
@@ -275,7 +275,7 @@ class _Load:
             known = self._report(group_id=group.group_id, already_seeded=group.task_count)
             if self.request.dry_run:
                 return known
-            return report_again(session, self.workspace, known, self.run_id)
+            return report_again(session, self.workspace, known, self.run_id, self.request.naming)
         rows.check(pipeline)
         intake = self._open(rows, pipeline)
         written = write_tasks(
@@ -307,7 +307,7 @@ class _Load:
             rejects_uri=self._store_rejects(),
         )
         if not self.request.dry_run:
-            save_report(session, self.workspace, self.run_id, report)
+            save_report(session, self.workspace, self.run_id, report, self.request.naming)
         return report
 
     def _full(self, intake: RowIntake) -> FullSource | None:

@@ -26,6 +26,7 @@ from tasks_lib.domain.mapping.saved import (
     split_mapping_name,
 )
 from tasks_lib.domain.names import check_storable
+from tasks_lib.domain.naming import NamedRequest
 from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.rows.json_rows import json_text
 from tasks_lib.domain.rows.tolerance import Tolerance
@@ -53,7 +54,7 @@ SAMPLE_ROWS: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class MappedRequest:
+class MappedRequest(NamedRequest):
     """Which source to seed from, how its columns fill the fields, and how to treat bad rows.
 
     ``mapping`` is field to ``column[:jsonpath]``; other fields are matched by name, except those of
@@ -78,6 +79,7 @@ class MappedRequest:
     accept_drift: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_storable(self.pipeline, self.source)
         Tolerance.parse(self.on_error, self.max_rejected)
         if self.mapping_name:
@@ -251,6 +253,7 @@ class MappedRows:
             source=self.request.source,
             at=at,
             stream_id=self.stream.id,
+            naming=self.request.naming,
         )
 
     def open(

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.mapping.plans import Plan
+from tasks_lib.domain.naming import UNNAMED, Naming
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError, problems_of
 from tasks_lib.domain.rows.dialects import DEFAULT_DIALECT, Dialect
 from tasks_lib.errors import SourceProblemError
@@ -50,6 +51,11 @@ class SeedingRequest(Protocol):
     @property
     def dry_run(self) -> bool:
         """Whether to check everything and write nothing."""
+        ...
+
+    @property
+    def naming(self) -> Naming:
+        """The name and the labels of the group."""
         ...
 
 
@@ -102,17 +108,21 @@ def record_rejection(
         )
         seeded = Seeded(pipeline, report)
     if not seeded.report.dry_run:
-        record_report(workspace, run_id, seeded.report)
+        record_report(workspace, run_id, seeded.report, request.naming)
     return seeded
 
 
-def record_report(workspace: Workspace, run_id: str, report: Report) -> None:
+def record_report(
+    workspace: Workspace, run_id: str, report: Report, naming: Naming = UNNAMED
+) -> None:
     """Save the report of a run that created nothing, so that it can be found by the run's id."""
     with workspace.store.write() as session:
-        save_report(session, workspace, run_id, report)
+        save_report(session, workspace, run_id, report, naming)
 
 
-def save_report(session: Session, workspace: Workspace, run_id: str, report: Report) -> None:
+def save_report(
+    session: Session, workspace: Workspace, run_id: str, report: Report, naming: Naming
+) -> None:
     """Save the report of a run in its transaction, to be announced to Prefect if it is news."""
     at = workspace.store.now()
     task_groups.save_report(
@@ -122,13 +132,16 @@ def save_report(session: Session, workspace: Workspace, run_id: str, report: Rep
         at=at,
         run_url=workspace.run_url,
         announce_at=at + OWN_ANNOUNCEMENT if report.is_news else None,
+        naming=naming,
     )
 
 
-def report_again(session: Session, workspace: Workspace, known: Report, run_id: str) -> Report:
+def report_again(
+    session: Session, workspace: Workspace, known: Report, run_id: str, naming: Naming
+) -> Report:
     """Return the report of a run whose group exists: its own if this run has created the group."""
     earlier = task_groups.find_report(session, run_id)
     if earlier is not None and earlier.has_written and earlier.group_id == known.group_id:
         return earlier
-    save_report(session, workspace, run_id, known)
+    save_report(session, workspace, run_id, known, naming)
     return known

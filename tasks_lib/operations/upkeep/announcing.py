@@ -176,7 +176,7 @@ class _Reports(_Outbox[StoredReport]):
 
     def events_of(self, session: Session, entry: StoredReport) -> Sequence[Event]:
         pipeline = catalogue.get_pipeline(session, entry.report.pipeline_id)
-        return report_events(pipeline, entry.report, entry.run_id, entry.run_url)
+        return report_events(pipeline, entry.report, entry.run_id, entry.run_url, entry.naming)
 
     def mark_announced(self, session: Session, entries: Sequence[StoredReport]) -> None:
         task_groups.mark_reports_announced(session, [entry.run_id for entry in entries])
@@ -198,6 +198,7 @@ class _Groups(_Outbox[StoredGroup]):
                 kept=entry.task_count,
                 by=entry.undone_by or "",
                 act=entry.undone_at.isoformat(),
+                naming=entry.naming,
             )
             return [undone]
         report = Report(
@@ -207,7 +208,8 @@ class _Groups(_Outbox[StoredGroup]):
             rejected=entry.rejected_count,
             source=entry.source,
         )
-        return report_events(pipeline, report, entry.created_at.isoformat())
+        act = entry.created_at.isoformat()
+        return report_events(pipeline, report, act, naming=entry.naming)
 
     def mark_announced(self, session: Session, entries: Sequence[StoredGroup]) -> None:
         task_groups.mark_announced(session, entries)

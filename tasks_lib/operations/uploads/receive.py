@@ -42,6 +42,7 @@ _AWAITING: Final = UploadStatus.AWAITING_UPLOAD.value
 
 OPTIONS: Final = (
     "delimiter", "encoding", "quote", "csv_name", "names_encoding", "dry_run", "allow_duplicate",
+    "name", "labels",
 )  # fmt: skip
 """The members of an upload's seeding besides those about bad rows."""
 
@@ -60,7 +61,7 @@ class UploadRequest:
     invalid.
     """
 
-    name: str = "upload.zip"
+    file_name: str = "upload.zip"
     size: int | None = None
     on_error: OnError = OnError.REJECT_FILE
     max_rejected: str = ""
@@ -71,6 +72,8 @@ class UploadRequest:
     names_encoding: str = ""
     dry_run: bool = False
     allow_duplicate: bool = False
+    name: str = ""
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         of_csv = {name: value for name, value in self.options.items() if name not in _OF_ZIP}
@@ -137,7 +140,7 @@ def promise_upload(
     _check_takes_files(workspace, pipeline_id)
     _check(workspace, request)
     upload_id, token = uuid4().hex, secrets.token_urlsafe(32)
-    uri = f"{workspace.storage.root}/uploads/{upload_id}-{_safe(request.name)}"
+    uri = f"{workspace.storage.root}/uploads/{upload_id}-{_safe(request.file_name)}"
     url = workspace.storage.upload_link(
         uri, size=request.size, seconds=int(lifetime.total_seconds())
     )
@@ -148,7 +151,7 @@ def promise_upload(
             session,
             upload_id=upload_id,
             pipeline_id=pipeline_id,
-            name=request.name,
+            name=request.file_name,
             uri=uri,
             on_error=request.on_error.value,
             max_rejected=request.max_rejected,
@@ -307,7 +310,7 @@ def _check_takes_files(workspace: Workspace, pipeline_id: int) -> None:
 
 
 def _check(workspace: Workspace, request: UploadRequest) -> None:
-    name = request.name
+    name = request.file_name
     if not 0 < len(name) <= MAX_NAME_LENGTH or not is_storable(name):
         raise UsageError(f"the file's name must have 1 to {MAX_NAME_LENGTH} characters, none NUL")
     if request.size is not None:

@@ -29,7 +29,8 @@ class TaskGroupRow(Table):
     chain that created it, even if the chain was deleted.
 
     ``task_count`` is the number of tasks that exist, ``removed_count`` of those that an undo has
-    removed. With ``flows_again`` the undo lets their rows flow again.
+    removed. With ``flows_again`` the undo lets their rows flow again. ``name`` and ``labels`` are
+    those that the seeding gave it.
     """
 
     __tablename__ = "task_groups"
@@ -66,6 +67,8 @@ class TaskGroupRow(Table):
     undone_by: Mapped[str | None] = mapped_column(Text)
     undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     flows_again: Mapped[bool | None]
+    name: Mapped[str | None] = mapped_column(Text)
+    labels: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default=text("'{}'"))
 
 
 class TaskRow(Table):
@@ -251,7 +254,8 @@ class SeedingRunRow(Table):
     """The report of a run, committed with its tasks, so that a retry finds it.
 
     ``announce_at`` is when a relay announces the report to Prefect, unless that was done by then.
-    ``run_url`` is the run's page in the Prefect UI, if it has one.
+    ``run_url`` is the run's page in the Prefect UI, if it has one. ``name`` and ``labels`` are
+    those of the group, or those that it would have had.
     """
 
     __tablename__ = "seeding_runs"
@@ -271,3 +275,5 @@ class SeedingRunRow(Table):
     report: Mapped[dict[str, Any]] = mapped_column(JSON)
     run_url: Mapped[str | None] = mapped_column(Text)
     announce_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    name: Mapped[str | None] = mapped_column(Text)
+    labels: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default=text("'{}'"))
