@@ -68,6 +68,8 @@ def has_unique_keys(text: str, document: Any) -> bool:
 
     ``document`` is the parsed text. False means that a slower check has to decide.
     """
+    if ":" not in text:
+        return True
     # An escaped colon would make up for the one after a doubled key.
     return "\\u003" not in text and text.count(":") == orjson.dumps(document).count(b":")
 

@@ -21,8 +21,10 @@ from tasks_lib.intake.api_tasks.json_bodies import (
     doubled_key,
     has_doubled_key,
     read_named,
+    type_of,
     write_plain,
 )
+from tasks_lib.intake.api_tasks.json_lists import fields_of
 from tasks_lib.intake.rows.columns import FieldProblem, shape_of
 
 MAX_PROBLEMS: Final = 100
@@ -47,8 +49,9 @@ class BadTask(NamedTuple):
 class CloseReader:
     """Reads tasks one by one, until there are enough problems; ``bad`` lists them."""
 
-    def __init__(self, fields: Sequence[Field], limits: Limits) -> None:
+    def __init__(self, fields: Sequence[Field], limits: Limits, *, are_plain: bool = False) -> None:
         self._fields = fields
+        self._are_plain = are_plain
         self._limits = limits
         self._hints = _Hints(fields)
         self._order = _order_of(fields)
@@ -70,7 +73,11 @@ class CloseReader:
         unread: set[int] = set()
         nothing = [""] * len(self._fields)
         for place, task in enumerate(tasks, first):
-            cells, problems = _cells_of(task, self._fields, self._limits, self._hints)
+            try:
+                text = fields_of(task) if self._are_plain else _read_fields(task)
+                cells, problems = _cells_of(text, self._fields, self._limits, self._hints)
+            except _MalformedTaskError as error:
+                cells, problems = [], [Problem("malformed_task", str(error))]
             rows.append(cells or nothing)
             if not cells:
                 unread.add(place)
@@ -120,21 +127,28 @@ def _too_large(column: pa.Array, field: Field, limit: int) -> Iterator[FieldProb
         yield FieldProblem(int(position), Problem("cell_too_large", message, field=field.name))
 
 
+class _MalformedTaskError(Exception):
+    """Raised for a task that is no object with fields."""
+
+
+def _read_fields(task: bytes) -> bytes:
+    """Return the text of a task's only member."""
+    members = read_named(task, ("fields",))
+    if members is None or set(members) != {"fields"} or members.doubled():
+        raise _MalformedTaskError('a task must be {"fields": {...}} and nothing else')
+    return members.raw("fields")
+
+
 def _cells_of(
     text: bytes, fields: Sequence[Field], limits: Limits, hints: "_Hints"
 ) -> tuple[list[str], list[Problem]]:
-    """Return a task's cells, empty if there is a problem, and the problems.
+    """Return the cells of a task's fields, empty if there is a problem, and the problems.
 
     There are no cells at all if the problems say enough about the task.
     """
-    task = read_named(text, ("fields",))
-    if task is None or set(task) != {"fields"} or task.doubled():
-        message = 'a task must be {"fields": {...}} and nothing else'
-        return [], [Problem("malformed_task", message)]
-    row = read_named(task.raw("fields"), hints.names)
+    row = read_named(text, hints.names)
     if row is None:
-        message = f"'fields' must be an object; it is {kind_of(task.kind('fields')())}"
-        return [], [Problem("malformed_task", message)]
+        raise _MalformedTaskError(f"'fields' must be an object; it is {kind_of(type_of(text)())}")
     unknown = (name for name in row if name not in hints.names)
     problems = [hints.unknown(name) for name in islice(unknown, MAX_PROBLEMS)]
     if len(problems) == MAX_PROBLEMS or not row.is_whole:

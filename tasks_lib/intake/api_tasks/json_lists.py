@@ -15,20 +15,25 @@ from msgspec import Raw
 from tasks_lib.domain.names import visible
 from tasks_lib.domain.rows.json_rows import kind_of
 from tasks_lib.errors import MalformedBodyError
-from tasks_lib.intake.api_tasks.json_bodies import CLOSE_BYTES, read_body_object
+from tasks_lib.intake.api_tasks.json_bodies import CLOSE_BYTES, count, read_body_object
 
 MAX_TASKS: Final = 5_000
 
 _FEW_COMMAS: Final = 50_000
 _EXPECTED: Final = 'the body must be {"tasks": [{"fields": {...}}, ...]} and nothing else'
+_HEAD: Final = b'{"fields":'
 _LIST: Final = msgspec.json.Decoder(list[Raw])
 
 
 class TaskTexts(NamedTuple):
-    """The JSON text of each task; if not ``is_whole``, the last one is wrong and others follow."""
+    """The JSON text of each task; if not ``is_whole``, the last one is wrong and others follow.
+
+    If they ``are_plain``, ``fields_of`` returns their only member.
+    """
 
     texts: list[bytes]
     is_whole: bool = True
+    are_plain: bool = False
 
 
 def list_tasks(body: bytes) -> TaskTexts:
@@ -52,7 +57,7 @@ def _list_unusual(body: bytes) -> TaskTexts:
         kind = kind_of(members.kind("tasks")())
         raise MalformedBodyError(f"{_EXPECTED}; 'tasks' is {kind}")
     text = members.raw("tasks")
-    if text.count(b",") > _FEW_COMMAS:
+    if count(",", text) > _FEW_COMMAS:
         found, is_whole = _find_tasks(text, _TASKS)
         if not is_whole:
             return TaskTexts([*map(_task, found), b"null"], is_whole=False)
@@ -84,9 +89,9 @@ def _if_once(body: bytes, found: list[bytes]) -> TaskTexts | None:
 
     Raises MalformedBodyError if the body is too long to say which one.
     """
-    colons = 1 + len(found) + sum(fields.count(b":") for fields in found)
-    if body.count(b":") == colons:
-        return TaskTexts(list(map(_task, found)))
+    colons = 1 + len(found) + sum(count(":", fields) for fields in found)
+    if count(":", body) == colons:
+        return TaskTexts(list(map(_task, found)), are_plain=True)
     if len(body) > CLOSE_BYTES:
         message = "the body has the member 'tasks' or 'fields' twice in one object"
         raise MalformedBodyError(message, code="malformed_json")
@@ -94,7 +99,12 @@ def _if_once(body: bytes, found: list[bytes]) -> TaskTexts | None:
 
 
 def _task(fields: bytes) -> bytes:
-    return b'{"fields":' + fields + b"}"
+    return _HEAD + fields + b"}"
+
+
+def fields_of(task: bytes) -> bytes:
+    """Return the text of the member ``fields`` of a plain task."""
+    return task[len(_HEAD) : -1]
 
 
 class _EnoughError(Exception):

@@ -7,7 +7,6 @@ accept wrongly, and leaves every doubtful case to ``json_tasks``; a test verifie
 of the two are the same.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from json.encoder import encode_basestring
@@ -22,6 +21,7 @@ from msgspec import Meta, Raw
 
 from tasks_lib.domain.fields import Field, FieldType
 from tasks_lib.domain.values.readers import reader_of
+from tasks_lib.intake.api_tasks.json_bodies import count, has_escaped_colon
 from tasks_lib.intake.rows.columns import ColumnCheck, check_of
 
 _MAX_BYTES: Final = 2**30
@@ -31,7 +31,6 @@ _ENCODER: Final = msgspec.json.Encoder()
 _LEFT_OUT: Final = Raw(b"null")
 """The value of an optional field that a task omits: written like null, but distinguishable."""
 
-_ESCAPED_COLON: Final = re.compile(rb"\\u003[aA]")
 _NOTHING: Final = (None, _LEFT_OUT, b"null")
 
 ValueOf = Callable[[Any], Any]
@@ -161,12 +160,8 @@ def _has_unique_keys(
     """
     left_out = sum(value is _LEFT_OUT for value_of in optional for value in map(value_of, rows))
     around_rows = 1 + len(rows)
-    colons = _count(":", written) - left_out + around_rows
-    return not _ESCAPED_COLON.search(body) and _count(":", body) == colons
-
-
-def _count(character: str, text: bytes) -> int:
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(character)))
+    colons = count(":", written) - left_out + around_rows
+    return not has_escaped_colon(body) and count(":", body) == colons
 
 
 def _signs_are_kept(body: bytes, rows: Sequence[Any], zeros: Sequence[ValueOf]) -> bool:

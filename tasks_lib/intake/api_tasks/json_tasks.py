@@ -19,7 +19,7 @@ from tasks_lib.domain.fields import Field, FieldType
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import FITS
 from tasks_lib.domain.rows.json_rows import Digits
-from tasks_lib.intake.api_tasks.json_bodies import Body
+from tasks_lib.intake.api_tasks.json_bodies import Body, count
 from tasks_lib.intake.api_tasks.json_cells import (
     BY_ELEMENTS,
     MAX_PROBLEMS,
@@ -63,7 +63,7 @@ def read_tasks(body: bytes, fields: Sequence[Field], limits: Limits) -> ReadTask
 
     Raises MalformedBodyError if the body as a whole is invalid.
     """
-    if body.count(b"{") <= 1 + 2 * MAX_TASKS:  # otherwise there may be too many
+    if count("{", body) <= 1 + 2 * MAX_TASKS:  # otherwise there may be too many
         objects = _read_quickly(body, fields, limits)
         if objects is not None:
             return ReadTasks(objects)
@@ -138,7 +138,7 @@ def _cell(value: str | int | None) -> str:
 def read_some_at_once(listed: TaskTexts, fields: Sequence[Field], limits: Limits) -> ReadTasks:
     """Read tasks, some at once, until there are many problems; those with problems one by one."""
     tasks = listed.texts
-    closely = CloseReader(fields, limits)
+    closely = CloseReader(fields, limits, are_plain=listed.are_plain)
     values: list[pa.Array] = []
     may_be_regular = not any(field.type in BY_ELEMENTS for field in fields)
     first, count = 0, _FEW_TASKS
