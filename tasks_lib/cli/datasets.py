@@ -20,6 +20,7 @@ from tasks_lib.cli.options.arguments import (
 from tasks_lib.cli.options.consent import Yes, confirm
 from tasks_lib.cli.options.paging import After, Limit, cut_page
 from tasks_lib.cli.output import console, documents
+from tasks_lib.cli.output.advice import advice_on_import
 from tasks_lib.cli.output.printed import PrintedError, exit_status_of
 from tasks_lib.cli.output.streams import write, write_file
 from tasks_lib.cli.workspace import configured_workspace
@@ -326,6 +327,7 @@ def _printing_rejection(
             console.print_json(error.report.model_dump(mode="json"))
         elif len(problems) > 1 or problems[0].row is not None:  # else the sentence says all
             console.print_problems(problems)
+        console.print_hints(advice_on_import(problems))
         raise PrintedError(exit_status_of(problems)) from None
 
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from tasks_lib.cli.output import console
 
-_REMOVED_IN: Final = "0.3"
+_REMOVED_IN: Final = "0.4"
 
 
 class OldSpellings(NamedTuple):
@@ -25,9 +25,6 @@ OLD_SPELLINGS: Final[Mapping[tuple[str, ...], OldSpellings]] = MappingProxyType(
     }
 )
 """The old spellings of each command; everything else about a command knows only the new ones."""
-
-
-_GROUPS_LIST_REMOVED_IN: Final = "0.4"
 _OF_GROUPS: Final = frozenset({"list", "show", "undo", "--help", "-h"})
 
 
@@ -35,7 +32,7 @@ def replace_old_spellings(arguments: Sequence[str]) -> list[str]:
     """Return the arguments in today's spelling; print a warning for each old one."""
     if len(arguments) > 1 and arguments[0] == "groups" and not _OF_GROUPS & set(arguments):
         old_command, new_command = "seeding groups PIPELINE", "seeding groups list PIPELINE"
-        _warn(old_command, new_command, removed_in=_GROUPS_LIST_REMOVED_IN)
+        _warn(old_command, new_command)
         return ["groups", "list", *arguments[1:]]
     old = OLD_SPELLINGS.get(tuple(arguments[:2]))
     return list(_respell(arguments, old)) if old is not None else list(arguments)
@@ -62,5 +59,5 @@ def _new_value(option: str, value: str, old: OldSpellings) -> str:
     return new
 
 
-def _warn(old: str, new: str, *, removed_in: str = _REMOVED_IN) -> None:
-    console.print_warnings([f"{old} is deprecated and will be removed in {removed_in}; use {new}"])
+def _warn(old: str, new: str) -> None:
+    console.print_warnings([f"{old} is deprecated and will be removed in {_REMOVED_IN}; use {new}"])

@@ -24,7 +24,9 @@ def list_mappings(
 
     with configured_workspace() as workspace:
         mappings = saved_mappings.list_mappings(workspace.store, pipeline)
-    page = cut_page(mappings, lambda saved: saved.title, after=after, limit=limit)
+    page = cut_page(
+        mappings, lambda saved: f"{saved.name}@{saved.version}", after=after, limit=limit
+    )
     if json:
         console.print_json([documents.mapping_document(saved) for saved in page.entries])
     else:

@@ -1,6 +1,7 @@
 """The commands of datasets, and of seeding from datasets and from finished tasks."""
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -295,7 +296,7 @@ def test_the_old_name_of_an_option_warns_and_leaves_stdout_alone(seeding_with_da
     status, out, err = seeding_with_dataset(*seed, "--mapping", "shop", "--json")
     assert (status, json.loads(out)) == (0, NOTHING | {"already_seeded": 3})
     assert err == (
-        "warning: --mapping is deprecated and will be removed in 0.3; use --mapping-name\n"
+        "warning: --mapping is deprecated and will be removed in 0.4; use --mapping-name\n"
     )
     assert document(seeding_with_dataset, *seed, "--mapping-name", "shop")[0] == 0
 
@@ -375,3 +376,17 @@ def test_a_wrong_request_exits_with_2_and_one_sentence(
         2,
         {"error": {"code": code, "message": message}},
     )
+
+
+def test_the_options_that_solve_a_problem_of_parquet_are_named(
+    seeding: Run, tmp_path: Path
+) -> None:
+    pq.write_table(pa.table([[1], [2], ["x"]], names=["a", "a", "b"]), tmp_path / "doubled.parquet")
+    pq.write_table(pa.table({"a": [1.5, math.nan]}), tmp_path / "nan.parquet")
+    hint = "hint: to import only some of the columns, add: --columns NAME,NAME\n"
+    status, _, err = seeding("dataset", "import", "acme", "t", "doubled.parquet")
+    message = "column 'a' occurs 2 times, at 1, 2; leave the column out: name the others in columns"
+    assert (status, err) == (1, f"error: Nothing was imported into t: {message}.\n{hint}")
+    assert seeding("dataset", "import", "acme", "t", "doubled.parquet", "--columns", "b")[0] == 0
+    status, _, err = seeding("dataset", "import", "acme", "n", "nan.parquet")
+    assert (status, err.splitlines()[-1]) == (1, "hint: to import NaN as null, add: --nan-as-null")

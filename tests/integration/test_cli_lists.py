@@ -1,11 +1,15 @@
 """The commands that list: pages, whole lines for programs, and pipelines with their counts."""
 
+from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from cyclopts import App
 
 from command_line import Seeding
+from tasks_lib.cli import app
 from tasks_lib.cli.tasks import SettableStatus
 from tasks_lib.domain.lifecycle import BY_STATUS
 
@@ -184,3 +188,65 @@ def test_a_rejection_of_the_whole_source_is_said_once(seeding: Seeding) -> None:
 
 def test_the_statuses_to_set_are_those_of_the_lifecycle() -> None:
     assert list(get_args(SettableStatus)) == [status.value for status in BY_STATUS]
+
+
+def commands(parent: App, *names: str) -> Iterator[tuple[str, App]]:
+    for name in parent:
+        if not name.startswith("-"):
+            yield " ".join((*names, name)), parent[name]
+            yield from commands(parent[name], *names, name)
+
+
+LISTS = {
+    "audit": [],
+    "chain list": ["acme"],
+    "dataset list": ["acme"],
+    "groups list": [PATH],
+    "key list": ["acme"],
+    "mapping list": [PATH],
+    "pipeline list": [],
+    "tasks list": [PATH],
+}
+
+
+def cursor_of(command: str, entry: dict[str, Any]) -> str:
+    """Return the cursor that the reference of the command line promises."""
+    if command == "mapping list":
+        return f"{entry['name']}@{entry['version']}"
+    return str(entry["name"] if command == "dataset list" else entry["id"])
+
+
+def test_all_commands_that_list_are_known() -> None:
+    known = {
+        name
+        for name, command in commands(app)
+        if command.default_command is not None
+        and (name.endswith(" list") or "after" in signature(command.default_command).parameters)
+    }
+    assert known == set(LISTS)
+
+
+def test_each_list_is_an_array_whose_pages_end_with_their_cursor(
+    seeding: Seeding, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text("review_id,body\n90,b\n", encoding="utf-8")
+    triggers = {"nightly": "task-completion", "weekly": "pipeline-completion"}
+    for name in triggers:
+        source = str(tmp_path / "rows.csv")
+        assert seeding("dataset", "import", "acme", name, source)[0] == 0
+        saved = ["--save-mapping", name, "--reseed"]
+        assert seeding("seed", "dataset", PATH, name, *saved)[0] == 0
+        assert seeding("key", "create", "acme")[0] == 0
+        chain = ["chain", "create", PATH, "acme/reviews/audit", "--map", "review_id=note"]
+        assert seeding(*chain, "--on", triggers[name])[0] == 0
+    for command, arguments in LISTS.items():
+        words = command.split()
+        whole = seeding.json(*words, *arguments, "--limit", "1000")[1]
+        assert type(whole) is list
+        assert len(whole) >= 2
+        pages: list[dict[str, Any]] = []
+        after: list[str] = []
+        while page := seeding.json(*words, *arguments, "--limit", "1", *after)[1]:
+            pages += page
+            after = ["--after", cursor_of(command, page[-1])]
+        assert pages == whole

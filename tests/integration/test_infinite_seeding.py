@@ -134,6 +134,7 @@ def test_a_pipeline_that_is_not_active_gets_no_tasks(workspace: Workspace, statu
 def test_disabling_creates_nothing_and_keeps_existing_tasks(workspace: Workspace) -> None:
     enable(workspace.store, PATH, InfiniteRequest(keep_available=3), at=AT)
     seeding = disable(workspace.store, PATH)
+    assert seeding.warnings == ()
     claim(workspace.store)
     assert (seeding.state, seeding.total) == ("disabled", 3)
     assert (top_up_all(workspace.store, at=AT), top_up(workspace.store, 1, at=AT)) == (0, 0)
@@ -239,6 +240,8 @@ def test_an_invalid_request_is_refused(values: dict[str, Any], message: str) -> 
 
 def test_a_pipeline_that_was_never_enabled_is_disabled_and_not_listed(workspace: Workspace) -> None:
     assert get_status(workspace.store, PATH).state == "disabled"
+    warning = f"infinite seeding was never enabled for {PATH}; nothing was changed"
+    assert disable(workspace.store, PATH).warnings == (warning,)
     assert list_seedings(workspace.store) == []
     enable(workspace.store, PATH, InfiniteRequest(), at=AT)
     assert list_seedings(workspace.store) == [get_status(workspace.store, PATH)]

@@ -24,7 +24,9 @@ class InfiniteSeeding(TypedDict):
     message: Annotated[
         str | None, Field(description="Why it has stopped, is at its target, or is inactive")
     ]
-    warnings: Annotated[list[str], Field(description="Values that new tasks will lack")]
+    warnings: Annotated[
+        list[str], Field(description="Values that new tasks will lack, or that nothing was changed")
+    ]
 
 
 EXAMPLE: Final = InfiniteSeeding(

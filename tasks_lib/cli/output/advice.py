@@ -1,13 +1,13 @@
 """Commands that solve a problem. Operations only name problems: other edges show them, too."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from tasks_lib.errors import NoPipelinesError, NoStoreError, SeedingError, StoreOutdatedError
 
 if TYPE_CHECKING:
-    from tasks_lib.domain.report import Report
+    from tasks_lib.domain.report import Report, ReportError
 
 _ADVICE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -28,6 +28,14 @@ _ADVICE_ON_ERRORS: Final[Mapping[type[SeedingError], str]] = MappingProxyType(
 )
 """By the class of the error: its code may be that of other errors, too."""
 
+_OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "in columns": "to import only some of the columns, add: --columns NAME,NAME",
+        "with nan_as_null": "to import NaN as null, add: --nan-as-null",
+    }
+)
+"""By the words in which an import names one of its parameters."""
+
 
 def advice_on(report: "Report", pipeline: str) -> list[str]:
     """Return what to run instead, for each kind of problem in the report that has a solution."""
@@ -38,3 +46,9 @@ def advice_on(report: "Report", pipeline: str) -> list[str]:
 def advice_on_error(error: SeedingError) -> list[str]:
     """Return the command that solves the error, if there is one."""
     return [advice for kind, advice in _ADVICE_ON_ERRORS.items() if isinstance(error, kind)]
+
+
+def advice_on_import(problems: "Sequence[ReportError]") -> list[str]:
+    """Return the options that solve the problems of an import."""
+    messages = "\n".join(problem.message for problem in problems)
+    return [advice for words, advice in _OPTIONS.items() if words in messages]

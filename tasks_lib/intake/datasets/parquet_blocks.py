@@ -203,7 +203,7 @@ class _BatchReader:
     def __init__(
         self, schema: pa.Schema, names: Sequence[str], limits: Limits, *, nan_as_null: bool
     ) -> None:
-        check_table(names, limits)
+        check_table(names, limits, advice=LEAVE_OUT)
         self.names = list(names)
         self.types: ColumnTypes = {}
         self._limits = limits

@@ -130,14 +130,17 @@ def _text_field(name: str) -> Field:
     )
 
 
-def check_table(names: Sequence[str], limits: Limits) -> None:
-    """Raise SourceProblemError unless a table can have these columns."""
+def check_table(names: Sequence[str], limits: Limits, *, advice: str = "") -> None:
+    """Raise SourceProblemError unless a table can have these columns; add advice about a name."""
     if len(names) > limits.max_columns:
         clause = f"the header has {len(names):,} columns"
         raise SourceProblemError(too_many_columns(clause, limits))
     problems = check_columns(names)
     if problems:
-        raise SourceProblemError(*problems)
+        more = f"; {advice}" if advice else ""
+        raise SourceProblemError(
+            *(problem._replace(message=problem.message + more) for problem in problems)
+        )
 
 
 def _json_blocks(

@@ -106,13 +106,18 @@ def enable(
 
 
 def disable(store: Store, reference: str) -> InfiniteSeeding:
-    """Create no more tasks; existing ones stay. Raises NotFoundError."""
+    """Create no more tasks; existing ones stay. Raises NotFoundError.
+
+    If infinite seeding was never enabled, nothing is changed, and ``warnings`` says so.
+    """
     with store.write() as session:
         pipeline = catalogue.find_pipeline(session, reference)
         seeding = infinite_seedings.lock_seeding(session, pipeline.id)
         if seeding is not None:
             infinite_seedings.save_seeding(session, seeding._replace(is_enabled=False))
-    return get_status(store, str(pipeline.id))
+    never = f"infinite seeding was never enabled for {pipeline.path}; nothing was changed"
+    warnings = (never,) if seeding is None else ()
+    return get_status(store, str(pipeline.id))._replace(warnings=warnings)
 
 
 def get_status(store: Store, reference: str) -> InfiniteSeeding:

@@ -11,26 +11,26 @@ from tasks_lib.cli.deprecated import OLD_SPELLINGS, replace_old_spellings
         pytest.param(
             "seed dataset 1 reviews --mapping shop@2 --dry-run",
             "seed dataset 1 reviews --mapping-name shop@2 --dry-run",
-            "--mapping is deprecated and will be removed in 0.3; use --mapping-name",
+            "--mapping is deprecated and will be removed in 0.4; use --mapping-name",
             id="an option",
         ),
         pytest.param(
             "seed pipeline 1 2 --mapping=shop",
             "seed pipeline 1 2 --mapping-name=shop",
-            "--mapping is deprecated and will be removed in 0.3; use --mapping-name",
+            "--mapping is deprecated and will be removed in 0.4; use --mapping-name",
             id="an option with an equals sign",
         ),
         pytest.param(
             "tasks list 1 --status in-progress --limit 5",
             "tasks list 1 --status in_progress --limit 5",
-            "--status in-progress is deprecated and will be removed in 0.3; "
+            "--status in-progress is deprecated and will be removed in 0.4; "
             "use --status in_progress",
             id="a value",
         ),
         pytest.param(
             "tasks list 1 --status=in-progress",
             "tasks list 1 --status=in_progress",
-            "--status in-progress is deprecated and will be removed in 0.3; "
+            "--status in-progress is deprecated and will be removed in 0.4; "
             "use --status in_progress",
             id="a value after an equals sign",
         ),
