@@ -18,7 +18,7 @@ def _run_name() -> str:
 def reconcile(
     *, clean_up: CleansUp = True, minutes: UpkeepMinutes = 0, takes_over: TakesOver = ""
 ) -> State[Any]:
-    """Release expired claims, fire chains, publish pending events, and remove unused files.
+    """Release expired claims, fire chains, publish pending events, delete old tasks and files.
 
     With minutes, one run stays and repeats this; otherwise it does it once. You can run it at any
     time, also while seedings or another run of it are running.

@@ -131,6 +131,8 @@ def print_group(counted: "CountedGroup") -> None:
         when = f", {_moment(group.undone_at)}" if group.undone_at is not None else ""
         table.add_row("state", Text(f"{group.state} by {group.undone_by}{when}"))
         table.add_row("removed", f"{group.removed:,}")
+    if group.expired:
+        table.add_row("deleted after their retention", f"{group.expired:,}")
     console.out.print(table)
 
 

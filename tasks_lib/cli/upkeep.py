@@ -12,8 +12,8 @@ db = App(name="db", help="Manage the database.", group=MAINTAIN)
 def reconcile(*, json: Json = False) -> None:
     """Catch up on pending work, and remove files that no task needs.
 
-    Releases expired claims, tops up infinite seedings, fires chains, processes uploads and
-    publishes pending events. A deployment of the same name repeats it all the time.
+    Releases expired claims, tops up infinite seedings, fires chains, processes uploads, publishes
+    pending events and deletes old tasks. A deployment of the same name repeats it all the time.
     """
     from tasks_lib.operations.upkeep import reconcile as upkeep
     from tasks_lib.operations.workspace import open_workspace

@@ -22,6 +22,7 @@ class Action(StrEnum):
     DATASET_DELETED = "dataset.deleted"
     GROUP_UNDONE = "group.undone"
     TASKS_WITHDRAWN = "tasks.withdrawn"
+    TASKS_EXPIRED = "tasks.expired"
     TASK_ERASED = "task.erased"
     CONTRIBUTOR_ERASED = "contributor.erased"
 

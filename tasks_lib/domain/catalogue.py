@@ -15,26 +15,59 @@ from tasks_lib.domain.names import (
     without_invisible,
 )
 from tasks_lib.domain.rows.keys import OnChange, OnMissing, why_no_key
-from tasks_lib.domain.statuses import PipelineStatus
+from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.domain.values.readers import check_bounds_of
 
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _MAX_DURATION_SECONDS: Final = 366 * 86_400
+_MAX_RETENTION_SECONDS: Final = 10 * _MAX_DURATION_SECONDS
 
 
 def duration_seconds(duration: object) -> int:
     """Return the seconds of ``30m``, ``2h``, ``1d``, ``90s`` or ``90``; raise ValueError."""
-    match = re.fullmatch(r"([1-9][0-9]{0,99})([smhd]?)", str(duration).strip())
-    if match is None:
-        raise ValueError(f"{duration!r} is not a duration such as 90s, 30m, 2h or 1d")
-    seconds = int(match[1]) * _UNIT_SECONDS[match[2] or "s"]
+    seconds = _seconds(duration)
     if seconds > _MAX_DURATION_SECONDS:
         raise ValueError(f"{duration!r} is longer than a year")
     return seconds
 
 
+def retention_seconds(duration: object) -> int:
+    """Return the seconds for which tasks are kept, at most ten years; raise ValueError."""
+    seconds = _seconds(duration)
+    if seconds > _MAX_RETENTION_SECONDS:
+        raise ValueError(f"{duration!r} is longer than ten years; leave it out to keep them all")
+    return seconds
+
+
+def _seconds(duration: object) -> int:
+    match = re.fullmatch(r"([1-9][0-9]{0,99})([smhd]?)", str(duration).strip())
+    if match is None:
+        raise ValueError(f"{duration!r} is not a duration such as 90s, 30m, 2h or 1d")
+    return int(match[1]) * _UNIT_SECONDS[match[2] or "s"]
+
+
+def show_duration(seconds: int) -> str:
+    """Return a duration as a catalogue writes it, in the largest unit that needs no fraction."""
+    units = reversed(_UNIT_SECONDS.items())
+    unit, length = next(entry for entry in units if seconds % entry[1] == 0)
+    return f"{seconds // length}{unit}"
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Retention(_Entry):
+    """For how many seconds tasks are kept after they were finished or withdrawn; None: forever."""
+
+    finished: Annotated[int, BeforeValidator(retention_seconds)] | None = None
+    withdrawn: Annotated[int, BeforeValidator(retention_seconds)] | None = None
+
+    @property
+    def by_status(self) -> dict[TaskStatus, int]:
+        """The seconds by status, without those that are kept forever."""
+        both = {TaskStatus.FINISHED: self.finished, TaskStatus.WITHDRAWN: self.withdrawn}
+        return {status: seconds for status, seconds in both.items() if seconds is not None}
 
 
 class PipelineEntry(_Entry):
@@ -46,6 +79,7 @@ class PipelineEntry(_Entry):
     key: tuple[str, ...] = ()
     on_change: OnChange = OnChange.KEEP
     on_missing: OnMissing = OnMissing.KEEP
+    retention: Retention = Retention()
     fields: tuple[Field, ...] = ()
 
     @model_validator(mode="after")
@@ -119,6 +153,7 @@ class Pipeline(BaseModel):
     key: tuple[str, ...] = ()
     on_change: OnChange = OnChange.KEEP
     on_missing: OnMissing = OnMissing.KEEP
+    retention: Retention = Retention()
     fields: SkipValidation[tuple[Field, ...]] = ()
 
     @property

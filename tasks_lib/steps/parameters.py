@@ -353,7 +353,11 @@ SensorMinutes = Annotated[
 ]
 CleansUp = Annotated[
     bool,
-    _input("Clean up", "Also remove stored files that no task refers to.", type="boolean"),
+    _input(
+        "Clean up",
+        "Also delete old tasks, and stored files that no task refers to.",
+        type="boolean",
+    ),
 ]
 UpkeepMinutes = Annotated[
     int,

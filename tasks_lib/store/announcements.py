@@ -15,13 +15,13 @@ from tasks_lib.domain.lifecycle import DONE
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.store.dialect import upsert
 from tasks_lib.store.leases import is_over
-from tasks_lib.store.tables import AnnouncementRow, TaskCountRow
+from tasks_lib.store.tables import AnnouncementRow, RetentionRow, TaskCountRow
 
 _LEFT: Final = tuple(status.value for status in TaskStatus if status not in DONE)
 
 
 class Backlog(NamedTuple):
-    """A pipeline's claims and finished tasks: in all, and those that were not announced yet.
+    """A pipeline's claims and finished tasks: ever, and those that were not announced yet.
 
     ``has_ended``: all tasks are finished or withdrawn, and this was not announced for that many
     finished tasks yet.
@@ -40,7 +40,8 @@ def list_backlogs(session: Session) -> list[Backlog]:
     """Return the pipelines that have something to announce, by id."""
     counts = TaskCountRow.__table__.c
     announced = AnnouncementRow.__table__.c
-    claims, finished = func.sum(counts.claims), func.sum(counts.finished)
+    deleted = func.coalesce(RetentionRow.__table__.c.finished, 0)
+    claims, finished = func.sum(counts.claims), func.sum(counts.finished) + deleted
     left = func.sum(sum((counts[name] for name in _LEFT[1:]), counts[_LEFT[0]]))
     known_claims = func.coalesce(announced.claims, 0)
     known_finished = func.coalesce(announced.finished, 0)
@@ -51,7 +52,8 @@ def list_backlogs(session: Session) -> list[Backlog]:
         .join_from(
             TaskCountRow, AnnouncementRow, counts.pipeline_id == announced.pipeline_id, isouter=True
         )
-        .group_by(counts.pipeline_id, *known, announced.announced_at)
+        .join(RetentionRow, RetentionRow.pipeline_id == counts.pipeline_id, isouter=True)
+        .group_by(counts.pipeline_id, deleted, *known, announced.announced_at)
         .having(
             or_(
                 claims > known_claims,

@@ -177,6 +177,7 @@ def create_pipeline(session: Session, project_id: int, entry: PipelineEntry) -> 
         key=list(entry.key),
         on_change=entry.on_change.value,
         on_missing=entry.on_missing.value,
+        retention=entry.retention.model_dump(exclude_none=True),
     )
     session.add(row)
     session.flush()
@@ -192,6 +193,7 @@ def update_pipeline(session: Session, pipeline_id: int, entry: PipelineEntry) ->
     row.key = list(entry.key)
     row.on_change = entry.on_change.value
     row.on_missing = entry.on_missing.value
+    row.retention = entry.retention.model_dump(exclude_none=True)
     _replace_fields(session, pipeline_id, entry.fields)
 
 
@@ -285,6 +287,7 @@ _OF_PIPELINE: Final = {
     "key": _PIPELINE.c.key,
     "on_change": _PIPELINE.c.on_change,
     "on_missing": _PIPELINE.c.on_missing,
+    "retention": _PIPELINE.c.retention,
     "project_id": _PROJECT.c.id,
     "project": _PROJECT.c.name,
     "organization_id": _ORGANIZATION.c.id,

@@ -135,11 +135,11 @@ def is_running(session: Session, pipeline_id: int) -> bool:
 
 
 def count_made(session: Session) -> dict[int, int]:
-    """Return how many tasks the group of each enabled seeding has, by pipeline."""
+    """Return how many tasks were created in the group of each enabled seeding, by pipeline."""
     statement = (
         select(
             InfiniteSeedingRow.pipeline_id,
-            func.coalesce(TaskGroupRow.task_count, 0).label("tasks"),
+            func.coalesce(TaskGroupRow.task_count + TaskGroupRow.expired_count, 0).label("tasks"),
         )
         .join(TaskGroupRow, TaskGroupRow.id == InfiniteSeedingRow.group_id, isouter=True)
         .where(InfiniteSeedingRow.is_enabled)

@@ -49,7 +49,8 @@ _COMPLETE: Final = (
 class StoredGroup(NamedTuple):
     """A task group: one seeding, how many tasks it has, and how many rows were rejected.
 
-    ``removed_count`` is the number of tasks that an undo has removed.
+    ``removed_count`` is the number of tasks that an undo has removed, ``expired_count`` of those
+    whose retention was over.
     """
 
     id: int
@@ -65,11 +66,17 @@ class StoredGroup(NamedTuple):
     undone_at: datetime | None
     name: str | None
     labels: Mapping[str, str]
+    expired_count: int
 
     @property
     def naming(self) -> Naming:
         """The name and the labels."""
         return Naming(self.name, self.labels)
+
+    @property
+    def created_count(self) -> int:
+        """The number of tasks that were created, without those that were undone."""
+        return self.task_count + self.expired_count
 
 
 class StoredReport(NamedTuple):
@@ -82,7 +89,10 @@ class StoredReport(NamedTuple):
 
 
 class EnsuredGroup(NamedTuple):
-    """The group that holds a seed key, and whether this transaction created it."""
+    """The group that holds a seed key, and whether this transaction created it.
+
+    ``task_count`` is the number of tasks that were created in it.
+    """
 
     group_id: int
     is_new: bool
@@ -128,7 +138,7 @@ def ensure_group(
         return EnsuredGroup(new_id, is_new=True, task_count=task_count, stream_id=stream_id)
     group = find_group(session, pipeline_id, seed_key)
     assert group is not None, "a conflict without the row that it conflicts with"  # noqa: S101
-    return EnsuredGroup(group.id, is_new=False, task_count=group.task_count)
+    return EnsuredGroup(group.id, is_new=False, task_count=group.created_count)
 
 
 def find_group(session: Session, pipeline_id: int, seed_key: str) -> StoredGroup | None:

@@ -144,8 +144,8 @@ def test_every_definition_matches_the_reviewed_one() -> None:
         {
             "name": "reconcile",
             "entrypoint": "flows.reconcile.reconcile",
-            "description": "Release expired claims, fire chains, publish pending events, and "
-            "remove unused files.",
+            "description": "Release expired claims, fire chains, publish pending events, delete "
+            "old tasks and files.",
             "tags": ["upkeep"],
             "work_pool": {"name": "seeding"},
             "schedules": [

@@ -24,6 +24,7 @@ organizations:
           - name: label-reviews
             status: active
             claim_timeout: 90m
+            retention: {finished: 90d, withdrawn: 36h}
             fields:
               - {name: review_id, type: text, source: dataset, pattern: "[0-9]+"}
               - {name: body, type: long_text, source: dataset, required: false}
@@ -156,6 +157,7 @@ def test_a_pipeline_is_shown_with_its_fields(seeding: Seeding) -> None:
         ["status", "active"],
         ["tasks", "6", "pending,", "1", "finished"],
         ["claim", "timeout", "1:30:00"],
+        ["retention", "finished", "90d,", "withdrawn", "36h"],
         ["field", "type", "source", "required", "limits"],
         ["review_id", "text", "dataset", "yes", "pattern [0-9]+"],
         ["body", "long_text", "dataset", "no"],

@@ -5,14 +5,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from people import AT
 from photos import HEADER, PATH, photo_workspace, png, write_zip
 from storages import files_in
 from tasks_lib.operations.erasure.task import erase_task
 from tasks_lib.operations.groups.undo import undo_group
+from tasks_lib.operations.retention.expire import delete_expired
 from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
-from tasks_lib.operations.tasks.move import claim_task
+from tasks_lib.operations.tasks.move import claim_task, withdraw_tasks
 from tasks_lib.operations.upkeep.unused_files import remove_unreferenced_files
 from tasks_lib.operations.workspace import Workspace
 
@@ -53,3 +55,12 @@ def test_an_erased_task_lets_go_of_its_files(photos: Workspace) -> None:
     assert contents_after_clean_up(photos) == {DAWN, NOON}
     erase_task(photos.store, 3, at=AT)
     assert contents_after_clean_up(photos) == {NOON}
+
+
+def test_expired_tasks_let_go_of_their_files(photos: Workspace) -> None:
+    with photos.store.write() as session:
+        session.execute(text("UPDATE pipelines SET retention = '{\"withdrawn\": 60}'"))
+    for withdrawn, left in (([1], {DAWN, NOON}), ([2, 3], set())):
+        withdraw_tasks(photos.store, withdrawn, by="ann", at=AT)
+        assert delete_expired(photos.store, at=AT + timedelta(minutes=1)) == len(withdrawn)
+        assert contents_after_clean_up(photos) == left

@@ -154,6 +154,26 @@ def test_a_mistake_in_a_field_is_explained_at_its_place(
             "30m, 2h or 1d", id="a sexagesimal duration",
         ),
         pytest.param(
+            f"{PIPELINE}            retention: {{finished: 90x}}\n",
+            "F:8:35: pipeline acme/shop/tag: finished: '90x' is not a duration such as 90s, 30m, "
+            "2h or 1d", id="a retention that is no duration",
+        ),
+        pytest.param(
+            f"{PIPELINE}            retention: {{withdrawn: 3661d}}\n",
+            "F:8:36: pipeline acme/shop/tag: withdrawn: '3661d' is longer than ten years; leave it "
+            "out to keep them all", id="a long retention",
+        ),
+        pytest.param(
+            f"{PIPELINE}            retention: {{failed: 90d}}\n",
+            "F:8:25: pipeline acme/shop/tag: 'failed' is not known here; known are finished, "
+            "withdrawn", id="a status without a retention",
+        ),
+        pytest.param(
+            f"{PIPELINE}            retention: 90d\n",
+            "F:8:24: pipeline acme/shop/tag: retention is '90d'; expected members, as in name: "
+            "value", id="a retention without statuses",
+        ),
+        pytest.param(
             f"{PIPELINE}          - status: draft\n",
             "F:8:13: pipeline acme/shop/number 2: 'name' is missing", id="no name",
         ),
@@ -199,7 +219,7 @@ def test_all_mistakes_are_listed_in_the_order_of_the_file(tmp_path: Path) -> Non
     assert mistakes_in(tmp_path, text) == (
         "F has 2 mistakes, nothing was changed:\n"
         "F:8:13: pipeline acme/shop/tag: 'owner' is not known here; known are name, status, "
-        "claim_timeout, key, on_change, on_missing, fields\n"
+        "claim_timeout, key, on_change, on_missing, retention, fields\n"
         "F:9:21: pipeline acme/shop/tag: status is 'open'; expected draft, active, paused, "
         "completed or archived"
     )

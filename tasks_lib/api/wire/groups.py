@@ -30,6 +30,7 @@ class Group(TypedDict):
     task_total: int
     rejected: Annotated[int, Field(description="Rows that were rejected")]
     removed: Annotated[int, Field(description="Tasks that an undo has removed")]
+    expired: Annotated[int, Field(description="Tasks that were deleted after their retention")]
     undone_by: str | None
     undone_at: datetime | None
     name: Annotated[str | None, Field(description="The name that the seeding gave it")]
@@ -73,6 +74,7 @@ GROUP: Final = Group(
     task_total=3,
     rejected=0,
     removed=0,
+    expired=0,
     undone_by=None,
     undone_at=None,
     name="reviews of January",
@@ -105,6 +107,7 @@ def group_document(counted: CountedGroup) -> Group:
         task_total=sum(counted.counts.values()),
         rejected=group.rejected,
         removed=group.removed,
+        expired=group.expired,
         undone_by=group.undone_by,
         undone_at=group.undone_at,
         name=group.name,

@@ -176,6 +176,8 @@ def print_pipelines(pipelines: Sequence[CountedPipeline]) -> None:
 
 def print_pipeline(entry: CountedPipeline) -> None:
     """Print a pipeline, the number of its tasks by status, and its fields."""
+    from tasks_lib.domain.catalogue import show_duration
+
     pipeline = entry.pipeline
     numbers = [f"{count:,} {status}" for status, count in entry.counts.items() if count]
     table = Table(box=None, show_header=False)
@@ -188,6 +190,10 @@ def print_pipeline(entry: CountedPipeline) -> None:
         table.add_row("key", Text(", ".join(pipeline.key)))
         table.add_row("on change", pipeline.on_change)
         table.add_row("on missing", pipeline.on_missing)
+    kept = pipeline.retention.by_status
+    if kept:
+        texts = (f"{status} {show_duration(seconds)}" for status, seconds in kept.items())
+        table.add_row("retention", ", ".join(texts))
     out.print(table)
     fields = Table("field", "type", "source", "required", "limits", box=None)
     for field in pipeline.fields:

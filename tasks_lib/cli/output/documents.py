@@ -63,6 +63,7 @@ def whole_pipeline_document(entry: CountedPipeline) -> dict[str, Any]:
         "key": list(pipeline.key),
         "on_change": pipeline.on_change,
         "on_missing": pipeline.on_missing,
+        "retention": pipeline.retention.model_dump(exclude_none=True),
         "fields": fields,
     }
     return pipeline_document(entry) | settings

@@ -49,6 +49,9 @@ KEY_TYPES: Final = TEXTS | {
 MAX_KEY_CHARACTERS: Final = 200
 """A longer key is stored as its SHA-256: the databases' indexes limit the length of an entry."""
 
+DIGEST: Final = "sha256:"
+"""Begins the digest of a key; a key itself begins with a bracket."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFSET: Final = re.compile(r"(?:Z|[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)$")
 
@@ -135,9 +138,14 @@ def _load_digits(text: str) -> Mapping[str, Any]:
 
 
 def _shorten(key: str) -> str:
-    if len(key) <= MAX_KEY_CHARACTERS:
+    return key if len(key) <= MAX_KEY_CHARACTERS else digest_of(key)
+
+
+def digest_of(key: str) -> str:
+    """Return the form of a key that can be recognized but not read, whatever its length."""
+    if key.startswith(DIGEST):
         return key
-    return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+    return f"{DIGEST}{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def _canonical_number(value: float | Decimal) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.audit import Action
 from tasks_lib.domain.catalogue import Pipeline, PipelineEntry
 from tasks_lib.domain.catalogue_changes import breaking_changes
+from tasks_lib.domain.names import counted
 from tasks_lib.domain.rows.keys import NoKeyError, describe_key, key_of
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.operations.catalogue.catalogue_file import read_catalogue
@@ -18,9 +19,12 @@ from tasks_lib.operations.catalogue.yaml_document import Location
 from tasks_lib.store import audit, catalogue as pipelines
 from tasks_lib.store.engine import Store
 from tasks_lib.store.infinite_seedings import find_seeding
+from tasks_lib.store.keys import retired as retired_keys
 from tasks_lib.store.keys.existing_tasks import clear_keys, fill_keys
 
-_SETTINGS: Final = ("status", "claim_timeout", "key", "on_change", "on_missing", "fields")
+_SETTINGS: Final = (
+    "status", "claim_timeout", "key", "on_change", "on_missing", "retention", "fields",
+)  # fmt: skip
 
 
 class AppliedPipeline(NamedTuple):
@@ -123,8 +127,15 @@ def _apply_key(session: Session, pipeline: Pipeline, entry: PipelineEntry) -> li
         return []
     if not entry.key:
         clear_keys(session, pipeline.id)
+        retired_keys.forget(session, pipeline.id)
         return []
     named = f"key [{', '.join(entry.key)}]"
+    retired = retired_keys.count(session, pipeline.id)
+    if retired:
+        return [
+            f"{named} would make the rows of {counted(retired, 'deleted or erased task')} new "
+            "ones, because their values are gone; to accept that, drop the key first (key: [])"
+        ]
     seeding = find_seeding(session, pipeline.id)
     if seeding is not None and seeding.is_enabled:
         return [

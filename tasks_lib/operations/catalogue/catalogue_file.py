@@ -12,6 +12,7 @@ from tasks_lib.domain.catalogue import (
     OrganizationEntry,
     PipelineEntry,
     ProjectEntry,
+    Retention,
 )
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.names import did_you_mean, shortened
@@ -28,8 +29,9 @@ _LEVELS: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "projects": (ProjectEntry, "project"),
     "pipelines": (PipelineEntry, "pipeline"),
     "fields": (Field, "field"),
+    "retention": (Retention, "retention"),
 }
-"""The lists of a catalogue: the model and the noun of their entries."""
+"""The parts of a catalogue: the model and the noun of each, or of the entries of a list."""
 
 _MEMBERS: Final = "members, as in name: value"
 _WHOLE: Final = "a whole number such as 10"

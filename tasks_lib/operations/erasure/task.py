@@ -44,7 +44,7 @@ def erase_task(store: Store, task_id: int, *, at: datetime) -> ErasedTask:
         if status not in DONE:
             note = Note(store.actor, at, "the task was erased")
             status = move_task_in(session, task, Move.WITHDRAW, note).status
-        erasure.empty_task(session, task_id, at=at)
+        erasure.empty_task(session, task.pipeline_id, task_id, at=at)
         fields = catalogue.get_pipeline(session, task.pipeline_id).file_fields
         undo.drop_file_references(session, task.group_id, [field.name for field in fields])
         subject = f"task {task_id} of pipeline {task.pipeline_id}"

@@ -19,7 +19,8 @@ _NO_TASKS: Final[Mapping[TaskStatus, int]] = MappingProxyType(dict.fromkeys(Task
 class Group(NamedTuple):
     """A task group: how many tasks it has, and how many rows were rejected.
 
-    ``removed`` is the number of tasks that were removed when the group was undone.
+    ``removed`` is the number of tasks that were removed when the group was undone, ``expired`` of
+    those that were deleted because their retention was over.
     """
 
     id: int
@@ -35,6 +36,7 @@ class Group(NamedTuple):
     undone_at: datetime | None = None
     name: str | None = None
     labels: Mapping[str, str] = MappingProxyType({})
+    expired: int = 0
 
 
 class CountedGroup(NamedTuple):
@@ -97,6 +99,7 @@ def as_group(group: StoredGroup) -> Group:
         rejected=group.rejected_count,
         state=group.state,
         removed=group.removed_count,
+        expired=group.expired_count,
         undone_by=group.undone_by,
         undone_at=group.undone_at,
         name=group.name,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.infinite import Stock, count_missing, is_reached
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
-from tasks_lib.store import infinite_seedings
+from tasks_lib.store import infinite_seedings, task_groups
 from tasks_lib.store.engine import Store
 from tasks_lib.store.infinite_seedings import StoredSeeding
 from tasks_lib.store.tasks.counts import Counts, get_all_counts
@@ -68,14 +68,13 @@ def count_made(session: Session, seeding: StoredSeeding) -> int:
     """Return how many tasks a seeding has created in its current group."""
     if seeding.group_id is None:
         return 0
-    group_id = seeding.group_id
-    return infinite_seedings.count_by_group(session, seeding.pipeline_id, [group_id])[group_id]
+    return task_groups.get_group(session, seeding.group_id).created_count
 
 
 def get_stock(seeding: StoredSeeding, status: PipelineStatus, counts: Counts | None) -> Stock:
     """Return the stock of a pipeline; without counts it has never had a task."""
     available = counts.by_status[TaskStatus.PENDING] if counts is not None else 0
-    total = counts.total if counts is not None else 0
+    total = counts.total + counts.expired if counts is not None else 0
     return Stock(status, available, total, seeding.keep_available, seeding.target)
 
 

@@ -127,7 +127,7 @@ def _rehearse(
         group = task_groups.find_group(session, pipeline.id, request.seed_key(run_id))
     if group is None:
         return _report(request, pipeline, created=request.count)
-    return _report_known(request, pipeline, group.id, group.task_count)
+    return _report_known(request, pipeline, group.id, group.created_count)
 
 
 def _write(workspace: Workspace, request: BulkRequest, pipeline: Pipeline, run_id: str) -> Report:

@@ -208,7 +208,7 @@ class _Load:
         with self.workspace.store.read() as session:
             group = rows.find(session, self.pipeline)
             if group is not None:
-                return self._report(group_id=group.id, already_seeded=group.task_count)
+                return self._report(group_id=group.id, already_seeded=group.created_count)
         intake = self._open(rows, self.pipeline)
         created = sum(len(batch.rows) for batch in intake.batches())
         already_seeded = rows.already_seeded(intake)

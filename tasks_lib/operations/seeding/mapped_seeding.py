@@ -126,6 +126,10 @@ class MappedSource(Protocol):
         """The function that reads a row's text."""
         ...
 
+    def hold(self, session: Session) -> None:
+        """Keep the rows from being deleted until the transaction ends."""
+        ...
+
     def count(self, session: Session) -> int:
         """Return how many rows there are."""
         ...
@@ -243,8 +247,9 @@ class MappedRows:
         key = f"{self.source.key} run:{run_id}"
         group = task_groups.find_group(session, pipeline.id, key)
         if group is not None:
-            return EnsuredGroup(group.id, is_new=False, task_count=group.task_count)
+            return EnsuredGroup(group.id, is_new=False, task_count=group.created_count)
         self.stream = self._lock_stream(session, pipeline)
+        self.source.hold(session)
         return task_groups.ensure_group(
             session,
             pipeline_id=pipeline.id,

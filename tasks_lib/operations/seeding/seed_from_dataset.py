@@ -67,6 +67,9 @@ class DatasetSource:
         has_digits = any(column.type not in _WITHOUT_DIGITS for column in self.columns)
         return parse_row if has_digits else orjson.loads
 
+    def hold(self, session: Session) -> None:
+        """Do nothing: a dataset with rows that became tasks is not deleted meanwhile."""
+
     def count(self, session: Session) -> int:  # noqa: ARG002
         """Return how many rows the dataset has."""
         return self.dataset.row_count

@@ -24,6 +24,7 @@ from tasks_lib.operations.seeding.mapped_seeding import (
 from tasks_lib.operations.seeding.reports import Seeded
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue
+from tasks_lib.store.removal.retention import keep_while_reading
 from tasks_lib.store.tasks.rows import count_rows, stream_task_rows
 
 
@@ -54,6 +55,10 @@ class PipelineSource:
     def parse(self) -> Parse:
         """The function that reads a task's text."""
         return task_row_parser([field.name for field in self.pipeline.fields])
+
+    def hold(self, session: Session) -> None:
+        """Keep the tasks from being deleted until the transaction ends."""
+        keep_while_reading(session, self.pipeline.id)
 
     def count(self, session: Session) -> int:
         """Return how many tasks are finished."""

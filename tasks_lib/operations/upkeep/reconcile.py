@@ -9,6 +9,7 @@ from tasks_lib.operations.chains.fire import fire_due
 from tasks_lib.operations.groups.undo import continue_undos
 from tasks_lib.operations.idempotency import remove_old_answers
 from tasks_lib.operations.infinite.top_up import top_up_all
+from tasks_lib.operations.retention.expire import delete_expired
 from tasks_lib.operations.tasks.move import release_expired_claims
 from tasks_lib.operations.upkeep.announcing import Publish, announce_due
 from tasks_lib.operations.upkeep.unused_files import GRACE, Removed, remove_unreferenced_files
@@ -39,6 +40,7 @@ class Reconciled(NamedTuple):
     removed_answers: int = 0
     topped_up_tasks: int = 0
     undone_groups: int = 0
+    expired_tasks: int = 0
 
     @property
     def has_work(self) -> bool:
@@ -50,6 +52,7 @@ class Reconciled(NamedTuple):
         """The result as a sentence, without counts that are zero."""
         results = [
             ("undid {}", self.undone_groups, "group"),
+            ("deleted {} after their retention", self.expired_tasks, "task"),
             ("created {}", self.chained_tasks, "chained task"),
             ("created {} by infinite seeding", self.topped_up_tasks, "task"),
             ("released {}", self.released_claims, "expired claim"),
@@ -73,7 +76,9 @@ def reconcile(
     cleans_up: bool = True,
     grace: timedelta = GRACE,
 ) -> Reconciled:
-    """Release claims, clean up, finish undos, top up, fire chains, resume uploads, send events.
+    """Release claims, clean up, finish undos, delete expired tasks, top up, and fire chains.
+
+    Then resume uploads and send events.
 
     Can run at any time, also several times at once; after an interruption the next call continues.
     Raises UnavailableError when the store, the storage or Prefect is unavailable. Prefect comes
@@ -87,6 +92,7 @@ def reconcile(
         uploads = remove_uploads(workspace, now=now, grace=grace)
         answers = remove_old_answers(workspace.store, now=now)
     undone = continue_undos(workspace.store, at=now)
+    expired = delete_expired(workspace.store, at=now, begins=cleans_up)
     topped_up = top_up_all(workspace.store, at=now)
     chained = fire_due(workspace, at=now)
     resumed = resume_uploads(workspace.store, partial(process, workspace), at=now)
@@ -102,4 +108,5 @@ def reconcile(
         removed_answers=answers,
         topped_up_tasks=topped_up,
         undone_groups=undone,
+        expired_tasks=expired,
     )

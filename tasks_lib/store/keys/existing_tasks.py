@@ -10,13 +10,16 @@ from tasks_lib.store.bulk import insert_rows
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import TaskRow
 
+_LOCK: Final = 0x5EED << 48
+"""Above the numbers of pipelines, and different from the other advisory locks."""
+
 _ROWS_AT_ONCE: Final = 5_000
 _SHOWN: Final = 5
 
 _TASKS: Final = TaskRow.metadata.tables[TaskRow.__tablename__]
 _VALUES: Final = (
     select(_TASKS.c.id, _TASKS.c.predefined)
-    .where(_TASKS.c.pipeline_id == bindparam("pipeline_id"))
+    .where(_TASKS.c.pipeline_id == bindparam("pipeline_id"), _TASKS.c.erased_at.is_(None))
     .execution_options(yield_per=_ROWS_AT_ONCE)
 )
 _CLEAR: Final = (
@@ -32,6 +35,7 @@ _DUPLICATES: Final = text(
     "SELECT min(task_id), max(task_id), count(*) FROM declared_keys"
     " GROUP BY key HAVING count(*) > 1 ORDER BY 1 LIMIT :limit"
 )
+_TAKE_LOCK: Final = text("SELECT pg_advisory_xact_lock(:lock)")
 _ONE: Final = select(_TASKS.c.predefined).where(_TASKS.c.id == bindparam("id"))
 
 
@@ -44,6 +48,15 @@ class DuplicateKey(NamedTuple):
     predefined: str
 
 
+def lock_keys(session: Session, pipeline_id: int) -> None:
+    """Let no other transaction insert keys into the pipeline until this one ends.
+
+    On SQLite the write lock does that.
+    """
+    if is_postgresql(session):
+        session.execute(_TAKE_LOCK, {"lock": _LOCK + pipeline_id})
+
+
 def clear_keys(session: Session, pipeline_id: int) -> None:
     """Remove the keys of all tasks of the pipeline, which the caller has locked for update."""
     session.execute(_CLEAR, {"of_pipeline": pipeline_id})
@@ -51,6 +64,8 @@ def clear_keys(session: Session, pipeline_id: int) -> None:
 
 def fill_keys(session: Session, pipeline_id: int, key_of: KeyOf) -> list[DuplicateKey]:
     """Give every task of the pipeline its key; the caller has locked the pipeline for update.
+
+    Erased tasks have no values, and get none.
 
     If several tasks have the same key, nothing is changed, and the first of those keys are
     returned. The tasks are read in a stream, and what ``key_of`` raises is raised.

@@ -20,15 +20,14 @@ from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import RejectedError
 from tasks_lib.store.bulk import insert_rows, postgres_connection
 from tasks_lib.store.dialect import is_postgresql
+from tasks_lib.store.keys import retired as retired_keys
+from tasks_lib.store.keys.existing_tasks import lock_keys
 from tasks_lib.store.keys.lookup import Ids, SameValues, find_known
 from tasks_lib.store.keys.updates import TaskUpdates
 from tasks_lib.store.tasks import queues
 
 if TYPE_CHECKING:
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
-
-_LOCK: Final = 0x5EED << 48
-"""Above the numbers of pipelines, and different from the other advisory locks."""
 
 _PAGES_AT_ONCE: Final = 1_000
 """Of the collected rows: the trigger that checks the groups of tasks keeps those of a statement."""
@@ -127,8 +126,14 @@ class KeyedInsert:
         self._withdrawn: list[Numbers] = []
         if takes_lock:
             lock_keys(session, pipeline_id)
-        self._looks_up = allows_repeats or _has_keys(session, pipeline_id)
+        self._looks_up = (
+            allows_repeats
+            or _has_keys(session, pipeline_id)
+            or retired_keys.has_any(session, pipeline_id)
+        )
+        self._since = 0
         if self._collects:
+            self._since = session.scalar(_LAST_ID) or 0
             session.execute(_COLLECT)
 
     def add(self, tasks: KeyedTasks) -> None:
@@ -154,6 +159,11 @@ class KeyedInsert:
             return
         lock_keys(self._session, self._pipeline_id)
         if self._collected:
+            retired = retired_keys.leave_out_collected(
+                self._session, self._pipeline_id, since=self._since
+            )
+            self._collected -= retired
+            self.already_seeded += retired
             self.created = self._copy_collected()
             if self.created < self._collected:
                 self._count_conflicts()
@@ -258,15 +268,6 @@ class KeyedInsert:
                     )
 
 
-def lock_keys(session: Session, pipeline_id: int) -> None:
-    """Let no other transaction insert keys into the pipeline until this one ends.
-
-    On SQLite the write lock does that.
-    """
-    if is_postgresql(session):
-        session.execute(_TAKE_LOCK, {"lock": _LOCK + pipeline_id})
-
-
 def _find_first(keys: pa.Array) -> pa.Array | None:
     """Return which keys do not occur earlier in the array; None if all are different."""
     encoded = pc.dictionary_encode(keys)
@@ -282,10 +283,10 @@ def _has_keys(session: Session, pipeline_id: int) -> bool:
     return bool(session.scalar(_HAS_KEYS, {"pipeline_id": pipeline_id}))
 
 
-_TAKE_LOCK: Final = text("SELECT pg_advisory_xact_lock(:lock)")
 _HAS_KEYS: Final = text(
     "SELECT EXISTS (SELECT 1 FROM tasks WHERE pipeline_id = :pipeline_id AND key IS NOT NULL)"
 )
+_LAST_ID: Final = text("SELECT last_value FROM tasks_id_seq")
 _COLUMNS: Final = ("row", "predefined", "key", "origin_id")
 _COLLECT: Final = text(
     "CREATE TEMPORARY TABLE collected_tasks (row BIGINT NOT NULL, predefined TEXT NOT NULL,"

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.dialect import is_postgresql
+from tasks_lib.store.keys import retired as retired_keys
 
 if TYPE_CHECKING:
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
@@ -25,8 +26,9 @@ SameValues = Callable[[str, str], bool]
 class KnownTasks(NamedTuple):
     """Rows whose keys are those of tasks: their positions in the batch, and the tasks' ids.
 
-    ``changed`` are the positions of those whose values differ from the task's, and
-    ``withdrawn_ids`` the ids of tasks that are withdrawn.
+    These include tasks that were deleted or erased, whose rows are not compared. ``changed`` are
+    the positions of those whose values differ from the task's, and ``withdrawn_ids`` the ids of
+    tasks that are withdrawn.
     """
 
     positions: "Numbers"
@@ -50,7 +52,12 @@ def find_known(
 ) -> KnownTasks:
     """Find the pipeline's tasks that have these different keys, and compare their values."""
     find = _find_on_postgresql if is_postgresql(session) else _find_on_sqlite
-    positions, task_ids, differing, before, withdrawn = find(session, pipeline_id, keys, predefined)
+    found = find(session, pipeline_id, keys, predefined)
+    positions, task_ids, differing, before, withdrawn, has_retired = found
+    if has_retired and len(positions) < len(keys):
+        retired, of_retired = _find_retired(session, pipeline_id, keys, positions)
+        positions = np.concatenate([positions, retired])
+        task_ids = np.concatenate([task_ids, of_retired])
     after = predefined.take(pa.array(differing, pa.int64())).to_pylist()
     changed = [
         position
@@ -60,9 +67,20 @@ def find_known(
     return KnownTasks(positions, task_ids, np.array(changed, np.int64), withdrawn)
 
 
-_Found = tuple["Numbers", "Numbers", Sequence[int], Sequence[str], "Numbers"]
+_Found = tuple["Numbers", "Numbers", Sequence[int], Sequence[str], "Numbers", bool]
 """Positions and ids of tasks with the keys; positions and texts of those with another text; ids
-of those that are withdrawn."""
+of those that are withdrawn; and whether keys of the pipeline are retired."""
+
+
+def _find_retired(
+    session: Session, pipeline_id: int, keys: pa.Array, positions: "Numbers"
+) -> "tuple[Numbers, Numbers]":
+    """Find the retired ones of the other keys, after the tasks: a task can be erased meanwhile."""
+    is_left = np.ones(len(keys), dtype=bool)
+    is_left[positions] = False
+    left = np.flatnonzero(is_left)
+    places, task_ids = retired_keys.find(session, pipeline_id, keys.take(left).to_pylist())
+    return left[places], task_ids
 
 
 def _find_on_postgresql(
@@ -71,17 +89,18 @@ def _find_on_postgresql(
     """Find the tasks by one statement that returns one row: fetching thousands takes longer."""
     row = (
         postgres_connection(session)
-        .execute(_FIND, (_join(keys), _join(predefined), pipeline_id), prepare=False)
+        .execute(_FIND, (pipeline_id, _join(keys), _join(predefined), pipeline_id), prepare=False)
         .fetchone()
     )
     assert row is not None  # noqa: S101
-    positions, ids, differing, before, withdrawn = row
+    positions, ids, differing, before, withdrawn, has_retired = row
     return (
         _numbers(positions),
         _numbers(ids),
         differing or (),
         before or (),
         _numbers(withdrawn),
+        bool(has_retired),
     )
 
 
@@ -115,6 +134,7 @@ def _find_on_sqlite(
         differing,
         before,
         np.array(withdrawn, np.int64),
+        retired_keys.has_any(session, pipeline_id),
     )
 
 
@@ -165,7 +185,8 @@ _FIND: Final = rf"""
         array_agg(found.place - 1) FILTER (WHERE found.before <> found.after),
         array_agg(found.before) FILTER (WHERE found.before <> found.after),
         string_agg(CAST(found.id AS text), ',')
-            FILTER (WHERE found.status = '{TaskStatus.WITHDRAWN}')
+            FILTER (WHERE found.status = '{TaskStatus.WITHDRAWN}'),
+        EXISTS (SELECT 1 FROM retired_keys WHERE retired_keys.pipeline_id = %s)
     FROM (
         SELECT sent.place, sent.predefined AS after, known.id, known.before, known.status
         FROM unnest(string_to_array(%s, E'\x02'), string_to_array(%s, E'\x02'))

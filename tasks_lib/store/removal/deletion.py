@@ -24,6 +24,8 @@ from tasks_lib.store.tables import (
     InfiniteSourceRow,
     PipelineRow,
     RemovedRow,
+    RetentionRow,
+    RetiredKeyRow,
     SavedMappingRow,
     SeedingRunRow,
     StreamRow,
@@ -116,7 +118,9 @@ def delete_pipeline(session: Session, pipeline_id: int) -> None:
     session.execute(delete(GroupCountRow).where(GroupCountRow.group_id.in_(groups)))
     for table in (SeedingRunRow, UploadRow, TaskGroupRow, StreamRow, SavedMappingRow):
         session.execute(delete(table).where(table.pipeline_id == pipeline_id))
-    for counted in (TaskCountRow, TaskQueueRow, AnnouncementRow, FieldRow):
+    for counted in (
+        TaskCountRow, TaskQueueRow, AnnouncementRow, RetentionRow, RetiredKeyRow, FieldRow,
+    ):  # fmt: skip
         session.execute(delete(counted).where(counted.pipeline_id == pipeline_id))
     session.execute(delete(PipelineRow).where(PipelineRow.id == pipeline_id))
     _close_streams(session, f"pipeline:{pipeline_id}")

@@ -17,6 +17,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import SeedKind
+from tasks_lib.store.keys import retired as retired_keys
+from tasks_lib.store.keys.existing_tasks import lock_keys
 from tasks_lib.store.tables import (
     AuditEntryRow,
     ChainInboxRow,
@@ -131,8 +133,14 @@ def forget_reasons(session: Session, task_id: int) -> None:
     session.execute(update(TaskMoveRow).where(TaskMoveRow.task_id == task_id).values(reason=None))
 
 
-def empty_task(session: Session, task_id: int, *, at: datetime) -> None:
-    """Remove the task's values, also earlier ones, and take it out of the inboxes of chains."""
+def empty_task(session: Session, pipeline_id: int, task_id: int, *, at: datetime) -> None:
+    """Remove the task's values, also earlier ones, and take it out of the inboxes of chains.
+
+    Of its key a digest stays, so that its row creates no other task. No load inserts keys
+    meanwhile.
+    """
+    lock_keys(session, pipeline_id)
+    retired_keys.retire_erased(session, pipeline_id, task_id)
     session.execute(delete(TaskUpdateRow).where(TaskUpdateRow.task_id == task_id))
     session.execute(delete(ChainInboxRow).where(ChainInboxRow.task_id == task_id))
     for statement in (_EMPTY_PREDEFINED, _EMPTY_FILLED_IN):

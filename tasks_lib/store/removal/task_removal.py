@@ -5,12 +5,11 @@ from enum import StrEnum
 from functools import cache
 from typing import Final
 
-from sqlalchemy import Row, TextClause, text, update
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import TaskGroupRow
 from tasks_lib.store.tasks.counts import add_counts
 
 TASKS_AT_ONCE: Final = 5_000
@@ -25,8 +24,20 @@ class Rows(StrEnum):
     FORGET = "forget"
 
 
+class CountedAs(StrEnum):
+    """The column of a group that counts the removed tasks."""
+
+    REMOVED = "removed_count"
+    EXPIRED = "expired_count"
+
+
 def remove_tasks(
-    session: Session, pipeline_id: int, chosen: str, parameters: Mapping[str, object], rows: Rows
+    session: Session,
+    pipeline_id: int,
+    chosen: str,
+    parameters: Mapping[str, object],
+    rows: Rows,
+    counted_as: CountedAs = CountedAs.REMOVED,
 ) -> int:
     """Remove the chosen tasks of a pipeline; return their number.
 
@@ -41,7 +52,7 @@ def remove_tasks(
         removed = session.execute(count, parameters).all()
         for statement in removal if removed else ():
             session.execute(statement, parameters)
-    return _subtract(session, pipeline_id, removed)
+    return _subtract(session, pipeline_id, removed, counted_as)
 
 
 _KEEP_OUT: Final = """
@@ -68,6 +79,15 @@ _OF_ROWS: Final[Mapping[Rows, str]] = {
     Rows.KEEP_OUT: _KEEP_OUT,
     Rows.FLOW_AGAIN: _WAIT_AGAIN,
     Rows.FORGET: _LEAVE_INBOXES,
+}
+
+
+_OF_GROUP: Final = {
+    column: text(
+        f"UPDATE task_groups SET task_count = task_count - :number, {column} = {column} + :number"  # noqa: S608
+        " WHERE id = :group_id"
+    )
+    for column in CountedAs
 }
 
 
@@ -101,20 +121,18 @@ def _removal_on_sqlite(chosen: str, rows: Rows) -> tuple[TextClause, ...]:
     return tuple(map(text, statements))
 
 
-def _subtract(session: Session, pipeline_id: int, removed: Sequence[Row[int, str, int]]) -> int:
+def _subtract(
+    session: Session,
+    pipeline_id: int,
+    removed: Sequence[Row[int, str, int]],
+    counted_as: CountedAs,
+) -> int:
     by_group: dict[int, dict[TaskStatus, int]] = {}
     for group_id, status, number in removed:
         by_group.setdefault(group_id, {})[TaskStatus(status)] = -number
     for group_id, changes in by_group.items():
         number = -sum(changes.values())
-        session.execute(
-            update(TaskGroupRow)
-            .where(TaskGroupRow.id == group_id)
-            .values(
-                task_count=TaskGroupRow.task_count - number,
-                removed_count=TaskGroupRow.removed_count + number,
-            )
-        )
+        session.execute(_OF_GROUP[counted_as], {"group_id": group_id, "number": number})
     for group_id, changes in by_group.items():
         add_counts(session, pipeline_id, changes, group_id=group_id)
     return sum(number for *_, number in removed)

@@ -24,6 +24,8 @@ from tasks_lib.store.tables.infinite import InfiniteSeedingRow, InfiniteSourceRo
 from tasks_lib.store.tables.tasks import (
     AnnouncementRow,
     GroupCountRow,
+    RetentionRow,
+    RetiredKeyRow,
     SeedingRunRow,
     TaskCountRow,
     TaskGroupRow,
@@ -57,6 +59,8 @@ __all__ = [
     "PipelineRow",
     "ProjectRow",
     "RemovedRow",
+    "RetentionRow",
+    "RetiredKeyRow",
     "SavedMappingRow",
     "SeedingRunRow",
     "StoredFileRow",

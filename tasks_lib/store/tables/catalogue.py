@@ -39,6 +39,7 @@ class PipelineRow(Table):
     """A pipeline; its row is locked, shared, while tasks are created for its fields.
 
     ``key`` lists the names of the fields that identify a task; it is empty without a key.
+    ``retention`` holds seconds by status.
     """
 
     __tablename__ = "pipelines"
@@ -58,6 +59,7 @@ class PipelineRow(Table):
     key: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
     on_change: Mapped[str] = mapped_column(Text, server_default=OnChange.KEEP.value)
     on_missing: Mapped[str] = mapped_column(Text, server_default=OnMissing.KEEP.value)
+    retention: Mapped[dict[str, int]] = mapped_column(JSON, server_default="{}")
 
 
 class FieldRow(Table):

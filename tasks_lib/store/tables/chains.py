@@ -62,7 +62,7 @@ class ChainInboxRow(Table):
 
     chain_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     task_id: Mapped[int] = mapped_column(
-        BigId, ForeignKey("tasks.id"), primary_key=True, autoincrement=False
+        BigId, ForeignKey("tasks.id"), primary_key=True, autoincrement=False, index=True
     )
     finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
     tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -29,8 +30,10 @@ class TaskGroupRow(Table):
     chain that created it, even if the chain was deleted.
 
     ``task_count`` is the number of tasks that exist, ``removed_count`` of those that an undo has
-    removed. With ``flows_again`` the undo lets their rows flow again. ``name`` and ``labels`` are
-    those that the seeding gave it.
+    removed, ``expired_count`` of those that were deleted because their retention was over. With
+    ``flows_again`` the undo lets their rows flow again. ``has_stale_files``: tasks were deleted,
+    and the group may refer to files that none of its tasks has any more. ``name`` and ``labels``
+    are those that the seeding gave it.
     """
 
     __tablename__ = "task_groups"
@@ -48,6 +51,12 @@ class TaskGroupRow(Table):
             "id",
             postgresql_where=text("state = 'undoing'"),
             sqlite_where=text("state = 'undoing'"),
+        ),
+        Index(
+            "ix_task_groups_stale_files",
+            "id",
+            postgresql_where=text("has_stale_files"),
+            sqlite_where=text("has_stale_files"),
         ),
     )
 
@@ -69,6 +78,8 @@ class TaskGroupRow(Table):
     flows_again: Mapped[bool | None]
     name: Mapped[str | None] = mapped_column(Text)
     labels: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default=text("'{}'"))
+    expired_count: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    has_stale_files: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class TaskRow(Table):
@@ -77,10 +88,13 @@ class TaskRow(Table):
     - ``predefined`` holds the seeded values, ``filled_in`` those of the contributor.
     - ``origin_id`` is the id of the dataset row or source task; it is unique in the stream.
     - ``key`` is the text of the values that identify the task (see ``domain.rows.keys``). It is
-      unique in the pipeline, and None if the pipeline has no key.
+      unique in the pipeline, and None if the pipeline has no key or the task was erased.
     - ``claimed_by`` stays when the task is finished; without a claim it is None.
     - ``finish_number`` grows in the order in which the pipeline's tasks are finished.
     - ``erased_at`` says when the values were removed. No task is made from an erased one.
+
+    A number is never given to a second task, on SQLite either, see migration 0023: people, cursors
+    and other tables may still name it when the task was deleted.
 
     One foreign key over both columns refers to the group and the group's pipeline. PostgreSQL would
     look up the group of each row of a COPY, so triggers take the place of the key there: see
@@ -173,6 +187,39 @@ class TaskUpdateRow(Table):
     group_id: Mapped[int] = mapped_column(BigId, ForeignKey("task_groups.id"), index=True)
     predefined: Mapped[str] = mapped_column(JsonText)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class RetiredKeyRow(Table):
+    """The key of a task that was deleted or erased, as a digest: its row creates no other task."""
+
+    __tablename__ = "retired_keys"
+
+    pipeline_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("pipelines.id"), primary_key=True, autoincrement=False
+    )
+    key: Mapped[str] = mapped_column(KeyText, primary_key=True)
+    task_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class RetentionRow(Table):
+    """The deletion of a pipeline's tasks whose retention is over.
+
+    ``finished`` and ``withdrawn`` are the numbers of tasks deleted ever, ``unrecorded`` of those
+    that the audit trail does not have yet. ``status`` is that of the tasks that are being looked
+    at, from ``after`` on; without it none are.
+    """
+
+    __tablename__ = "retentions"
+
+    pipeline_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("pipelines.id"), primary_key=True, autoincrement=False
+    )
+    finished: Mapped[int] = mapped_column(BigInteger, default=0)
+    withdrawn: Mapped[int] = mapped_column(BigInteger, default=0)
+    unrecorded_finished: Mapped[int] = mapped_column(BigInteger, default=0)
+    unrecorded_withdrawn: Mapped[int] = mapped_column(BigInteger, default=0)
+    status: Mapped[str | None] = mapped_column(Text)
+    after: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class _ByStatus:

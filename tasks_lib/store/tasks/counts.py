@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.lifecycle import DONE, show_status
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import GroupCountRow, PipelineRow, TaskCountRow
+from tasks_lib.store.tables import GroupCountRow, PipelineRow, RetentionRow, TaskCountRow
 
 STATUS_COLUMNS: Final = tuple(status.value for status in TaskStatus)
 COUNTED: Final = (*STATUS_COLUMNS, "claims")
@@ -33,10 +33,14 @@ def build_postgres_slot(pipeline_id: str) -> str:
 
 
 class Counts(NamedTuple):
-    """A pipeline's tasks by status, and the number of claims ever."""
+    """A pipeline's tasks by status, and the number of claims ever.
+
+    ``expired`` tasks were deleted because their retention was over.
+    """
 
     by_status: Mapping[TaskStatus, int]
     claims: int
+    expired: int = 0
 
     @property
     def total(self) -> int:
@@ -138,16 +142,18 @@ def get_all_counts(session: Session, *pipeline_ids: int) -> dict[int, Counts]:
         select(
             TaskCountRow.pipeline_id,
             PipelineRow.status,
+            func.max(_EXPIRED),
             *(func.sum(columns[name]).label(name) for name in COUNTED),
         )
         .join(PipelineRow, PipelineRow.id == TaskCountRow.pipeline_id)
+        .join(RetentionRow, RetentionRow.pipeline_id == TaskCountRow.pipeline_id, isouter=True)
         .group_by(TaskCountRow.pipeline_id, PipelineRow.status)
     )
     if pipeline_ids:
         statement = statement.where(TaskCountRow.pipeline_id.in_(pipeline_ids))
     return {
-        pipeline_id: Counts(_by_status(sums, PipelineStatus(status)), int(claims))
-        for pipeline_id, status, *sums, claims in session.execute(statement)
+        pipeline_id: Counts(_by_status(sums, PipelineStatus(status)), int(claims), int(expired))
+        for pipeline_id, status, expired, *sums, claims in session.execute(statement)
     }
 
 
@@ -159,4 +165,5 @@ def _by_status(stored: Iterable[int], pipeline: PipelineStatus) -> dict[TaskStat
     return numbers
 
 
+_EXPIRED: Final = func.coalesce(RetentionRow.finished + RetentionRow.withdrawn, 0)
 NO_TASKS: Final = Counts(dict.fromkeys(TaskStatus, 0), 0)

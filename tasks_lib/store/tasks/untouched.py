@@ -22,7 +22,7 @@ _NEVER_CLAIMED: Final = f"""
 Tasks of other pipelines are made from finished tasks only, copies by infinite seeding from any.
 """
 
-_NEVER_COPIED: Final = f"""
+NEVER_COPIED: Final = f"""
     AND tasks.id NOT IN (
         SELECT copies.origin_id FROM tasks copies JOIN task_groups g ON g.id = copies.group_id
         WHERE g.pipeline_id = :pipeline_id AND g.kind = '{SeedKind.INFINITE}'
@@ -38,7 +38,7 @@ def untouched_condition(*, has_copies: bool) -> str:
     With ``has_copies`` it has the parameter ``pipeline_id``. Lock the task before you evaluate it,
     in a statement of its own: only then does it see the claims that the lock has waited for.
     """
-    return f"({_NEVER_CLAIMED}{_NEVER_COPIED if has_copies else ''})"
+    return f"({_NEVER_CLAIMED}{NEVER_COPIED if has_copies else ''})"
 
 
 def has_copies(session: Session, pipeline_id: int) -> bool:
