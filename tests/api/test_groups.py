@@ -41,7 +41,7 @@ def test_groups_are_listed_page_by_page_with_their_counts(client: TestClient) ->
         {
             "id": 2, "workflow_id": 1, "kind": "api", "state": "created",
             "task_counts": NONE | {"pending": 1}, "task_total": 1, "rejected": 0, "removed": 0,
-            "undone_by": None, "name": None, "labels": {},
+            "expired": 0, "undone_by": None, "name": None, "labels": {},
         }
     ]  # fmt: skip
     assert rest["next"] is None
