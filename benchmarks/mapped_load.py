@@ -30,7 +30,8 @@ from benchmarks.databases import (
 )
 from benchmarks.load_once import load_once, loading_environment
 from benchmarks.mapped_inputs import SHAPES, Shape, write_catalogue, write_rows
-from tasks_lib.operations.datasets.import_dataset import ImportRequest, import_dataset
+from tasks_lib.operations.datasets.import_dataset import import_dataset
+from tasks_lib.operations.datasets.import_request import ImportRequest
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 

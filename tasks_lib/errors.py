@@ -20,7 +20,7 @@ SeedingError
 │   ├── SourceProblemError       a source of tasks or of a dataset, where the problem is found
 │   │   └── LoadRejectedError    the rows of a source of tasks (operations.seeding.reports)
 │   ├── SourceRejectedError      a source of tasks, once its report is recorded (domain.report)
-│   ├── ImportRejectedError      a dataset's file (operations.datasets.import_dataset)
+│   ├── ImportRejectedError      a dataset's file (operations.datasets.import_request)
 │   ├── RefreshRejectedError     a dataset's query (operations.datasets.query_datasets)
 │   ├── SubmissionRejectedError  a contributor's values (operations.tasks.move)
 │   ├── NoKeyError               a task without a value of a key field (domain.rows.keys)

@@ -10,12 +10,8 @@ from sqlalchemy import text
 from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.catalogue.read import find_pipeline
-from tasks_lib.operations.datasets.import_dataset import (
-    ImportMode,
-    ImportReport,
-    ImportRequest,
-    import_dataset,
-)
+from tasks_lib.operations.datasets.import_dataset import import_dataset
+from tasks_lib.operations.datasets.import_request import ImportMode, ImportReport, ImportRequest
 from tasks_lib.operations.groups.read import list_groups
 from tasks_lib.operations.seeding.mapped_seeding import MappedRequest
 from tasks_lib.operations.seeding.reports import Seeded

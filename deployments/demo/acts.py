@@ -16,7 +16,8 @@ from tasks_lib.domain.chains import Trigger
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.chains.manage import ChainRequest, create_chain
-from tasks_lib.operations.datasets.import_dataset import ImportRequest, import_dataset
+from tasks_lib.operations.datasets.import_dataset import import_dataset
+from tasks_lib.operations.datasets.import_request import ImportRequest
 from tasks_lib.operations.infinite.sensor import is_sensor_running
 from tasks_lib.operations.tasks.read import link_files, list_tasks
 from tasks_lib.steps.automations import ensure_automation

@@ -26,10 +26,11 @@ from tasks_lib.cli.output.streams import write, write_file
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.names import counted
 from tasks_lib.domain.rows.dialects import Quote
+from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import UsageError
 
 if TYPE_CHECKING:
-    from tasks_lib.operations.datasets.import_dataset import ImportRejectedError
+    from tasks_lib.operations.datasets.import_request import ImportRejectedError
     from tasks_lib.operations.datasets.query_datasets import RefreshRejectedError
 
 _OTHER_FORMATS: Final = frozenset({".csv", ".tsv", ".parquet", ".xlsx"})
@@ -46,6 +47,11 @@ def import_file(
     *,
     append: Flag = False,
     replace: Flag = False,
+    key: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    full: Flag = False,
+    allow_shrink: Flag = False,
+    on_error: OnError = OnError.REJECT_FILE,
+    max_rejected: str = "",
     format_: Annotated[
         Literal["csv", "json", "jsonl", "parquet"] | None, Parameter(name="--format")
     ] = None,
@@ -70,6 +76,17 @@ def import_file(
         Add the rows to the dataset.
     replace
         Replace the rows of the dataset.
+    key
+        The columns that identify a row, as id or shop,id: rows with a known key are updated, others
+        added.
+    full
+        The file has all rows: those that it lacks are removed from the dataset. Needs --key.
+    allow_shrink
+        With --full: let more than half of the rows be removed.
+    on_error
+        Whether one bad row rejects the whole file or is left out.
+    max_rejected
+        With skip-rows: the most bad rows to leave out, as 10 or 5%.
     format_
         The file's format. By default it is detected from the name or the content.
     encoding
@@ -88,11 +105,11 @@ def import_file(
         Import NaN, which JSON does not have, as null.
     """
     from tasks_lib.intake.datasets.file_formats import FileFormat
-    from tasks_lib.operations.datasets.import_dataset import (
+    from tasks_lib.operations.datasets.import_dataset import import_dataset
+    from tasks_lib.operations.datasets.import_request import (
         ImportMode,
         ImportRejectedError,
         ImportRequest,
-        import_dataset,
     )
 
     if append and replace:
@@ -103,11 +120,16 @@ def import_file(
         name=name,
         source=file,
         mode=ImportMode.REPLACE if replace else mode,
+        key=_columns(key),
+        full=full,
+        allow_shrink=allow_shrink,
+        on_error=on_error,
+        max_rejected=max_rejected,
         format=FileFormat(format_) if format_ else None,
         encoding=encoding,
         delimiter=delimiter,
         quote=quote,
-        columns=tuple(name for text in columns for name in _split(text)),
+        columns=_columns(columns),
         records=records,
         nan_as_null=nan_as_null,
     )
@@ -123,6 +145,8 @@ def import_file(
         console.print_json(report.model_dump(mode="json"))
     else:
         console.out.print(report.sentence, markup=False)
+        if report.errors:
+            console.print_problems(report.errors)
 
 
 @dataset.command(name="add-sql")
@@ -136,7 +160,7 @@ def add_sql(
     key: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     json: Json = False,
 ) -> None:
-    """Create a dataset from a query of another SQL database. Each seeding reads its new rows.
+    """Create a dataset from a query of another SQL database. Each seeding reads its rows.
 
     Parameters
     ----------
@@ -147,7 +171,7 @@ def add_sql(
     query
         One SELECT or WITH statement, or the name of a table.
     key
-        A column that identifies a row; repeat for several. By default all columns together.
+        The columns that identify a row, as id or shop,id. By default all columns together.
     """
     from tasks_lib.domain.mapping.conversions import columns_to_json
     from tasks_lib.operations.datasets.query_datasets import (
@@ -161,7 +185,7 @@ def add_sql(
         name=name,
         connection=connection,
         query=query,
-        key_columns=tuple(key),
+        key_columns=_columns(key),
     )
     with (
         configured_workspace() as workspace,
@@ -177,13 +201,25 @@ def add_sql(
 
 
 @dataset.command
-def refresh(organization: OrganizationArgument, name: str, /, *, json: Json = False) -> None:
-    """Read the new rows of a dataset that was created from a query.
+def refresh(
+    organization: OrganizationArgument,
+    name: str,
+    /,
+    *,
+    full: Flag = False,
+    allow_shrink: Flag = False,
+    json: Json = False,
+) -> None:
+    """Read the new and changed rows of a dataset that was created from a query.
 
     Parameters
     ----------
     name
         The dataset's name.
+    full
+        The query returns all rows: those that it lacks are removed from the dataset.
+    allow_shrink
+        With --full: let more than half of the rows be removed.
     """
     from tasks_lib.operations.datasets.query_datasets import (
         RefreshRejectedError,
@@ -194,7 +230,9 @@ def refresh(organization: OrganizationArgument, name: str, /, *, json: Json = Fa
         configured_workspace() as workspace,
         _printing_rejection(RefreshRejectedError, as_json=json),
     ):
-        report = refresh_dataset(workspace, organization, name)
+        report = refresh_dataset(
+            workspace, organization, name, full=full, allow_shrink=allow_shrink
+        )
         refresh_choices(workspace)
     if json:
         console.print_json(report.model_dump(mode="json"))
@@ -226,7 +264,13 @@ def list_datasets(
 
 @dataset.command
 def show(
-    organization: OrganizationArgument, name: str, /, *, rows: WholeNumber = 5, json: Json = False
+    organization: OrganizationArgument,
+    name: str,
+    /,
+    *,
+    rows: WholeNumber = 5,
+    version: WholeNumber | None = None,
+    json: Json = False,
 ) -> None:
     """Show the columns, versions and first rows of a dataset.
 
@@ -236,11 +280,15 @@ def show(
         The dataset's name, or project/pipeline.
     rows
         How many rows to show.
+    version
+        Show the rows that the dataset had after this import. By default, after the last one.
     """
     from tasks_lib.operations.datasets import data_vault
 
     with configured_workspace() as workspace:
-        entry = data_vault.show_dataset(workspace.store, organization, name, rows=rows)
+        entry = data_vault.show_dataset(
+            workspace.store, organization, name, rows=rows, version=version
+        )
     if json:
         console.print_json(documents.dataset_document(entry))
     else:
@@ -255,6 +303,7 @@ def export(
     *,
     output: OutputFile = None,
     overwrite: Flag = False,
+    version: WholeNumber | None = None,
     json: Json = False,
 ) -> None:
     """Print the rows of a dataset as JSON Lines, or with --json as one JSON array.
@@ -267,6 +316,8 @@ def export(
         Write the rows to this file instead of stdout.
     overwrite
         Replace the file if it exists.
+    version
+        The rows that the dataset had after this import. By default, after the last one.
     """
     from tasks_lib.operations.datasets import data_vault
 
@@ -274,7 +325,7 @@ def export(
         named = output.with_suffix(".json" if json else ".jsonl")
         raise UsageError(f"{output} would hold JSON, not what its name says; name it {named}")
     with configured_workspace() as workspace:
-        lines = data_vault.export_dataset(workspace.store, organization, name)
+        lines = data_vault.export_dataset(workspace.store, organization, name, version=version)
         if json:
             lines = as_array(lines)
         if output is None:
@@ -308,9 +359,9 @@ def delete(
         console.out.print(f"Dataset {name} deleted, with {content}.", markup=False)
 
 
-def _split(names: str) -> list[str]:
+def _columns(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Split names at commas, except within double quotes."""
-    return next(csv.reader([names]), [])
+    return tuple(name for text in texts for name in next(csv.reader([text]), []))
 
 
 @contextmanager

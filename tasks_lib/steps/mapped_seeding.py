@@ -89,10 +89,8 @@ def find_source_pipeline(run: SeedingRun, request: MappedRequest) -> MappedSourc
 def refresh_dataset(
     run: SeedingRun, source: DatasetSource, request: MappedRequest
 ) -> DatasetSource:
-    """Import the new rows of the dataset's query; a dry run only reads them."""
-    return seed_from_dataset.refresh_source(
-        run.workspace, source, run.resources, dry_run=request.dry_run
-    )
+    """Import the rows of the dataset's query; a dry run only reads them."""
+    return seed_from_dataset.refresh_source(run.workspace, source, request, run.resources)
 
 
 @step("plan mapping")

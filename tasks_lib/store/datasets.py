@@ -1,16 +1,16 @@
 """Datasets of the Data Vault: create them, write versions of their rows, and read them."""
 
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Text, cast, select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.mapping.conversions import Column, columns_from_json, columns_to_json
 from tasks_lib.domain.names import did_you_mean
 from tasks_lib.errors import NotFoundError
-from tasks_lib.store.bulk import insert_rows, stream_rows
+from tasks_lib.store.bulk import insert_rows
 from tasks_lib.store.dialect import upsert
 from tasks_lib.store.tables import DatasetItemRow, DatasetQueryRow, DatasetRow, DatasetVersionRow
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:  # loading it takes time, and reading datasets does not need i
 
 
 class Dataset(NamedTuple):
-    """A dataset: its rows are those of the versions from ``base_version`` on."""
+    """A dataset: its rows are those of the versions from ``base_version`` on.
+
+    ``key_columns`` identify a row of a dataset that is imported by key.
+    """
 
     id: int
     organization_id: int
@@ -28,16 +31,19 @@ class Dataset(NamedTuple):
     version: int
     base_version: int
     row_count: int
+    key_columns: tuple[str, ...] = ()
 
 
 class Version(NamedTuple):
-    """One import: its version, its source, and the number of rows that it added."""
+    """One import: its version, its source, and how many rows it added, changed and removed."""
 
     version: int
     source: str
     sha256: str
     imported_at: datetime
     row_count: int
+    changed_count: int = 0
+    removed_count: int = 0
 
 
 def find_dataset(session: Session, organization_id: int, name: str) -> Dataset:
@@ -86,7 +92,12 @@ def lock_dataset(session: Session, organization_id: int, name: str) -> tuple[Dat
 
 
 def find_import(session: Session, dataset: Dataset, sha256: str) -> Version | None:
-    """Return the import of this content whose rows the dataset still has, or None."""
+    """Return the import of this content whose rows the dataset still has, or None.
+
+    None for a dataset with a key: rows may have changed since, so that old content is news.
+    """
+    if dataset.key_columns:
+        return None
     versions = list_versions(session, dataset)
     return next((version for version in versions if version.sha256 == sha256), None)
 
@@ -101,9 +112,7 @@ def list_versions(session: Session, dataset: Dataset) -> list[Version]:
         )
         .order_by(DatasetVersionRow.version)
     )
-    return [
-        Version(row.version, row.source, row.sha256, row.imported_at, row.row_count) for row in rows
-    ]
+    return [Version(*(getattr(row, name) for name in Version._fields)) for row in rows]
 
 
 def add_version(
@@ -143,39 +152,38 @@ def complete_version(
     *,
     columns: Sequence[Column],
     row_count: int,
-    replaces: bool,
+    changed_count: int = 0,
+    removed_count: int = 0,
+    replaces: bool = False,
 ) -> None:
-    """Make the version the dataset's latest; with ``replaces``, its only one."""
-    session.get_one(DatasetVersionRow, (dataset.id, version)).row_count = row_count
+    """Make the version the dataset's latest; with ``replaces``, its only one, without a key."""
+    added = session.get_one(DatasetVersionRow, (dataset.id, version))
+    added.row_count = row_count
+    added.changed_count = changed_count
+    added.removed_count = removed_count
     row = session.get_one(DatasetRow, dataset.id)
     row.columns = columns_to_json(columns)
     row.version = version
-    row.row_count = row_count + (0 if replaces else dataset.row_count)
+    row.row_count = row_count + (0 if replaces else dataset.row_count - removed_count)
     if replaces:
         row.base_version = version
+        if row.key_columns:
+            row.key_columns = None
+            rows = update(DatasetItemRow).where(DatasetItemRow.dataset_id == dataset.id)
+            session.execute(rows.values(key=None))
     session.flush()
 
 
-def stream_dataset_rows(
-    session: Session, dataset: Dataset, *, unless_in_stream: int | None = None, limit: int = -1
-) -> Generator[list[tuple[int, int, str]]]:
-    """Yield the id, number and JSON text of the dataset's rows, in order, in batches.
+def save_key(session: Session, dataset: Dataset, key_columns: Sequence[str]) -> None:
+    """Save the columns that identify the dataset's rows."""
+    session.get_one(DatasetRow, dataset.id).key_columns = list(key_columns)
+    session.flush()
 
-    Leaves out rows that the stream has let in.
-    """
-    query = (
-        f"SELECT id, row, value FROM dataset_rows WHERE dataset_id = {dataset.id:d}"  # noqa: S608
-        f" AND version BETWEEN {dataset.base_version:d} AND {dataset.version:d}"
-    )
-    if unless_in_stream is not None:
-        query += (
-            " AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.origin_id = dataset_rows.id"  # noqa: S608
-            f" AND tasks.stream_id = {unless_in_stream:d})"
-            " AND NOT EXISTS (SELECT 1 FROM removed_rows r WHERE r.origin_id = dataset_rows.id"
-            f" AND r.stream_id = {unless_in_stream:d})"
-        )
-    query += " ORDER BY id"
-    return stream_rows(session, query if limit < 0 else f"{query} LIMIT {limit:d}")
+
+def drop_version(session: Session, dataset: Dataset, version: int) -> None:
+    """Delete the version that was added last, because it brought nothing."""
+    session.delete(session.get_one(DatasetVersionRow, (dataset.id, version)))
+    session.flush()
 
 
 def _dataset(row: DatasetRow) -> Dataset:
@@ -187,6 +195,7 @@ def _dataset(row: DatasetRow) -> Dataset:
         version=row.version,
         base_version=row.base_version,
         row_count=row.row_count,
+        key_columns=tuple(row.key_columns or ()),
     )
 
 
@@ -218,21 +227,3 @@ def save_query(session: Session, dataset: Dataset, query: Query, columns: Sequen
         row = session.get_one(DatasetRow, dataset.id)
         row.columns = columns_to_json(columns)
     session.flush()
-
-
-def find_known_rows(session: Session, dataset_id: int, keys: Collection[str]) -> dict[str, str]:
-    """Return the JSON texts of the dataset's rows with these keys, by key."""
-    rows = session.execute(
-        select(DatasetItemRow.key, cast(DatasetItemRow.value, Text)).where(
-            DatasetItemRow.dataset_id == dataset_id, DatasetItemRow.key.in_(keys)
-        )
-    )
-    return {str(key): value for key, value in rows}
-
-
-def insert_keyed_rows(
-    session: Session, dataset_id: int, version: int, batches: "Iterable[Sequence[pa.Array]]"
-) -> int:
-    """Insert rows, given as arrays of their numbers, JSON objects and keys; return how many."""
-    constants = {"dataset_id": dataset_id, "version": version}
-    return insert_rows(session, "dataset_rows", constants, ("row", "value", "key"), batches)

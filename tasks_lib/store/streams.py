@@ -1,13 +1,18 @@
 """Streams: a stream lets each row or task of one source into one pipeline once."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.dialect import upsert
 from tasks_lib.store.tables import StreamRow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_IDS_AT_ONCE: Final = 5_000
 
 
 class Stream(NamedTuple):
@@ -55,6 +60,29 @@ def save_columns(session: Session, stream: Stream, filled_from: Mapping[str, str
     """Save which columns fill the fields, field to column."""
     session.get_one(StreamRow, stream.id).filled_from = dict(filled_from)
     session.flush()
+
+
+def has_tasks(session: Session, stream_id: int) -> bool:
+    """Return True if the stream has let anything in."""
+    return session.scalar(_HAS_TASKS, {"stream_id": stream_id}) is not None
+
+
+def find_origins(session: Session, stream_id: int, origins: "pa.Array") -> "pa.Array":
+    """Return which of the rows or tasks the stream has let in, as an array of booleans."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    ids = origins.to_pylist()
+    known: set[int] = set()
+    for first in range(0, len(ids), _IDS_AT_ONCE):
+        some = {"stream_id": stream_id, "ids": ids[first : first + _IDS_AT_ONCE]}
+        known.update(session.scalars(_ORIGINS, some))
+    return pa.array([row_id in known for row_id in ids], pa.bool_())
+
+
+_HAS_TASKS: Final = text("SELECT 1 FROM tasks WHERE stream_id = :stream_id LIMIT 1")
+_ORIGINS: Final = text(
+    "SELECT origin_id FROM tasks WHERE stream_id = :stream_id AND origin_id IN :ids"
+).bindparams(bindparam("ids", expanding=True))
 
 
 def _stream(row: StreamRow) -> Stream:

@@ -189,6 +189,12 @@ def complete_group(
     session.execute(_COMPLETE, {"group_id": group_id, **counts})
 
 
+def save_source_version(session: Session, group_id: int, version: int) -> None:
+    """Record which version of its dataset the group was seeded from."""
+    values = {"source_version": version}
+    session.execute(update(TaskGroupRow).where(TaskGroupRow.id == group_id).values(values))
+
+
 def grow_group(session: Session, group_id: int, added: int) -> None:
     """Record that more tasks went into the group. This is not announced to Prefect."""
     session.execute(

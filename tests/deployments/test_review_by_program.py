@@ -11,7 +11,8 @@ from prefect.client.schemas.objects import FlowRun
 from installation import PATH, Installation
 from pages import DOCS, ROOT
 from servers import wait_until
-from tasks_lib.operations.datasets.import_dataset import ImportRequest, import_dataset
+from tasks_lib.operations.datasets.import_dataset import import_dataset
+from tasks_lib.operations.datasets.import_request import ImportRequest
 from tasks_lib.operations.tasks.read import list_tasks
 
 PAGE = (DOCS / "how-to" / "run-forms.md").read_text(encoding="utf-8")

@@ -17,7 +17,8 @@ from installation import PATH, QA, Installation
 from people import finish, make_tasks
 from photos import png, write_zip
 from servers import wait_until
-from tasks_lib.operations.datasets.import_dataset import ImportRequest, import_dataset
+from tasks_lib.operations.datasets.import_dataset import import_dataset
+from tasks_lib.operations.datasets.import_request import ImportRequest
 from tasks_lib.steps.choices import TAG, add_choices, list_choices, refresh_choices
 
 PHOTOS = "acme/photos/describe-photos"

@@ -10,7 +10,8 @@ import pytest
 from flows.seed_from_dataset import seed_from_dataset
 from reviewed_flows import PATH, PATIENCE_SECONDS, ReviewedFlow, paused_run
 from tasks_lib.operations.catalogue.read import find_pipeline
-from tasks_lib.operations.datasets.import_dataset import ImportRequest, import_dataset
+from tasks_lib.operations.datasets.import_dataset import import_dataset
+from tasks_lib.operations.datasets.import_request import ImportRequest
 from tasks_lib.operations.seeding.mapped_seeding import MappedRequest
 from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import open_workspace

@@ -10,7 +10,8 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from browsers import picture
 from reviewed_flows import PATH, PATIENCE_SECONDS, ReviewedFlow, paused_run
-from tasks_lib.operations.datasets.import_dataset import ImportRequest, import_dataset
+from tasks_lib.operations.datasets.import_dataset import import_dataset
+from tasks_lib.operations.datasets.import_request import ImportRequest
 from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings

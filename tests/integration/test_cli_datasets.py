@@ -76,9 +76,9 @@ def test_importing_prints_the_report(seeding_with_dataset: Run, tmp_path: Path) 
     assert document(seeding_with_dataset, *arguments, "reviews.csv") == (
         0,
         {
-            "dataset": "reviews", "version": 1, "imported": 0, "already_imported": 3,
-            "rejected": 0, "source": "reviews.csv", "errors": [],
-            "warnings": [],
+            "dataset": "reviews", "version": 1, "imported": 0, "changed": 0,
+            "already_imported": 3, "removed": 0, "rejected": 0, "source": "reviews.csv",
+            "errors": [], "warnings": [],
         },
     )  # fmt: skip
     assert seeding_with_dataset(*arguments, "reviews.csv")[1] == (
@@ -108,8 +108,8 @@ def test_a_rejected_file_exits_with_1_and_shows_the_errors(
     assert document(seeding_with_dataset, *arguments) == (
         1,
         {
-            "dataset": "reviews", "version": None, "imported": 0, "already_imported": 0,
-            "rejected": 1, "source": "bad.csv",
+            "dataset": "reviews", "version": None, "imported": 0, "changed": 0,
+            "already_imported": 0, "removed": 0, "rejected": 1, "source": "bad.csv",
             "errors": [{"row": 1, "field": None, "code": "too_few_cells", "message": message}],
             "warnings": [],
         },
@@ -158,7 +158,7 @@ def test_datasets_are_listed(seeding_with_dataset: Run) -> None:
     status, (entry, *pipelines) = document(seeding_with_dataset, "dataset", "list", "acme")
     assert (status, entry.pop("versions")[0]["row_count"]) == (0, 3)
     assert entry == {
-        "name": "reviews", "source": "import", "rows": 3, "columns": TEXT_COLUMNS,
+        "name": "reviews", "source": "import", "rows": 3, "key": [], "columns": TEXT_COLUMNS,
         "first_rows": [],
     }  # fmt: skip
     assert [(pipeline["name"], pipeline["source"]) for pipeline in pipelines] == [
@@ -179,6 +179,7 @@ def test_a_dataset_is_shown(seeding_with_dataset: Run) -> None:
             "name": "reviews",
             "source": "import",
             "rows": 3,
+            "key": [],
             "columns": TEXT_COLUMNS,
             "versions": [
                 {
@@ -187,6 +188,8 @@ def test_a_dataset_is_shown(seeding_with_dataset: Run) -> None:
                     "sha256": sha256(ROWS.encode()).hexdigest(),
                     "imported_at": version["imported_at"],
                     "row_count": 3,
+                    "changed_count": 0,
+                    "removed_count": 0,
                 }
             ],
             "first_rows": [json.loads(LINES[0])],
@@ -352,7 +355,8 @@ def test_seeding_from_a_pipeline_takes_finished_tasks(seeding_with_dataset: Run)
         (("dataset", "import", "acme", "x", "reviews.csv", "--append", "--replace"),
          "--append and --replace exclude each other"),
         (("dataset", "import", "acme", "reviews", "vault.yaml", "--format", "csv"),
-         "dataset 'reviews' has 3 rows already; choose append or replace"),
+         "dataset 'reviews' has 3 rows already; choose append or replace, or give the key of its "
+         "rows"),
         (("dataset", "import", "acne", "x", "reviews.csv"),
          "there is no organization 'acne'; did you mean 'acme'?"),
         (("dataset", "import", "acme", "a/b", "reviews.csv"),

@@ -16,7 +16,7 @@ from tasks_lib.operations.datasets.data_vault import (
     list_datasets,
     show_dataset,
 )
-from tasks_lib.operations.datasets.import_dataset import ImportMode
+from tasks_lib.operations.datasets.import_request import ImportMode
 from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
 from tasks_lib.operations.workspace import Workspace

@@ -20,7 +20,7 @@ from tasks_lib.intake.datasets.open_rows import READERS, Reader, open_rows
 from tasks_lib.intake.datasets.value_rows import ValueRows
 from tasks_lib.intake.rows.blocks import BadRow, CheckedBlock
 from tasks_lib.operations.datasets.data_vault import show_dataset
-from tasks_lib.operations.datasets.import_dataset import ImportMode, ImportRejectedError
+from tasks_lib.operations.datasets.import_request import ImportMode, ImportRejectedError
 from tasks_lib.operations.datasets.query_datasets import QueryRequest, add_query, refresh_dataset
 from tasks_lib.operations.workspace import Workspace
 from vault import FIELDS as TASKS, MORE_FIELDS, put, rows_of, seed_dataset, tasks_of
@@ -224,7 +224,7 @@ def test_new_rows_of_a_feed_are_recognized_by_their_key(
     assert seed_dataset(workspace, run_id="run-2").created == 2
     assert tasks_of(workspace) == [*TASKS, *MORE_FIELDS]
     report = refresh_dataset(workspace, "acme", "reviews")
-    assert (report.version, report.already_imported, report.changed) == (None, 5, 1)
+    assert (report.version, report.already_imported, report.repeated) == (None, 5, 1)
     with pytest.raises(UsageError, match=r"the key names 'id', which the source does not have"):
         add_query(workspace, replace(request, key_columns=("id",)))
 

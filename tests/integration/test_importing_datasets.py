@@ -21,12 +21,12 @@ from tasks_lib.domain.report import ReportError
 from tasks_lib.errors import NotFoundError, StoreUnavailableError, UsageError
 from tasks_lib.intake.datasets.file_formats import FileFormat
 from tasks_lib.operations.datasets.data_vault import list_datasets
-from tasks_lib.operations.datasets.import_dataset import (
+from tasks_lib.operations.datasets.import_dataset import import_dataset
+from tasks_lib.operations.datasets.import_request import (
     ImportMode,
     ImportRejectedError,
     ImportReport,
     ImportRequest,
-    import_dataset,
 )
 from tasks_lib.operations.workspace import Workspace
 from vault import MORE, ROWS, apply_vault, put, rows_of, write

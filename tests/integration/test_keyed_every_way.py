@@ -14,7 +14,7 @@ from photos import png, write_zip
 from tasks_lib.errors import CatalogueRejectedError, UsageError
 from tasks_lib.operations.chains.fire import Fired, fire_due
 from tasks_lib.operations.chains.manage import find_chain
-from tasks_lib.operations.datasets.import_dataset import ImportMode
+from tasks_lib.operations.datasets.import_request import ImportMode
 from tasks_lib.operations.infinite.manage import InfiniteRequest, disable, enable
 from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
 from tasks_lib.operations.workspace import Workspace

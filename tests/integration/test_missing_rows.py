@@ -11,7 +11,7 @@ from people import claim, counts, recount
 from tasks_lib.domain.lifecycle import Move
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import OnError
-from tasks_lib.operations.datasets.import_dataset import ImportMode
+from tasks_lib.operations.datasets.import_request import ImportMode
 from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.tasks.moves import list_moves

@@ -117,19 +117,34 @@ def test_each_refresh_imports_the_new_rows_as_a_version(
     }  # fmt: skip
 
 
-def test_a_row_that_changed_under_its_key_is_counted_and_kept(
+def test_a_row_that_changed_under_its_key_has_a_new_version_and_its_task_is_kept(
     workspace: Workspace, shop: Shop, pipeline: Pipeline
 ) -> None:
     add(workspace, shop, "reviews", "review_id")
-    refresh(workspace)
+    seed_dataset(workspace)
     shop.run("UPDATE reviews SET body = 'other' WHERE review_id = '001'")
-    assert refresh(workspace) == (None, 0, 3, 1)
-    seeded = seed_dataset_fully(workspace)
-    assert seeded.warnings == (
-        "1 row of dataset 'reviews' came with different content under a known key; "
-        "the stored content is kept",
+    assert refresh(workspace) == (2, 0, 2, 1)
+    assert refresh(workspace) == (None, 0, 3, 0)
+    report = seed_dataset(workspace, run_id="run-2")
+    assert (report.created, report.already_seeded, report.changed) == (0, 2, 1)
+    assert sorted(tasks_of(workspace)) == sorted(TASKS)
+
+
+def test_of_two_rows_with_one_key_the_first_is_kept_and_the_other_is_told(
+    workspace: Workspace, shop: Shop, pipeline: Pipeline
+) -> None:
+    query = "SELECT review_id, body, 1 AS n FROM reviews UNION ALL SELECT 'NA', 'b', 2 ORDER BY 3"
+    add(workspace, shop, query, "review_id")
+    report = refresh_dataset(workspace, "acme", "reviews")
+    assert (report.imported, report.repeated) == (3, 1)
+    assert report.sentence == (
+        "reviews: 3 new rows as version 1. 1 row of dataset 'reviews' came with the key of an "
+        "earlier row and other values, and was left out."
     )
-    assert tasks_of(workspace) == TASKS
+    assert seed_dataset_fully(workspace).warnings == (
+        "1 row of dataset 'reviews' came with the key of an earlier row and other values, and was "
+        "left out",
+    )
 
 
 def test_without_a_key_only_new_content_is_a_new_row(
@@ -229,7 +244,7 @@ def test_the_key_must_be_a_column_and_cannot_change(
     with pytest.raises(UsageError, match="are identified by review_id"):
         add(workspace, shop, "reviews")
     add(workspace, shop, "SELECT review_id, body FROM reviews WHERE stars > 2", "review_id")
-    assert refresh(workspace) == (None, 0, 1, 1)
+    assert refresh(workspace) == (2, 0, 0, 1)
 
 
 def test_files_and_queries_do_not_mix(

@@ -8,7 +8,7 @@ from tasks_lib.cli.output.documents import mapping_document
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.report import Report
 from tasks_lib.operations.datasets import saved_mappings
-from tasks_lib.operations.datasets.import_dataset import ImportMode
+from tasks_lib.operations.datasets.import_request import ImportMode
 from tasks_lib.operations.seeding.mapped_seeding import MappedRequest, plan_seeding
 from tasks_lib.operations.seeding.seed_from_dataset import find_source
 from tasks_lib.operations.workspace import Workspace

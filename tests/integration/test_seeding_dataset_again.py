@@ -13,7 +13,7 @@ from tasks_lib.domain.report import Report
 from tasks_lib.errors import StoreUnavailableError
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.catalogue.read import find_pipeline
-from tasks_lib.operations.datasets.import_dataset import ImportMode
+from tasks_lib.operations.datasets.import_request import ImportMode
 from tasks_lib.operations.groups.read import find_report, list_groups
 from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.seeding.mapped_seeding import MappedRequest, plan_seeding, seed_mapped

@@ -114,10 +114,14 @@ def print_dataset(entry: VaultEntry) -> None:
     if entry.query is not None:
         key = ", ".join(entry.query.key_columns) or "all columns"
         out.print(Text(f"  {entry.query.connection}, by {key}: {entry.query.query}"))
+    elif entry.key:
+        out.print(f"  by {', '.join(entry.key)}", markup=False)
     for column in entry.columns:
         out.print(f"  {column.name} ({column.type.value})", markup=False)
     for version in entry.versions:
-        rows = f"{counted(version.row_count, 'row')} from {version.source}"
+        changed = f", {version.changed_count:,} changed" if version.changed_count else ""
+        removed = f", {version.removed_count:,} removed" if version.removed_count else ""
+        rows = f"{counted(version.row_count, 'row')}{changed}{removed} from {version.source}"
         at = _moment(version.imported_at)
         out.print(f"version {version.version}: {rows}, {at}", markup=False)
     for row in entry.rows:

@@ -27,6 +27,7 @@ def dataset_document(entry: VaultEntry) -> dict[str, Any]:
         "name": entry.name,
         "source": entry.source,
         "rows": entry.row_count,
+        "key": entry.key,
         "columns": columns_to_json(entry.columns),
         "versions": [version._asdict() for version in entry.versions],
         "first_rows": [orjson.Fragment(row) for row in entry.rows],

@@ -1,6 +1,6 @@
 """Take foreign rows in: yield the good ones in batches; count and explain the bad ones."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 
 from tasks_lib.domain.limits import Limits
@@ -46,13 +46,26 @@ class DatasetIntake:
         except SourceProblemError as error:
             raise SourceProblemError(*error.problems, *self.problems) from None
 
+    def reject(self, bad: Iterable[Sequence[Problem]], *, count: int | None = None) -> None:
+        """Count good rows as bad after all; ``count`` is their number if only some are given."""
+        listed = list(bad)
+        number = len(listed) if count is None else count
+        self.good -= number
+        self.rejected += number
+        for problems in listed:
+            self.problems.extend(problems[: MAX_INLINE_ERRORS - len(self.problems)])
+        self._check_limit()
+
     def _tally(self, block: CheckedBlock) -> None:
         self.good += len(block.numbers)
         self.rejected += len(block.bad)
         for bad in block.bad:
             self.problems.extend(bad.problems[: MAX_INLINE_ERRORS - len(self.problems)])
-        if self.rejected > self._limits.max_errors:
-            raise SourceProblemError(too_many_errors(self._limits))
+        self._check_limit()
         if self._total is not None:
             done = min(block.done, self._total)
             self._on_progress(Progress(done, self._total, self.good + self.rejected))
+
+    def _check_limit(self) -> None:
+        if self.rejected > self._limits.max_errors:
+            raise SourceProblemError(too_many_errors(self._limits))

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from hashlib import sha256
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import pyarrow as pa
 
@@ -16,11 +16,32 @@ from tasks_lib.domain.rows.sql_rows import key_of
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem, SourceProblemError, UsageError
 from tasks_lib.intake.datasets.foreign_rows import ForeignRows
-from tasks_lib.intake.rows.blocks import CheckedBlock
+from tasks_lib.intake.datasets.row_keys import same_row
+from tasks_lib.intake.rows.blocks import BadRow, CheckedBlock
 from tasks_lib.intake.rows.limit_problems import too_many_errors
 from tasks_lib.transport.temporary import temporary_folder, writing_temporary_files
 
 BATCH_ROWS: Final = 5_000
+
+
+class Known(Protocol):
+    """A row that a dataset has or had."""
+
+    @property
+    def id(self) -> int:
+        """The row's id."""
+        ...
+
+    @property
+    def value(self) -> str:
+        """The row's JSON text."""
+        ...
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether the present version no longer has the row."""
+        ...
+
 
 KeyedRow = tuple[str, str]
 """A row's key and its JSON text."""
@@ -29,19 +50,22 @@ KeyedRow = tuple[str, str]
 class RowSpool:
     """Rows in a local file, in their order; a key is kept once.
 
-    Memory does not grow with the rows. ``changed`` counts rows that came under a known key with
-    other content.
+    Memory does not grow with the rows. ``repeated`` counts rows that came with the key of an
+    earlier one and other content. Once rows that a dataset has are dropped, ``known`` counts those
+    of its present version, and ``returned`` those that it had before.
     """
 
     is_local: Final = True
 
     def __init__(self, file: sqlite3.Connection) -> None:
         self.columns: tuple[Column, ...] = ()
-        self.changed = 0
+        self.repeated = self.known = self.returned = 0
         self.is_table = False
         self.warnings: tuple[str, ...] = ()
+        self._bad: list[BadRow] = []
         self._file = file
         file.execute("CREATE TABLE rows (number INTEGER PRIMARY KEY, key TEXT UNIQUE, value TEXT)")
+        file.execute("CREATE TABLE known (id INTEGER PRIMARY KEY, changed_to TEXT)")
 
     @classmethod
     @contextmanager
@@ -62,6 +86,11 @@ class RowSpool:
         return int(count)
 
     @property
+    def has_rows(self) -> bool:
+        """Whether the source has any rows, good or bad."""
+        return bool(self._bad) or len(self) > 0
+
+    @property
     def total(self) -> int:
         """The number of rows."""
         return len(self)
@@ -77,12 +106,18 @@ class RowSpool:
         return digest.hexdigest()
 
     def fill(
-        self, rows: ForeignRows, limits: Limits, key_columns: Sequence[str] | None = None
+        self,
+        rows: ForeignRows,
+        limits: Limits,
+        key_columns: Sequence[str] | None = None,
+        *,
+        tolerates: bool = False,
     ) -> None:
         """Copy all rows; raise SourceProblemError with the problems of all bad rows.
 
         Rows are identified by ``key_columns``, or by all columns if the sequence is empty. With
-        None they have no keys, and equal rows are kept.
+        None they have no keys, and equal rows are kept. If it ``tolerates`` bad rows, it keeps them
+        for ``blocks``, unless there are too many.
         """
         if rows.is_table:
             check_key([column.name for column in rows.columns], key_columns or ())
@@ -95,21 +130,49 @@ class RowSpool:
                 bad |= self._add(block, key_columns)
                 problems += [problem for row in sorted(bad) for problem in bad[row]]
                 rejected += len(bad)
+                self._bad += block.bad
                 if rejected > limits.max_errors:
                     problems.insert(0, too_many_errors(limits))
                     break
             self._file.execute("COMMIT")
-        if problems:
+        if problems and (rejected > limits.max_errors or not tolerates):
             raise SourceProblemError(*problems)
         self.columns = rows.columns
         self.warnings = rows.warnings
         self.is_table = rows.is_table
 
-    def drop_known(self, known: Mapping[str, str], batch: Sequence[KeyedRow]) -> None:
-        """Remove the rows of a batch that are ``known`` by key; count those that have changed."""
-        present = [(key, value) for key, value in batch if key in known]
-        self.changed += sum(known[key] != value for key, value in present)
-        self._file.executemany("DELETE FROM rows WHERE key = ?", [(key,) for key, _ in present])
+    def drop_known(self, known: Mapping[str, Known], batch: Sequence[KeyedRow]) -> None:
+        """Remove the rows of a batch that are ``known`` by key; note those of the present version.
+
+        See ``update``.
+        """
+        present = [(known[key], key, value) for key, value in batch if key in known]
+        self._file.executemany("DELETE FROM rows WHERE key = ?", [(key,) for _, key, _ in present])
+        current = [
+            (row.id, None if same_row(row.value, value) else value)
+            for row, _, value in present
+            if not row.is_removed
+        ]
+        self._file.executemany("INSERT INTO known VALUES (?, ?)", current)
+        self.known += len(current)
+        self.returned += len(present) - len(current)
+
+    def update(
+        self, batch: Sequence[tuple[int, int, str]], *, leaves_out_missing: bool
+    ) -> list[tuple[int, int, str]]:
+        """Return rows of the dataset, given as id, number and text, with their new texts."""
+        marks = ",".join("?" * len(batch))
+        texts = dict(
+            self._file.execute(
+                f"SELECT id, changed_to FROM known WHERE id IN ({marks})",  # noqa: S608
+                [row_id for row_id, _, _ in batch],
+            )
+        )
+        return [
+            (row_id, number, texts.get(row_id) or text)
+            for row_id, number, text in batch
+            if row_id in texts or not leaves_out_missing
+        ]
 
     def batches(self, limit: int = -1) -> Iterator[list[KeyedRow]]:
         """Yield the rows that are left, in order; those of a batch may be dropped meanwhile."""
@@ -119,6 +182,9 @@ class RowSpool:
     def blocks(self) -> Generator[CheckedBlock]:
         """Yield the rows as foreign rows, with the numbers that they had at the source."""
         done = 0
+        if self._bad:
+            none = pa.array([], pa.int64()), pa.array([], pa.string())
+            yield CheckedBlock(*none, self._bad, done)
         for batch in self._batches():
             numbers, _, values = zip(*batch, strict=True)
             done += len(batch)
@@ -157,10 +223,10 @@ class RowSpool:
         statement = "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
         inserted = self._file.executemany(statement, rows).rowcount
         if inserted < len(rows):
-            self.changed += self._count_changed(rows)
+            self.repeated += self._count_repeated(rows)
         return bad
 
-    def _count_changed(self, rows: Sequence[tuple[int, str | None, str]]) -> int:
+    def _count_repeated(self, rows: Sequence[tuple[int, str | None, str]]) -> int:
         """Return how many of the rows are in the spool with other content, under the same key."""
         stored = "SELECT value FROM rows WHERE key = ?"
         return sum(
@@ -169,15 +235,20 @@ class RowSpool:
 
 
 @contextmanager
-def local_rows(rows: ForeignRows, limits: Limits) -> Iterator[tuple[ForeignRows, str]]:
-    """Yield the rows, copied to a local file unless they are there, and their checksum."""
+def local_rows(
+    rows: ForeignRows, limits: Limits, *, tolerates: bool = False
+) -> Iterator[tuple[ForeignRows, str]]:
+    """Yield the rows, copied to a local file unless they are there, and their checksum.
+
+    Raises SourceProblemError for bad rows in what is copied, unless it ``tolerates`` them.
+    """
     checksum = rows.checksum
     if rows.is_local and checksum is not None:
         yield rows, checksum
         return
     with RowSpool.open() as spool:
-        spool.fill(rows, limits)
-        if not len(spool):
+        spool.fill(rows, limits, tolerates=tolerates)
+        if not spool.has_rows:
             raise SourceProblemError(Problem("no_rows", "the source has no rows"))
         yield spool, checksum or spool.checksum
 

@@ -1,114 +1,49 @@
-"""Import an external source into a dataset: all of its rows or none, each content once."""
+"""Import an external source into a dataset: all of its rows or none, each content once.
+
+With a key, the rows are upserted: new ones are added, changed ones take the new values, and those
+that a full source lacks are removed. The values that a row had are kept.
+"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.datasets import common_type
-from tasks_lib.domain.fields import FieldType, check_requested_name
+from tasks_lib.domain.fields import FieldType
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.drift import missing_columns
-from tasks_lib.domain.names import check_source, check_storable, counted, other_problems
+from tasks_lib.domain.names import counted
 from tasks_lib.domain.progress import OnProgress
-from tasks_lib.domain.report import ReportError, problems_of
-from tasks_lib.domain.rows.dialects import Dialect, Quote, delimiter_of
+from tasks_lib.domain.report import MAX_INLINE_ERRORS, ReportError
+from tasks_lib.domain.rows.dialects import Dialect
 from tasks_lib.domain.rows.headers import check_header
-from tasks_lib.errors import RejectedError, SourceProblemError, UsageError
+from tasks_lib.domain.rows.tolerance import Tolerance
+from tasks_lib.domain.statuses import OnError
+from tasks_lib.errors import Problem, SourceProblemError, UsageError
 from tasks_lib.intake.datasets.dataset_intake import DatasetIntake
-from tasks_lib.intake.datasets.file_formats import FileFormat
 from tasks_lib.intake.datasets.foreign_rows import ForeignRows, ForeignSource
-from tasks_lib.intake.datasets.row_spool import local_rows
+from tasks_lib.intake.datasets.row_keys import read_keys
+from tasks_lib.intake.datasets.row_spool import check_key, local_rows
+from tasks_lib.operations.datasets.import_request import (
+    ImportMode,
+    ImportRejectedError,
+    ImportReport,
+    ImportRequest,
+)
+from tasks_lib.operations.datasets.upsert import (
+    CompleteSource,
+    declare_key,
+    explain_repeated,
+    write_version,
+)
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, datasets
+from tasks_lib.store.dataset_rows import find_last_row
+from tasks_lib.store.dataset_upserts import ArrivingRows
 from tasks_lib.store.datasets import Dataset
-
-
-class ImportMode(StrEnum):
-    """How to treat the rows that the dataset already has."""
-
-    CREATE = "create"
-    APPEND = "append"
-    REPLACE = "replace"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportRequest:
-    """A source to import into a dataset.
-
-    The fields from ``format`` on are those of ``ForeignSource``.
-    """
-
-    organization: str
-    name: str
-    source: str
-    mode: ImportMode = ImportMode.CREATE
-    format: FileFormat | None = None
-    encoding: str = ""
-    delimiter: str = ","
-    quote: Quote = Quote.DOUBLE
-    columns: tuple[str, ...] = ()
-    records: str = ""
-    nan_as_null: bool = False
-
-    def __post_init__(self) -> None:
-        check_storable(self.source, self.records, *self.columns)
-        check_source(self.source)
-        check_dataset_name(self.name)
-        object.__setattr__(self, "delimiter", delimiter_of(self.delimiter))
-
-
-class ImportReport(BaseModel):
-    """The result of an import; with ``errors``, nothing was imported."""
-
-    model_config = ConfigDict(frozen=True)
-
-    dataset: str
-    version: int | None = None
-    imported: int = 0
-    already_imported: int = 0
-    rejected: int = 0
-    source: str
-    errors: tuple[ReportError, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        """The result in one sentence."""
-        if self.errors:
-            more = other_problems(len(self.errors) - 1)
-            sentence = f"Nothing was imported into {self.dataset}: {self.errors[0]}{more}"
-            return sentence if sentence.endswith((".", "?")) else f"{sentence}."
-        if self.already_imported:
-            return (
-                f"Version {self.version} of {self.dataset} holds these "
-                f"{counted(self.already_imported, 'row')} already; nothing was imported."
-            )
-        return (
-            f"Imported {counted(self.imported, 'row')} as version {self.version} of {self.dataset}."
-        )
-
-
-class ImportRejectedError(RejectedError):
-    """A source was rejected; ``report`` says why, row by row."""
-
-    code = "import_rejected"
-
-    def __init__(self, report: ImportReport) -> None:
-        super().__init__(report.sentence, problems=problems_of(report.errors))
-        self.report = report
-
-
-def check_dataset_name(name: str) -> None:
-    """Raise UsageError unless a dataset can have this name."""
-    check_requested_name(name, "dataset")
-    if "/" in name:
-        raise UsageError(f"dataset name {name!r} holds a slash, as paths of pipelines do")
 
 
 def import_dataset(
@@ -132,13 +67,17 @@ def import_dataset(
             report = _find_report(workspace, request, rows.checksum)
             return report or _import_rows(workspace, request, rows, on_progress)
     except SourceProblemError as error:
-        report = ImportReport(
-            dataset=request.name,
-            source=request.source,
-            rejected=len({problem.row for problem in error.problems if problem.row}),
-            errors=tuple(ReportError.of(problem) for problem in error.problems),
-        )
-        raise ImportRejectedError(report) from None
+        raise ImportRejectedError(rejection_of(request, error)) from None
+
+
+def rejection_of(request: ImportRequest, error: SourceProblemError) -> ImportReport:
+    """Return the report of a source that is rejected."""
+    return ImportReport(
+        dataset=request.name,
+        source=request.source,
+        rejected=len({problem.row for problem in error.problems if problem.row}),
+        errors=tuple(ReportError.of(problem) for problem in error.problems),
+    )
 
 
 def _find_report(
@@ -177,8 +116,9 @@ def _report_of_earlier(
 def _import_rows(
     workspace: Workspace, request: ImportRequest, rows: ForeignRows, on_progress: OnProgress
 ) -> ImportReport:
+    tolerates = request.on_error is OnError.SKIP_ROWS
     with (
-        local_rows(rows, workspace.limits) as (local, checksum),
+        local_rows(rows, workspace.limits, tolerates=tolerates) as (local, checksum),
         workspace.store.write() as session,
     ):
         intake = DatasetIntake(local, workspace.limits, on_progress)
@@ -197,40 +137,147 @@ def _import(
     dataset, is_new = datasets.lock_dataset(session, organization_id, request.name)
     if datasets.find_query(session, dataset.id) is not None:
         raise UsageError(f"dataset {request.name!r} is read from a database; give another name")
+    if request.key:
+        return _upsert(session, request, dataset, rows, checksum, intake, at)
+    _check_mode(request, dataset, is_new=is_new)
     report = _report_of_earlier(session, request, dataset, checksum)
     if report is not None:
         return report
     if not is_new and request.mode is ImportMode.CREATE:
         raise UsageError(
             f"dataset {request.name!r} has {counted(dataset.row_count, 'row')} already; "
-            "choose append or replace"
+            "choose append or replace, or give the key of its rows"
         )
     version = datasets.add_version(session, dataset, source=request.source, sha256=checksum, at=at)
     replaces = request.mode is ImportMode.REPLACE
-    offset = 0 if replaces else dataset.row_count
-    count = datasets.insert_dataset_rows(session, dataset.id, version, _stream_rows(intake, offset))
+    offset = 0 if replaces else find_last_row(session, dataset)
+    count = datasets.insert_dataset_rows(
+        session, dataset.id, version, _stream_rows(intake, request.tolerance, offset)
+    )
     if not replaces and not is_new and rows.is_table:
         _check_columns(dataset, rows.columns)
     columns = rows.columns if replaces else joined_columns(dataset.columns, rows.columns)
     datasets.complete_version(
         session, dataset, version, columns=columns, row_count=count, replaces=replaces
     )
-    return ImportReport(
-        dataset=request.name,
-        version=version,
-        imported=count,
-        source=request.source,
-        warnings=(*rows.warnings, *_warn_of_missing(dataset, columns)),
+    return _report(
+        request, rows, intake, version, imported=count, gone=_warn_of_missing(dataset, columns)
     )
 
 
-def _stream_rows(intake: DatasetIntake, offset: int) -> Iterator[Sequence[pa.Array]]:
+def _check_mode(request: ImportRequest, dataset: Dataset, *, is_new: bool) -> None:
+    """Raise UsageError for rows without a key that are to join rows with one."""
+    if dataset.key_columns and not is_new and request.mode is not ImportMode.REPLACE:
+        named = ", ".join(dataset.key_columns)
+        raise UsageError(
+            f"the rows of dataset {request.name!r} have the key {named}; give key {named}, "
+            "or replace them"
+        )
+
+
+def _upsert(
+    session: Session,
+    request: ImportRequest,
+    dataset: Dataset,
+    rows: ForeignRows,
+    checksum: str,
+    intake: DatasetIntake,
+    at: datetime,
+) -> ImportReport:
+    """Upsert the rows by the key of the request, which becomes that of the dataset."""
+    declare_key(session, dataset, request.key)
+    arriving = ArrivingRows(session)
+    arriving.add(_with_keys(intake, rows, dataset, request.key))
+    arriving.prepare()
+    count, repeated = arriving.take_repeated(MAX_INLINE_ERRORS)
+    intake.reject([[explain_repeated(row, request.key)] for row in repeated], count=count)
+    _check_rejected(intake, request.tolerance)
+    is_full = request.full and not intake.rejected  # one of the bad rows may be one that is missing
+    version, upserted = write_version(
+        session,
+        dataset,
+        arriving,
+        source=request.source,
+        sha256=checksum,
+        columns=joined_columns(dataset.columns, rows.columns),
+        full=CompleteSource(request.allow_shrink) if is_full else None,
+        at=at,
+    )
+    return _report(
+        request,
+        rows,
+        intake,
+        version or dataset.version,
+        imported=upserted.added,
+        changed=upserted.changed,
+        already_imported=intake.good - upserted.added - upserted.changed,
+        removed=upserted.removed,
+    )
+
+
+def _with_keys(
+    intake: DatasetIntake, rows: ForeignRows, dataset: Dataset, key: Sequence[str]
+) -> Iterator[Sequence[pa.Array]]:
+    """Yield the rows with their keys; reject those without one."""
+    is_first = True
+    for batch in intake.batches():
+        if is_first and rows.is_table:
+            check_key([column.name for column in rows.columns], key)
+            if dataset.version:
+                _check_columns(dataset, rows.columns)
+        is_first = False
+        arrays, bad = read_keys(batch, key)
+        intake.reject(bad)
+        yield arrays
+
+
+def _report(
+    request: ImportRequest,
+    rows: ForeignRows,
+    intake: DatasetIntake,
+    version: int,
+    *,
+    imported: int,
+    changed: int = 0,
+    already_imported: int = 0,
+    removed: int = 0,
+    gone: tuple[str, ...] = (),
+) -> ImportReport:
+    return ImportReport(
+        dataset=request.name,
+        version=version,
+        imported=imported,
+        changed=changed,
+        already_imported=already_imported,
+        removed=removed,
+        rejected=intake.rejected,
+        source=request.source,
+        errors=tuple(map(ReportError.of, _in_order(intake.problems))),
+        warnings=(*rows.warnings, *gone),
+    )
+
+
+def _stream_rows(
+    intake: DatasetIntake, tolerance: Tolerance, offset: int
+) -> Iterator[Sequence[pa.Array]]:
     """Yield the rows to write, numbered on from ``offset``; raise once all problems are known."""
     for batch in intake.batches():
-        if not intake.rejected:
+        if not tolerance.refuses(intake.rejected):
             yield pc.add(batch.rows, offset), batch.values
-    if intake.rejected:
-        raise SourceProblemError(*intake.problems)
+    _check_rejected(intake, tolerance)
+
+
+def _check_rejected(intake: DatasetIntake, tolerance: Tolerance) -> None:
+    """Raise SourceProblemError if too many rows are bad, or all of them."""
+    read = intake.good + intake.rejected
+    if tolerance.refuses(intake.rejected, read) or not intake.good:
+        excess = tolerance.excess(intake.rejected, read)
+        problems = _in_order(intake.problems)
+        raise SourceProblemError(*((excess,) if excess is not None else ()), *problems)
+
+
+def _in_order(problems: Sequence[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: problem.row or 0)
 
 
 def _check_columns(dataset: Dataset, columns: Sequence[Column]) -> None:

@@ -1,13 +1,13 @@
 """Datasets that are queries of other databases: add them, and import their new rows.
 
 The rows are first read into a local file, so that the store is not locked for as long as the other
-database takes. A row is imported once, by its key; later changes of its content are only counted.
+database takes. Then they are upserted by their key: new rows are added, changed ones take the new
+values. Rows that the query no longer returns are removed only if it is said to return all.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 import pyarrow as pa
@@ -22,9 +22,13 @@ from tasks_lib.errors import Problem, RejectedError, SourceProblemError, UsageEr
 from tasks_lib.intake.datasets.foreign_rows import ForeignRows, ForeignSource
 from tasks_lib.intake.datasets.row_spool import RowSpool, check_key, first_columns
 from tasks_lib.intake.datasets.sql_query import check_url
-from tasks_lib.operations.datasets.import_dataset import check_dataset_name, joined_columns
+from tasks_lib.operations.datasets.import_dataset import joined_columns
+from tasks_lib.operations.datasets.import_request import check_dataset_name, check_key_columns
+from tasks_lib.operations.datasets.upsert import CompleteSource, check_missing, write_version
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import catalogue, datasets
+from tasks_lib.store.dataset_rows import find_known_rows
+from tasks_lib.store.dataset_upserts import ArrivingRows
 from tasks_lib.store.datasets import Dataset, Query
 
 SECRET: Final = "secret:"  # noqa: S105 - the prefix of a secret's name
@@ -44,15 +48,19 @@ class QueryRequest:
         check_dataset_name(self.name)
         texts = (self.connection, self.query, *self.key_columns)
         check_storable(*texts, subject="the request")  # a connection may hold a password
-        if len(set(self.key_columns)) < len(self.key_columns):
-            raise UsageError("the key names a column twice")
+        check_key_columns(self.key_columns)
         if not self.connection.startswith(SECRET):
             object.__setattr__(self, "connection", check_url(self.connection))
         object.__setattr__(self, "query", check_query(self.query))
 
 
 class RefreshReport(BaseModel):
-    """The result of a refresh; ``changed`` rows are already stored with different content."""
+    """The result of a refresh.
+
+    Of the query's rows, ``imported`` are new, ``changed`` have other values than before, and
+    ``already_imported`` the same. ``removed`` rows are missing from a query that returns all.
+    ``repeated`` rows have the key of an earlier one and other values; they are left out.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,6 +69,8 @@ class RefreshReport(BaseModel):
     imported: int = 0
     already_imported: int = 0
     changed: int = 0
+    removed: int = 0
+    repeated: int = 0
     rejected: int = 0
     errors: tuple[ReportError, ...] = ()
 
@@ -72,11 +82,15 @@ class RefreshReport(BaseModel):
             return f"{self.dataset} was not refreshed: {self.errors[0]}{more}."
         place = f" as version {self.version}" if self.version is not None else ""
         sentence = f"{self.dataset}: {counted(self.imported, 'new row')}{place}"
-        if self.already_imported:
-            sentence += f", {self.already_imported:,} existed already"
-        if self.changed:
-            sentence += f", {self.changed:,} with changed content; the stored rows are kept"
-        return f"{sentence}."
+        for count, state in (
+            (self.changed, "changed"),
+            (self.removed, "removed"),
+            (self.already_imported, "existed already"),
+        ):
+            if count:
+                sentence += f", {count:,} {state}"
+        warnings = warn_of_repeated(self.dataset, self.repeated)
+        return ". ".join([sentence, *warnings]) + "."
 
 
 class RefreshRejectedError(RejectedError):
@@ -131,8 +145,19 @@ def add_query(workspace: Workspace, request: QueryRequest) -> tuple[Column, ...]
     return columns
 
 
-def refresh_dataset(workspace: Workspace, organization: str, name: str) -> RefreshReport:
-    """Import the new rows of the dataset's query; raises the errors of ``add_query``."""
+def refresh_dataset(
+    workspace: Workspace,
+    organization: str,
+    name: str,
+    *,
+    full: bool = False,
+    allow_shrink: bool = False,
+) -> RefreshReport:
+    """Import the new and changed rows of the dataset's query; raises the errors of ``add_query``.
+
+    With ``full``, rows that the query does not return are removed, more than half of them only with
+    ``allow_shrink``.
+    """
     with workspace.store.read() as session:
         organization_id = catalogue.find_organization(session, organization)
         dataset = datasets.find_dataset(session, organization_id, name)
@@ -140,28 +165,45 @@ def refresh_dataset(workspace: Workspace, organization: str, name: str) -> Refre
         if query is None:
             raise UsageError(f"dataset {name!r} is not a query, so there is nothing to refresh")
     try:
-        return refresh(workspace, dataset, query)
+        return refresh(workspace, dataset, query, CompleteSource(allow_shrink) if full else None)
     except SourceProblemError as error:
         raise RefreshRejectedError.of(name, error) from None
 
 
-def refresh(workspace: Workspace, dataset: Dataset, query: Query) -> RefreshReport:
-    """Import the new rows; raise SourceProblemError if the query or one of its rows is bad."""
+def refresh(
+    workspace: Workspace, dataset: Dataset, query: Query, full: CompleteSource | None
+) -> RefreshReport:
+    """Upsert the rows; raise SourceProblemError if the query or one of its rows is bad."""
     with run_query(workspace, query) as spool:
-        total = len(spool)
         at = workspace.store.now()
         with workspace.store.write() as session:
             locked, _ = datasets.lock_dataset(session, dataset.organization_id, dataset.name)
-            drop_known(session, locked, spool)
-            imported = len(spool)
-            version = _insert_rows(session, locked, spool, at) if imported else None
-    return RefreshReport(
-        dataset=dataset.name,
-        version=version,
-        imported=imported,
-        already_imported=total - imported,
-        changed=spool.changed,
-    )
+            if datasets.find_query(session, locked.id) is None:
+                raise SourceProblemError(
+                    Problem("query_failed", "the dataset is no longer a query")
+                )
+            arriving = ArrivingRows(session)
+            arriving.add(_arrays(spool))
+            arriving.prepare()
+            version, upserted = write_version(
+                session,
+                locked,
+                arriving,
+                source=query.connection,
+                sha256=spool.checksum,
+                columns=columns_with(locked, spool),
+                full=full,
+                at=at,
+            )
+        return RefreshReport(
+            dataset=dataset.name,
+            version=version,
+            imported=upserted.added,
+            already_imported=len(spool) - upserted.added - upserted.changed,
+            changed=upserted.changed,
+            removed=upserted.removed,
+            repeated=spool.repeated,
+        )
 
 
 @contextmanager
@@ -173,20 +215,27 @@ def run_query(workspace: Workspace, query: Query) -> Iterator[RowSpool]:
         yield spool
 
 
-def drop_known(session: Session, dataset: Dataset, spool: RowSpool) -> None:
-    """Remove the rows from the spool that the dataset already has."""
-    if dataset.row_count:
-        for batch in spool.batches():
-            keys = [key for key, _ in batch]
-            spool.drop_known(datasets.find_known_rows(session, dataset.id, keys), batch)
+def rehearse(
+    session: Session, dataset: Dataset, spool: RowSpool, full: CompleteSource | None
+) -> None:
+    """Leave the new rows in the spool, and let it note which of the others change the dataset.
+
+    Raises SourceProblemError if a complete source lacks too many rows.
+    """
+    for batch in spool.batches():
+        keys = [key for key, _ in batch]
+        known = find_known_rows(session, dataset.id, keys)
+        spool.drop_known(known, batch)
+    if full is not None:
+        check_missing(dataset, dataset.row_count - spool.known, full)
 
 
-def changed_warnings(name: str, changed: int) -> tuple[str, ...]:
-    """Return a warning about rows whose content has changed, if there are any."""
-    if not changed:
+def warn_of_repeated(name: str, repeated: int) -> tuple[str, ...]:
+    """Return a warning about rows that were left out for their key, if there are any."""
+    if not repeated:
         return ()
-    subject = f"{counted(changed, 'row')} of dataset {name!r}"
-    return (f"{subject} came with different content under a known key; the stored content is kept",)
+    subject = f"{counted(repeated, 'row')} of dataset {name!r}"
+    return (f"{subject} came with the key of an earlier row and other values, and was left out",)
 
 
 def columns_with(dataset: Dataset, spool: RowSpool) -> tuple[Column, ...]:
@@ -203,30 +252,10 @@ def _open_query(workspace: Workspace, query: Query) -> Iterator[ForeignRows]:
         yield rows
 
 
-def _insert_rows(session: Session, dataset: Dataset, spool: RowSpool, at: datetime) -> int:
-    query = datasets.find_query(session, dataset.id)
-    if query is None:
-        raise SourceProblemError(Problem("query_failed", "the dataset is no longer a query"))
-    version = datasets.add_version(
-        session, dataset, source=query.connection, sha256=spool.checksum, at=at
-    )
-    count = datasets.insert_keyed_rows(
-        session, dataset.id, version, _arrays(spool, dataset.row_count)
-    )
-    datasets.complete_version(
-        session,
-        dataset,
-        version,
-        columns=columns_with(dataset, spool),
-        row_count=count,
-        replaces=False,
-    )
-    return version
-
-
-def _arrays(spool: RowSpool, offset: int) -> Iterator[Sequence[pa.Array]]:
+def _arrays(spool: RowSpool) -> Iterator[Sequence[pa.Array]]:
+    number = 0
     for batch in spool.batches():
         keys, values = zip(*batch, strict=True)
-        numbers = pa.array(range(offset + 1, offset + len(batch) + 1), pa.int64())
-        offset += len(batch)
+        numbers = pa.array(range(number + 1, number + len(batch) + 1), pa.int64())
+        number += len(batch)
         yield numbers, pa.array(values, pa.string()), pa.array(keys, pa.string())

@@ -125,6 +125,11 @@ class FileRowSource(ABC):
         """Return 0: a file is new as a whole or not at all."""
         return 0
 
+    @property
+    def changed(self) -> int:
+        """Return 0: the file of an earlier seeding has not changed."""
+        return 0
+
     def record(self, session: Session, group_id: int) -> None:  # noqa: B027 - a default
         """Do nothing: the tasks refer to nothing else."""
 

@@ -93,6 +93,11 @@ class RowSource(Protocol):
         """Return how many rows were left out because they are tasks already."""
         ...
 
+    @property
+    def changed(self) -> int:
+        """How many rows were left out because they are tasks, with other values."""
+        ...
+
     def record(self, session: Session, group_id: int) -> None:
         """Write what the group's tasks refer to, in the transaction that creates them."""
         ...
@@ -216,7 +221,10 @@ class _Load:
         if is_refused or (intake.rejected and not (created or already_seeded)):
             return self._reject_read(intake)
         return self._report(
-            created=created, already_seeded=already_seeded, problems=intake.problems
+            created=created,
+            already_seeded=already_seeded,
+            changed=rows.changed,
+            problems=intake.problems,
         )
 
     def _write(self, rows: RowSource) -> Report:
@@ -249,11 +257,12 @@ class _Load:
         """Report that all good rows are tasks already; if there is none, reject the bad ones."""
         intake, written = nothing_new.intake, nothing_new.written
         already_seeded = rows.already_seeded(intake) + written.already_seeded
-        if intake.problems and not (already_seeded or written.changed):
+        changed = rows.changed + written.changed
+        if intake.problems and not (already_seeded or changed):
             return self.reject(())
         report = self._report(
             already_seeded=already_seeded,
-            changed=written.changed,
+            changed=changed,
             problems=[*intake.problems, *written.problems],
             rejects_uri=self._store_rejects(),
         )
@@ -300,7 +309,7 @@ class _Load:
             group_id=group.group_id if not self.request.dry_run else None,
             created=written.created,
             already_seeded=rows.already_seeded(intake) + written.already_seeded,
-            changed=written.changed,
+            changed=rows.changed + written.changed,
             updated=written.updated,
             withdrawn=written.withdrawn,
             problems=[*intake.problems, *written.problems],

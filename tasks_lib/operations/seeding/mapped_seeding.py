@@ -130,14 +130,37 @@ class MappedSource(Protocol):
         """Keep the rows from being deleted until the transaction ends."""
         ...
 
+    @property
+    def version(self) -> int | None:
+        """The version of the source, if it has any."""
+        ...
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the values of a row can change."""
+        ...
+
     def count(self, session: Session) -> int:
         """Return how many rows there are."""
         ...
 
+    def count_changed(self, session: Session, stream_id: int) -> int:
+        """Return how many rows have changed since the stream let them in."""
+        ...
+
     def rows(
-        self, session: Session, *, unless_in_stream: int | None = None, limit: int = -1
+        self,
+        session: Session,
+        *,
+        unless_in_stream: int | None = None,
+        unless_removed_from: int | None = None,
+        limit: int = -1,
     ) -> Generator[list[StoredRow]]:
-        """Yield the rows in order, in batches, without those that the stream holds already."""
+        """Yield the rows in order, in batches.
+
+        Leaves out those that the one stream holds already, or whose tasks an undo has removed from
+        the other.
+        """
         ...
 
 
@@ -216,6 +239,7 @@ class MappedRows:
     resources: ExitStack
     stream: Stream | None = None
     total: int = 0
+    changed: int = 0
     empty_fields: EmptyFields | None = None
 
     @property
@@ -271,9 +295,13 @@ class MappedRows:
         session = self.resources.enter_context(self.workspace.store.read())
         self.total = self.source.count(session)
         stream_id = self.stream.id if self.stream is not None else None
-        if self.request.full and pipeline.key:
-            stream_id = None  # rows that are tasks are recognized by their keys
-        batches = self.source.rows(session, unless_in_stream=stream_id)
+        if pipeline.key and (self.request.full or self.source.may_change):
+            # Rows that are tasks are recognized by their keys.
+            batches = self.source.rows(session, unless_removed_from=stream_id)
+        else:
+            if stream_id is not None:
+                self.changed = self.source.count_changed(session, stream_id)
+            batches = self.source.rows(session, unless_in_stream=stream_id)
         rows = StoredRows(self.total, batches, self.source.parse)
         filled = compile_plan(self.plan, Timing.of_rows(time.thread_time, self.total))
         self.empty_fields = EmptyFields(filled)
@@ -287,13 +315,15 @@ class MappedRows:
         )
 
     def already_seeded(self, intake: RowIntake) -> int:
-        """Return how many rows the stream held before."""
-        return max(0, self.total - intake.good - intake.rejected)
+        """Return how many rows the stream held before, with the values that they have now."""
+        return max(0, self.total - intake.good - intake.rejected - self.changed)
 
-    def record(self, session: Session, group_id: int) -> None:  # noqa: ARG002
-        """Save which columns filled the fields; each task has the id of its row."""
+    def record(self, session: Session, group_id: int) -> None:
+        """Save which columns filled the fields, and the version; each task has its row's id."""
         if self.stream is not None:
             save_columns(session, self.stream, self.plan.filled_from)
+        if self.source.version is not None:
+            task_groups.save_source_version(session, group_id, self.source.version)
 
     def describe(self, seeded: Seeded) -> Seeded:
         """Add the plan, the source's warnings, and those about fields that stay empty."""

@@ -19,12 +19,13 @@ from tasks_lib.errors import SourceProblemError
 from tasks_lib.intake.datasets.row_spool import RowSpool
 from tasks_lib.intake.rows.mapped_rows import Parse, StoredRow
 from tasks_lib.operations.datasets.query_datasets import (
-    changed_warnings,
     columns_with,
-    drop_known,
     refresh,
+    rehearse,
     run_query,
+    warn_of_repeated,
 )
+from tasks_lib.operations.datasets.upsert import CompleteSource
 from tasks_lib.operations.seeding.mapped_seeding import (
     MappedRequest,
     plan_seeding,
@@ -32,7 +33,8 @@ from tasks_lib.operations.seeding.mapped_seeding import (
 )
 from tasks_lib.operations.seeding.reports import Seeded
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store.datasets import Dataset, Query, find_dataset, find_query, stream_dataset_rows
+from tasks_lib.store.dataset_rows import count_changed_rows, find_last_row, stream_dataset_rows
+from tasks_lib.store.datasets import Dataset, Query, find_dataset, find_query
 
 _WITHOUT_DIGITS: Final = frozenset({FieldType.TEXT, FieldType.BOOLEAN})
 
@@ -70,16 +72,39 @@ class DatasetSource:
     def hold(self, session: Session) -> None:
         """Do nothing: a dataset with rows that became tasks is not deleted meanwhile."""
 
+    @property
+    def version(self) -> int | None:
+        """The version of the dataset whose rows these are."""
+        return self.dataset.version
+
+    @property
+    def may_change(self) -> bool:
+        """Whether rows can change: they have a key."""
+        return bool(self.dataset.key_columns) or self.query is not None
+
     def count(self, session: Session) -> int:  # noqa: ARG002
         """Return how many rows the dataset has."""
         return self.dataset.row_count
 
+    def count_changed(self, session: Session, stream_id: int) -> int:
+        """Return how many rows have changed since the stream let them in."""
+        return count_changed_rows(session, self.dataset, stream_id) if self.may_change else 0
+
     def rows(
-        self, session: Session, *, unless_in_stream: int | None = None, limit: int = -1
+        self,
+        session: Session,
+        *,
+        unless_in_stream: int | None = None,
+        unless_removed_from: int | None = None,
+        limit: int = -1,
     ) -> Generator[list[StoredRow]]:
-        """Yield the rows in order, in batches, without those that the stream holds already."""
+        """Yield the rows in order, in batches, without those that the streams leave out."""
         return stream_dataset_rows(
-            session, self.dataset, unless_in_stream=unless_in_stream, limit=limit
+            session,
+            self.dataset,
+            unless_in_stream=unless_in_stream,
+            unless_removed_from=unless_removed_from,
+            limit=limit,
         )
 
 
@@ -88,6 +113,7 @@ class RehearsedSource(DatasetSource):
     """A dataset as a refresh would leave it; its new rows are in a spool."""
 
     spool: RowSpool = field(kw_only=True)
+    is_full: bool = field(kw_only=True)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -96,19 +122,33 @@ class RehearsedSource(DatasetSource):
 
     def count(self, session: Session) -> int:  # noqa: ARG002
         """Return how many rows the refreshed dataset would have."""
-        return self.dataset.row_count + len(self.spool)
+        stays = self.spool.known if self.is_full else self.dataset.row_count
+        return stays + self.spool.returned + len(self.spool)
 
     def rows(
-        self, session: Session, *, unless_in_stream: int | None = None, limit: int = -1
+        self,
+        session: Session,
+        *,
+        unless_in_stream: int | None = None,
+        unless_removed_from: int | None = None,
+        limit: int = -1,
     ) -> Generator[list[StoredRow]]:
-        """Yield the dataset's rows, then the new ones, which have no id yet."""
-        yield from stream_dataset_rows(
-            session, self.dataset, unless_in_stream=unless_in_stream, limit=limit
-        )
-        number = self.dataset.row_count
-        for batch in self.spool.batches(limit):
-            yield [(0, number + place, text) for place, (_, text) in enumerate(batch, start=1)]
-            number += len(batch)
+        """Yield the dataset's rows, then the new ones, which have no id yet.
+
+        Rows that the dataset had before are left out: they count as seeded.
+        """
+        number = find_last_row(session, self.dataset)
+        for batch in stream_dataset_rows(
+            session,
+            self.dataset,
+            unless_in_stream=unless_in_stream,
+            unless_removed_from=unless_removed_from,
+            limit=limit,
+        ):
+            yield self.spool.update(batch, leaves_out_missing=self.is_full)
+        for new in self.spool.batches(limit):
+            yield [(0, number + place, text) for place, (_, text) in enumerate(new, start=1)]
+            number += len(new)
 
 
 def find_source(workspace: Workspace, pipeline: Pipeline, name: str) -> DatasetSource:
@@ -119,24 +159,27 @@ def find_source(workspace: Workspace, pipeline: Pipeline, name: str) -> DatasetS
 
 
 def refresh_source(
-    workspace: Workspace, source: DatasetSource, resources: ExitStack, *, dry_run: bool
+    workspace: Workspace, source: DatasetSource, request: MappedRequest, resources: ExitStack
 ) -> DatasetSource:
-    """Return the dataset with the new rows of its query; a dry run reads them and stores nothing.
+    """Return the dataset with the rows of its query; a dry run reads them and stores nothing.
 
     Raises SourceProblemError where the query fails, and SourceDatabaseUnavailableError.
     """
     if source.query is None:
         return source
-    if dry_run:
+    full = CompleteSource(request.allow_shrink) if request.full else None
+    if request.dry_run:
         spool = resources.enter_context(run_query(workspace, source.query))
         with workspace.store.read() as session:
-            drop_known(session, source.dataset, spool)
-        warnings = changed_warnings(source.name, spool.changed)
-        return RehearsedSource(source.dataset, source.query, warnings, spool=spool)
-    report = refresh(workspace, source.dataset, source.query)
+            rehearse(session, source.dataset, spool, full)
+        warnings = warn_of_repeated(source.name, spool.repeated)
+        return RehearsedSource(
+            source.dataset, source.query, warnings, spool=spool, is_full=request.full
+        )
+    report = refresh(workspace, source.dataset, source.query, full)
     with workspace.store.read() as session:
         dataset = find_dataset(session, source.dataset.organization_id, source.name)
-    return DatasetSource(dataset, source.query, changed_warnings(source.name, report.changed))
+    return DatasetSource(dataset, source.query, warn_of_repeated(source.name, report.repeated))
 
 
 def open_source(
@@ -144,7 +187,7 @@ def open_source(
 ) -> DatasetSource:
     """Return the dataset of a request, refreshed; see ``find_source`` and ``refresh_source``."""
     source = find_source(workspace, pipeline, request.source)
-    return refresh_source(workspace, source, resources, dry_run=request.dry_run)
+    return refresh_source(workspace, source, request, resources)
 
 
 def seed_from_dataset(

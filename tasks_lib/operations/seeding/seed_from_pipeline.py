@@ -35,6 +35,8 @@ class PipelineSource:
     pipeline: Pipeline
     kind: ClassVar[SeedKind] = SeedKind.PIPELINE
     warnings: ClassVar[tuple[str, ...]] = ()
+    version: ClassVar[int | None] = None
+    may_change: ClassVar[bool] = False
 
     @property
     def key(self) -> str:
@@ -64,15 +66,25 @@ class PipelineSource:
         """Return how many tasks are finished."""
         return count_rows(session, self.pipeline.id, TaskStatus.FINISHED)
 
+    def count_changed(self, session: Session, stream_id: int) -> int:  # noqa: ARG002
+        """Return 0: what is finished stays as it is."""
+        return 0
+
     def rows(
-        self, session: Session, *, unless_in_stream: int | None = None, limit: int = -1
+        self,
+        session: Session,
+        *,
+        unless_in_stream: int | None = None,
+        unless_removed_from: int | None = None,
+        limit: int = -1,
     ) -> Generator[list[StoredRow]]:
-        """Yield the finished tasks in order, in batches, without those that the stream holds."""
+        """Yield the finished tasks in order, without those that the streams leave out."""
         return stream_task_rows(
             session,
             self.pipeline.id,
             status=TaskStatus.FINISHED,
             unless_in_stream=unless_in_stream,
+            unless_removed_from=unless_removed_from,
             limit=limit,
         )
 

@@ -24,6 +24,7 @@ from tasks_lib.store.keys import retired as retired_keys
 from tasks_lib.store.keys.existing_tasks import lock_keys
 from tasks_lib.store.keys.lookup import Ids, SameValues, find_known
 from tasks_lib.store.keys.updates import TaskUpdates
+from tasks_lib.store.streams import find_origins, has_tasks
 from tasks_lib.store.tasks import queues
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class KeyedInsert:
             or retired_keys.has_any(session, pipeline_id)
         )
         self._since = 0
+        self._stream_has_tasks = stream_id is not None and has_tasks(session, stream_id)
         if self._collects:
             self._since = session.scalar(_LAST_ID) or 0
             session.execute(_COLLECT)
@@ -207,11 +209,27 @@ class KeyedInsert:
         return tasks.filter(pa.array(is_new))
 
     def _insert(self, tasks: KeyedTasks) -> None:
+        """Insert tasks; those whose rows the stream has let in with another key are not in it."""
+        if self._stream_id is None or not self._stream_has_tasks or tasks.origins is None:
+            self._insert_into(tasks, self._stream_id)
+            return
+        is_in = find_origins(self._session, self._stream_id, tasks.origins)
+        for some, stream_id in (
+            (tasks.filter(pc.invert(is_in)), self._stream_id),
+            (tasks.filter(is_in), None),
+        ):
+            if len(some.rows):
+                self._insert_into(some, stream_id)
+
+    def _insert_into(self, tasks: KeyedTasks, stream_id: int | None) -> None:
         arrays = tasks.arrays
         self._width = len(arrays)
         if self._collects:
             columns = _COLUMNS[: self._width]
-            self._collected += insert_rows(self._session, "collected_tasks", {}, columns, [arrays])
+            constants = {} if stream_id is None else {"stream_id": stream_id}
+            self._collected += insert_rows(
+                self._session, "collected_tasks", constants, columns, [arrays]
+            )
             return
         try:
             self.created += insert_keyed(
@@ -220,7 +238,7 @@ class KeyedInsert:
                 pipeline_id=self._pipeline_id,
                 group_id=self._group_id,
                 status=self._status,
-                stream_id=self._stream_id,
+                stream_id=stream_id,
             )
         except sqlite3.IntegrityError as error:
             if "tasks.key" not in str(error):
@@ -228,9 +246,9 @@ class KeyedInsert:
             raise DuplicateKeysError from error
 
     def _copy_collected(self) -> int:
-        constants = _constants(self._pipeline_id, self._group_id, self._status, self._stream_id)
-        names = ", ".join([*constants, *_COLUMNS[: self._width]])
-        values = [repr(value) for value in constants.values()]
+        constants = _constants(self._pipeline_id, self._group_id, self._status, None)
+        names = ", ".join([*constants, "stream_id", *_COLUMNS[: self._width]])
+        values = [*(repr(value) for value in constants.values()), "stream_id"]
         chosen = ["row", "CAST(predefined AS json)", "key", "origin_id"][: self._width]
         statement = (
             f"INSERT INTO tasks ({names}) SELECT {', '.join([*values, *chosen])}"  # noqa: S608
@@ -290,7 +308,7 @@ _LAST_ID: Final = text("SELECT last_value FROM tasks_id_seq")
 _COLUMNS: Final = ("row", "predefined", "key", "origin_id")
 _COLLECT: Final = text(
     "CREATE TEMPORARY TABLE collected_tasks (row BIGINT NOT NULL, predefined TEXT NOT NULL,"
-    ' key TEXT COLLATE "C" NOT NULL, origin_id BIGINT) ON COMMIT DROP'
+    ' key TEXT COLLATE "C" NOT NULL, origin_id BIGINT, stream_id BIGINT) ON COMMIT DROP'
 )
 _PAGES: Final = text(
     "SELECT pg_relation_size('collected_tasks') / CAST(current_setting('block_size') AS bigint)"

@@ -16,6 +16,7 @@ from tasks_lib.store.tables import (
     DatasetItemRow,
     DatasetQueryRow,
     DatasetRow,
+    DatasetRowVersionRow,
     DatasetVersionRow,
     FieldRow,
     GroupCountRow,
@@ -147,7 +148,7 @@ def lock_dataset(session: Session, dataset_id: int) -> None:
 
 def delete_dataset(session: Session, dataset_id: int) -> None:
     """Delete a dataset with its rows, versions and query."""
-    for table in (DatasetItemRow, DatasetVersionRow, DatasetQueryRow):
+    for table in (DatasetRowVersionRow, DatasetItemRow, DatasetVersionRow, DatasetQueryRow):
         session.execute(delete(table).where(table.dataset_id == dataset_id))
     session.execute(delete(DatasetRow).where(DatasetRow.id == dataset_id))
     _close_streams(session, f"dataset:{dataset_id}")

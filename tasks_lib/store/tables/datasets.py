@@ -47,7 +47,10 @@ class RemovedRow(Table):
 
 
 class DatasetRow(Table):
-    """A dataset of the Data Vault; its rows are those of the versions from ``base_version`` on."""
+    """A dataset of the Data Vault; its rows are those of the versions from ``base_version`` on.
+
+    ``key_columns`` identify a row of a dataset that is imported by key.
+    """
 
     __tablename__ = "datasets"
     __table_args__ = (UniqueConstraint("organization_id", "name"),)
@@ -59,6 +62,7 @@ class DatasetRow(Table):
     version: Mapped[int] = mapped_column(Integer)
     base_version: Mapped[int] = mapped_column(Integer)
     row_count: Mapped[int] = mapped_column(BigInteger)
+    key_columns: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class DatasetQueryRow(Table):
@@ -94,7 +98,7 @@ class SavedMappingRow(Table):
 
 
 class DatasetVersionRow(Table):
-    """One import into a dataset."""
+    """One import into a dataset: how many rows it added, changed and removed."""
 
     __tablename__ = "dataset_versions"
 
@@ -104,12 +108,15 @@ class DatasetVersionRow(Table):
     sha256: Mapped[str] = mapped_column(Text)
     imported_at: Mapped[datetime] = mapped_column(UtcDateTime)
     row_count: Mapped[int] = mapped_column(BigInteger)
+    changed_count: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    removed_count: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
 
 
 class DatasetItemRow(Table):
-    """A row of a dataset, as a JSON object; ``row`` is its number in the import's file.
+    """A row of a dataset, as a JSON object; ``row`` is its number in the dataset.
 
-    A row that is read from another database has a ``key``, unique in the dataset.
+    ``version`` is the import that brought its value. A row that is read from another database or
+    imported by key has a ``key``, unique in the dataset. Version ``removed_in`` no longer has it.
     """
 
     __tablename__ = "dataset_rows"
@@ -134,3 +141,16 @@ class DatasetItemRow(Table):
     row: Mapped[int] = mapped_column(BigInteger)
     value: Mapped[str] = mapped_column(JsonText)
     key: Mapped[str | None] = mapped_column(Text)
+    removed_in: Mapped[int | None] = mapped_column(Integer)
+
+
+class DatasetRowVersionRow(Table):
+    """A value that a row of a dataset had from ``version`` until ``until_version``."""
+
+    __tablename__ = "dataset_row_versions"
+
+    dataset_id: Mapped[int] = mapped_column(BigId, ForeignKey("datasets.id"), primary_key=True)
+    row_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    until_version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    version: Mapped[int] = mapped_column(Integer)
+    value: Mapped[str] = mapped_column(JsonText)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Identity,
     Index,
+    Integer,
     Text,
     UniqueConstraint,
     false,
@@ -33,7 +34,8 @@ class TaskGroupRow(Table):
     removed, ``expired_count`` of those that were deleted because their retention was over. With
     ``flows_again`` the undo lets their rows flow again. ``has_stale_files``: tasks were deleted,
     and the group may refer to files that none of its tasks has any more. ``name`` and ``labels``
-    are those that the seeding gave it.
+    are those that the seeding gave it. ``source_version`` is the version of the dataset that was
+    seeded.
     """
 
     __tablename__ = "task_groups"
@@ -80,6 +82,7 @@ class TaskGroupRow(Table):
     labels: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default=text("'{}'"))
     expired_count: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     has_stale_files: Mapped[bool] = mapped_column(default=False, server_default=false())
+    source_version: Mapped[int | None] = mapped_column(Integer)
 
 
 class TaskRow(Table):

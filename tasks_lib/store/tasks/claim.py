@@ -12,7 +12,7 @@ from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tasks import queues
 from tasks_lib.store.tasks.moves import Note, Picks, build_postgres_statement, move_tasks
-from tasks_lib.store.tasks.queries import StoredTask, find_task, to_stored_task
+from tasks_lib.store.tasks.queries import ROW_VERSION, StoredTask, find_task, to_stored_task
 
 _CLAIMS_UNTIL_TENDED: Final = 500
 
@@ -35,8 +35,8 @@ def claim_oldest(session: Session, pipeline_id: int, note: Note) -> StoredTask |
 _WHOLE: Final = f"""
     SELECT m.id, m.pipeline_id, m.group_id, m.row, m.status, CAST(m.predefined AS text),
         CAST(m.filled_in AS text), m.origin_id, m.claimed_by, m.claimed_at, m.claim_expires_at,
-        m.finished_at, g.kind, g.source, g.created_at, d.version,
-        g.chain_id
+        m.finished_at, g.kind, g.source, g.created_at,
+        {ROW_VERSION.format(row="d", group="g", task="m")}, g.chain_id
     FROM moved m JOIN task_groups g ON g.id = m.group_id
     LEFT JOIN dataset_rows d ON g.kind = '{SeedKind.DATASET}' AND d.id = m.origin_id
     """  # noqa: S608

@@ -6,9 +6,11 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
+    Integer,
     and_,
     bindparam,
     case,
+    literal_column,
     select,
     text,
     true,
@@ -32,7 +34,8 @@ _ROWS_AT_ONCE: Final = 100
 class StoredTask(NamedTuple):
     """A task with the kind, source and time of its group.
 
-    ``version`` is the import of its dataset row, ``chain_id`` the chain that created it.
+    ``version`` is the import that brought the values of its dataset row, ``chain_id`` the chain
+    that created it.
     """
 
     id: int
@@ -232,6 +235,23 @@ _SHOWN: Final = case(
 )
 """The status that readers see, as ``lifecycle.show_status`` says."""
 
+_SEEDED_VERSION: Final = """coalesce((
+    SELECT max(ug.source_version) FROM task_updates u JOIN task_groups ug ON ug.id = u.group_id
+    WHERE u.task_id = {task}.id
+), {group}.source_version)"""
+ROW_VERSION: Final = (
+    "CASE WHEN {row}.version <= {group}.source_version THEN {row}.version"  # noqa: S608
+    " ELSE coalesce(("
+    " SELECT v.version FROM dataset_row_versions v"
+    " WHERE v.dataset_id = {row}.dataset_id AND v.row_id = {row}.id"
+    f" AND v.version <= {_SEEDED_VERSION} AND v.until_version > {_SEEDED_VERSION}"
+    "), {row}.version) END"
+)
+"""The version of a dataset's row whose values a task has; the names are those of the tables."""
+
+_ROW_VERSION: Final = literal_column(
+    ROW_VERSION.format(row="dataset_rows", group="task_groups", task="tasks"), Integer
+)
 _TASKS: Final = (
     select(
         *(
@@ -241,7 +261,7 @@ _TASKS: Final = (
         TaskGroupRow.kind,
         TaskGroupRow.source,
         TaskGroupRow.created_at,
-        DatasetItemRow.version,
+        _ROW_VERSION.label("version"),
         TaskGroupRow.chain_id,
     )
     .join(TaskGroupRow, TaskGroupRow.id == TaskRow.group_id)

@@ -38,6 +38,7 @@ def stream_task_rows(
     *,
     status: TaskStatus | None = None,
     unless_in_stream: int | None = None,
+    unless_removed_from: int | None = None,
     waiting_for_chain: int | None = None,
     after: int = 0,
     limit: int = -1,
@@ -71,8 +72,12 @@ def stream_task_rows(
         query += (
             " AND NOT EXISTS (SELECT 1 FROM tasks made WHERE made.origin_id = t.id"  # noqa: S608
             f" AND made.stream_id = {unless_in_stream:d})"
-            " AND NOT EXISTS (SELECT 1 FROM removed_rows r WHERE r.origin_id = t.id"
-            f" AND r.stream_id = {unless_in_stream:d})"
+        )
+    left_out = unless_removed_from if unless_in_stream is None else unless_in_stream
+    if left_out is not None:
+        query += (
+            " AND NOT EXISTS (SELECT 1 FROM removed_rows r WHERE r.origin_id = t.id"  # noqa: S608
+            f" AND r.stream_id = {left_out:d})"
         )
     if after:
         query += f" AND {number} > {after:d}"
