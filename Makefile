@@ -76,6 +76,7 @@ format: $(VENV)/installed  ## Rewrite the code in the project's format
 bench: $(VENV)/installed  ## Measure, and print the tables of docs/concepts/performance.md
 	@$(INSTALL) --require-hashes -r requirements/benchmarks.lock
 	$(BIN)/python -m benchmarks.csv_load
+	$(BIN)/python -m benchmarks.copy_checks
 	$(BIN)/python -m benchmarks.zip_load
 	$(BIN)/python -m benchmarks.chain_drain
 	$(BIN)/python -m benchmarks.chain_latency
@@ -86,6 +87,7 @@ bench: $(VENV)/installed  ## Measure, and print the tables of docs/concepts/perf
 	$(BIN)/python -m benchmarks.undo
 	$(BIN)/python -m benchmarks.depth $(addprefix --tasks ,$(DEPTH))
 	$(BIN)/python -m benchmarks.api_load
+	$(BIN)/python -m benchmarks.wrong_bodies
 	$(BIN)/python -m benchmarks.start_up
 
 lock: $(VENV)/installed  ## Update the pinned dependencies in requirements/*.lock

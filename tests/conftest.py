@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# On a busy disk, the commits of SQLite take most of the time of their tests.
+if _MEMORY := roomy_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _MEMORY)
+
 # The examples are the same each time, so that a change fails for its own faults. To look for new
 # ones, run pytest with --hypothesis-profile=explore. Slowness of a busy machine is no failure.
 _PATIENT: Final[dict[str, Any]] = {
@@ -93,7 +97,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """
     runtime = tmp_path_factory.mktemp("runtime")
     with TemporaryDirectory(
-        dir=roomy_memory(), prefix="postgresql-", ignore_cleanup_errors=True
+        dir=_MEMORY, prefix="postgresql-", ignore_cleanup_errors=True
     ) as folder:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_RUNTIME_DIR", str(runtime))

