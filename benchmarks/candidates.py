@@ -29,6 +29,11 @@ class Candidate:
 
 OPERATION: Final = Candidate("our operation: fetch, hash, parse, check, shape, write", "operation")
 FLOW: Final = Candidate("our Prefect flow around it, in process", "prefect_flow")
+FRAME: Final = Candidate(
+    "our seed() of the same rows in a DataFrame: convert, hash, check, shape, write",
+    "frame_operation",
+    lacks="its rows were read from the CSV before its clock started",
+)
 
 _SHAPED: Final = "reads no CSV and checks nothing: its rows were shaped before its clock started"
 _PLAIN: Final = "checks nothing; the table has text columns and no index, key or constraint"
@@ -51,6 +56,7 @@ CANDIDATES: Final = {
         ),
         OPERATION,
         FLOW,
+        FRAME,
         _PANDAS,
         _DLT,
     ),
@@ -63,6 +69,7 @@ CANDIDATES: Final = {
         ),
         OPERATION,
         FLOW,
+        FRAME,
         _PANDAS,
         _DLT,
         Candidate(

@@ -12,23 +12,11 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 _FOREIGN: Final = ("AWS_", "DLT_", "PREFECT_", "SEEDING_")
 _REPOSITORY: Final = Path(__file__).parents[1]
-_OURS: Final = frozenset(
-    {
-        "chain_drain",
-        "dataset_operation",
-        "operation",
-        "prefect_flow",
-        "zip_operation",
-        "zip_prefect_flow",
-    }
-)
 
 
 class Loader(Protocol):
@@ -37,19 +25,6 @@ class Loader(Protocol):
     def prepared(self, database_url: str, source: Path) -> Callable[[], object]:
         """Return the load, ready to be called once."""
         ...
-
-
-class _WithoutPandas(MetaPathFinder):
-    """Hide pandas from our loads, which run as they are installed.
-
-    It is here for the comparison only, and Arrow would import it: 40 MB and 0.15 s a process.
-    """
-
-    def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
-        """Refuse to find pandas; leave every other module to the next finder."""
-        if fullname == "pandas":
-            raise ModuleNotFoundError("No module named 'pandas'", name=fullname)
-        return None
 
 
 class Load(NamedTuple):
@@ -100,8 +75,6 @@ def own_environment() -> dict[str, str]:
 
 def main(loader: str, database_url: str, source: str) -> None:
     """Load, and print seconds and memory as a line of JSON."""
-    if loader in _OURS:
-        sys.meta_path.insert(0, _WithoutPandas())
     module: Loader = import_module(f"benchmarks.loaders.{loader}")
     load = module.prepared(database_url, Path(source))
     started = time.perf_counter()

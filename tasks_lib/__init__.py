@@ -1,3 +1,21 @@
-"""The library of tasks: everything that seeds work for people, except the flows themselves."""
+"""The library of tasks: everything that seeds work for people, except the flows themselves.
+
+Python programs import these functions from here; each is loaded at its first use.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tasks_lib.python.seed_rows import seed
 
 __version__ = "0.3.0.dev0"
+__all__ = ["seed"]
+
+
+def __getattr__(name: str) -> Any:
+    match name:
+        case "seed":
+            from tasks_lib.python.seed_rows import seed  # noqa: PLC0415 - loads Arrow
+
+            return seed
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -28,6 +28,10 @@ MAY_IMPORT = {
         "tasks_lib.errors", "tasks_lib.__version__",
     ),
     "tasks_lib.deploy": ("flows", "tasks_lib.steps", *BELOW_STEPS),
+    "tasks_lib.python": (
+        "tasks_lib.settings", "tasks_lib.steps", "tasks_lib.operations", "tasks_lib.intake",
+        "tasks_lib.domain", "tasks_lib.errors",
+    ),
     "tasks_lib.api": (
         "tasks_lib.operations", "tasks_lib.intake", "tasks_lib.domain", "tasks_lib.errors",
         "tasks_lib.__version__",
@@ -42,14 +46,14 @@ MAY_IMPORT = {
     "tasks_lib.transport": ("tasks_lib.domain", "tasks_lib.errors"),
     "tasks_lib.domain": ("tasks_lib.errors",),
     "tasks_lib.errors": (),
-    "tasks_lib.__init__": (),
+    "tasks_lib.__init__": ("tasks_lib.python",),
     "tasks_lib.__main__": ("tasks_lib.cli",),
 }  # fmt: skip
 """The layers that each layer may import from; a layer may always import from itself."""
 
 MAY_IMPORT_PREFECT = ("deployments", "flows", "tasks_lib.deploy", "tasks_lib.steps")
 MAY_READ_THE_ENVIRONMENT = ("deployments", "tasks_lib.settings")
-MAY_READ_SETTINGS = ("deployments", "tasks_lib.cli", "tasks_lib.steps")
+MAY_READ_SETTINGS = ("deployments", "tasks_lib.cli", "tasks_lib.python", "tasks_lib.steps")
 PURE = ("tasks_lib.domain",)
 IMPURE = ("fsspec", "os", "pathlib", "prefect", "pyarrow", "sqlalchemy", "time")
 

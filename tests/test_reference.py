@@ -6,13 +6,23 @@ import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
-from reference_pages import codes, command_line, deployments, http_api, markdown, models
+from reference_pages import (
+    codes,
+    command_line,
+    deployments,
+    http_api,
+    markdown,
+    models,
+    python_functions,
+)
 from starlette.routing import Route
 from test_import_rules import MAY_IMPORT
 
+import tasks_lib
 from tasks_lib.api.access import BASE_PATH
 from tasks_lib.api.app import create_app
 from tasks_lib.cli import app
@@ -109,6 +119,14 @@ def test_the_reference_describes_every_event_with_an_example() -> None:
     assert set(events.EVENTS) == names
     assert {event.event for event in codes.example_events()} == names
     assert headings(codes.events()) == list(events.EVENTS)
+
+
+def test_the_reference_describes_every_parameter_of_a_public_function() -> None:
+    text = python_functions.public_functions()
+    assert headings(text) == [f"{name}()" for name in tasks_lib.__all__]
+    described = re.findall(r"^- `(\w+)`(?: \(.+?\))?: .", text, re.MULTILINE)
+    functions = [getattr(tasks_lib, name) for name in tasks_lib.__all__]
+    assert described == [name for entry in functions for name in signature(entry).parameters]
 
 
 def test_the_reference_describes_every_setting() -> None:

@@ -54,6 +54,7 @@ class SeedKind(StrEnum):
     BULK = "bulk"
     API = "api"
     INFINITE = "infinite"
+    FRAME = "frame"
 
 
 class OnError(StrEnum):

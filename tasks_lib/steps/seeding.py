@@ -76,21 +76,23 @@ class SeedingRun:
 
 
 @contextmanager
-def seeding_run(request: SeedingRequest, upload: str = "") -> Iterator[SeedingRun]:
+def seeding_run(
+    request: SeedingRequest, upload: str = "", *, act: str = ""
+) -> Iterator[SeedingRun]:
     """Open the configured workspace, and find the request's pipeline in it.
 
-    For an upload over the HTTP API the run has the upload's id, and holds the upload. Where the
-    block raises SourceProblemError, its report is recorded and published, and SourceRejectedError
-    is raised instead, with a note about the rows: this is the one place where flows deal with
-    rejections.
+    For an upload over the HTTP API the run has the upload's id, and holds the upload; for one act
+    of a larger flow it has the act's id. Where the block raises SourceProblemError, its report is
+    recorded and published, and SourceRejectedError is raised instead, with a note about the rows:
+    this is the one place where flows deal with rejections.
     """
     rejected: Seeded | None = None
-    with _open_run(request, upload) as run:
+    with _open_run(request, upload, act) as run:
         try:
             yield run
         except SourceProblemError as error:
             rejected = record_rejection(run, request, error)
-            _publish(run, rejected)
+            publish_result(run, rejected)
     if rejected is not None:
         failure = SourceRejectedError(rejected.report)
         if rejected.rows_read:
@@ -99,7 +101,7 @@ def seeding_run(request: SeedingRequest, upload: str = "") -> Iterator[SeedingRu
 
 
 @contextmanager
-def _open_run(request: SeedingRequest, upload: str) -> Iterator[SeedingRun]:
+def _open_run(request: SeedingRequest, upload: str, act: str) -> Iterator[SeedingRun]:
     with (
         open_configured_workspace() as workspace,
         temporary_folder() as folder,
@@ -108,7 +110,7 @@ def _open_run(request: SeedingRequest, upload: str) -> Iterator[SeedingRun]:
         started = time.monotonic()
         note = resources.enter_context(hold_upload(workspace.store, upload)) if upload else _ignore
         yield SeedingRun(
-            id=upload or runtime.flow_run.id or str(uuid4()),
+            id=upload or act or runtime.flow_run.id or str(uuid4()),
             workspace=replace(workspace, run_url=_find_page()),
             pipeline=find_pipeline(workspace.store, request.pipeline),
             naming=request.naming,
@@ -220,11 +222,12 @@ def record_rejection(run: SeedingRun, request: SeedingRequest, error: SourceProb
 
 def publish(run: SeedingRun, seeded: Seeded) -> State[Any]:
     """Publish a committed seeding by artifacts and an event; return the run's end state."""
-    _publish(run, seeded)
+    publish_result(run, seeded)
     return completed_state(seeded.report.sentence, seeded.report.model_dump(mode="json"))
 
 
-def _publish(run: SeedingRun, seeded: Seeded) -> None:
+def publish_result(run: SeedingRun, seeded: Seeded) -> None:
+    """Publish a committed seeding by artifacts and an event."""
     for warning in seeded.warnings:
         run_logger().warning(warning)
     report = seeded.report

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.naming import UNNAMED, Naming
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import GroupState, SeedKind
+from tasks_lib.store.dialect import upsert
 from tasks_lib.store.tables import (
     MAX_ID,
     GroupCountRow,
@@ -274,6 +275,22 @@ def save_report(
         )
     )
     session.flush()
+
+
+def lock_run(
+    session: Session, run_id: str, pipeline_id: int, *, at: datetime
+) -> StoredGroup | None:
+    """Let no other transaction work for the run; return the group that it has seeded, or None.
+
+    The lock is the row of the run's report, which ``save_report`` fills in. While another
+    transaction holds it, this waits for its end.
+    """
+    empty = Report(pipeline_id=pipeline_id, source="").model_dump(mode="json")
+    values = {"id": run_id, "pipeline_id": pipeline_id, "finished_at": at, "report": empty}
+    session.execute(upsert(session, SeedingRunRow, ["id"]), values)
+    statement = select(SeedingRunRow.group_id).where(SeedingRunRow.id == run_id).with_for_update()
+    group_id = session.scalar(statement)
+    return find_by_id(session, group_id) if group_id is not None else None
 
 
 def list_unannounced_reports(session: Session, *, at: datetime, limit: int) -> list[StoredReport]:

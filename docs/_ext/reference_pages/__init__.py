@@ -11,7 +11,15 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from reference_pages import codes, command_line, deployments, error_tree, http_api, models
+from reference_pages import (
+    codes,
+    command_line,
+    deployments,
+    error_tree,
+    http_api,
+    models,
+    python_functions,
+)
 
 Render = Callable[[], str]
 
@@ -26,6 +34,7 @@ DIRECTIVES: Final[dict[str, Render]] = {
     "events": codes.events,
     "file-error-codes": codes.file_error_codes,
     "flow-functions": deployments.flow_functions,
+    "public-functions": python_functions.public_functions,
     "report-members": models.report_members,
     "row-error-codes": codes.row_error_codes,
     "settings": models.settings,

@@ -43,12 +43,13 @@ def check_header(
     expected: Sequence[str],
     *,
     noun: str = "dataset field of the pipeline",
+    header: str = "the header",
 ) -> list[Problem]:
     """Return a problem for each column that is missing, unknown, duplicated or without a name.
 
     A column that is a missing one but for case and separators is one problem: it is to be renamed.
-    ``noun`` names a known column in messages. The columns of a rejects file (``_row``,
-    ``_errors``) are accepted and ignored.
+    ``noun`` names a known column in messages, and ``header`` the columns as a whole. The columns
+    of a rejects file (``_row``, ``_errors``) are accepted and ignored.
     """
     positions: dict[str, list[int]] = {}
     for position, column in enumerate(columns, start=1):
@@ -70,7 +71,7 @@ def check_header(
         if len(places) > 1:
             problems.append(_doubled(column, places))
     problems.extend(
-        Problem("missing_column", f"the header lacks the column {visible(name)}", field=name)
+        Problem("missing_column", f"{header} lacks the column {visible(name)}", field=name)
         for name in missing
         if name not in respelled
     )

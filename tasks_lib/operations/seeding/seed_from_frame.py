@@ -1,0 +1,177 @@
+"""Seed a pipeline from rows that a Python program holds: each row becomes one task, once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from tasks_lib.domain.catalogue import Pipeline
+from tasks_lib.domain.fields import Field
+from tasks_lib.domain.intake_rules import why_no_csv
+from tasks_lib.domain.limits import Limits
+from tasks_lib.domain.names import check_source, check_storable
+from tasks_lib.domain.naming import NamedRequest
+from tasks_lib.domain.progress import OnProgress
+from tasks_lib.domain.rows.tolerance import Tolerance
+from tasks_lib.domain.statuses import OnError, SeedKind
+from tasks_lib.errors import Problem, SourceProblemError
+from tasks_lib.intake.frames.cell_spool import CellSpool
+from tasks_lib.intake.frames.frame_intake import copy_frame, open_copy
+from tasks_lib.intake.frames.open_frame import Frame
+from tasks_lib.intake.rows.checked_rows import CheckKeys
+from tasks_lib.intake.rows.row_intake import RowIntake
+from tasks_lib.operations.seeding.content import ContentRowSource
+from tasks_lib.operations.seeding.loading import load_rows
+from tasks_lib.operations.seeding.reports import Seeded, seed
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.store import task_groups
+from tasks_lib.store.task_groups import EnsuredGroup
+from tasks_lib.transport.temporary import temporary_folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameRequest(NamedRequest):
+    """Which pipeline to seed from rows, and how to treat bad and missing ones.
+
+    ``source`` names the rows in reports; the other members are those of a ``CsvRequest``.
+    """
+
+    pipeline: str
+    source: str
+    on_error: OnError = OnError.REJECT_FILE
+    max_rejected: str = ""
+    dry_run: bool = False
+    allow_duplicate: bool = False
+    full: bool = False
+    allow_shrink: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_storable(self.pipeline, self.source)
+        check_source(self.source)
+        Tolerance.parse(self.on_error, self.max_rejected)
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """How many bad rows are skipped before all of them are rejected."""
+        return Tolerance.parse(self.on_error, self.max_rejected)
+
+
+class FrameCopy(NamedTuple):
+    """The copied rows of a frame, and the fields for which their values were written."""
+
+    fields: tuple[Field, ...]
+    spool: CellSpool
+
+
+@dataclass
+class FrameRows(ContentRowSource):
+    """The copied rows of a frame as a source of tasks."""
+
+    kind: ClassVar[SeedKind] = SeedKind.FRAME
+    copy: FrameCopy
+    request: FrameRequest
+    limits: Limits
+
+    @property
+    def content(self) -> str:
+        """The hash of the cells."""
+        return f"frame:sha256:{self.copy.spool.sha256}"
+
+    def check(self, pipeline: Pipeline) -> None:
+        """Raise SourceProblemError unless the pipeline takes the tasks and is as it was before."""
+        _check_takes_rows(pipeline)
+        if pipeline.dataset_fields != self.copy.fields:
+            message = f"pipeline {pipeline.path} was given other fields meanwhile; seed it again"
+            raise SourceProblemError(Problem("pipeline_changed", message))
+
+    def ensure_group(
+        self, session: Session, pipeline: Pipeline, run_id: str, at: datetime
+    ) -> EnsuredGroup:
+        """Create the group, or return the one that holds the content or this run's tasks.
+
+        A flow that runs again may hold other rows, such as new predictions; its tasks exist.
+        """
+        group = task_groups.lock_run(session, run_id, pipeline.id, at=at)
+        if group is not None:
+            return EnsuredGroup(group.id, is_new=False, task_count=group.task_count)
+        return super().ensure_group(session, pipeline, run_id, at)
+
+    def open(
+        self, pipeline: Pipeline, on_progress: OnProgress, check_keys: CheckKeys | None = None
+    ) -> RowIntake:
+        """Start to read the rows."""
+        return open_copy(
+            self.copy.spool,
+            pipeline.dataset_fields,
+            self.limits,
+            on_progress=on_progress,
+            check_keys=check_keys,
+        )
+
+
+def seed_from_frame(
+    workspace: Workspace,
+    request: FrameRequest,
+    frame: Frame,
+    *,
+    run_id: str,
+    on_progress: OnProgress = lambda _: None,
+) -> Seeded:
+    """Create the tasks of a frame, or return the report of the rejection.
+
+    Idempotent for a ``run_id``: if the run has created tasks before, the frame is not read. Raises
+    NotFoundError for the pipeline, and UnavailableError.
+    """
+
+    def load(pipeline: Pipeline) -> Seeded:
+        earlier = find_earlier(workspace, pipeline, request, run_id)
+        if earlier is not None:
+            return earlier
+        with temporary_folder() as folder:
+            copy = copy_rows(workspace, pipeline, frame, folder)
+            return load_copy(
+                workspace, pipeline, request, copy, run_id=run_id, on_progress=on_progress
+            )
+
+    return seed(workspace, request, load, run_id=run_id)
+
+
+def find_earlier(
+    workspace: Workspace, pipeline: Pipeline, request: FrameRequest, run_id: str
+) -> Seeded | None:
+    """Return what the run has seeded before, or None."""
+    with workspace.store.read() as session:
+        report = task_groups.find_report(session, run_id)
+    if report is None or report.group_id is None or request.dry_run:
+        return None
+    return Seeded(pipeline, report)
+
+
+def copy_rows(workspace: Workspace, pipeline: Pipeline, frame: Frame, folder: Path) -> FrameCopy:
+    """Copy a frame to a file, as cells of the pipeline's fields; raise SourceProblemError."""
+    _check_takes_rows(pipeline)
+    fields = pipeline.dataset_fields
+    return FrameCopy(fields, copy_frame(frame, fields, workspace.limits, folder / "cells"))
+
+
+def load_copy(
+    workspace: Workspace,
+    pipeline: Pipeline,
+    request: FrameRequest,
+    copy: FrameCopy,
+    *,
+    run_id: str,
+    on_progress: OnProgress = lambda _: None,
+) -> Seeded:
+    """Check the rows of a copy and create their tasks; see ``load_rows`` for its errors."""
+    rows = FrameRows(copy, request, workspace.limits)
+    return load_rows(workspace, pipeline, request, rows, run_id=run_id, on_progress=on_progress)
+
+
+def _check_takes_rows(pipeline: Pipeline) -> None:
+    refusal = why_no_csv(pipeline)
+    if refusal is not None:
+        raise SourceProblemError(refusal)
