@@ -15,6 +15,7 @@ from tasks_lib import seed
 from tasks_lib.domain.report import Report, ReportError, SourceRejectedError
 from tasks_lib.errors import NotFoundError, UsageError
 from tasks_lib.intake.frames.open_frame import FrameBatch, open_frame
+from tasks_lib.operations.groups.read import find_group
 from tasks_lib.operations.seeding.seed_from_frame import FrameRequest, seed_from_frame
 from tasks_lib.operations.workspace import Workspace
 from vault import LABEL, tasks_of
@@ -240,3 +241,10 @@ def test_importing_the_library_loads_no_other_package() -> None:
     code = "import sys, tasks_lib; print({'prefect', 'pyarrow', 'sqlalchemy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "set()\n"
+
+
+def test_the_group_has_a_name_and_labels(configured: Workspace) -> None:
+    report = seed(FRAME, LABEL, name="night", labels={"model": "v2", "team": "a=b"})
+    assert report.group_id is not None
+    group = find_group(configured.store, report.group_id).group
+    assert (group.name, group.labels) == ("night", {"model": "v2", "team": "a=b"})
