@@ -2,7 +2,11 @@
 
 import multiprocessing
 import random
-from typing import Final
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from typing import Any, Final
 
 CHILDREN: Final = multiprocessing.get_context("forkserver")
 """One fork server for all tests. Its preloaded modules can be set only once, so they are set here.
@@ -22,6 +26,7 @@ CHILDREN.set_forkserver_preload(
         "tasks_lib.operations.catalogue.apply",
         "tasks_lib.operations.chains.fire",
         "tasks_lib.operations.groups.undo",
+        "tasks_lib.operations.retention.expire",
         "tasks_lib.operations.upkeep.reconcile",
         "tasks_lib.operations.seeding.seed_from_csv",
         "tasks_lib.operations.seeding.seed_from_dataset",
@@ -49,3 +54,50 @@ class Moments:
         if not in_time:
             self._duration *= 0.8
         return in_time
+
+
+class Victims:
+    """Children that run ``act``, each killed at a random moment of it.
+
+    ``act`` gets a connection as its last argument. It sends a message when it begins and another
+    one at its end. The first child is not disturbed: the moments are within its duration.
+    """
+
+    def __init__(self, act: Callable[..., None], *, seed: int) -> None:
+        self._act = act
+        self._seed = seed
+        self._moments: Moments | None = None
+        self._killed = self._in_time = 0
+
+    def spare(self, *arguments: Any) -> None:
+        """Let the first child finish, and measure how long it takes."""
+        child, pipe = self._start(*arguments)
+        began = time.monotonic()
+        pipe.recv()
+        self._moments = Moments(time.monotonic() - began, seed=self._seed)
+        child.join()
+
+    def kill(self, *arguments: Any) -> None:
+        """Kill a child at the next moment; see ``note``."""
+        assert self._moments is not None, "the first child is to be spared"
+        child, _ = self._start(*arguments)
+        time.sleep(self._moments.next())
+        child.kill()
+        child.join()
+        self._killed += 1
+
+    def note(self, *, in_time: bool) -> None:
+        """Record whether the last child was killed before it had done its work."""
+        assert self._moments is not None
+        self._in_time += self._moments.note(in_time=in_time)
+
+    def check(self) -> None:
+        """Fail if too few children were killed before they had done their work."""
+        assert self._in_time >= self._killed // 4, "the kills came too late to prove anything"
+
+    def _start(self, *arguments: Any) -> tuple[ForkServerProcess, Connection]:
+        here, there = CHILDREN.Pipe()
+        child = CHILDREN.Process(target=self._act, args=(*arguments, there))
+        child.start()
+        here.recv()
+        return child, here

@@ -1,79 +1,91 @@
-"""A load of half-known rows that is killed leaves all of its new tasks or none, and resumes."""
+"""A full load into a pipeline with a key that is killed has done all of its work or none.
 
-import time
+The load creates tasks, gives others new values, and withdraws and returns some.
+"""
+
+import json
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from keyed import HEADER, declare, seed
-from sqlalchemy import text
 
-from children import CHILDREN, Moments
+from children import Victims
+from people import counts, recount
 from tasks_lib.domain.limits import Limits
 from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
+from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store
 from vault import LABEL
 
-ROWS = 4_000
-KILLS = 8
+KILLS = 20
+STEP = 100
+SETTINGS = "key: [review_id]\n            on_change: update\n            on_missing: withdraw"
 
 
 def load(url: str, files: str, source: str, run_id: str, ready: Connection) -> None:
     """Seed the file in a child process, signalling the beginning and the end."""
-    store = Store.open(url)
-    workspace = Workspace(store, Storage(files), Limits())
+    workspace = Workspace(Store.open(url), Storage(files), Limits())
     ready.send("begins")
-    seed_from_csv(workspace, CsvRequest(pipeline=LABEL, source=source), run_id=run_id)
+    request = CsvRequest(pipeline=LABEL, source=source, full=True)
+    seed_from_csv(workspace, request, run_id=run_id)
     ready.send("through")
 
 
-def test_every_key_has_one_task_after_random_kills_and_resumes(
+def window(night: int) -> range:
+    """Return the keys of a night: two steps after those of the night before, then one back."""
+    first = (night + 1) // 2 * 2 * STEP - night // 2 * STEP
+    return range(first, first + 5 * STEP)
+
+
+def body(night: int, key: int) -> str:
+    return f"{night}" if key % 2 else "same"
+
+
+def expected(night: int) -> dict[int, tuple[str, str]]:
+    """Return the value and the status of each task by its key after a night."""
+    tasks: dict[int, tuple[str, str]] = {}
+    for number in range(night + 1):
+        tasks = {key: (value, "withdrawn") for key, (value, _) in tasks.items()}
+        tasks |= {key: (body(number, key), "pending") for key in window(number)}
+    return tasks
+
+
+def stored(workspace: Workspace) -> dict[int, tuple[str, str]]:
+    tasks = list_tasks(workspace.store, LABEL, limit=100_000)
+    values = [(json.loads(task.fields), task.status) for task in tasks]
+    by_key = {int(one["review_id"]): (one["body"], status.value) for one, status in values}
+    assert len(by_key) == len(tasks)
+    return by_key
+
+
+def test_a_night_is_done_wholly_or_not_despite_twenty_random_kills(
     workspace: Workspace, catalogue_file: Path, csv_file: Callable[..., str]
 ) -> None:
-    declare(workspace, catalogue_file, "key: [review_id]")
+    declare(workspace, catalogue_file, SETTINGS)
 
-    def night(number: int) -> str:
-        """Write a file whose first half repeats the second half of the night before."""
-        first = number * ROWS // 2
-        rows = "".join(f"{key},body,\n" for key in range(first, first + ROWS))
-        return csv_file(HEADER + rows, f"{number}.csv")
+    def file_of(night: int) -> str:
+        rows = "".join(f"{key},{body(night, key)},\n" for key in window(night))
+        return csv_file(HEADER + rows, "reviews.csv")
 
-    seed(workspace, night(0))
+    seed(workspace, file_of(0), full=True)
     url = workspace.store.engine.url.render_as_string(hide_password=False)
-    began = 0.0
-    moments: Moments | None = None
-    cut_short = 0
-    for number in range(1, KILLS + 2):
-        source, run_id = night(number), f"run-{number}"
-        here, there = CHILDREN.Pipe()
-        arguments = (url, workspace.storage.root, source, run_id, there)
-        child = CHILDREN.Process(target=load, args=arguments)
-        child.start()
-        assert here.recv() == "begins"
-        if moments is None:  # the first one is not disturbed
-            began = time.monotonic()
-            assert here.recv() == "through"
-            moments = Moments(time.monotonic() - began, seed=1907)
-            child.join()
-            continue
-        time.sleep(moments.next())
-        child.kill()
-        child.join()
-        before = number * ROWS // 2 + ROWS // 2
-        assert tasks(workspace) in {(before, before), (before + ROWS // 2, before + ROWS // 2)}
-        cut_short += moments.note(in_time=tasks(workspace)[0] == before)
-        request = CsvRequest(pipeline=LABEL, source=source)
-        resumed = seed_from_csv(workspace, request, run_id=run_id).report
-        assert (resumed.created, resumed.already_seeded) == (ROWS // 2, ROWS // 2)
-    assert tasks(workspace) == ((KILLS + 3) * ROWS // 2,) * 2
-    assert cut_short >= KILLS // 4, "the kills came too late to prove anything"
-
-
-def tasks(workspace: Workspace) -> tuple[int, int]:
-    """Return the number of tasks and of their keys."""
-    with workspace.store.read() as session:
-        row = session.execute(text("SELECT count(*), count(DISTINCT key) FROM tasks")).one()
-        return row[0], row[1]
+    victims = Victims(load, seed=1907)
+    victims.spare(url, workspace.storage.root, file_of(1), "run-1")
+    for night in range(2, KILLS + 2):
+        source = file_of(night)
+        victims.kill(url, workspace.storage.root, source, f"run-{night}")
+        left = stored(workspace)
+        assert left in (expected(night - 1), expected(night))
+        victims.note(in_time=left == expected(night - 1))
+        request = CsvRequest(pipeline=LABEL, source=source, full=True)
+        resumed = seed_from_csv(workspace, request, run_id=f"run-{night}").report
+        known = len(window(night)) - resumed.created
+        assert resumed.updated == resumed.changed == known // 2
+        assert resumed.withdrawn == STEP * (2 if night % 2 else 1)
+        assert stored(workspace) == expected(night)
+        assert counts(workspace.store) == recount(workspace.store)
+    victims.check()
