@@ -4,14 +4,18 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from keyed import HEADER, declare, numbers, seed
 
-from people import AT, claim, counts, finish, recount
+from people import AT, NO_TASKS, claim, counts, finish, group_counts, recount, recount_groups
+from tasks_lib.operations.groups.read import find_group
+from tasks_lib.operations.groups.undo import undo_group
 from tasks_lib.operations.idempotency import Answer
+from tasks_lib.operations.retention.expire import delete_expired
 from tasks_lib.operations.seeding.create_tasks import Created, create_tasks
 from tasks_lib.operations.seeding.writing import Written
 from tasks_lib.operations.tasks.read import list_tasks
@@ -20,6 +24,10 @@ from vault import LABEL, tasks_of
 
 KEYS = [f"{number:02}" for number in range(12)]
 STEPS = 25
+POLICIES = """key: [review_id]
+            on_change: update
+            on_missing: withdraw
+            retention: {finished: 1d, withdrawn: 7d}"""
 Row = tuple[str, str]
 
 
@@ -116,20 +124,27 @@ def key_of(workspace: Workspace, task_id: int) -> str:
 
 @dataclass
 class Work:
-    """A task of the model: its values, its status, and whether somebody has claimed it."""
+    """A task of the model: its values, its group, its status, and whether somebody claimed it."""
 
     body: str
+    group: int | None
     status: str = "pending"
     is_touched: bool = False
 
 
 class FollowingModel:
-    """Tasks that follow the rows of one full source, as far as nobody has touched them."""
+    """Tasks that follow the rows of one full source, as far as nobody has touched them.
+
+    ``deleted`` are the keys of finished tasks whose retention was over.
+    """
 
     def __init__(self) -> None:
         self.tasks: dict[str, Work] = {}
+        self.deleted: set[str] = set()
+        self.groups: list[int] = []
 
-    def seed_full(self, rows: tuple[Row, ...]) -> tuple[int, int, int, int, int]:
+    def seed_full(self, rows: tuple[Row, ...], group: int | None) -> tuple[int, int, int, int, int]:
+        """Return what seeding the rows as ``group`` counts."""
         created = same = changed = updated = withdrawn = 0
         named = {key for key, _ in rows}
         for key, work in self.tasks.items():
@@ -137,19 +152,26 @@ class FollowingModel:
             if key not in named and is_open and not work.is_touched:
                 work.status = "withdrawn"
                 withdrawn += 1
+        returned = False
         for key, body in rows:
-            work = self.tasks.setdefault(key, Work(""))
-            if work.status == "withdrawn":
-                work.status = "pending"
-            if not work.body:
-                work.body = body
+            if key in self.deleted:
+                same += 1
+                continue
+            if key not in self.tasks:
+                self.tasks[key] = Work(body, group)
                 created += 1
-            elif work.body == body:
+                continue
+            work = self.tasks[key]
+            if work.status == "withdrawn":
+                work.status, returned = "pending", True
+            if work.body == body:
                 same += 1
             else:
                 changed += 1
                 updated += not work.is_touched
                 work.body = work.body if work.is_touched else body
+        assert (group is not None) == bool(created or updated or withdrawn or returned)
+        self.groups += [group] if group is not None else []
         return created, same, changed, updated, withdrawn
 
     def take(self, status: str) -> bool:
@@ -160,37 +182,63 @@ class FollowingModel:
                 return True
         return False
 
+    def undo(self, group: int) -> int:
+        """Remove the group's untouched tasks, whose rows can come again."""
+        return self.remove(lambda work: work.group == group and not work.is_touched)
 
-@pytest.mark.parametrize("dice", range(3))
+    def expire(self) -> int:
+        """Delete what is done: rows of finished tasks stay known, those of missing ones do not."""
+        finished = {key for key, work in self.tasks.items() if work.status == "finished"}
+        self.deleted |= finished
+        return self.remove(lambda work: work.status in ("finished", "withdrawn"))
+
+    def remove(self, is_chosen: Callable[[Work], bool]) -> int:
+        before = len(self.tasks)
+        self.tasks = {key: work for key, work in self.tasks.items() if not is_chosen(work)}
+        return before - len(self.tasks)
+
+
+@pytest.mark.parametrize("dice", range(4))
 def test_tasks_follow_their_rows_as_those_of_the_model_do(
     workspace: Workspace,
     catalogue_file: Path,
     csv_file: Callable[..., str],
     dice: int,
 ) -> None:
-    policies = "key: [review_id]\n            on_change: update\n            on_missing: withdraw"
-    declare(workspace, catalogue_file, policies)
-    chance, model = random.Random(dice), FollowingModel()
-    for _ in range(STEPS):
-        action = chance.choice(["file", "file", "claim", "finish"])
-        if action == "claim" and model.take("in_progress"):
-            claim(workspace.store)
-        elif action == "finish" and model.take("finished"):
-            finish(workspace.store)
-        else:
-            some = chance.sample(KEYS, chance.randrange(1, 9))
-            rows = tuple((key, chance.choice(["good", "bad"])) for key in some)
-            source = file_of(csv_file, rows, "reviews.csv")
-            report = seed(workspace, source, full=True, allow_shrink=True)
-            assert (
-                report.created,
-                report.already_seeded,
-                report.changed,
-                report.updated,
-                report.withdrawn,
-            ) == model.seed_full(rows)
-        tasks = list_tasks(workspace.store, LABEL, limit=100)
+    declare(workspace, catalogue_file, POLICIES)
+    store, chance, model = workspace.store, random.Random(dice), FollowingModel()
+    undone: set[int] = set()
+    for _ in range(2 * STEPS):
+        match chance.choice(["file", "file", "file", "claim", "finish", "undo", "expire"]):
+            case "claim" if model.take("in_progress"):
+                claim(store)
+            case "finish" if model.take("finished"):
+                finish(store)
+            case "undo" if model.groups:
+                group = chance.choice(model.groups)
+                removed = 0 if group in undone else model.undo(group)
+                before = find_group(store, group).group.removed
+                assert undo_group(store, group, by="ann", at=AT).removed == before + removed
+                undone.add(group)
+            case "expire":
+                assert delete_expired(store, at=store.now() + timedelta(days=8)) == model.expire()
+            case _:
+                some = chance.sample(KEYS, chance.randrange(1, 9))
+                rows = tuple((key, chance.choice(["good", "bad"])) for key in some)
+                source = file_of(csv_file, rows, "reviews.csv")
+                report = seed(workspace, source, full=True, allow_shrink=True)
+                assert (
+                    report.created,
+                    report.already_seeded,
+                    report.changed,
+                    report.updated,
+                    report.withdrawn,
+                ) == model.seed_full(rows, report.group_id)
+        tasks = list_tasks(store, LABEL, limit=100)
         assert [(json.loads(task.fields)["body"], task.status) for task in tasks] == [
             (work.body, work.status) for work in model.tasks.values()
         ]
-    assert counts(workspace.store) == recount(workspace.store)
+        assert group_counts(store) == {
+            group: recount_groups(store).get(group, NO_TASKS) for group in group_counts(store)
+        }
+    assert counts(store).by_status == recount(store).by_status

@@ -1,17 +1,20 @@
 """A full source without a task's row withdraws the task, unless it was touched; rows can return."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 from keyed import HEADER, declare, seed
 
-from people import claim, counts, recount
+from people import AT, claim, counts, recount
 from tasks_lib.domain.lifecycle import Move
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.operations.datasets.import_request import ImportMode
+from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.tasks.moves import list_moves
@@ -143,3 +146,30 @@ def test_rows_that_a_dataset_no_longer_has(
     put(workspace, write(tmp_path, f"{HEADER}a,x,\nc,new,\nd,x,\n"), mode=ImportMode.REPLACE)
     report = seed_dataset(workspace, run_id="run-2", full=True)
     assert (outcome(report), statuses(workspace)) == ((1, 1, 1, 1, 1), "pwpp")
+
+
+def test_a_claim_and_a_withdrawal_of_the_same_task_do_not_both_win(
+    workspace: Workspace, night: Night
+) -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    night(letters)
+    start = Barrier(3)
+
+    def claim_some(name: str) -> list[int]:
+        start.wait()
+        claimed = [claim_task(workspace.store, 1, name, at=AT) for _ in range(8)]
+        return [task.id for task in claimed if task is not None]
+
+    def miss() -> Report:
+        start.wait()
+        return night("z", allow_shrink=True)
+
+    with ThreadPoolExecutor(3) as pool:
+        claims = [pool.submit(claim_some, name) for name in ("ann", "ben")]
+        report = pool.submit(miss).result()
+        claimed = [task_id for one in claims for task_id in one.result()]
+    assert len(claimed) == len(set(claimed))
+    in_progress = [place for place, one in enumerate(statuses(workspace), 1) if one == "i"]
+    assert in_progress == sorted(claimed)
+    assert report.withdrawn == statuses(workspace).count("w")
+    assert report.withdrawn + len(set(claimed) - {26}) == 25
