@@ -35,6 +35,8 @@ SeedingError
 ├── ConflictError                the request conflicts with the current state
 ├── PrintedError                 a command has printed what is wrong (cli.output.printed)
 ├── ReviewTimedOutError          nobody answered a form in time
+├── GroupTimedOutError           awaited groups were not finished in time
+├── GroupUndoneError             an awaited group was undone
 ├── DemoFailedError              the demo went wrong (deployments.demo.stage)
 ├── RunFailedError               a deployed flow run failed (steps.prefect_api)
 └── UnavailableError             something outside the program is unavailable; exit status 3
@@ -181,6 +183,18 @@ class ReviewTimedOutError(SeedingError):
     """Nobody answered a mapping's form in time; nothing was created."""
 
     code = "review_timed_out"
+
+
+class GroupTimedOutError(SeedingError):
+    """Awaited groups were not finished in time; the text says how far they are."""
+
+    code = "group_timed_out"
+
+
+class GroupUndoneError(SeedingError):
+    """An awaited group was undone, so that it never has all of its tasks again."""
+
+    code = "group_undone"
 
 
 class UnavailableError(SeedingError):

@@ -25,7 +25,7 @@ OLD_SPELLINGS: Final[Mapping[tuple[str, ...], OldSpellings]] = MappingProxyType(
     }
 )
 """The old spellings of each command; everything else about a command knows only the new ones."""
-_OF_GROUPS: Final = frozenset({"list", "show", "undo", "--help", "-h"})
+_OF_GROUPS: Final = frozenset({"list", "show", "wait", "undo", "--help", "-h"})
 
 
 def replace_old_spellings(arguments: Sequence[str]) -> list[str]:

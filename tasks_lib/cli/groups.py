@@ -1,4 +1,4 @@
-"""The commands ``groups ...``: list, show and undo a pipeline's groups."""
+"""The commands ``groups ...``: list, show, await and undo a pipeline's groups."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from tasks_lib.operations.groups.read import CountedGroup
     from tasks_lib.operations.groups.undo import UndoReport
 
-groups = App(name="groups", help="List and show groups, and undo them.", group=WORK)
+groups = App(name="groups", help="List and show groups, wait for them, and undo them.", group=WORK)
 
 _TASKS_SHOWN: Final = 10
 
+Timeout = Annotated[float | None, Parameter(name="--timeout")]
 GroupArgument = Annotated[WholeNumber, Parameter(help="The group's number.")]
 
 
@@ -53,6 +54,37 @@ def show(group: GroupArgument, /, *, json: Json = False) -> None:
 
     with configured_workspace() as workspace:
         counted = read.find_group(workspace.store, group)
+    if json:
+        console.print_json(group_document(counted))
+    else:
+        print_group(counted)
+
+
+@groups.command
+def wait(
+    group: GroupArgument,
+    /,
+    *,
+    timeout: Timeout = None,
+    json: Json = False,
+) -> None:
+    """Wait until all tasks of a group are finished or withdrawn, and show it.
+
+    The exit status is 1 if the time is over or the group is undone.
+
+    Parameters
+    ----------
+    timeout
+        How many seconds to wait. By default, as long as it takes.
+    """
+    from tasks_lib.errors import GroupTimedOutError
+    from tasks_lib.operations.waiting.in_place import wait_in_place
+
+    with configured_workspace() as workspace, console.progress_bar(f"group {group}") as progress:
+        seen = wait_in_place(workspace.store, [group], timeout=timeout, on_progress=progress)
+    (counted,) = seen.groups
+    if not seen.is_finished:
+        raise GroupTimedOutError(f"the time is over; {seen.sentence}")
     if json:
         console.print_json(group_document(counted))
     else:
@@ -126,6 +158,8 @@ def print_group(counted: "CountedGroup") -> None:
     table.add_row("from", Text(f"{group.kind}, {group.source}"))
     table.add_row("created", _moment(group.created_at))
     table.add_row("tasks", ", ".join(numbers) or "none")
+    if group.finished_at is not None:
+        table.add_row("finished", _moment(group.finished_at))
     table.add_row("rejected", f"{group.rejected:,}")
     if group.state is not GroupState.CREATED:
         when = f", {_moment(group.undone_at)}" if group.undone_at is not None else ""

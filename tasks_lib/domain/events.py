@@ -12,6 +12,7 @@ from tasks_lib.errors import Problem
 GROUP_CREATED: Final = "seeding.group.created"
 GROUP_UNDONE: Final = "seeding.group.undone"
 GROUP_REJECTED: Final = "seeding.group.rejected"
+GROUP_FINISHED: Final = "seeding.group.finished"
 ROWS_REJECTED: Final = "seeding.rows.rejected"
 CHAIN_DUE: Final = "seeding.chain.due"
 TASKS_CLAIMED: Final = "seeding.tasks.claimed"
@@ -25,6 +26,8 @@ EVENTS: Final[dict[str, str]] = {
     GROUP_REJECTED: "Validation rejected a source, so that no group was created.",
     GROUP_UNDONE: "A group was undone: `removed` tasks were removed, and `kept` tasks, on which "
     "somebody has worked, were kept.",
+    GROUP_FINISHED: "All tasks of a group are finished or withdrawn, and none is blocked. A group "
+    "that is reopened, because a task is put back or tasks are added, can finish again.",
     ROWS_REJECTED: "Rows were rejected: with the whole source, or left out of a group that was "
     "created.",
     TASKS_CLAIMED: "Tasks were claimed: `count` since the last event, `claims` in total. "
@@ -109,6 +112,24 @@ def group_undone_event(
     counts = {"group_id": group_id, "pipeline_id": pipeline.id, "removed": removed, "kept": kept}
     payload = counts | {"by": by, "message": message} | naming.members
     return _event(pipeline, GROUP_UNDONE, f"{group_id}/{act}", payload)
+
+
+def group_finished_event(
+    pipeline: Pipeline,
+    group_id: int,
+    *,
+    finished: int,
+    withdrawn: int,
+    act: str,
+    naming: Naming = UNNAMED,
+) -> Event:
+    """Return the event that all tasks of a group are finished or withdrawn."""
+    others = f", {withdrawn:,} withdrawn" if withdrawn else ""
+    message = f"Group {group_id} of {pipeline.path} is finished: "
+    message += f"{counted(finished, 'task')} finished{others}."
+    counts = {"group_id": group_id, "finished": finished, "withdrawn": withdrawn}
+    payload = counts | {"message": message} | naming.members
+    return _event(pipeline, GROUP_FINISHED, f"{group_id}/{act}", payload)
 
 
 def tasks_claimed_event(pipeline: Pipeline, count: int, claims: int, act: str) -> Event:

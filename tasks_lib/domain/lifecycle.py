@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 
 _OPEN: Final = frozenset(TaskStatus) - {TaskStatus.FINISHED, TaskStatus.WITHDRAWN}
-_BLOCKED: Final = frozenset({TaskStatus.FAILED, TaskStatus.ESCALATED, TaskStatus.QUARANTINED})
+BLOCKED: Final = frozenset({TaskStatus.FAILED, TaskStatus.ESCALATED, TaskStatus.QUARANTINED})
 
 
 class Move(StrEnum):
@@ -51,7 +51,7 @@ MOVES: Final[Mapping[Move, Rule]] = MappingProxyType(
         Move.FAIL: Rule(_OPEN - {TaskStatus.FAILED}, TaskStatus.FAILED),
         Move.ESCALATE: Rule(_OPEN - {TaskStatus.ESCALATED}, TaskStatus.ESCALATED),
         Move.QUARANTINE: Rule(_OPEN - {TaskStatus.QUARANTINED}, TaskStatus.QUARANTINED),
-        Move.PUT_BACK: Rule(_BLOCKED | {TaskStatus.WITHDRAWN}, TaskStatus.PENDING),
+        Move.PUT_BACK: Rule(BLOCKED | {TaskStatus.WITHDRAWN}, TaskStatus.PENDING),
         Move.PAUSE: Rule(frozenset({TaskStatus.PENDING}), TaskStatus.PAUSED),
         Move.RESUME: Rule(frozenset({TaskStatus.PAUSED}), TaskStatus.PENDING),
         Move.WITHDRAW: Rule(_OPEN, TaskStatus.WITHDRAWN),

@@ -1,6 +1,6 @@
 """Task groups: create the group of a source, complete it, and keep the report of its run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -65,6 +65,7 @@ class StoredGroup(NamedTuple):
     removed_count: int
     undone_by: str | None
     undone_at: datetime | None
+    finished_at: datetime | None
     name: str | None
     labels: Mapping[str, str]
     expired_count: int
@@ -159,6 +160,12 @@ def find_by_id(session: Session, group_id: int) -> StoredGroup | None:
     statement = _SELECT.where(_GROUPS.c.id == min(group_id, MAX_ID))
     row = session.execute(statement).one_or_none()
     return _group(*row) if row is not None else None
+
+
+def list_by_ids(session: Session, group_ids: Sequence[int]) -> list[StoredGroup]:
+    """Return the groups with these ids that exist, by id."""
+    statement = _SELECT.where(_GROUPS.c.id.in_(group_ids)).order_by(_GROUPS.c.id)
+    return [_group(*row) for row in session.execute(statement)]
 
 
 def list_groups(

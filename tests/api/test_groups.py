@@ -29,7 +29,7 @@ def without_times(group: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in group.items()
-        if name not in {"created_at", "undone_at", "source"}
+        if name not in {"created_at", "undone_at", "finished_at", "source"}
     }
 
 

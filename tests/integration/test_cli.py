@@ -150,7 +150,7 @@ def test_groups_and_tasks_are_listed_and_shown(
         {
             "id": 1, "pipeline_id": 1, "kind": "csv", "source": source, "tasks": 2, "rejected": 0,
             "state": "created", "removed": 0, "undone_by": None, "undone_at": None,
-            "expired": 0, "name": None, "labels": {},
+            "finished_at": None, "expired": 0, "name": None, "labels": {},
         },
     )  # fmt: skip
     second = {

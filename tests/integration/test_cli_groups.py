@@ -126,3 +126,33 @@ def test_a_label_that_is_none_is_a_usage_error(
     assert seeding("seed", "csv", PATH, source, "--label", "night") == (
         2, "", "error: label 'night' must be KEY=VALUE, such as batch=night\n",
     )  # fmt: skip
+
+
+def test_waiting_shows_the_finished_group(seeding: Seeding) -> None:
+    assert seeding("tasks", "submit", "1", "--as", "ann", "--field", "sentiment=good")[0] == 0
+    assert seeding("tasks", "withdraw", "2", "3")[0] == 0
+    status, shown = seeding.json("groups", "wait", "1")
+    assert (status, shown["task_counts"]["finished"], shown["task_counts"]["withdrawn"]) == (
+        0,
+        1,
+        2,
+    )
+    assert shown["finished_at"] is not None
+    assert " finished  " in seeding("groups", "wait", "1", "--timeout", "0")[1]
+
+
+def test_waiting_ends_when_the_time_is_over(seeding: Seeding) -> None:
+    assert seeding("tasks", "set-status", "2", "escalated")[0] == 0
+    assert seeding("groups", "wait", "1", "--timeout", "0") == (
+        1, "", "error: the time is over; group 1: 0 of 3 tasks done (1 escalated)\n",
+    )  # fmt: skip
+
+
+def test_waiting_for_an_undone_group_is_an_error(seeding: Seeding) -> None:
+    assert seeding("groups", "undo", "1", "--yes")[0] == 0
+    status, out, error = seeding("groups", "wait", "1")
+    assert (status, out) == (1, "")
+    assert error.startswith("error: group 1 was undone by ")
+    assert error.endswith(
+        " while it was awaited: 2 tasks removed; seed it again, or wait for another\n"
+    )

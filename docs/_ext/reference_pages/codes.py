@@ -80,6 +80,9 @@ def example_events() -> Iterator[Event]:
     yield domain_events.chain_due_event(_PIPELINE, 1, "")
     yield domain_events.target_reached_event(_PIPELINE, 10_000, "")
     yield domain_events.group_undone_event(_PIPELINE, 7, removed=118, kept=2, by="ann", act="")
+    yield domain_events.group_finished_event(
+        _PIPELINE, 7, finished=118, withdrawn=2, act="", naming=_NAMING
+    )
 
 
 def _codes(meanings: Mapping[str, str]) -> str:

@@ -33,6 +33,10 @@ class Group(TypedDict):
     expired: Annotated[int, Field(description="Tasks that were deleted after their retention")]
     undone_by: str | None
     undone_at: datetime | None
+    finished_at: Annotated[
+        datetime | None,
+        Field(description="When all tasks were finished or withdrawn; null while one is open"),
+    ]
     name: Annotated[str | None, Field(description="The name that the seeding gave it")]
     labels: Annotated[dict[str, str], Field(description="The labels that the seeding gave it")]
 
@@ -77,6 +81,7 @@ GROUP: Final = Group(
     expired=0,
     undone_by=None,
     undone_at=None,
+    finished_at=None,
     name="reviews of January",
     labels={"batch": "night"},
 )
@@ -110,6 +115,7 @@ def group_document(counted: CountedGroup) -> Group:
         expired=group.expired,
         undone_by=group.undone_by,
         undone_at=group.undone_at,
+        finished_at=group.finished_at,
         name=group.name,
         labels=dict(group.labels),
     )

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import GroupState, SeedKind, TaskStatus
 from tasks_lib.errors import NotFoundError
+from tasks_lib.operations.groups.finish import settle_groups
 from tasks_lib.store import catalogue, task_groups
 from tasks_lib.store.engine import Store
 from tasks_lib.store.task_groups import StoredGroup
@@ -34,6 +35,7 @@ class Group(NamedTuple):
     removed: int = 0
     undone_by: str | None = None
     undone_at: datetime | None = None
+    finished_at: datetime | None = None
     name: str | None = None
     labels: Mapping[str, str] = MappingProxyType({})
     expired: int = 0
@@ -55,6 +57,7 @@ class GroupPage(NamedTuple):
 
 def list_groups(store: Store, reference: str) -> list[Group]:
     """Return the pipeline's groups, oldest first."""
+    settle_groups(store, at=store.now())
     with store.read() as session:
         pipeline = catalogue.find_pipeline(session, reference)
         return [as_group(row) for row in task_groups.list_groups(session, pipeline.id)]
@@ -62,6 +65,7 @@ def list_groups(store: Store, reference: str) -> list[Group]:
 
 def list_counted_groups(store: Store, pipeline_id: int, *, after: int, limit: int) -> GroupPage:
     """Return a page of the pipeline's groups with their counts, oldest first."""
+    settle_groups(store, at=store.now())
     with store.read() as session:
         rows = task_groups.list_groups(session, pipeline_id, after=after, limit=limit + 1)
         groups = [as_group(row) for row in rows[:limit]]
@@ -73,6 +77,7 @@ def list_counted_groups(store: Store, pipeline_id: int, *, after: int, limit: in
 
 def find_group(store: Store, group_id: int) -> CountedGroup:
     """Return a group with the number of its tasks by status; raise NotFoundError."""
+    settle_groups(store, at=store.now())
     with store.read() as session:
         row = task_groups.find_by_id(session, group_id)
         if row is None:
@@ -102,6 +107,7 @@ def as_group(group: StoredGroup) -> Group:
         expired=group.expired_count,
         undone_by=group.undone_by,
         undone_at=group.undone_at,
+        finished_at=group.finished_at,
         name=group.name,
         labels=group.labels,
     )

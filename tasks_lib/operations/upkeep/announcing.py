@@ -15,6 +15,7 @@ from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.events import (
     Event,
     chain_failed_event,
+    group_finished_event,
     group_undone_event,
     pipeline_finished_event,
     report_events,
@@ -23,16 +24,25 @@ from tasks_lib.domain.events import (
     tasks_finished_event,
 )
 from tasks_lib.domain.report import Report
-from tasks_lib.domain.statuses import GroupState
+from tasks_lib.domain.statuses import GroupState, TaskStatus
 from tasks_lib.errors import Problem
 from tasks_lib.operations.background import Background
 from tasks_lib.operations.chains.wake import make_wake_event, take_back
-from tasks_lib.store import announcements, catalogue, chains, infinite_seedings, task_groups
+from tasks_lib.operations.groups.finish import settle_groups
+from tasks_lib.store import (
+    announcements,
+    catalogue,
+    chains,
+    finished_groups,
+    infinite_seedings,
+    task_groups,
+)
 from tasks_lib.store.announcements import Backlog
 from tasks_lib.store.chains import StoredChain
 from tasks_lib.store.engine import Store
 from tasks_lib.store.infinite_seedings import ReachedTarget
 from tasks_lib.store.task_groups import StoredGroup, StoredReport
+from tasks_lib.store.tasks.counts import get_group_counts
 
 Publish = Callable[[Sequence[Event]], None]
 """Sends events to Prefect and returns once it has them; raises PrefectUnavailableError."""
@@ -62,6 +72,7 @@ def count_pending(store: Store) -> Pending:
         backlogs = announcements.list_backlogs(session)
         groups = task_groups.count_unannounced(session)
         groups += task_groups.count_unannounced_reports(session)
+        groups += finished_groups.count_unannounced(session)
     claims = sum(backlog.new_claims for backlog in backlogs)
     return Pending(claims, sum(backlog.newly_finished for backlog in backlogs), groups)
 
@@ -73,8 +84,45 @@ def announce_due(store: Store, publish: Publish, *, at: datetime) -> int:
     one is interrupted, the next call sends its events again. Raises what ``publish`` raises; events
     that were not sent are still due then.
     """
+    settle_groups(store, at=at)
     announced = _announce_moves(store, publish, at)
+    announced += _announce_finished_groups(store, publish, at)
     return announced + sum(outbox(at).announce(store, publish) for outbox in _OUTBOXES)
+
+
+def _announce_finished_groups(store: Store, publish: Publish, at: datetime) -> int:
+    """Publish the events of finished groups; return their number."""
+    announced = 0
+    while True:
+        with store.read() as session:
+            if not finished_groups.has_unannounced(session, at=at):
+                return announced
+        with store.write() as session:
+            groups = finished_groups.acquire_unannounced(
+                session, at=at, lasts=_LEASE, limit=_SEEDINGS_AT_ONCE
+            )
+            events = [_finished_event(session, group) for group in groups]
+        is_announced = False
+        try:
+            _publish_all(publish, events)
+            is_announced = True
+        finally:
+            with store.write() as session:
+                for group in groups:
+                    finished_groups.end_announcing(session, group, is_announced=is_announced)
+        announced += len(events)
+
+
+def _finished_event(session: Session, group: StoredGroup) -> Event:
+    counts = get_group_counts(session, group.pipeline_id, [group.id])[group.id]
+    return group_finished_event(
+        catalogue.get_pipeline(session, group.pipeline_id),
+        group.id,
+        finished=counts[TaskStatus.FINISHED],
+        withdrawn=counts[TaskStatus.WITHDRAWN],
+        act=group.finished_at.isoformat() if group.finished_at is not None else "",
+        naming=group.naming,
+    )
 
 
 def mark_announced(store: Store, run_id: str) -> None:
@@ -251,7 +299,12 @@ class _Failures(_Outbox[StoredChain]):
             chains.mark_failure_announced(session, entry)
 
 
-_OUTBOXES: Final[Sequence[type[_Outbox[Any]]]] = (_Reports, _Groups, _Targets, _Failures)
+_OUTBOXES: Final[Sequence[type[_Outbox[Any]]]] = (
+    _Reports,
+    _Groups,
+    _Targets,
+    _Failures,
+)
 
 
 def _publish_all(publish: Publish, events: Sequence[Event]) -> None:

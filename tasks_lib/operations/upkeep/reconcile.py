@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tasks_lib.domain.names import counted
 from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.groups.finish import settle_groups
 from tasks_lib.operations.groups.undo import continue_undos
 from tasks_lib.operations.idempotency import remove_old_answers
 from tasks_lib.operations.infinite.top_up import top_up_all
@@ -93,6 +94,7 @@ def reconcile(
         answers = remove_old_answers(workspace.store, now=now)
     undone = continue_undos(workspace.store, at=now)
     expired = delete_expired(workspace.store, at=now, begins=cleans_up)
+    settle_groups(workspace.store, at=now)
     topped_up = top_up_all(workspace.store, at=now)
     chained = fire_due(workspace, at=now)
     resumed = resume_uploads(workspace.store, partial(process, workspace), at=now)

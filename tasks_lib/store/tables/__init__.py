@@ -23,6 +23,7 @@ from tasks_lib.store.tables.datasets import (
 from tasks_lib.store.tables.files import GroupFileRow, StoredFileRow
 from tasks_lib.store.tables.infinite import InfiniteSeedingRow, InfiniteSourceRow, LeaseRow
 from tasks_lib.store.tables.tasks import (
+    UNSETTLED_GROUP,
     AnnouncementRow,
     GroupCountRow,
     RetentionRow,
@@ -38,6 +39,7 @@ from tasks_lib.store.tables.tasks import (
 
 __all__ = [
     "MAX_ID",
+    "UNSETTLED_GROUP",
     "AnnouncementRow",
     "ApiKeyRow",
     "AuditEntryRow",

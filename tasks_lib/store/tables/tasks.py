@@ -1,7 +1,7 @@
 """Tasks and their groups, moves, counts, announcements and reports."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from tasks_lib.domain.lifecycle import DONE
 from tasks_lib.domain.statuses import GroupState, TaskStatus
 from tasks_lib.store.tables.base import BigId, JsonText, KeyText, Table, UtcDateTime
 
@@ -35,7 +36,8 @@ class TaskGroupRow(Table):
     ``flows_again`` the undo lets their rows flow again. ``has_stale_files``: tasks were deleted,
     and the group may refer to files that none of its tasks has any more. ``name`` and ``labels``
     are those that the seeding gave it. ``source_version`` is the version of the dataset that was
-    seeded.
+    seeded. ``finished_at`` is when the group was found finished, and None while it is open;
+    ``announce_finish_at`` is the same, or the end of a lease, until that was announced.
     """
 
     __tablename__ = "task_groups"
@@ -47,6 +49,12 @@ class TaskGroupRow(Table):
             "announce_at",
             postgresql_where=text("announce_at IS NOT NULL"),
             sqlite_where=text("announce_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_task_groups_announce_finish_at",
+            "announce_finish_at",
+            postgresql_where=text("announce_finish_at IS NOT NULL"),
+            sqlite_where=text("announce_finish_at IS NOT NULL"),
         ),
         Index(
             "ix_task_groups_undoing",
@@ -78,6 +86,8 @@ class TaskGroupRow(Table):
     undone_by: Mapped[str | None] = mapped_column(Text)
     undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     flows_again: Mapped[bool | None]
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    announce_finish_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     name: Mapped[str | None] = mapped_column(Text)
     labels: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default=text("'{}'"))
     expired_count: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
@@ -258,12 +268,33 @@ class TaskCountRow(_ByStatus, Table):
     claims: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
 
 
+_LEFT: Final = " + ".join(status.value for status in TaskStatus if status not in DONE)
+UNSETTLED_GROUP: Final = (
+    f"({_LEFT} = 0 AND finished + withdrawn > 0 AND completed IS NULL)"
+    f" OR (completed IS NOT NULL AND ({_LEFT} > 0 OR finished <> completed))"
+)
+"""The condition of the counts of a group that has finished or was reopened unnoticed."""
+
+
 class GroupCountRow(_ByStatus, Table):
-    """The number of a group's tasks by stored status, without those still in ``TaskCountRow``."""
+    """The number of a group's tasks by stored status, without those still in ``TaskCountRow``.
+
+    ``completed`` is the number of finished tasks when the group was found finished, and None while
+    it is open.
+    """
 
     __tablename__ = "group_counts"
+    __table_args__ = (
+        Index(
+            "ix_group_counts_unsettled",
+            "group_id",
+            postgresql_where=text(UNSETTLED_GROUP),
+            sqlite_where=text(UNSETTLED_GROUP),
+        ),
+    )
 
     group_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    completed: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class TaskQueueRow(Table):
