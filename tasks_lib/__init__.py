@@ -6,14 +6,19 @@ Python programs import these functions from here; each is loaded at its first us
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tasks_lib.python.read_results import results
     from tasks_lib.python.seed_rows import seed
 
 __version__ = "0.3.0.dev0"
-__all__ = ["seed"]
+__all__ = ["results", "seed"]
 
 
 def __getattr__(name: str) -> Any:
     match name:
+        case "results":
+            from tasks_lib.python.read_results import results  # noqa: PLC0415 - loads Arrow
+
+            return results
         case "seed":
             from tasks_lib.python.seed_rows import seed  # noqa: PLC0415 - loads Arrow
 

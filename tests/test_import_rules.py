@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("deployments", "flows", "tasks_lib")
 
 BELOW_OPERATIONS = (
-    "tasks_lib.store", "tasks_lib.storage", "tasks_lib.intake", "tasks_lib.transport",
+    "tasks_lib.store", "tasks_lib.storage", "tasks_lib.intake", "tasks_lib.output",
+    "tasks_lib.transport",
     "tasks_lib.domain", "tasks_lib.errors",
 )  # fmt: skip
 BELOW_STEPS = ("tasks_lib.operations", *BELOW_OPERATIONS)
@@ -43,6 +44,7 @@ MAY_IMPORT = {
     "tasks_lib.store": ("tasks_lib.domain", "tasks_lib.errors"),
     "tasks_lib.storage": ("tasks_lib.transport", "tasks_lib.domain", "tasks_lib.errors"),
     "tasks_lib.intake": ("tasks_lib.transport", "tasks_lib.domain", "tasks_lib.errors"),
+    "tasks_lib.output": ("tasks_lib.transport", "tasks_lib.domain", "tasks_lib.errors"),
     "tasks_lib.transport": ("tasks_lib.domain", "tasks_lib.errors"),
     "tasks_lib.domain": ("tasks_lib.errors",),
     "tasks_lib.errors": (),

@@ -20,3 +20,12 @@ def reviews(vault: Workspace, tmp_path: Path) -> Workspace:
     """The workspace of ``vault`` with a dataset of three rows."""
     put(vault, write(tmp_path, ROWS))
     return vault
+
+
+@pytest.fixture
+def configured(
+    workspace: Workspace, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Workspace:
+    """The workspace that the settings name, as the functions of ``tasks_lib`` find it."""
+    monkeypatch.setenv("SEEDING_DATABASE_URL", database_url)
+    return workspace

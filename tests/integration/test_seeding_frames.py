@@ -34,15 +34,6 @@ FRAME = pd.DataFrame(ROWS)
 """Its stars are floats, since one of them is missing."""
 
 
-@pytest.fixture
-def configured(
-    workspace: Workspace, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Workspace:
-    """The workspace that the settings name."""
-    monkeypatch.setenv("SEEDING_DATABASE_URL", database_url)
-    return workspace
-
-
 def load(workspace: Workspace, data: object, run_id: str = "run-1", **options: Any) -> Report:
     request = FrameRequest(pipeline=LABEL, source="DataFrame", **options)
     return seed_from_frame(workspace, request, open_frame(data), run_id=run_id).report

@@ -36,6 +36,7 @@ DIRECTIVES: Final[dict[str, Render]] = {
     "flow-functions": deployments.flow_functions,
     "public-functions": python_functions.public_functions,
     "report-members": models.report_members,
+    "result-columns": models.result_columns,
     "row-error-codes": codes.row_error_codes,
     "settings": models.settings,
     "task-moves": models.task_moves,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from reference_pages.markdown import code, entry, table, type_of
 from tasks_lib.domain.lifecycle import MOVES
 from tasks_lib.domain.report import Report
+from tasks_lib.domain.results import OWN_COLUMNS
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.settings import Settings
 
@@ -33,6 +34,13 @@ def report_members() -> str:
             ("", schema),
             ("Each of `errors` has these members:", schema["$defs"]["ReportError"]),
         )
+    )
+
+
+def result_columns() -> str:
+    """Return our own columns of results."""
+    return "\n".join(
+        entry(name, [kind.value], meaning) for name, (kind, meaning) in OWN_COLUMNS.items()
     )
 
 

@@ -1,0 +1,63 @@
+"""Results: finished tasks as rows, with the same columns and types wherever they are read."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from tasks_lib.domain.fields import Field, FieldType
+
+
+class ResultColumn(NamedTuple):
+    """A column of results; ``field`` is the field that it holds, or None for one of our own."""
+
+    name: str
+    type: FieldType
+    field: Field | None = None
+
+
+OWN_COLUMNS: Final[dict[str, tuple[FieldType, str]]] = {
+    "task_id": (FieldType.INTEGER, "The task."),
+    "group_id": (FieldType.INTEGER, "The group that the task was created in."),
+    "group_name": (FieldType.TEXT, "The name of the group, if it has one."),
+    "key": (FieldType.TEXT, "The values that identify the task, if the pipeline has a key."),
+    "contributor": (FieldType.TEXT, "Who finished the task."),
+    "created_at": (FieldType.DATETIME, "When the task was created."),
+    "claimed_at": (FieldType.DATETIME, "When the contributor claimed it."),
+    "finished_at": (FieldType.DATETIME, "When it was finished."),
+    "duration_seconds": (FieldType.NUMBER, "The time from the claim to the end."),
+    "source_kind": (FieldType.TEXT, "How the task was created, such as csv, dataset or chain."),
+    "source": (FieldType.TEXT, "The name of the source."),
+    "source_row": (FieldType.INTEGER, "The row in the source."),
+    "origin_id": (
+        FieldType.INTEGER,
+        "The row of the dataset, or the task, from which the task was created.",
+    ),
+    "chain_id": (FieldType.INTEGER, "The chain that created the task."),
+}
+"""Our own columns with their types and meanings; the fields are between ``key`` and the others."""
+
+_BEFORE_FIELDS: Final = ("task_id", "group_id", "group_name", "key")
+_PREFIX: Final = "field_"
+
+
+def result_columns(fields: Sequence[Field]) -> tuple[ResultColumn, ...]:
+    """Return the columns of a pipeline's results.
+
+    A field with the name of one of our own columns is called ``field_`` and its name.
+    """
+    names = {field.name for field in fields}
+    own = [ResultColumn(name, kind) for name, (kind, _) in OWN_COLUMNS.items()]
+    before = [column for column in own if column.name in _BEFORE_FIELDS]
+    after = [column for column in own if column.name not in _BEFORE_FIELDS]
+    of_fields = [
+        ResultColumn(_name_field(field.name, names), field.type, field) for field in fields
+    ]
+    return (*before, *of_fields, *after)
+
+
+def _name_field(name: str, names: set[str]) -> str:
+    if name not in OWN_COLUMNS:
+        return name
+    name = _PREFIX + name
+    while name in names:
+        name = _PREFIX + name
+    return name

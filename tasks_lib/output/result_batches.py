@@ -1,0 +1,171 @@
+"""Write finished tasks as Arrow batches with a type for each column.
+
+=====================================  =========================================
+Field                                  Arrow
+=====================================  =========================================
+text, long_text, url                   string
+single_select                          dictionary of string: its options
+multi_select                           list of string
+integer                                int64
+number                                 double
+boolean                                bool
+date                                   date32
+datetime                               timestamp in microseconds, UTC
+json, file                             string: the JSON document as it is stored
+=====================================  =========================================
+
+Two types can hold less than a task: a number has as many digits as a double, and a moment no
+nanoseconds. A moment without an offset is taken for UTC. CSV and JSON Lines keep the stored text.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Raw
+
+from tasks_lib.domain.fields import Field, FieldSource, FieldType
+from tasks_lib.domain.results import ResultColumn
+
+MOMENT: Final = pa.timestamp("us", "UTC")
+
+TYPES: Final[Mapping[FieldType, pa.DataType]] = MappingProxyType(
+    {
+        FieldType.TEXT: pa.string(),
+        FieldType.LONG_TEXT: pa.string(),
+        FieldType.URL: pa.string(),
+        FieldType.SINGLE_SELECT: pa.dictionary(pa.int32(), pa.string()),
+        FieldType.MULTI_SELECT: pa.list_(pa.string()),
+        FieldType.INTEGER: pa.int64(),
+        FieldType.NUMBER: pa.float64(),
+        FieldType.BOOLEAN: pa.bool_(),
+        FieldType.DATE: pa.date32(),
+        FieldType.DATETIME: MOMENT,
+        FieldType.JSON: pa.string(),
+        FieldType.FILE: pa.string(),
+    }
+)
+
+_VALUES: Final[Mapping[FieldType, Any]] = MappingProxyType(
+    {
+        FieldType.INTEGER: int | None,
+        FieldType.NUMBER: float | None,
+        FieldType.BOOLEAN: bool | None,
+        FieldType.MULTI_SELECT: list[str] | None,
+        FieldType.JSON: Raw,
+        FieldType.FILE: Raw,
+    }
+)
+"""The Python types of values in JSON; those of all other fields are texts."""
+
+_ZONE: Final = r"(?:Z|[+-][0-9]{2}:[0-9]{2})$"
+_NULLS: Final = (b"", b"null")
+
+Rows = Sequence[Sequence[Any]]
+
+
+class ResultBatches:
+    """Makes batches of the columns from rows of stored results; ``schema`` is that of each batch.
+
+    ``names`` are the members of a row, in their order, among them ``predefined`` and ``filled_in``.
+    """
+
+    def __init__(self, columns: Sequence[ResultColumn], names: Sequence[str]) -> None:
+        self.schema = pa.schema([(column.name, TYPES[column.type]) for column in columns])
+        self._columns = columns
+        self._places = {name: place for place, name in enumerate(names)}
+        fields = [column.field for column in columns if column.field is not None]
+        self._seeded = _Values([f for f in fields if f.source is FieldSource.DATASET])
+        self._filled_in = _Values([f for f in fields if f.source is FieldSource.INPUT])
+
+    def write(self, rows: Rows) -> pa.RecordBatch:
+        """Return a batch of the rows."""
+        members = list(zip(*rows, strict=True)) if rows else [()] * len(self._places)
+        values = self._seeded.read(members[self._places["predefined"]])
+        values |= self._filled_in.read(members[self._places["filled_in"]])
+        arrays = [self._array(column, members, values) for column in self._columns]
+        return pa.record_batch(arrays, schema=self.schema)
+
+    def _array(
+        self,
+        column: ResultColumn,
+        members: Sequence[Sequence[Any]],
+        values: Mapping[str, list[Any]],
+    ) -> pa.Array:
+        if column.field is not None:
+            return _write(values[column.field.name], column.field)
+        if column.name == "duration_seconds":
+            claimed, finished = (
+                members[self._places[f"{at}_at"]] for at in ("claimed", "finished")
+            )
+            return pa.array(
+                [
+                    None if start is None else (end - start).total_seconds()
+                    for start, end in zip(claimed, finished, strict=True)
+                ],
+                pa.float64(),
+            )
+        return pa.array(members[self._places[column.name]], TYPES[column.type])
+
+
+class _Values:
+    """Reads the JSON objects of tasks as a list of values for each field."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self._fields = fields
+        members = [
+            (f"field_{place}", _VALUES.get(field.type, str | None), _default(field))
+            for place, field in enumerate(fields)
+        ]
+        names = {f"field_{place}": field.name for place, field in enumerate(fields)}
+        kind = msgspec.defstruct("Values", members, rename=names, gc=False)
+        self._decode: Callable[[str], Any] = msgspec.json.Decoder(kind).decode
+        self._nothing = kind()
+
+    def read(self, texts: Sequence[str | None]) -> dict[str, list[Any]]:
+        if not self._fields:
+            return {}
+        decode, nothing = self._decode, self._nothing
+        rows = [nothing if text is None else decode(text) for text in texts]
+        return {
+            field.name: list(map(attrgetter(f"field_{place}"), rows))
+            for place, field in enumerate(self._fields)
+        }
+
+
+def _default(field: Field) -> Any:
+    return Raw(b"null") if _VALUES.get(field.type) is Raw else None
+
+
+def _write(values: list[Any], field: Field) -> pa.Array:
+    match field.type:
+        case FieldType.JSON | FieldType.FILE:
+            texts = [None if bytes(raw) in _NULLS else bytes(raw).decode() for raw in values]
+            return pa.array(texts, pa.string())
+        case FieldType.DATE:
+            return pa.array(values, pa.string()).cast(pa.date32())
+        case FieldType.DATETIME:
+            return _write_moments(pa.array(values, pa.string()))
+        case FieldType.SINGLE_SELECT:
+            options = pa.array(field.options or (), pa.string())
+            places = pc.index_in(pa.array(values, pa.string()), value_set=options)
+            return pa.DictionaryArray.from_arrays(places, options)
+    return pa.array(values, TYPES[field.type])
+
+
+def _write_moments(texts: pa.Array) -> pa.Array:
+    """Return moments; Arrow reads those with and those without an offset apart."""
+    texts = pc.replace_substring_regex(texts, r"(\.[0-9]{6})[0-9]+", r"\1")
+    has_zone = pc.fill_null(pc.match_substring_regex(texts, _ZONE), fill_value=True)
+    zoned = texts.filter(has_zone).cast(MOMENT)
+    local = texts.filter(pc.invert(has_zone)).cast(pa.timestamp("us")).cast(MOMENT)
+    if not len(local):
+        return zoned
+    is_zoned = has_zone.to_numpy(zero_copy_only=False)
+    order = np.argsort(np.argsort(~is_zoned, kind="stable"), kind="stable")
+    return pa.concat_arrays([zoned, local]).take(pa.array(order))

@@ -1,0 +1,84 @@
+"""Read finished tasks in the order in which they were finished."""
+
+from collections.abc import Generator, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from tasks_lib.store.tables import MAX_ID, TaskGroupRow, TaskRow
+
+_ROWS_AT_ONCE: Final = 5_000
+
+
+class StoredResult(NamedTuple):
+    """A finished task; ``predefined`` and ``filled_in`` are the JSON texts of its values."""
+
+    finish_number: int
+    task_id: int
+    predefined: str
+    filled_in: str | None
+    group_id: int
+    group_name: str | None
+    key: str | None
+    contributor: str | None
+    created_at: datetime
+    claimed_at: datetime | None
+    finished_at: datetime
+    source_kind: str
+    source: str
+    source_row: int
+    origin_id: int | None
+    chain_id: int | None
+
+
+_RESULTS: Final = select(
+    TaskRow.finish_number,
+    TaskRow.id,
+    TaskRow.predefined,
+    TaskRow.filled_in,
+    TaskRow.group_id,
+    TaskGroupRow.name,
+    TaskRow.key,
+    TaskRow.claimed_by,
+    TaskGroupRow.created_at,
+    TaskRow.claimed_at,
+    TaskRow.finished_at,
+    TaskGroupRow.kind,
+    TaskGroupRow.source,
+    TaskRow.row,
+    TaskRow.origin_id,
+    TaskGroupRow.chain_id,
+).join(TaskGroupRow, TaskGroupRow.id == TaskRow.group_id)
+"""The columns of ``StoredResult``, in their order."""
+
+
+def stream_results(
+    session: Session,
+    pipeline_id: int,
+    *,
+    group_id: int | None = None,
+    finished_from: datetime | None = None,
+    after: int = 0,
+    up_to: int = MAX_ID,
+    limit: int | None = None,
+) -> Generator[Sequence[Sequence[Any]]]:
+    """Yield batches of finished tasks, each a row with the columns of ``StoredResult``.
+
+    Their finish numbers are above ``after`` and at most ``up_to``.
+    """
+    number = TaskRow.finish_number
+    statement = (
+        _RESULTS.where(TaskRow.pipeline_id == pipeline_id, number.is_not(None))
+        .where(number > min(after, MAX_ID), number <= min(up_to, MAX_ID))
+        .order_by(number)
+        .limit(limit)
+        .execution_options(yield_per=_ROWS_AT_ONCE)
+    )
+    if group_id is not None:
+        statement = statement.where(TaskRow.group_id == group_id)
+    if finished_from is not None:
+        statement = statement.where(TaskRow.finished_at >= finished_from)
+    with session.execute(statement) as rows:
+        yield from rows.partitions()
