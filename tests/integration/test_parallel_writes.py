@@ -1,7 +1,8 @@
 """Parallel writes hold a bounded number of bytes, and store a file completely or not at all."""
 
+import sys
 import threading
-import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -12,7 +13,7 @@ from servers import wait_until
 from storages import MIB, by_uri, contents, files_in, sha256, storage_of, write_of
 from tasks_lib.errors import SourceProblemError, StorageRefusedError, StorageUnavailableError
 from tasks_lib.storage.file_storage import Storage
-from tasks_lib.storage.parallel_writes import PART_BYTES, ParallelWrites
+from tasks_lib.storage.parallel_writes import PART_BYTES, ParallelWrites, _Flight
 from tasks_lib.storage.places import Place
 from tasks_lib.transport.retry import keep_trying
 
@@ -160,6 +161,13 @@ def writes_to(place: RecordingPlace, **options: float) -> ParallelWrites:
     )
 
 
+def is_waiting_for_room(thread: threading.Thread) -> bool:
+    """Tell whether a thread waits until it may submit the next write."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    calls = [call.f_code for call, _ in traceback.walk_stack(frame)]
+    return {_Flight.enter.__code__, threading.Condition.wait.__code__} <= set(calls)
+
+
 @pytest.mark.parametrize(
     ("size", "most"),
     [(0, 64), (MIB // 4, 64), (5 * MIB, 6), (32 * MIB, 1), (40 * MIB, 1)],
@@ -177,8 +185,7 @@ def test_the_number_of_writes_in_flight_is_bounded(size: int, most: int) -> None
 
     thread = threading.Thread(target=submit)
     thread.start()
-    wait_until(lambda: (place.now, len(submitted)) == (most, most))
-    time.sleep(0.1)  # time for one write more, which must not come
+    wait_until(lambda: place.now == most and is_waiting_for_room(thread))
     assert (place.now, submitted) == (most, list(range(most)))
     place.gate.set()
     thread.join()
