@@ -23,20 +23,17 @@ from prefect.utilities.urls import url_for
 from flow_runs import artifacts_of, attempts_of, events_of, logs_of, run_of, steps_of
 from flows.seed_from_csv import seed_from_csv
 from tasks_lib.deploy.register import create_work_pool
-from tasks_lib.domain.progress import Progress
 from tasks_lib.domain.report import SourceRejectedError
 from tasks_lib.errors import NotFoundError, UsageError
 from tasks_lib.operations.groups.read import find_report, list_groups
 from tasks_lib.operations.upkeep.announcing import Pending, count_pending
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
-from tasks_lib.steps.artifacts import ProgressArtifact
 
 CsvFile = Callable[..., str]
 PATH = "acme/reviews/label-reviews"
 GOOD = "review_id,body,stars\n001,one,5\nNA, two ,\n"
 MIXED = "review_id,body,stars\n1,one,5\n2,,9\n"
-
 SHOWN = """## Rejected rows
 
 The file is on the machine of the worker:
@@ -53,7 +50,6 @@ review_id,body,stars,_row,_errors
 ```
 
 Nothing was created: correct the source itself and seed it again."""
-
 pytestmark = pytest.mark.usefixtures("flow_workspace")
 
 
@@ -298,43 +294,6 @@ def test_the_run_of_a_deployment_reads_no_standard_input(
 
 def test_the_pipelines_number_may_be_an_integer(prefect: httpx.Client, csv_file: CsvFile) -> None:
     assert run_flow(1, csv_file(GOOD)).result()["created"] == 2
-
-
-def draw_progress(
-    prefect: httpx.Client, at: list[float], *percentages: int
-) -> list[tuple[str, float]]:
-    """Report progress in a flow run, by a clock that shows ``at``; return the bars of the run."""
-    clock = iter(at)
-
-    @flow
-    def load() -> None:
-        artifact = ProgressArtifact("s3://inbox/large.csv", clock=lambda: next(clock))
-        for percent in percentages:
-            artifact(Progress(done=percent, total=100, items=1_000 * percent))
-        artifact.finish(is_complete=percentages[-1] == 100)
-
-    run = run_of(prefect, load(return_state=True))
-    chosen = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
-    artifacts = prefect.post("/artifacts/filter", json=chosen).json()
-    return [(artifact["description"], artifact["data"]) for artifact in artifacts]
-
-
-def test_a_long_load_shows_one_progress_bar_that_is_updated_and_filled(
-    prefect: httpx.Client,
-) -> None:
-    assert draw_progress(prefect, [0, 2.1, 2.1, 4.2, 4.2, 4.3, 4.3], 25, 75, 100) == [
-        ("large.csv: 100,000 rows", 100)
-    ]
-
-
-def test_the_bar_of_a_load_that_fails_stays_where_it_was(prefect: httpx.Client) -> None:
-    assert draw_progress(prefect, [0, 1.9, 2.1, 2.1, 3.0, 3.0], 10, 25, 30) == [
-        ("large.csv: 30,000 rows", 30)
-    ]
-
-
-def test_a_short_load_shows_no_progress_bar(prefect: httpx.Client) -> None:
-    assert draw_progress(prefect, [0, 0.5, 1.0], 50, 100) == []
 
 
 def test_with_a_server_configured_the_command_records_a_flow_run_and_prints_only_json(
