@@ -1,12 +1,11 @@
 """The commands ``dataset ...``: import, list, show, export and delete datasets."""
 
-import csv
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
+from tasks_lib.cli.import_dataset import import_file, printing_rejection, split_names
 from tasks_lib.cli.optional_prefect import refresh_choices
 from tasks_lib.cli.options.arguments import (
     DATA,
@@ -14,139 +13,22 @@ from tasks_lib.cli.options.arguments import (
     Json,
     OrganizationArgument,
     OutputFile,
-    SourceArgument,
     WholeNumber,
 )
 from tasks_lib.cli.options.consent import Yes, confirm
 from tasks_lib.cli.options.paging import After, Limit, cut_page
 from tasks_lib.cli.output import console, documents
-from tasks_lib.cli.output.advice import advice_on_import
-from tasks_lib.cli.output.printed import PrintedError, exit_status_of
 from tasks_lib.cli.output.streams import write, write_file
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.names import counted
-from tasks_lib.domain.rows.dialects import Quote
-from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import UsageError
-
-if TYPE_CHECKING:
-    from tasks_lib.operations.datasets.import_request import ImportRejectedError
-    from tasks_lib.operations.datasets.query_datasets import RefreshRejectedError
 
 _OTHER_FORMATS: Final = frozenset({".csv", ".tsv", ".parquet", ".xlsx"})
 
 dataset = App(name="dataset", help="Manage datasets.", group=DATA)
 
 
-@dataset.command(name="import")
-def import_file(
-    organization: OrganizationArgument,
-    name: str,
-    file: SourceArgument,
-    /,
-    *,
-    append: Flag = False,
-    replace: Flag = False,
-    key: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    full: Flag = False,
-    allow_shrink: Flag = False,
-    on_error: OnError = OnError.REJECT_FILE,
-    max_rejected: str = "",
-    format_: Annotated[
-        Literal["csv", "json", "jsonl", "parquet"] | None, Parameter(name="--format")
-    ] = None,
-    encoding: str = "",
-    delimiter: str = ",",
-    quote: Quote = Quote.DOUBLE,
-    columns: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    records: str = "",
-    nan_as_null: Flag = False,
-    json: Json = False,
-) -> None:
-    """Import the rows of a file into a dataset: all of them, or none.
-
-    Parameters
-    ----------
-    name
-        The dataset's name. It is created if it does not exist.
-    file
-        CSV, a JSON array of objects, JSON Lines or Parquet: a path, any fsspec URL, or - for
-        standard input.
-    append
-        Add the rows to the dataset.
-    replace
-        Replace the rows of the dataset.
-    key
-        The columns that identify a row, as id or shop,id: rows with a known key are updated, others
-        added.
-    full
-        The file has all rows: those that it lacks are removed from the dataset. Needs --key.
-    allow_shrink
-        With --full: let more than half of the rows be removed.
-    on_error
-        Whether one bad row rejects the whole file or is left out.
-    max_rejected
-        With skip-rows: the most bad rows to leave out, as 10 or 5%.
-    format_
-        The file's format. By default it is detected from the name or the content.
-    encoding
-        A CSV's encoding, such as cp1252. By default UTF-8, or as its byte order mark says.
-    delimiter
-        The character between a CSV's cells, or the word tab. By default a comma; a tab if the name
-        ends in .tsv.
-    quote
-        Whether double quotes enclose a CSV's cells; with none they are text.
-    columns
-        Import only these columns of a CSV or Parquet file, as id,body; repeat for more. Put a
-        name with a comma in double quotes.
-    records
-        The member of a JSON file that holds the rows, such as data or response.items.
-    nan_as_null
-        Import NaN, which JSON does not have, as null.
-    """
-    from tasks_lib.intake.datasets.file_formats import FileFormat
-    from tasks_lib.operations.datasets.import_dataset import import_dataset
-    from tasks_lib.operations.datasets.import_request import (
-        ImportMode,
-        ImportRejectedError,
-        ImportRequest,
-    )
-
-    if append and replace:
-        raise UsageError("--append and --replace exclude each other")
-    mode = ImportMode.APPEND if append else ImportMode.CREATE
-    request = ImportRequest(
-        organization=organization,
-        name=name,
-        source=file,
-        mode=ImportMode.REPLACE if replace else mode,
-        key=_columns(key),
-        full=full,
-        allow_shrink=allow_shrink,
-        on_error=on_error,
-        max_rejected=max_rejected,
-        format=FileFormat(format_) if format_ else None,
-        encoding=encoding,
-        delimiter=delimiter,
-        quote=quote,
-        columns=_columns(columns),
-        records=records,
-        nan_as_null=nan_as_null,
-    )
-    with (
-        configured_workspace() as workspace,
-        _printing_rejection(ImportRejectedError, as_json=json),
-        console.progress_bar(file) as on_progress,
-    ):
-        report = import_dataset(workspace, request, on_progress)
-        refresh_choices(workspace)
-    console.print_warnings(report.warnings)
-    if json:
-        console.print_json(report.model_dump(mode="json"))
-    else:
-        console.out.print(report.sentence, markup=False)
-        if report.errors:
-            console.print_problems(report.errors)
+dataset.command(import_file, name="import")
 
 
 @dataset.command(name="add-sql")
@@ -185,11 +67,11 @@ def add_sql(
         name=name,
         connection=connection,
         query=query,
-        key_columns=_columns(key),
+        key_columns=split_names(key),
     )
     with (
         configured_workspace() as workspace,
-        _printing_rejection(RefreshRejectedError, as_json=json),
+        printing_rejection(RefreshRejectedError, as_json=json),
     ):
         columns = add_query(workspace, request)
         refresh_choices(workspace)
@@ -228,7 +110,7 @@ def refresh(
 
     with (
         configured_workspace() as workspace,
-        _printing_rejection(RefreshRejectedError, as_json=json),
+        printing_rejection(RefreshRejectedError, as_json=json),
     ):
         report = refresh_dataset(
             workspace, organization, name, full=full, allow_shrink=allow_shrink
@@ -357,29 +239,6 @@ def delete(
         console.print_json(deleted._asdict())
     else:
         console.out.print(f"Dataset {name} deleted, with {content}.", markup=False)
-
-
-def _columns(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Split names at commas, except within double quotes."""
-    return tuple(name for text in texts for name in next(csv.reader([text]), []))
-
-
-@contextmanager
-def _printing_rejection(
-    rejection: "type[ImportRejectedError | RefreshRejectedError]", *, as_json: bool
-) -> Iterator[None]:
-    """Print the report of a rejection, then raise PrintedError."""
-    try:
-        yield
-    except rejection as error:
-        console.print_error(error, as_json=False)
-        problems = error.report.errors
-        if as_json:
-            console.print_json(error.report.model_dump(mode="json"))
-        elif len(problems) > 1 or problems[0].row is not None:  # else the sentence says all
-            console.print_problems(problems)
-        console.print_hints(advice_on_import(problems))
-        raise PrintedError(exit_status_of(problems)) from None
 
 
 def as_array(lines: Iterator[str]) -> Iterator[str]:

@@ -3,7 +3,8 @@
 import re
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -18,7 +19,7 @@ from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.names import counted, display_name
 from tasks_lib.domain.naming import UNNAMED, Naming
 from tasks_lib.domain.progress import Progress
-from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report
+from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
 from tasks_lib.operations.seeding.rejects import Rejects
 from tasks_lib.operations.seeding.reports import Seeded
 from tasks_lib.steps.mapping_markdown import markdown
@@ -65,6 +66,18 @@ def _percent(progress: Progress) -> float:
     return 100 * progress.done / max(progress.total, 1)
 
 
+@contextmanager
+def showing_progress(source: str) -> Iterator[ProgressArtifact]:
+    """Yield a progress bar that is finished at the end of the block."""
+    artifact = ProgressArtifact(source)
+    try:
+        yield artifact
+    except BaseException:
+        artifact.finish(is_complete=False)
+        raise
+    artifact.finish(is_complete=True)
+
+
 def publish_artifacts(
     seeded: Seeded, rejects: Rejects | None, seconds: float, naming: Naming = UNNAMED
 ) -> None:
@@ -75,7 +88,16 @@ def publish_artifacts(
         key=artifact_key(seeded.pipeline),
         description=report.sentence,
     )
-    if report.errors:
+    publish_problems(report.errors)
+    if rejects is not None:
+        create_markdown_artifact(
+            rejects_markdown(rejects, report), description=_describe_rejects(rejects, report)
+        )
+
+
+def publish_problems(errors: Sequence[ReportError]) -> None:
+    """Put a table of the problems on the run's page, if there are any."""
+    if errors:
         create_table_artifact(
             [
                 {
@@ -84,20 +106,20 @@ def publish_artifacts(
                     "code": error.code,
                     "why": error.message,
                 }
-                for error in report.errors
+                for error in errors
             ],
-            description=_describe_problems(report),
-        )
-    if rejects is not None:
-        create_markdown_artifact(
-            rejects_markdown(rejects, report), description=_describe_rejects(rejects, report)
+            description=_describe_problems(errors),
         )
 
 
 def artifact_key(pipeline: Pipeline) -> str:
     """Return the key under which the artifacts page lists the summaries of a pipeline."""
-    slug = re.sub("[^a-z0-9]+", "-", pipeline.path.lower()).strip("-")
-    return slug or f"pipeline-{pipeline.id}"
+    return slug_of(pipeline.path) or f"pipeline-{pipeline.id}"
+
+
+def slug_of(name: str) -> str:
+    """Return a name as Prefect allows it for a key; empty if no character of it can stay."""
+    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def rejects_markdown(rejects: Rejects, report: Report) -> str:
@@ -134,9 +156,9 @@ def rejects_markdown(rejects: Rejects, report: Report) -> str:
     return "\n".join(lines)
 
 
-def _describe_problems(report: Report) -> str:
-    problems = counted(len(report.errors), "problem")
-    return problems if len(report.errors) < MAX_INLINE_ERRORS else f"The first {problems}"
+def _describe_problems(errors: Sequence[ReportError]) -> str:
+    problems = counted(len(errors), "problem")
+    return problems if len(errors) < MAX_INLINE_ERRORS else f"The first {problems}"
 
 
 def _describe_rejects(rejects: Rejects, report: Report) -> str:
@@ -171,8 +193,8 @@ def summary(seeded: Seeded, seconds: float, naming: Naming = UNNAMED) -> str:
         "",
         "| | |",
         "| --- | --- |",
-        f"| Pipeline | {_cell(seeded.pipeline.path)} ({seeded.pipeline.id}) |",
-        f"| Source | `{_cell(report.source)}` |",
+        f"| Pipeline | {cell(seeded.pipeline.path)} ({seeded.pipeline.id}) |",
+        f"| Source | `{cell(report.source)}` |",
     ]
     counts = {
         "Rows read": seeded.rows_read,
@@ -187,14 +209,14 @@ def summary(seeded: Seeded, seconds: float, naming: Naming = UNNAMED) -> str:
     if report.group_id is not None:
         lines.append(f"| Group | {report.group_id} |")
     if naming.name is not None:
-        lines.append(f"| Name | {_cell(naming.name)} |")
+        lines.append(f"| Name | {cell(naming.name)} |")
     if naming.labels:
-        lines.append(f"| Labels | {_cell(naming.pairs)} |")
+        lines.append(f"| Labels | {cell(naming.pairs)} |")
     rate = seeded.rows_read / max(seconds, 0.001)
     pace = f", {rate:,.0f} rows a second" if seeded.rows_read else ""
     lines.append(f"| Time | {seconds:.1f} s{pace} |")
     if report.rejects_uri is not None:
-        lines.append(f"| Rejects file | `{_cell(report.rejects_uri)}` |")
+        lines.append(f"| Rejects file | `{cell(report.rejects_uri)}` |")
     for warning in seeded.warnings:
         lines.extend(("", f"**Warning**: {warning}"))
     return "\n".join(lines)
@@ -209,5 +231,6 @@ def _heading(seeded: Seeded) -> str:
     return "Dry run" if report.dry_run else "Seeded"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return a text as the cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ")

@@ -1,4 +1,4 @@
-"""The names that run forms offer: pipelines, datasets and saved mappings.
+"""The names that run forms offer: organizations, pipelines, datasets and saved mappings.
 
 A parameter with choices has a tab with a list of the registered names, and next to it the input
 that it has without them, since a name may be newer than the list. So no value is refused that was
@@ -65,6 +65,7 @@ def list_choices(store: Store) -> Choices:
     return {
         "Pipeline": names.pipelines,
         "Source pipeline": names.pipelines,
+        "Organization": names.organizations,
         "Dataset": names.datasets,
         "Saved mapping": names.mappings,
     }

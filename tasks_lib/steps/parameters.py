@@ -58,7 +58,7 @@ def _title_of(annotation: object) -> dict[str, Any]:
     return {}
 
 
-def _input(title: str, description: str, **schema: Any) -> WithJsonSchema:
+def form_input(title: str, description: str, **schema: Any) -> WithJsonSchema:
     """Describe a parameter's input: one of a plain type, or a tab for each of several types."""
     return WithJsonSchema(schema | {"title": title, "description": description})
 
@@ -77,7 +77,7 @@ _PATH_OR_NUMBER: Final = (
 PipelineName = Annotated[
     str,
     BeforeValidator(_text_of),
-    _input(
+    form_input(
         "Pipeline",
         "The pipeline to seed: its number, or its path organization/project/pipeline.",
         anyOf=list(_PATH_OR_NUMBER),
@@ -87,7 +87,7 @@ PipelineName = Annotated[
 SourcePipelineName = Annotated[
     str,
     BeforeValidator(_text_of),
-    _input(
+    form_input(
         "Source pipeline",
         "The pipeline whose finished tasks are seeded: its number, or its path "
         "organization/project/pipeline. It must be in the same organization.",
@@ -97,7 +97,7 @@ SourcePipelineName = Annotated[
 ]
 DatasetName = Annotated[
     str,
-    _input(
+    form_input(
         "Dataset",
         "A dataset of the pipeline's organization.",
         type="string",
@@ -106,7 +106,7 @@ DatasetName = Annotated[
 ]
 SourceUri = Annotated[
     str,
-    _input(
+    form_input(
         "CSV file",
         "A path that the worker can read, s3://bucket/key, https://..., or any fsspec URL. A "
         "gzipped file is decompressed.",
@@ -116,7 +116,7 @@ SourceUri = Annotated[
 ]
 ZipUri = Annotated[
     str,
-    _input(
+    form_input(
         "ZIP file",
         "A path that the worker can read, s3://bucket/key, https://..., or any fsspec URL. It is "
         "not downloaded as a whole.",
@@ -126,7 +126,7 @@ ZipUri = Annotated[
 ]
 CsvName = Annotated[
     str,
-    _input(
+    form_input(
         "CSV inside the ZIP",
         "The path of the CSV in the ZIP. If empty, the only CSV at its root, or else the only CSV.",
         type="string",
@@ -134,7 +134,7 @@ CsvName = Annotated[
 ]
 NamesEncoding = Annotated[
     str,
-    _input(
+    form_input(
         "Encoding of the names in the ZIP",
         "The code page of file names, such as cp932 or cp850. Empty: as the ZIP says, or UTF-8. An "
         "error about a file that is not found suggests one.",
@@ -143,7 +143,7 @@ NamesEncoding = Annotated[
 ]
 Encoding = Annotated[
     str,
-    _input(
+    form_input(
         "Encoding",
         "The file's encoding, such as cp1252 or shift_jis. If empty, UTF-8, or UTF-16 if the file "
         "shows it.",
@@ -152,7 +152,7 @@ Encoding = Annotated[
 ]
 Delimiter = Annotated[
     str,
-    _input(
+    form_input(
         "Delimiter",
         "The character between cells, or the word tab. A tab is the default if the name ends in "
         ".tsv.",
@@ -162,7 +162,7 @@ Delimiter = Annotated[
 ]
 Quoting = Annotated[
     Quote,
-    _input(
+    form_input(
         "Quotes",
         "double: a cell in double quotes can hold the delimiter and line breaks. none: quotes are "
         "text, as in files of PostgreSQL's COPY.",
@@ -172,7 +172,7 @@ Quoting = Annotated[
 ]
 BulkCount = Annotated[
     int,
-    _input(
+    form_input(
         "Number of tasks",
         f"How many blank tasks to create, at most {Limits().max_bulk_count:,} unless changed by "
         "SEEDING_MAX_BULK_COUNT.",
@@ -182,7 +182,7 @@ BulkCount = Annotated[
 ]
 BulkKey = Annotated[
     str,
-    _input(
+    form_input(
         "Idempotency key",
         "Another run with the same key creates nothing. If empty, only a retry of this run, or "
         "another one for the same scheduled time, creates nothing.",
@@ -192,7 +192,7 @@ BulkKey = Annotated[
 ]
 SavedMappingName = Annotated[
     str,
-    _input(
+    form_input(
         "Saved mapping",
         "A saved mapping of the pipeline, as NAME or NAME@VERSION. Mapping and Fields to skip "
         "override it.",
@@ -202,7 +202,7 @@ SavedMappingName = Annotated[
 ]
 FieldSources = Annotated[
     dict[str, str],
-    _input(
+    form_input(
         "Mapping",
         "For each field the column that fills it, as column or column:jsonpath, such as "
         '{"body": "payload:$.text"}. Other fields are matched by name.',
@@ -213,7 +213,7 @@ FieldSources = Annotated[
 ]
 SkippedFields = Annotated[
     list[str],
-    _input(
+    form_input(
         "Fields to skip",
         "Fields to leave empty on purpose.",
         type="array",
@@ -222,7 +222,7 @@ SkippedFields = Annotated[
 ]
 AcceptDrift = Annotated[
     bool,
-    _input(
+    form_input(
         "Accept changed columns",
         "Seed even if columns have changed since the mapping was saved, or one that filled a "
         "field in the last seeding is gone.",
@@ -231,7 +231,7 @@ AcceptDrift = Annotated[
 ]
 NewMappingName = Annotated[
     str,
-    _input(
+    form_input(
         "Save the mapping as",
         "Save the mapping of this run under this name, as its next version.",
         type="string",
@@ -239,7 +239,7 @@ NewMappingName = Annotated[
 ]
 Review = Annotated[
     bool,
-    _input(
+    form_input(
         "Review the mapping",
         "Pause with a form in which you can check and change the mapping. Not for unattended runs.",
         type="boolean",
@@ -247,7 +247,7 @@ Review = Annotated[
 ]
 ReviewMinutes = Annotated[
     int,
-    _input(
+    form_input(
         "Minutes to wait for the review",
         "How many minutes the form waits for an answer before the run is cancelled.",
         type="integer",
@@ -256,7 +256,7 @@ ReviewMinutes = Annotated[
 ]
 BadRows = Annotated[
     OnError,
-    _input(
+    form_input(
         "If a row is bad",
         "reject-file: one bad row rejects all rows, and nothing is created. skip-rows: the good "
         "rows are created, and the bad rows are written to a file.",
@@ -267,7 +267,7 @@ BadRows = Annotated[
 MaxRejected = Annotated[
     str,
     BeforeValidator(_text_of),
-    _input(
+    form_input(
         "Most rejected rows",
         "If bad rows are skipped and there are more than this number of them, or this percentage "
         "such as 5%, the run fails and nothing is created. Empty: any number.",
@@ -279,7 +279,7 @@ MaxRejected = Annotated[
 ]
 GroupName = Annotated[
     str,
-    _input(
+    form_input(
         "Name of the group",
         "A name for the group of tasks that this run creates.",
         type="string",
@@ -288,7 +288,7 @@ GroupName = Annotated[
 ]
 GroupLabels = Annotated[
     list[str],
-    _input(
+    form_input(
         "Labels of the group",
         "Labels as KEY=VALUE, such as batch=night. Events about the group carry them.",
         type="array",
@@ -296,10 +296,12 @@ GroupLabels = Annotated[
         examples=[["batch=night"]],
     ),
 ]
-DryRun = Annotated[bool, _input("Dry run", "Check everything and create nothing.", type="boolean")]
+DryRun = Annotated[
+    bool, form_input("Dry run", "Check everything and create nothing.", type="boolean")
+]
 AllowDuplicate = Annotated[
     bool,
-    _input(
+    form_input(
         "Allow duplicates",
         "Seed this content even if the pipeline was seeded with it before.",
         type="boolean",
@@ -307,7 +309,7 @@ AllowDuplicate = Annotated[
 ]
 Full = Annotated[
     bool,
-    _input(
+    form_input(
         "Source is complete",
         "The source has all of its rows: tasks whose rows are missing from it are treated as the "
         "pipeline's on_missing says.",
@@ -316,7 +318,7 @@ Full = Annotated[
 ]
 AllowShrink = Annotated[
     bool,
-    _input(
+    form_input(
         "Allow shrinking",
         "Withdraw even more than half of the source's tasks if their rows are missing.",
         type="boolean",
@@ -324,11 +326,11 @@ AllowShrink = Annotated[
 ]
 Reseed = Annotated[
     bool,
-    _input("Seed rows again", "Seed rows again that were seeded before.", type="boolean"),
+    form_input("Seed rows again", "Seed rows again that were seeded before.", type="boolean"),
 ]
 ChainId = Annotated[
     int | None,
-    _input(
+    form_input(
         "Chain",
         "The number of the chain to fire first. If empty, all chains that are due.",
         type="integer",
@@ -336,7 +338,7 @@ ChainId = Annotated[
 ]
 Once = Annotated[
     bool,
-    _input(
+    form_input(
         "Once",
         "Create the missing tasks once and end. Use it for a schedule or your own automation.",
         type="boolean",
@@ -344,7 +346,7 @@ Once = Annotated[
 ]
 SensorMinutes = Annotated[
     int,
-    _input(
+    form_input(
         "Minutes",
         "How many minutes to watch before a new run takes over.",
         type="integer",
@@ -353,7 +355,7 @@ SensorMinutes = Annotated[
 ]
 CleansUp = Annotated[
     bool,
-    _input(
+    form_input(
         "Clean up",
         "Also delete old tasks, and stored files that no task refers to.",
         type="boolean",
@@ -361,7 +363,7 @@ CleansUp = Annotated[
 ]
 UpkeepMinutes = Annotated[
     int,
-    _input(
+    form_input(
         "Minutes",
         "How many minutes to stay and repeat this before a new run takes over. 0 does it once.",
         type="integer",

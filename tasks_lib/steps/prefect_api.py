@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import httpx
@@ -43,6 +44,8 @@ from tasks_lib.domain.report import Report
 from tasks_lib.errors import PrefectNotReadyError, PrefectUnavailableError, SeedingError
 from tasks_lib.operations.groups.read import find_report
 from tasks_lib.store.engine import Store
+
+T = TypeVar("T")
 
 _POLL_SECONDS: Final = 0.5
 _WORKER_SECONDS: Final = 10.0
@@ -249,7 +252,20 @@ def run_seeding(
     store: Store,
     notify: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Run the deployment ``name/name``; return the report that its run has saved in the store.
+    """Run the deployment of a seeding; return the report that its run has saved in the store.
+
+    See ``run_deployment``.
+    """
+    return run_deployment(name, parameters, partial(find_report, store), notify)
+
+
+def run_deployment(
+    name: str,
+    parameters: dict[str, Any],
+    find: Callable[[str], T | None],
+    notify: Callable[[str], None] = lambda _: None,
+) -> T:
+    """Run the deployment ``name/name``; return what ``find`` finds for the id of its run.
 
     ``notify`` is called with the URL of the run's page, with the name of each state that the run
     enters, and once if no worker takes it. Raises PrefectUnavailableError when the server does not
@@ -263,7 +279,7 @@ def run_seeding(
             run_id = _start(client, name, parameters)
         notify(url_for("flow-run", run_id) or str(run_id))
         state = _wait(client, run_id, notify)
-    report = find_report(store, str(run_id))
+    report = find(str(run_id))
     if report is None:
         raise error_of(run_id, state)
     return report

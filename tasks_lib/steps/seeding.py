@@ -34,7 +34,7 @@ from tasks_lib.operations.seeding.stored_files import StoredFiles
 from tasks_lib.operations.upkeep import announcing
 from tasks_lib.operations.uploads.process import hold_upload
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.steps.artifacts import ProgressArtifact, publish_artifacts
+from tasks_lib.steps.artifacts import publish_artifacts, showing_progress
 from tasks_lib.steps.outcomes import completed_state, run_logger, step
 from tasks_lib.steps.prefect_api import deployment_around
 from tasks_lib.steps.workspace import open_configured_workspace
@@ -61,18 +61,13 @@ class SeedingRun:
     @contextmanager
     def progress(self, source: str) -> Iterator[OnProgress]:
         """Yield a function that shows the progress in Prefect, and saves it for an upload."""
-        artifact = ProgressArtifact(source)
+        with showing_progress(source) as artifact:
 
-        def show(progress: Progress) -> None:
-            artifact(progress)
-            self.note(progress)
+            def show(progress: Progress) -> None:
+                artifact(progress)
+                self.note(progress)
 
-        try:
             yield show
-        except BaseException:
-            artifact.finish(is_complete=False)
-            raise
-        artifact.finish(is_complete=True)
 
 
 @contextmanager
@@ -163,11 +158,11 @@ def pipeline_path(pipeline: str) -> str:
 @step("fetch source")
 def fetch_source(run: SeedingRun, source: str) -> SourceFile:
     """Copy the source to this machine, unless it is a local file, and hash it."""
-    _check_reaches_worker(source)
+    check_reaches_worker(source)
     return fetch(source, run.folder, run.workspace.limits)
 
 
-def _check_reaches_worker(source: str) -> None:
+def check_reaches_worker(source: str) -> None:
     """Raise UsageError for standard input in a run of a deployment, whose worker has none."""
     if source == STANDARD_INPUT and runtime.deployment.id is not None:
         raise UsageError("a worker has no standard input to read; give a path or a URL")
@@ -185,7 +180,7 @@ def load_csv(run: SeedingRun, request: CsvRequest, source: SourceFile) -> Seeded
 @step("survey archive")
 def survey_zip(run: SeedingRun, request: ZipRequest) -> Survey:
     """Read the archive's directory and its CSV, without copying the archive."""
-    _check_reaches_worker(request.source)
+    check_reaches_worker(request.source)
     return seed_from_zip.survey_zip(run.workspace, run.pipeline, request, run.folder, run.resources)
 
 

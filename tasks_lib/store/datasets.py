@@ -1,8 +1,8 @@
 """Datasets of the Data Vault: create them, write versions of their rows, and read them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -12,7 +12,13 @@ from tasks_lib.domain.names import did_you_mean
 from tasks_lib.errors import NotFoundError
 from tasks_lib.store.bulk import insert_rows
 from tasks_lib.store.dialect import upsert
-from tasks_lib.store.tables import DatasetItemRow, DatasetQueryRow, DatasetRow, DatasetVersionRow
+from tasks_lib.store.tables import (
+    DatasetItemRow,
+    DatasetQueryRow,
+    DatasetRow,
+    DatasetVersionRow,
+    ImportRunRow,
+)
 
 if TYPE_CHECKING:  # loading it takes time, and reading datasets does not need it
     import pyarrow as pa
@@ -184,6 +190,20 @@ def drop_version(session: Session, dataset: Dataset, version: int) -> None:
     """Delete the version that was added last, because it brought nothing."""
     session.delete(session.get_one(DatasetVersionRow, (dataset.id, version)))
     session.flush()
+
+
+def save_import_report(
+    session: Session, run_id: str, report: Mapping[str, Any], *, at: datetime
+) -> None:
+    """Save the report of a flow run's import."""
+    session.merge(ImportRunRow(id=run_id, finished_at=at, report=dict(report)))
+    session.flush()
+
+
+def find_import_report(session: Session, run_id: str) -> Mapping[str, Any] | None:
+    """Return the report of a flow run's import, or None."""
+    row = session.get(ImportRunRow, run_id)
+    return row.report if row is not None else None
 
 
 def _dataset(row: DatasetRow) -> Dataset:

@@ -61,6 +61,7 @@ def first_sentence(text: str) -> str:
         ("seed-from-zip", ["Example", "Bad rows", "Once"]),
         ("seed-from-dataset", ["Example", "Bad rows", "Review", "Once"]),
         ("seed-from-pipeline", ["Example", "Bad rows", "Review", "Once"]),
+        ("import-dataset", ["Example", "Key", "Bad rows", "Once"]),
         ("bulk-create", ["Example", "Bad rows", "Once"]),
     ],
 )
@@ -121,6 +122,28 @@ def test_every_definition_matches_the_reviewed_one() -> None:
             "work_pool": {"name": "seeding"},
         },
         {
+            "name": "import-dataset",
+            "entrypoint": "flows.import_dataset.import_dataset",
+            "description": "Import the rows of a file into a dataset, from which pipelines are "
+            "seeded.",
+            "tags": ["seeding"],
+            "work_pool": {"name": "seeding"},
+            "schedules": [
+                {
+                    "slug": "nightly-example",
+                    "cron": "0 2 * * *",
+                    "timezone": "UTC",
+                    "active": False,
+                    "parameters": {
+                        "organization": "acme",
+                        "dataset": "web-reviews",
+                        "source": "s3://inbox/reviews.csv",
+                        "key": ["review_id"],
+                    },
+                }
+            ],
+        },
+        {
             "name": "bulk-create",
             "entrypoint": "flows.bulk_create.bulk_create",
             "description": "Create blank tasks in a pipeline without dataset fields.",
@@ -166,6 +189,7 @@ NAMES = (
     "seed-from-zip",
     "seed-from-dataset",
     "seed-from-pipeline",
+    "import-dataset",
     "bulk-create",
     "infinite-seeding",
     "seed-chain",

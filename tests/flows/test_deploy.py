@@ -27,6 +27,7 @@ OUTCOMES = {
     "seed-from-zip": [],
     "seed-from-dataset": [],
     "seed-from-pipeline": [],
+    "import-dataset": ["nightly-example: 0 2 * * * (off)"],
     "bulk-create": [],
     "infinite-seeding": [],
     "seed-chain": [],

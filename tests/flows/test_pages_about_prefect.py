@@ -29,6 +29,7 @@ from pages import DOCS, ROOT, is_as_shown, output_of, typed_lines
 from people import PATH, finish, make_tasks
 from servers import wait_until
 from tasks_lib.domain.statuses import OnError
+from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.upkeep.reconcile import reconcile as sweep
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
@@ -285,7 +286,7 @@ def test_the_page_about_servers_registers_everything(server: SyncPrefectClient) 
         output = output_of(command)
         assert is_as_shown(output, shown), f"$ {command}\n{output}"
     assert server.read_work_pool("seeding").type == "process"
-    assert len(server.read_deployments()) == 8
+    assert len(server.read_deployments()) == 9
 
 
 def flows_of(name: str) -> dict[str, Any]:
@@ -302,6 +303,16 @@ def test_a_flow_finds_the_file_of_the_day(tmp_path: Path) -> None:
     shutil.copy(ROOT / "examples" / MISTAKE, tmp_path / f"reviews-{today}.csv")
     report = flows_of("nightly-file.md")["nightly_reviews"](str(tmp_path))
     assert (report["created"], report["rejected"]) == (2, 1)
+
+
+@pytest.mark.usefixtures("flow_workspace", "prefect")
+def test_a_flow_imports_a_dataset_and_seeds_from_it() -> None:
+    with open_workspace(read_settings()) as workspace:
+        apply_catalogue(workspace.store, ROOT / "examples" / "nightly.yaml")
+    nightly = flows_of("nightly-dataset.md")["nightly"]
+    assert nightly(str(ROOT / "examples" / "monday.csv"))["created"] == 3
+    report = nightly(str(ROOT / "examples" / "tuesday.csv"))
+    assert (report["created"], report["already_seeded"], report["changed"]) == (1, 2, 1)
 
 
 @pytest.mark.usefixtures("flow_workspace", "prefect")

@@ -353,7 +353,7 @@ def test_seeding_from_a_pipeline_takes_finished_tasks(seeding_with_dataset: Run)
          f"pipeline umbrella/reviews/label-reviews belongs to another organization than {LABEL}, "
          "and nothing crosses an organization"),
         (("dataset", "import", "acme", "x", "reviews.csv", "--append", "--replace"),
-         "--append and --replace exclude each other"),
+         "append and replace exclude each other; leave one of them out"),
         (("dataset", "import", "acme", "reviews", "vault.yaml", "--format", "csv"),
          "dataset 'reviews' has 3 rows already; choose append or replace, or give the key of its "
          "rows"),

@@ -12,6 +12,7 @@ class Names(NamedTuple):
     pipelines: list[str]
     """The paths of all pipelines."""
 
+    organizations: list[str]
     datasets: list[str]
     mappings: list[str]
 
@@ -21,6 +22,7 @@ def list_names(store: Store) -> Names:
     with store.read() as session:
         return Names(
             pipelines=sorted(catalogue.list_paths(session)),
+            organizations=catalogue.list_organizations(session),
             datasets=datasets.list_names(session),
             mappings=saved_mappings.list_names(session),
         )

@@ -47,13 +47,22 @@ from tasks_lib.store.datasets import Dataset
 
 
 def import_dataset(
-    workspace: Workspace, request: ImportRequest, on_progress: OnProgress = lambda _: None
+    workspace: Workspace,
+    request: ImportRequest,
+    on_progress: OnProgress = lambda _: None,
+    *,
+    run_id: str | None = None,
 ) -> ImportReport:
     """Import the source in one transaction; the same content is imported once.
+
+    Idempotent for a ``run_id``: after a crash or a retry it returns the report of the import.
 
     Raises ImportRejectedError, which carries the report, NotFoundError for the organization,
     UsageError if the dataset has rows and the mode is to create it, and UnavailableError.
     """
+    known = find_report(workspace, run_id) if run_id is not None else None
+    if known is not None and not known.is_rejection:
+        return known
     source = ForeignSource(
         request.source,
         format=request.format,
@@ -65,9 +74,27 @@ def import_dataset(
     try:
         with workspace.open_rows(source, workspace.limits) as rows:
             report = _find_report(workspace, request, rows.checksum)
-            return report or _import_rows(workspace, request, rows, on_progress)
+            if report is None:
+                return _import_rows(workspace, request, rows, on_progress, run_id)
     except SourceProblemError as error:
-        raise ImportRejectedError(rejection_of(request, error)) from None
+        report = rejection_of(request, error)
+    if run_id is not None:
+        with workspace.store.write() as session:
+            _save_report(session, run_id, report, workspace.store.now())
+    if report.is_rejection:
+        raise ImportRejectedError(report)
+    return report
+
+
+def find_report(workspace: Workspace, run_id: str) -> ImportReport | None:
+    """Return the report that the import of a flow run has saved, or None."""
+    with workspace.store.read() as session:
+        report = datasets.find_import_report(session, run_id)
+    return ImportReport.model_validate(report) if report is not None else None
+
+
+def _save_report(session: Session, run_id: str, report: ImportReport, at: datetime) -> None:
+    datasets.save_import_report(session, run_id, report.model_dump(mode="json"), at=at)
 
 
 def rejection_of(request: ImportRequest, error: SourceProblemError) -> ImportReport:
@@ -114,7 +141,11 @@ def _report_of_earlier(
 
 
 def _import_rows(
-    workspace: Workspace, request: ImportRequest, rows: ForeignRows, on_progress: OnProgress
+    workspace: Workspace,
+    request: ImportRequest,
+    rows: ForeignRows,
+    on_progress: OnProgress,
+    run_id: str | None,
 ) -> ImportReport:
     tolerates = request.on_error is OnError.SKIP_ROWS
     with (
@@ -122,7 +153,11 @@ def _import_rows(
         workspace.store.write() as session,
     ):
         intake = DatasetIntake(local, workspace.limits, on_progress)
-        return _import(session, request, local, checksum, intake, workspace.store.now())
+        at = workspace.store.now()
+        report = _import(session, request, local, checksum, intake, at)
+        if run_id is not None:
+            _save_report(session, run_id, report, at)
+        return report
 
 
 def _import(

@@ -63,6 +63,15 @@ class ImportRequest:
         check_key_columns(self.key)
         object.__setattr__(self, "delimiter", delimiter_of(self.delimiter))
 
+    @staticmethod
+    def mode_of(*, append: bool, replace: bool) -> ImportMode:
+        """Return the mode for two switches; raise UsageError if both are on."""
+        if append and replace:
+            raise UsageError("append and replace exclude each other; leave one of them out")
+        if append:
+            return ImportMode.APPEND
+        return ImportMode.REPLACE if replace else ImportMode.CREATE
+
     @property
     def tolerance(self) -> Tolerance:
         """How many bad rows are skipped before the whole source is rejected."""

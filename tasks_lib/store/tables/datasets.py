@@ -1,6 +1,7 @@
 """The Data Vault: datasets, their versions and rows, saved mappings, and streams."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -154,3 +155,13 @@ class DatasetRowVersionRow(Table):
     until_version: Mapped[int] = mapped_column(Integer, primary_key=True)
     version: Mapped[int] = mapped_column(Integer)
     value: Mapped[str] = mapped_column(JsonText)
+
+
+class ImportRunRow(Table):
+    """The report of a flow run's import, committed with its rows, so that a retry finds it."""
+
+    __tablename__ = "import_runs"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    report: Mapped[dict[str, Any]] = mapped_column(JSON)
