@@ -125,17 +125,14 @@ def slug_of(name: str) -> str:
 def rejects_markdown(rejects: Rejects, report: Report) -> str:
     """Return the rejected rows as Markdown: their CSV, if large its beginning, and the file."""
     lines = ["## Rejected rows", ""]
-    where, copy = (
-        ("copy it with", f"aws s3 cp {shlex.quote(rejects.uri)} .")
-        if rejects.path is None
-        else ("the file is on the machine of the worker", str(rejects.path))
-    )
     if rejects.link is not None:
-        until = f"{rejects.expires_at:%Y-%m-%d %H:%M} UTC"
-        where = (
-            f"[Open {display_name(rejects.uri)}]({rejects.link}) until {until}. Afterwards, {where}"
-        )
-    lines += [f"{where[:1].upper()}{where[1:]}:", "", *_fenced(copy)]
+        name, until = display_name(rejects.uri), f"{rejects.expires_at:%Y-%m-%d %H:%M} UTC"
+        lines.append(f"[Open {name}]({rejects.link}) until {until}.")
+    if rejects.path is not None:
+        lines += ["The file is on the machine of the worker:", "", *_fenced(str(rejects.path))]
+    else:
+        copy = f"aws s3 cp {shlex.quote(rejects.uri)} ."
+        lines += ["Afterwards, copy it with:", "", *_fenced(copy)]
     lines.append("")
     size = f"It holds {counted(report.rejected, 'row')} in {rejects.size:,} bytes"
     if rejects.first_rows is None:

@@ -83,6 +83,22 @@ def test_of_many_rows_in_a_folder_the_first_are_shown(
     assert rows_in(path.read_text(encoding="utf-8")) == [str(row) for row in range(1, 101)]
 
 
+def test_all_rows_in_a_folder_are_behind_a_signed_link_if_the_api_is_known(
+    prefect: httpx.Client,
+    csv_file: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SEEDING_API_URL", "https://api.example.org/")
+    uri, markdown = page_of(prefect, csv_file(MANY))
+    link = link_in(markdown)
+    assert link.startswith(
+        f"https://api.example.org/api/v1/rejects/{Path(uri).name}?charset=utf-8&"
+    )
+    path = tmp_path / "seeding" / "files" / "rejects" / Path(uri).name
+    assert f" UTC.\nThe file is on the machine of the worker:\n\n```\n{path}\n```\n" in markdown
+
+
 @pytest.fixture
 def on_s3(s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The flow's files are in a bucket."""
@@ -95,7 +111,7 @@ def test_few_rows_in_a_bucket_are_shown_and_open_in_the_browser(
 ) -> None:
     uri, markdown = page_of(prefect, csv_file(FEW))
     assert f"\n```csv\nreview_id,body,stars,_row,_errors\n{SHOWN}\n```\n" in markdown
-    assert f"Afterwards, copy it with:\n\n```\naws s3 cp {uri} .\n```\n" in markdown
+    assert f"\nAfterwards, copy it with:\n\n```\naws s3 cp {uri} .\n```\n" in markdown
     answer = httpx.get(link_in(markdown), timeout=PATIENCE_SECONDS)
     assert (answer.status_code, answer.headers["content-type"]) == (
         200,
