@@ -32,6 +32,7 @@ from tasks_lib.operations.chains.manage import NO_AUTOMATIONS, Automations
 from tasks_lib.operations.groups.undo import continue_undos
 from tasks_lib.operations.upkeep.announcing import Publish, Relay
 from tasks_lib.operations.uploads.process import Process, process_upload, resume_uploads
+from tasks_lib.operations.waiting.suspended import FlowRuns
 from tasks_lib.operations.workspace import Workspace
 
 _DESCRIPTION: Final = (
@@ -49,6 +50,7 @@ def create_app(
     *,
     limits: ApiLimits = ApiLimits(),  # noqa: B008 - immutable
     publish: Publish | None = None,
+    runs: FlowRuns | None = None,
     process: Process = process_upload,
     automations: Automations = NO_AUTOMATIONS,
     clock: Callable[[], datetime] | None = None,
@@ -56,6 +58,7 @@ def create_app(
     """Create the HTTP API of a workspace.
 
     ``publish`` sends events to Prefect while the application runs; without it none are sent.
+    ``runs`` are the flow runs to resume once the groups that they wait for are finished.
     ``process`` processes uploads, in threads of this process or by starting flow runs.
     ``automations`` keeps Prefect's automations in sync with the chains. ``clock`` is the database's
     unless another one is given.
@@ -70,7 +73,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         openapi_tags=openapi.TAGS,
-        lifespan=_lifespan(service, publish),
+        lifespan=_lifespan(service, publish, runs),
     )
     app.state.service = service
     handle_errors(app)
@@ -97,7 +100,9 @@ def _continue_undos(service: Service) -> None:
     continue_undos(service.workspace.store, at=service.clock())
 
 
-def _lifespan(service: Service, publish: Publish | None) -> Callable[[FastAPI], _Lifespan]:
+def _lifespan(
+    service: Service, publish: Publish | None, runs: FlowRuns | None
+) -> Callable[[FastAPI], _Lifespan]:
     store = service.workspace.store
 
     @asynccontextmanager
@@ -113,7 +118,7 @@ def _lifespan(service: Service, publish: Publish | None) -> Callable[[FastAPI], 
             undo = partial(_continue_undos, service)
             running.enter_context(Background("undos", undo, every_seconds=_UNDOS_SECONDS))
             if publish is not None:
-                running.enter_context(Relay(store, publish))
+                running.enter_context(Relay(store, publish, runs))
             yield
 
     return lifespan

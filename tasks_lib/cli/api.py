@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from tasks_lib.cli.optional_prefect import automations, event_publisher, upload_processor
+from tasks_lib.cli.optional_prefect import (
+    automations,
+    event_publisher,
+    upload_processor,
+    waiting_runs,
+)
 from tasks_lib.cli.options.arguments import API, Json, OrganizationArgument, WholeNumber
 from tasks_lib.cli.options.paging import After, Limit, cut_page
 from tasks_lib.cli.output import console, documents
@@ -62,6 +67,7 @@ def open_application() -> "Iterator[FastAPI]":
             workspace,
             limits=settings.api_limits,
             publish=event_publisher(),
+            runs=waiting_runs(),
             process=upload_processor(settings.api_executor),
             automations=automations(),
         )

@@ -1,6 +1,6 @@
 """The commands ``groups ...``: list, show, await and undo a pipeline's groups."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
@@ -77,14 +77,13 @@ def wait(
     timeout
         How many seconds to wait. By default, as long as it takes.
     """
-    from tasks_lib.errors import GroupTimedOutError
     from tasks_lib.operations.waiting.in_place import wait_in_place
 
     with configured_workspace() as workspace, console.progress_bar(f"group {group}") as progress:
         seen = wait_in_place(workspace.store, [group], timeout=timeout, on_progress=progress)
     (counted,) = seen.groups
     if not seen.is_finished:
-        raise GroupTimedOutError(f"the time is over; {seen.sentence}")
+        raise seen.timed_out(timedelta(seconds=timeout or 0))
     if json:
         console.print_json(group_document(counted))
     else:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tasks_lib.operations.chains.manage import Automations, Chain
     from tasks_lib.operations.upkeep.announcing import Publish
     from tasks_lib.operations.uploads.process import Process
+    from tasks_lib.operations.waiting.suspended import FlowRuns
     from tasks_lib.operations.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,15 @@ def event_publisher() -> "Publish | None":
     from tasks_lib.steps import prefect_api
 
     return prefect_api.post_events
+
+
+def waiting_runs() -> "FlowRuns | None":
+    """Return the flow runs of the configured server; None without a server."""
+    if not is_configured():
+        return None
+    from tasks_lib.steps.waiting_runs import WaitingRuns
+
+    return WaitingRuns()
 
 
 def upload_processor(executor: str) -> "Process":

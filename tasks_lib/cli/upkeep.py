@@ -2,7 +2,12 @@
 
 from cyclopts import App
 
-from tasks_lib.cli.optional_prefect import event_publisher, follow_switches, upload_processor
+from tasks_lib.cli.optional_prefect import (
+    event_publisher,
+    follow_switches,
+    upload_processor,
+    waiting_runs,
+)
 from tasks_lib.cli.options.arguments import MAINTAIN, Json
 from tasks_lib.cli.output import console
 
@@ -25,6 +30,7 @@ def reconcile(*, json: Json = False) -> None:
         reconciled = upkeep.reconcile(
             workspace,
             event_publisher(),
+            waiting_runs(),
             process=upload_processor(settings.api_executor),
             now=workspace.store.now(),
             grace=settings.unused_file_grace,

@@ -14,6 +14,7 @@ from tasks_lib.operations.upkeep.announcing import announce_due
 from tasks_lib.operations.upkeep.reconcile import Reconciled
 from tasks_lib.operations.upkeep.rounds import TAKEN_OVER, Chore, Rounds
 from tasks_lib.operations.uploads.process import process_upload
+from tasks_lib.operations.waiting.suspended import resume_due
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.settings import Settings, read_settings
 from tasks_lib.steps import standby
@@ -27,6 +28,7 @@ from tasks_lib.steps.outcomes import completed_state, run_logger, step
 from tasks_lib.steps.prefect_api import has_run, post_events
 from tasks_lib.steps.standby import Standby
 from tasks_lib.steps.uploads import start_flow_run
+from tasks_lib.steps.waiting_runs import WaitingRuns
 from tasks_lib.steps.workspace import open_configured_workspace
 
 DEPLOYMENT: Final = "reconcile"
@@ -108,6 +110,7 @@ def stayed_state(why: str) -> State[Any]:
 
 
 def _announce(workspace: Workspace) -> None:
+    resume_due(workspace.store, WaitingRuns(), at=workspace.store.now())
     announce_due(workspace.store, post_events, at=workspace.store.now())
 
 
@@ -123,6 +126,7 @@ def _sweep(workspace: Workspace, settings: Settings, *, cleans_up: bool) -> Reco
     return operation.reconcile(
         workspace,
         post_events,
+        WaitingRuns(),
         process=start_flow_run if settings.api_executor != "inline" else process_upload,
         now=workspace.store.now(),
         cleans_up=cleans_up,

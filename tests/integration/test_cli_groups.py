@@ -144,7 +144,7 @@ def test_waiting_shows_the_finished_group(seeding: Seeding) -> None:
 def test_waiting_ends_when_the_time_is_over(seeding: Seeding) -> None:
     assert seeding("tasks", "set-status", "2", "escalated")[0] == 0
     assert seeding("groups", "wait", "1", "--timeout", "0") == (
-        1, "", "error: the time is over; group 1: 0 of 3 tasks done (1 escalated)\n",
+        1, "", "error: not finished in 0 seconds: group 1: 0 of 3 tasks done (1 escalated)\n",
     )  # fmt: skip
 
 

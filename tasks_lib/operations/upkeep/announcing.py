@@ -29,6 +29,7 @@ from tasks_lib.errors import Problem
 from tasks_lib.operations.background import Background
 from tasks_lib.operations.chains.wake import make_wake_event, take_back
 from tasks_lib.operations.groups.finish import settle_groups
+from tasks_lib.operations.waiting.suspended import FlowRuns, resume_due
 from tasks_lib.store import (
     announcements,
     catalogue,
@@ -313,10 +314,22 @@ def _publish_all(publish: Publish, events: Sequence[Event]) -> None:
 
 
 class Relay(Background):
-    """A thread that sends the events that are due, every second, while a block runs."""
+    """A thread that sends the events that are due, every second, while a block runs.
 
-    def __init__(self, store: Store, publish: Publish, *, every_seconds: float = 1.0) -> None:
+    It also resumes the flow runs that have waited for groups, if ``runs`` are given.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        publish: Publish,
+        runs: FlowRuns | None = None,
+        *,
+        every_seconds: float = 1.0,
+    ) -> None:
         def act() -> None:
+            if runs is not None:
+                resume_due(store, runs, at=store.now())
             announce_due(store, publish, at=store.now())
 
         super().__init__("relay", act, every_seconds=every_seconds)

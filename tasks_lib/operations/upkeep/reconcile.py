@@ -20,6 +20,11 @@ from tasks_lib.operations.uploads.process import (
     remove_uploads,
     resume_uploads,
 )
+from tasks_lib.operations.waiting.suspended import (
+    FlowRuns,
+    remove_ended_waits,
+    resume_due,
+)
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.transport.temporary import remove_abandoned_folders
 
@@ -37,6 +42,7 @@ class Reconciled(NamedTuple):
     announced_events: int | None
     chained_tasks: int = 0
     resumed_uploads: int = 0
+    resumed_runs: int = 0
     removed_uploads: int = 0
     removed_answers: int = 0
     topped_up_tasks: int = 0
@@ -60,6 +66,7 @@ class Reconciled(NamedTuple):
             ("removed {} that no task has", self.removed_files, "file"),
             ("removed {}", self.removed_leftovers, "unfinished write"),
             ("resumed {}", self.resumed_uploads, "upload"),
+            ("resumed {}", self.resumed_runs, "flow run"),
             ("removed {}", self.removed_uploads, "uploaded file"),
             ("removed {}", self.removed_answers, "old answer"),
             ("announced {}", self.announced_events or 0, "event"),
@@ -71,6 +78,7 @@ class Reconciled(NamedTuple):
 def reconcile(
     workspace: Workspace,
     publish: Publish | None,
+    runs: FlowRuns | None = None,
     *,
     process: Process = process_upload,
     now: datetime,
@@ -98,6 +106,11 @@ def reconcile(
     topped_up = top_up_all(workspace.store, at=now)
     chained = fire_due(workspace, at=now)
     resumed = resume_uploads(workspace.store, partial(process, workspace), at=now)
+    resumed_runs = 0
+    if runs is not None:
+        resumed_runs = resume_due(workspace.store, runs, at=now)
+        if cleans_up:
+            remove_ended_waits(workspace.store, runs)
     announced = announce_due(workspace.store, publish, at=now) if publish is not None else None
     return Reconciled(
         released_claims=released,
@@ -106,6 +119,7 @@ def reconcile(
         announced_events=announced,
         chained_tasks=chained.created,
         resumed_uploads=resumed,
+        resumed_runs=resumed_runs,
         removed_uploads=uploads,
         removed_answers=answers,
         topped_up_tasks=topped_up,

@@ -1,13 +1,14 @@
 """Look at the groups that somebody waits for: how far they are, and whether one was undone."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 from tasks_lib.domain.lifecycle import BLOCKED, DONE
 from tasks_lib.domain.names import counted
 from tasks_lib.domain.progress import Progress
 from tasks_lib.domain.statuses import GroupState
-from tasks_lib.errors import GroupUndoneError
+from tasks_lib.errors import GroupTimedOutError, GroupUndoneError
 from tasks_lib.operations.groups.read import CountedGroup, find_group
 from tasks_lib.store.engine import Store
 
@@ -41,6 +42,11 @@ class Look(NamedTuple):
     def sentence(self) -> str:
         """How far each group is, in one sentence without an end."""
         return "; ".join(map(_sentence, self.groups))
+
+    def timed_out(self, timeout: timedelta | None) -> GroupTimedOutError:
+        """Return the error that the groups were not finished in time."""
+        seconds = round(timeout.total_seconds()) if timeout is not None else 0
+        return GroupTimedOutError(f"not finished in {counted(seconds, 'second')}: {self.sentence}")
 
     def check_undone(self) -> None:
         """Raise GroupUndoneError if a group was undone: it never has all of its tasks again."""

@@ -37,6 +37,7 @@ from tasks_lib.store.tables.tasks import (
     TaskRow,
     TaskUpdateRow,
 )
+from tasks_lib.store.tables.waiting import GroupWaitRow
 
 __all__ = [
     "MAX_ID",
@@ -55,6 +56,7 @@ __all__ = [
     "FieldRow",
     "GroupCountRow",
     "GroupFileRow",
+    "GroupWaitRow",
     "IdempotentAnswerRow",
     "ImportRunRow",
     "InfiniteSeedingRow",

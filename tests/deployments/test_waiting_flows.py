@@ -1,0 +1,94 @@
+"""Flows that wait for people: suspended without a process, and resumed when the tasks are done."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from prefect import Flow
+from prefect.client.schemas.objects import FlowRun
+from waiting_flows import ask_people
+
+from installation import Installation
+from pages import ROOT
+from people import PATH
+from servers import wait_until
+from tasks_lib.operations.groups.read import Group, list_groups
+from tasks_lib.operations.tasks.move import claim_task, submit_task
+
+Start = Callable[..., FlowRun]
+ENTRYPOINT = "tests/waiting_flows.py"
+
+
+def deploy(installation: Installation, flow: Flow[..., Any]) -> UUID:
+    """Register a flow of the tests as a deployment of the stack's work pool."""
+    client = installation.client
+    return client.create_deployment(
+        flow_id=client.create_flow(flow),
+        name=flow.name,
+        work_pool_name="seeding",
+        entrypoint=f"{ENTRYPOINT}:{flow.fn.__name__}",
+        path=str(ROOT),
+        parameter_openapi_schema=flow.parameters.model_dump_for_openapi(),
+    )
+
+
+@pytest.fixture
+def start(installation: Installation, stack_settings: None, tmp_path: Path) -> Start:
+    """A function that starts a run of the flow, with a mark of its own."""
+    deployment_id = deploy(installation, ask_people)
+
+    def start(**parameters: Any) -> FlowRun:
+        given = {"mark": uuid4().hex, "folder": str(tmp_path)} | parameters
+        return installation.client.create_flow_run_from_deployment(deployment_id, parameters=given)
+
+    return start
+
+
+def lines(run: FlowRun) -> list[str]:
+    file = Path(run.parameters["folder"], f"{run.parameters['mark']}.txt")
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+
+def group_of(installation: Installation, run: FlowRun) -> Group:
+    """Return the only group that a run has seeded."""
+    groups = list_groups(installation.workspace.store, PATH)
+    (group,) = (group for group in groups if group.name == run.parameters["mark"])
+    return group
+
+
+def wait_for_state(installation: Installation, run: FlowRun, name: str) -> None:
+    def has_state() -> bool:
+        installation.stack.check()
+        state = installation.client.read_flow_run(run.id).state
+        return state is not None and state.name == name
+
+    wait_until(has_state)
+
+
+def finish_group(installation: Installation, group: Group) -> None:
+    """Finish the tasks of the group, and those that are before them in the queue."""
+    store = installation.workspace.store
+    while not list_groups(store, PATH) or not is_finished(installation, group):
+        task = claim_task(store, group.pipeline_id, "ann", at=store.now())
+        assert task is not None
+        submit_task(store, task.id, "ann", {"sentiment": "good"}, at=store.now())
+
+
+def is_finished(installation: Installation, group: Group) -> bool:
+    groups = list_groups(installation.workspace.store, PATH)
+    return any(one.id == group.id and one.finished_at is not None for one in groups)
+
+
+def test_a_run_is_suspended_and_goes_on_when_its_tasks_are_finished(
+    installation: Installation, start: Start
+) -> None:
+    run = start(rows=2)
+    wait_for_state(installation, run, "Suspended")
+    group = group_of(installation, run)
+    assert lines(run) == ["begins", f"seeded {group.id}"]
+    finish_group(installation, group)
+    wait_for_state(installation, run, "Completed")
+    assert lines(run) == ["begins", f"seeded {group.id}"] * 2 + ["goes on True"]
+    assert group_of(installation, run).tasks == 2
