@@ -6,6 +6,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from keyed import declare
 from starlette.testclient import TestClient
 
 from api_requests import BASE, OTHER, TASKS, WORKFLOW, NewKey, error_of
@@ -92,6 +93,21 @@ def test_known_content_is_seeded_again_only_on_request(workspace: Workspace, sen
     ]
     assert created == [1, 0, 1]
     assert len(bodies(workspace)) == 2
+
+
+def test_a_full_file_withdraws_the_tasks_whose_rows_it_lacks(
+    workspace: Workspace, catalogue_file: Path, send: Send
+) -> None:
+    declare(workspace, catalogue_file, "key: [review_id]\n            on_missing: withdraw")
+    send(b"review_id,body,stars\n1,a,\n2,b,\n3,c,\n", file_name="reviews-2026-11-29.csv")
+    send(b"review_id,body,stars\n9,z,\n", file_name="other.csv")
+    options = {"file_name": "reviews-2026-11-30.csv", "full": True}
+    failed = send(b"review_id,body,stars\n1,a,\n", **options)
+    assert [error["code"] for error in failed["report"]["errors"]] == ["too_many_missing"]
+    done = send(b"review_id,body,stars\n1,a,\n", **options, allow_shrink=True)
+    assert (done["report"]["already_seeded"], done["report"]["withdrawn"]) == (1, 2)
+    statuses = [task.status for task in list_tasks(workspace.store, "1")]
+    assert statuses == ["pending", "withdrawn", "withdrawn", "pending"]
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,12 @@ def night(workspace: Workspace, catalogue_file: Path, csv_file: Callable[..., st
     """A function that seeds the rows with these letters as the full source."""
     declare(workspace, catalogue_file, SETTINGS)
 
-    def run(letters: str, body: str = "x", name: str = SOURCE, **options: Any) -> Report:
+    def run(
+        letters: str, body: str = "x", name: str = SOURCE, group: str = "", **options: Any
+    ) -> Report:
         rows = "".join(f"{letter},{body},\n" for letter in letters)
         source = csv_file(HEADER + rows, name)
-        return seed(workspace, source, **{"full": True, **options})
+        return seed(workspace, source, **{"full": True, "name": group, **options})
 
     return run
 
@@ -57,6 +59,25 @@ def statuses(workspace: Workspace) -> str:
 def moves(workspace: Workspace, task_id: int) -> list[tuple[str, str | None]]:
     with workspace.store.read() as session:
         return [(move.move, move.reason) for move in list_moves(session, task_id)]
+
+
+def test_files_whose_names_differ_in_a_date_are_one_source(
+    workspace: Workspace, night: Night
+) -> None:
+    night("abcde", name="reviews-2026-11-29.csv")
+    night("xyz", name="shop-2.csv")
+    report = night("abc", name="reviews-2026-11-30.csv")
+    assert (outcome(report), statuses(workspace)) == ((0, 3, 0, 0, 2), "pppwwppp")
+    night("ab", name="reviews.csv", allow_shrink=True)
+    night("ab", name="shop-1.csv", allow_shrink=True)
+    assert statuses(workspace) == "pppwwppp"
+
+
+def test_a_name_makes_files_one_source(workspace: Workspace, night: Night) -> None:
+    night("abc", name="v1.csv", group="nightly")
+    night("xyz", name="other.csv", group="another")
+    report = night("ab", name="v2.csv", group="nightly")
+    assert (outcome(report), statuses(workspace)) == ((0, 2, 0, 0, 1), "ppwppp")
 
 
 def test_tasks_whose_rows_are_missing_are_withdrawn_and_returned(

@@ -171,6 +171,19 @@ class NewUpload(TypedDict):
         Annotated[bool, Field(description="Whether content that was seeded before is seeded again")]
         | None
     ]
+    full: NotRequired[
+        Annotated[
+            bool,
+            Field(description="Whether the file has all rows of its source: see `on_missing`"),
+        ]
+        | None
+    ]
+    allow_shrink: NotRequired[
+        Annotated[
+            bool, Field(description="Whether more than half of the source's tasks may be withdrawn")
+        ]
+        | None
+    ]
     name: NotRequired[GroupName | None]
     labels: NotRequired[GroupLabels | None]
 

@@ -42,7 +42,7 @@ _AWAITING: Final = UploadStatus.AWAITING_UPLOAD.value
 
 OPTIONS: Final = (
     "delimiter", "encoding", "quote", "csv_name", "names_encoding", "dry_run", "allow_duplicate",
-    "name", "labels",
+    "full", "allow_shrink", "name", "labels",
 )  # fmt: skip
 """The members of an upload's seeding besides those about bad rows."""
 
@@ -72,6 +72,8 @@ class UploadRequest:
     names_encoding: str = ""
     dry_run: bool = False
     allow_duplicate: bool = False
+    full: bool = False
+    allow_shrink: bool = False
     name: str = ""
     labels: tuple[str, ...] = ()
 

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.lifecycle import DONE, MOVES, Move, show_status
+from tasks_lib.domain.sources import identity_of
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store.bulk import insert_rows
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import UtcDateTime
+from tasks_lib.store.tables import TaskGroupRow, UtcDateTime
 from tasks_lib.store.tasks import queues
 from tasks_lib.store.tasks.counts import add_counts
 from tasks_lib.store.tasks.moves import Note
@@ -40,22 +41,43 @@ def find_missing(
 ) -> Missing:
     """Collect the open tasks, seeded earlier from the group's source, that were not seen.
 
+    The groups of one source have its kind, and its identity or the name of this group.
     ``are_seen`` tells which ids belong to rows of the source as it is now.
     """
     session.execute(_CREATE)
+    _collect_groups(session, pipeline_id, group_id)
     total = missing = 0
     for status in sorted(frozenset(TaskStatus) - DONE):
-        for ids in _pages(session, pipeline_id, group_id, status):
+        for ids in _pages(session, pipeline_id, status):
             gone = ids[~are_seen(ids)]
             insert_rows(session, "chosen_tasks", {}, ("task_id",), [(pa.array(gone),)])
             total, missing = total + len(ids), missing + len(gone)
+    session.execute(_DROP_GROUPS)
     return Missing(total, missing)
 
 
-def _pages(
-    session: Session, pipeline_id: int, group_id: int, status: TaskStatus
-) -> Iterator["Numbers"]:
-    parameters = {"pipeline_id": pipeline_id, "group_id": group_id, "status": status.value}
+def _collect_groups(session: Session, pipeline_id: int, group_id: int) -> None:
+    """Collect the ids of the earlier groups from the source of this one."""
+    session.execute(_CREATE_GROUPS)
+    group = session.get_one(TaskGroupRow, group_id)
+    groups = session.execute(
+        select(TaskGroupRow.id, TaskGroupRow.source, TaskGroupRow.name).where(
+            TaskGroupRow.pipeline_id == pipeline_id,
+            TaskGroupRow.kind == group.kind,
+            TaskGroupRow.id != group_id,
+        )
+    )
+    identity = identity_of(group.source)
+    ids = [
+        earlier
+        for earlier, source, name in groups
+        if identity_of(source) == identity or (name is not None and name == group.name)
+    ]
+    insert_rows(session, "source_groups", {}, ("id",), [(pa.array(ids, pa.int64()),)])
+
+
+def _pages(session: Session, pipeline_id: int, status: TaskStatus) -> Iterator["Numbers"]:
+    parameters = {"pipeline_id": pipeline_id, "status": status.value}
     after = 0
     while True:
         ids = session.scalars(_OF_SOURCE, {**parameters, "after": after}).all()
@@ -149,15 +171,13 @@ def _move_chosen(
 _CREATE: Final = text(
     "CREATE TEMPORARY TABLE chosen_tasks (task_id BIGINT PRIMARY KEY, status TEXT, group_id BIGINT)"
 )
+_CREATE_GROUPS: Final = text("CREATE TEMPORARY TABLE source_groups (id BIGINT PRIMARY KEY)")
+_DROP_GROUPS: Final = text("DROP TABLE source_groups")
 _OF_SOURCE: Final = text(
     f"""
     SELECT tasks.id FROM tasks
     WHERE tasks.pipeline_id = :pipeline_id AND tasks.status = :status AND tasks.id > :after
-        AND tasks.group_id IN (
-            SELECT g.id FROM task_groups g JOIN task_groups ours ON ours.id = :group_id
-            WHERE g.pipeline_id = :pipeline_id AND g.kind = ours.kind AND g.source = ours.source
-                AND g.id <> ours.id
-        )
+        AND tasks.group_id IN (SELECT id FROM source_groups)
     ORDER BY tasks.id LIMIT {_IDS_AT_ONCE}
     """  # noqa: S608 - our own names
 )
