@@ -56,11 +56,13 @@ def write_csv(path: Path, *, rows: int, seed: int = 1, columns: int = ALL_COLUMN
             writer.writerows(row[:columns] for row in some_rows)
 
 
-def write_catalogue(path: Path, *, columns: int = ALL_COLUMNS, key: Sequence[str] = ()) -> None:
+def write_catalogue(
+    path: Path, *, columns: int = ALL_COLUMNS, key: Sequence[str] = (), on_change: str = "keep"
+) -> None:
     """Write the catalogue whose only pipeline, ``PIPELINE``, takes the CSV."""
     organization, project, pipeline = PIPELINE.split("/")
     fields = [{**field, "source": "dataset"} for field in _FIELDS[:columns]]
-    described = {"name": pipeline, "key": list(key), "fields": fields}
+    described = {"name": pipeline, "key": list(key), "on_change": on_change, "fields": fields}
     entry = {"name": project, "pipelines": [described]}
     catalogue = {"organizations": [{"name": organization, "projects": [entry]}]}
     path.write_text(yaml.safe_dump(catalogue, sort_keys=False, allow_unicode=True), "utf-8")

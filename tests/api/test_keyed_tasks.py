@@ -11,6 +11,7 @@ from people import counts, recount
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.groups.read import list_groups
 from tasks_lib.operations.workspace import Workspace
+from upload_calls import confirm, upload_file, wait_for_end
 
 PATH = "acme/reviews/label-reviews"
 KEYED = PIPELINE.replace(
@@ -106,3 +107,19 @@ def test_requests_at_the_same_moment_create_each_task_once(
     for start, ids in enumerate(answers):
         assert ids == [task_of[number] for number in range(start, start + 20)]
     assert counts(workspace.store).total == 29
+
+
+def test_rows_of_an_upload_are_known_by_their_keys(client: TestClient) -> None:
+    assert client.post(TASKS, json=tasks(row(1), row(2))).status_code == 201
+    upload_id = upload_file(client, b"review_id,body,stars\n1,x,\n2,other,\n3,three,\n")
+    confirm(client, upload_id)
+    report = wait_for_end(client, upload_id)["report"]
+    counted = [report[name] for name in ("created", "already_seeded", "changed", "rejected")]
+    assert counted == [1, 1, 1, 0]
+    upload_id = upload_file(client, b"review_id,body,stars\n4,four,\n5,five,\n4,four,\n")
+    confirm(client, upload_id)
+    (error,) = wait_for_end(client, upload_id)["report"]["errors"]
+    assert (error["code"], error["message"]) == (
+        "duplicate_key",
+        "has the same key as row 1: review_id '4'",
+    )

@@ -1,6 +1,8 @@
 """A row whose key a task has creates no other one, whichever way it arrives."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,10 +13,12 @@ import people
 from chain_setup import LATER, chain
 from people import counts, recount
 from photos import png, write_zip
+from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import CatalogueRejectedError, UsageError
 from tasks_lib.operations.chains.fire import Fired, fire_due
 from tasks_lib.operations.chains.manage import find_chain
 from tasks_lib.operations.datasets.import_request import ImportMode
+from tasks_lib.operations.datasets.query_datasets import QueryRequest, add_query
 from tasks_lib.operations.infinite.manage import InfiniteRequest, disable, enable
 from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
 from tasks_lib.operations.workspace import Workspace
@@ -60,6 +64,34 @@ def test_rows_of_a_dataset(workspace: Workspace, catalogue_file: Path, tmp_path:
     assert (repeated.rejected, [error.code for error in repeated.errors]) == (1, ["duplicate_key"])
     assert [row for row, _ in tasks_of(workspace)] == [1, 2, 3, 4]
     assert counts(workspace.store) == recount(workspace.store)
+
+
+def test_rows_of_another_database(
+    workspace: Workspace, catalogue_file: Path, tmp_path: Path
+) -> None:
+    declare(workspace, catalogue_file, "key: [review_id]")
+    seed(workspace, write(tmp_path, f"{HEADER}1,one,\n2,two,\n", "known.csv"))
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as shop:
+        shop.execute("CREATE TABLE reviews (number INTEGER, review_id TEXT, body TEXT)")
+        rows = [(1, "1", "one"), (2, "2", "other"), (3, "3", "three"), (4, "3", "three")]
+        shop.executemany("INSERT INTO reviews VALUES (?, ?, ?)", rows)
+        shop.commit()
+    request = QueryRequest(
+        organization="acme",
+        name="reviews",
+        connection=f"sqlite:///{tmp_path}/shop.db",
+        query="reviews",
+        key_columns=("number",),
+    )
+    add_query(workspace, request)
+    (error,) = seed_dataset(workspace).errors
+    assert (error.row, error.code, error.message) == (
+        4,
+        "duplicate_key",
+        "has the same key as row 3: review_id '3'",
+    )
+    report = seed_dataset(workspace, run_id="run-2", on_error=OnError.SKIP_ROWS)
+    assert numbers(report) == (True, 1, 1, 1, 1)
 
 
 def test_finished_tasks_of_another_pipeline(workspace: Workspace, tmp_path: Path) -> None:

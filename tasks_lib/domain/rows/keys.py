@@ -46,6 +46,9 @@ KEY_TYPES: Final = TEXTS | {
 }
 """Types whose values can identify a task: each value has one canonical text."""
 
+_PLAIN: Final = (KEY_TYPES | {FieldType.MULTI_SELECT}) - {FieldType.NUMBER, FieldType.DATETIME}
+"""Types whose values are equal only if they are written in the same way."""
+
 MAX_KEY_CHARACTERS: Final = 200
 """A longer key is stored as its SHA-256: the databases' indexes limit the length of an entry."""
 
@@ -103,10 +106,23 @@ def same_values(fields: Sequence[Field], first: str, second: str) -> bool:
     """Return whether two JSON objects hold equal values of the fields; a missing one is null."""
     if first == second:
         return True
+    if _differ_plainly(fields, first, second):
+        return False
     one, other = _load_digits(first), _load_digits(second)
     return all(
         _comparable(field, one.get(field.name)) == _comparable(field, other.get(field.name))
         for field in fields
+    )
+
+
+def _differ_plainly(fields: Sequence[Field], first: str, second: str) -> bool:
+    """Return True if a value differs that orjson, which is several times as fast, reads exactly."""
+    try:
+        one, other = orjson.loads(first), orjson.loads(second)
+    except orjson.JSONDecodeError:  # a field of type json can hold what orjson refuses
+        return False
+    return any(
+        one.get(field.name) != other.get(field.name) for field in fields if field.type in _PLAIN
     )
 
 

@@ -41,26 +41,35 @@ class TaskUpdates:
         insert_rows(self._session, "changed_rows", {}, columns, [(task_ids, rows, predefined)])
 
     def apply(self) -> None:
-        """Update the untouched tasks of the collected rows.
+        """Update the untouched tasks of the collected rows, and list the rows of the others.
 
         On PostgreSQL the tasks are locked first, by a statement of its own: it waits for those who
-        are claiming them, and the next statement sees their claims.
+        are claiming them, and the next statement sees their claims. That one does all the rest.
         """
         if not self._is_created:
             return
         session = self._session
         copied = has_copies(session, self._pipeline_id)
+        condition = f"tasks.erased_at IS NULL AND {untouched_condition(has_copies=copied)}"
+        room = MAX_TOUCHED_LISTED - len(self.touched)
+        parameters: dict[str, object] = {
+            "group_id": self._group_id,
+            "at": self._at,
+            "limit": room,
+        }
+        of_copies = {"pipeline_id": self._pipeline_id} if copied else {}
         if is_postgresql(session):
             session.execute(_LOCK)
-        session.execute(
-            text(f"{_MARK} AND {untouched_condition(has_copies=copied)}"),
-            {"pipeline_id": self._pipeline_id} if copied else {},
-        )
-        session.execute(_RECORD, {"group_id": self._group_id, "at": self._at})
-        session.execute(_UPDATE_POSTGRESQL if is_postgresql(session) else _UPDATE_SQLITE)
-        self.updated += session.scalar(_COUNT) or 0
-        room = MAX_TOUCHED_LISTED - len(self.touched)
-        self.touched += session.scalars(_TOUCHED, {"limit": room})
+            statement = text(_AT_ONCE.format(condition)).bindparams(_AT)
+            updated, touched = session.execute(statement, parameters | of_copies).one()
+        else:
+            session.execute(text(_MARK.format(condition)), of_copies)
+            session.execute(_RECORD, parameters)
+            session.execute(_UPDATE)
+            updated = session.scalar(_COUNT)
+            touched = session.scalars(_TOUCHED, parameters).all()
+        self.updated += updated or 0
+        self.touched += touched or ()
         session.execute(_DROP)
         self._is_created = False
 
@@ -73,21 +82,36 @@ _LOCK: Final = text(
     "SELECT tasks.id FROM tasks JOIN changed_rows ON changed_rows.task_id = tasks.id"
     " ORDER BY tasks.id FOR UPDATE OF tasks"
 )
+_AT: Final = bindparam("at", type_=UtcDateTime)
+_AT_ONCE: Final = """
+    WITH untouched AS MATERIALIZED (
+        SELECT changed_rows.task_id, changed_rows.predefined, tasks.predefined AS before
+        FROM changed_rows JOIN tasks ON tasks.id = changed_rows.task_id WHERE {}
+    ), recorded AS (
+        INSERT INTO task_updates (task_id, group_id, predefined, at)
+        SELECT task_id, :group_id, before, :at FROM untouched
+    ), updated AS (
+        UPDATE tasks SET predefined = CAST(untouched.predefined AS json) FROM untouched
+        WHERE tasks.id = untouched.task_id
+    )
+    SELECT (SELECT count(*) FROM untouched), ARRAY(
+        SELECT row FROM changed_rows WHERE task_id NOT IN (SELECT task_id FROM untouched)
+        ORDER BY row LIMIT :limit
+    )
+    """
 _MARK: Final = (
     "UPDATE changed_rows SET is_untouched = TRUE FROM tasks"
-    " WHERE tasks.id = changed_rows.task_id AND tasks.erased_at IS NULL"
+    " WHERE tasks.id = changed_rows.task_id AND {}"
 )
 _RECORD: Final = text(
     "INSERT INTO task_updates (task_id, group_id, predefined, at)"
     " SELECT tasks.id, :group_id, tasks.predefined, :at FROM changed_rows"
     " JOIN tasks ON tasks.id = changed_rows.task_id WHERE changed_rows.is_untouched"
-).bindparams(bindparam("at", type_=UtcDateTime))
-_UPDATE: Final = (
-    "UPDATE tasks SET predefined = {} FROM changed_rows"
+).bindparams(_AT)
+_UPDATE: Final = text(
+    "UPDATE tasks SET predefined = changed_rows.predefined FROM changed_rows"
     " WHERE tasks.id = changed_rows.task_id AND changed_rows.is_untouched"
 )
-_UPDATE_POSTGRESQL: Final = text(_UPDATE.format("CAST(changed_rows.predefined AS json)"))
-_UPDATE_SQLITE: Final = text(_UPDATE.format("changed_rows.predefined"))
 _COUNT: Final = text("SELECT count(*) FROM changed_rows WHERE is_untouched")
 _TOUCHED: Final = text(
     "SELECT row FROM changed_rows WHERE NOT is_untouched ORDER BY row LIMIT :limit"
