@@ -10,6 +10,7 @@ class Trigger(StrEnum):
     """When a chain fires."""
 
     TASK_COMPLETION = "task-completion"
+    GROUP_COMPLETION = "group-completion"
     PIPELINE_COMPLETION = "pipeline-completion"
 
 

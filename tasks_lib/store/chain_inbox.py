@@ -15,7 +15,7 @@ from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import Problem
 from tasks_lib.store.chains import StoredChain
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import ChainInboxRow, ChainRow, RemovedRow, TaskRow
+from tasks_lib.store.tables import ChainInboxRow, ChainRow, GroupCountRow, RemovedRow, TaskRow
 
 _LOCK: Final = "hashtextextended('seeding chains of ' || :pipeline_id, 0)"
 _SQLITE_IDS: Final = 500
@@ -189,6 +189,22 @@ def mark_misfits(
     ]
     if rows:
         session.execute(update(ChainInboxRow), rows)
+
+
+def list_finished_groups(session: Session, chain_id: int) -> list[int]:
+    """Return the groups of waiting tasks that were found finished, by id."""
+    statement = (
+        select(TaskRow.group_id)
+        .join(ChainInboxRow, ChainInboxRow.task_id == TaskRow.id)
+        .join(GroupCountRow, GroupCountRow.group_id == TaskRow.group_id)
+        .where(
+            ChainInboxRow.chain_id == chain_id,
+            ChainInboxRow.error_code.is_(None),
+            GroupCountRow.completed.is_not(None),
+        )
+        .distinct()
+    )
+    return list(session.scalars(statement.order_by(TaskRow.group_id)))
 
 
 def reset_misfits(session: Session, chain_id: int) -> None:

@@ -30,7 +30,9 @@ from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.rows.blocks import CheckedBlock
 from tasks_lib.intake.rows.mapped_rows import StoredRow, StoredRows, open_mapped
 from tasks_lib.intake.rows.row_intake import RowBatch
+from tasks_lib.operations.chains.groups import find_finished_group
 from tasks_lib.operations.chains.plan import plan_chain
+from tasks_lib.operations.groups.finish import settle_groups
 from tasks_lib.operations.seeding.seed_from_pipeline import PipelineSource
 from tasks_lib.operations.seeding.writing import Written, write_tasks
 from tasks_lib.operations.workspace import Workspace
@@ -81,6 +83,7 @@ def fire_chain(workspace: Workspace, chain_id: int, *, at: datetime) -> Fired:
 
     A chain whose JSONPath is too costly is paused: firing it again would be as costly.
     """
+    settle_groups(workspace.store, at=at)
     fired, removes_seeded = Fired(), True
     while _prepare(workspace, chain_id, at, removes_seeded=removes_seeded):
         try:
@@ -147,10 +150,11 @@ def _fire(workspace: Workspace, chain_id: int, at: datetime) -> Fired | None:
             or not _is_triggered(session, chain.stored)
         ):
             return None
+        source_group = find_finished_group(session, chain.stored)
         stream = _lock_stream(session, chain)
         seed_key = f"chain:{chain.stored.id} {uuid4()}"
         group = _ensure_group(session, chain, seed_key, stream, at)
-        report = _fill(workspace, session, chain, group, stream.id, at)
+        report = _fill(workspace, session, chain, group, stream.id, at, source_group)
         if report.rejected:  # announces the group as well
             task_groups.save_report(session, seed_key, report, at=at, run_url=None, announce_at=at)
         if report.group_id is not None:
@@ -174,8 +178,12 @@ def _fill(
     group: EnsuredGroup,
     stream_id: int,
     at: datetime,
+    source_group: int | None,
 ) -> Report:
-    """Create the next tasks; with the trigger ``pipeline-completion``, all of them."""
+    """Create the next tasks: with ``task-completion`` some, otherwise all.
+
+    With ``group-completion`` these are all that wait of the ``source_group``.
+    """
     created, rejected, last_id = 0, 0, 0
     known = Written(0)
     errors: list[Problem] = []
@@ -187,6 +195,7 @@ def _fill(
                 status=TaskStatus.FINISHED,
                 unless_in_stream=stream_id,
                 waiting_for_chain=chain.stored.id,
+                group_id=source_group,
                 after=last_id,
                 limit=TASKS_AT_ONCE,
             )
@@ -328,6 +337,8 @@ def _is_triggered(session: Session, chain: StoredChain) -> bool:
     """Return True if the trigger's condition holds, given that tasks wait."""
     if chain.trigger is Trigger.TASK_COMPLETION:
         return True
+    if chain.trigger is Trigger.GROUP_COMPLETION:
+        return find_finished_group(session, chain) is not None
     counts = get_counts(session, chain.source_pipeline_id)
     return counts.left == 0 < counts.by_status[TaskStatus.FINISHED]
 

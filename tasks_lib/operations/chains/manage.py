@@ -16,7 +16,9 @@ from tasks_lib.domain.mapping.drift import drift
 from tasks_lib.domain.mapping.plans import columns_of, plan_mapping
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import NotFoundError, RejectedError, UsageError
+from tasks_lib.operations.chains.groups import find_finished_group
 from tasks_lib.operations.chains.plan import plan_chain
+from tasks_lib.operations.groups.finish import settle_groups
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import audit, catalogue, chain_inbox, chains
 from tasks_lib.store.chain_inbox import Misfit
@@ -208,12 +210,17 @@ def list_chains_of(store: Store, organization_id: int) -> list[Chain]:
 
 def explain_chain(store: Store, chain_id: int) -> ChainExplanation:
     """Explain why a chain has not fired, and which tasks do not fit; raise NotFoundError."""
+    settle_groups(store, at=store.now())
     with store.read() as session:
         stored = _find(session, chain_id)
         chain = _describe(session, stored)
         counts = get_counts(session, stored.source_pipeline_id).by_status
         misfits = chain_inbox.list_misfits(session, chain_id, _MISFITS_SHOWN)
-        reasons = [*_reasons(chain, counts), *_drift(session, stored)]
+        reasons = [
+            *_reasons(chain, counts),
+            *_open_groups(session, chain, stored),
+            *_drift(session, stored),
+        ]
     source_tasks = {status.value: count for status, count in counts.items()}
     return ChainExplanation(chain, source_tasks, reasons, misfits)
 
@@ -286,6 +293,13 @@ def _reasons(chain: Chain, counts: Mapping[TaskStatus, int]) -> list[str]:
         reasons.append(f"{open_tasks:,} of {total:,} tasks of {chain.source} are not finished")
         reasons += [f"{counts[s]:,} {s.value} block it" for s in _BLOCKING if counts[s]]
     return reasons
+
+
+def _open_groups(session: Session, chain: Chain, stored: StoredChain) -> list[str]:
+    waits = chain.trigger is Trigger.GROUP_COMPLETION and chain.waiting > chain.misfits
+    if not waits or find_finished_group(session, stored) is not None:
+        return []
+    return ["none of the groups of the waiting tasks is finished"]
 
 
 def _drift(session: Session, chain: StoredChain) -> list[str]:

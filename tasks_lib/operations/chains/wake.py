@@ -6,7 +6,7 @@ of ``reconcile`` fires the chains in any case.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -33,12 +33,30 @@ def make_wake_event(session: Session, backlogs: Sequence[Backlog], *, at: dateti
     """
     finished = {backlog.pipeline_id for backlog in backlogs if backlog.newly_finished}
     ended = {backlog.pipeline_id for backlog in backlogs if backlog.has_ended}
+    return _wake(
+        session,
+        {Trigger.TASK_COMPLETION: finished, Trigger.PIPELINE_COMPLETION: ended},
+        at=at,
+    )
+
+
+def make_group_wake_event(
+    session: Session, pipeline_ids: Iterable[int], *, at: datetime
+) -> Event | None:
+    """Return the event that wakes one chain of the pipelines whose groups have finished."""
+    return _wake(session, {Trigger.GROUP_COMPLETION: set(pipeline_ids)}, at=at)
+
+
+def _wake(
+    session: Session, pipelines: Mapping[Trigger, AbstractSet[int]], *, at: datetime
+) -> Event | None:
+    """Wake one of the chains of these pipelines, which are given by the chains' trigger."""
+    sources = sorted({pipeline_id for some in pipelines.values() for pipeline_id in some})
     triggered = [
         chain
-        for chain in chains.list_chains_of_sources(session, sorted(finished | ended))
+        for chain in chains.list_chains_of_sources(session, sources)
         if not chain.is_paused
-        and chain.source_pipeline_id
-        in (finished if chain.trigger is Trigger.TASK_COMPLETION else ended)
+        and chain.source_pipeline_id in pipelines.get(chain.trigger, frozenset())
     ]
     if not triggered:
         return None

@@ -27,7 +27,7 @@ from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import GroupState, TaskStatus
 from tasks_lib.errors import Problem
 from tasks_lib.operations.background import Background
-from tasks_lib.operations.chains.wake import make_wake_event, take_back
+from tasks_lib.operations.chains.wake import make_group_wake_event, make_wake_event, take_back
 from tasks_lib.operations.groups.finish import settle_groups
 from tasks_lib.operations.waiting.suspended import FlowRuns, resume_due
 from tasks_lib.store import (
@@ -103,6 +103,10 @@ def _announce_finished_groups(store: Store, publish: Publish, at: datetime) -> i
                 session, at=at, lasts=_LEASE, limit=_SEEDINGS_AT_ONCE
             )
             events = [_finished_event(session, group) for group in groups]
+            pipeline_ids = [group.pipeline_id for group in groups]
+            wake_up = make_group_wake_event(session, pipeline_ids, at=at)
+        if wake_up is not None:
+            events = [wake_up, *events]
         is_announced = False
         try:
             _publish_all(publish, events)
@@ -111,6 +115,8 @@ def _announce_finished_groups(store: Store, publish: Publish, at: datetime) -> i
             with store.write() as session:
                 for group in groups:
                     finished_groups.end_announcing(session, group, is_announced=is_announced)
+                if wake_up is not None and not is_announced:
+                    take_back(session, at=at)
         announced += len(events)
 
 

@@ -40,6 +40,7 @@ def stream_task_rows(
     unless_in_stream: int | None = None,
     unless_removed_from: int | None = None,
     waiting_for_chain: int | None = None,
+    group_id: int | None = None,
     after: int = 0,
     limit: int = -1,
 ) -> Generator[list[tuple[int, int, str]]]:
@@ -47,7 +48,7 @@ def stream_task_rows(
 
     The text is an array: id, status, time of creation, predefined values, and filled-in values or
     null. Leaves out erased tasks, tasks that the stream has let in, tasks that do not wait for the
-    chain or did not fit, and tasks with ids up to ``after``.
+    chain or did not fit, tasks of other groups, and tasks with ids up to ``after``.
     """
     home = catalogue.get_status(session, pipeline_id)
     created = _CREATED_POSTGRESQL if is_postgresql(session) else _CREATED_SQLITE
@@ -79,6 +80,8 @@ def stream_task_rows(
             " AND NOT EXISTS (SELECT 1 FROM removed_rows r WHERE r.origin_id = t.id"  # noqa: S608
             f" AND r.stream_id = {left_out:d})"
         )
+    if group_id is not None:
+        query += f" AND t.group_id = {group_id:d}"
     if after:
         query += f" AND {number} > {after:d}"
     query += f" ORDER BY {number}"
