@@ -2,15 +2,14 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
-from sqlalchemy import create_engine, text
+from shops import Shop, add, refresh
+from sqlalchemy import text
 
 from tasks_lib.cli.output.documents import dataset_document
 from tasks_lib.domain.catalogue import Pipeline
@@ -29,64 +28,6 @@ from tasks_lib.operations.seeding.mapped_seeding import MappedRequest
 from tasks_lib.operations.seeding.seed_from_dataset import seed_from_dataset
 from tasks_lib.operations.workspace import Workspace
 from vault import put, rows_of, seed_dataset, seed_dataset_fully, tasks_of, write
-
-ROWS = [("001", "one", 5), ("NA", " two ", None), ("12345678901234567890", "three", 1)]
-TASKS = [
-    (1, '{"review_id":"001","body":"one","stars":5}'),
-    (2, '{"review_id":"NA","body":" two ","stars":null}'),
-    (3, '{"review_id":"12345678901234567890","body":"three","stars":1}'),
-]
-
-
-class Shop:
-    """Another database, with a table of reviews."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.engine = create_engine(url)
-        self.run("CREATE TABLE reviews (review_id VARCHAR(40) PRIMARY KEY, body TEXT, stars INT)")
-        self.insert(*ROWS)
-
-    def run(self, statement: str, **values: Any) -> None:
-        with self.engine.begin() as connection:
-            connection.execute(text(statement), values)
-
-    def insert(self, *rows: tuple[str, str, int | None]) -> None:
-        for number, body, stars in rows:
-            self.run("INSERT INTO reviews VALUES (:a, :b, :c)", a=number, b=body, c=stars)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path, postgresql: str) -> Iterator[Shop]:
-    """Another database, of either kind, independently of the store's kind."""
-    if request.param == "sqlite":
-        shop = Shop(f"sqlite:///{tmp_path / 'shop.db'}")
-        yield shop
-        shop.engine.dispose()
-        return
-    name = f"shop_{abs(hash(str(tmp_path)))}"
-    with psycopg.connect(postgresql, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    url = postgresql.replace("postgresql://postgres:@", "postgresql+psycopg://postgres@")
-    shop = Shop(url.replace("/postgres?", f"/{name}?"))
-    yield shop
-    shop.engine.dispose()
-    with psycopg.connect(postgresql, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def add(workspace: Workspace, shop: Shop, query: str = "reviews", *keys: str) -> Any:
-    return add_query(
-        workspace,
-        QueryRequest(
-            organization="acme", name="reviews", connection=shop.url, query=query, key_columns=keys
-        ),
-    )
-
-
-def refresh(workspace: Workspace) -> tuple[int | None, int, int, int]:
-    report = refresh_dataset(workspace, "acme", "reviews")
-    return report.version, report.imported, report.already_imported, report.changed
 
 
 def test_each_refresh_imports_the_new_rows_as_a_version(
@@ -113,36 +54,6 @@ def test_each_refresh_imports_the_new_rows_as_a_version(
         "connection": check_url(shop.url), "query": "SELECT * FROM reviews ORDER BY body",
         "key_columns": ("review_id",),
     }  # fmt: skip
-
-
-def test_a_row_that_changed_under_its_key_has_a_new_version_and_its_task_is_kept(
-    workspace: Workspace, shop: Shop, pipeline: Pipeline
-) -> None:
-    add(workspace, shop, "reviews", "review_id")
-    seed_dataset(workspace)
-    shop.run("UPDATE reviews SET body = 'other' WHERE review_id = '001'")
-    assert refresh(workspace) == (2, 0, 2, 1)
-    assert refresh(workspace) == (None, 0, 3, 0)
-    report = seed_dataset(workspace, run_id="run-2")
-    assert (report.created, report.already_seeded, report.changed) == (0, 2, 1)
-    assert sorted(tasks_of(workspace)) == sorted(TASKS)
-
-
-def test_of_two_rows_with_one_key_the_first_is_kept_and_the_other_is_told(
-    workspace: Workspace, shop: Shop, pipeline: Pipeline
-) -> None:
-    query = "SELECT review_id, body, 1 AS n FROM reviews UNION ALL SELECT 'NA', 'b', 2 ORDER BY 3"
-    add(workspace, shop, query, "review_id")
-    report = refresh_dataset(workspace, "acme", "reviews")
-    assert (report.imported, report.repeated) == (3, 1)
-    assert report.sentence == (
-        "reviews: 3 new rows as version 1. 1 row of dataset 'reviews' came with the key of an "
-        "earlier row and other values, and was left out."
-    )
-    assert seed_dataset_fully(workspace).warnings == (
-        "1 row of dataset 'reviews' came with the key of an earlier row and other values, and was "
-        "left out",
-    )
 
 
 def test_without_a_key_only_new_content_is_a_new_row(
