@@ -10,6 +10,8 @@ from tasks_lib.domain.names import counted
 from tasks_lib.errors import Problem
 
 _MAX_SHOWN: Final = 40
+_HARMLESS: Final = re.compile(r"(?:[^\W_]|[ \"'.,:;?!/-])*")
+"""Text that looks the same with and without Markdown."""
 
 
 def brief_markdown(plan: Plan) -> str:
@@ -44,7 +46,7 @@ def describe_field(entry: FieldMapping, problems: Sequence[Problem]) -> str:
     else:
         parts = [f"{field.type}, {'required' if field.required else 'optional'}"]
     if entry.sample and entry.sample.values:
-        parts.append(f"First values: {_values(entry.sample.values)}")
+        parts.append(f"First values: {_plain_values(entry.sample.values)}")
     if entry.sample and entry.sample.failed:
         parts.append(f"Fails in {_in_sample(entry.sample)}")
     wrong = [problem.message for problem in problems if problem.field == field.name]
@@ -101,6 +103,13 @@ def _failures(sample: Sample) -> str:
 
 def _values(values: Sequence[str]) -> str:
     return ", ".join(_code(_cut(value)) for value in values)
+
+
+def _plain_values(values: Sequence[str]) -> str:
+    """Return values for a description, which one of Prefect's UIs shows with the marks of code."""
+    return ", ".join(
+        _cut(value) if _HARMLESS.fullmatch(_cut(value)) else _code(_cut(value)) for value in values
+    )
 
 
 def _cut(text: str) -> str:

@@ -117,7 +117,8 @@ class Form:
         The first of Prefect's UIs has no place for the text above a form that is longer than a
         window, so each entry also describes itself.
         """
-        return f"{self._notes.partition(_PARAGRAPH)[0]}{_PARAGRAPH}" if self._notes else ""
+        lead = self._notes.partition(_PARAGRAPH)[0].replace("**", "")  # the second UI shows marks
+        return f"{lead}{_PARAGRAPH}" if lead else ""
 
     @property
     def model(self) -> type[RunInput]:

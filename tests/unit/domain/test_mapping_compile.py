@@ -9,7 +9,7 @@ from tasks_lib.domain.mapping.compile import compile_plan, with_sample
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.plans import Plan, Sample, plan_mapping
 from tasks_lib.domain.rows.json_rows import parse_row
-from tasks_lib.steps.mapping_markdown import markdown
+from tasks_lib.steps.mapping_markdown import describe_field, markdown
 
 FIELDS = [
     Field.model_validate(entry)
@@ -151,6 +151,22 @@ def test_a_long_value_is_cut_in_the_markdown_form_only() -> None:
     plan = with_sample(plan, [{"verdict": json.dumps("x" * 50)}])
     assert plan.document["fields"][0]["sample"]["values"] == ['"' + "x" * 50 + '"']
     assert f'| `"{"x" * 39}...` |' in markdown(plan)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("It fits.", '"It fits."'),
+        ("Größe-42", '"Größe-42"'),
+        ("_a_ *b*", '`"_a_ *b*"`'),
+        ("<b>", '`"<b>"`'),
+        ("x" * 50, f'"{"x" * 39}...'),
+    ],
+)
+def test_a_form_shows_values_as_code_only_if_they_hold_marks(value: str, shown: str) -> None:
+    plan = plan_mapping([Column("verdict", FieldType.TEXT)], FIELDS[4:5])
+    (entry,) = with_sample(plan, [{"verdict": json.dumps(value, ensure_ascii=False)}]).fields
+    assert describe_field(entry, ()).endswith(f". First values: {shown}")
 
 
 def test_a_sample_of_no_rows_has_no_failures() -> None:
