@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "tasks_lib.deploy": ("flows", "tasks_lib.steps", *BELOW_STEPS),
     "tasks_lib.python": (
         "tasks_lib.settings", "tasks_lib.steps", "tasks_lib.operations", "tasks_lib.intake",
-        "tasks_lib.domain", "tasks_lib.errors",
+        "tasks_lib.output", "tasks_lib.domain", "tasks_lib.errors",
     ),
     "tasks_lib.api": (
         "tasks_lib.operations", "tasks_lib.intake", "tasks_lib.domain", "tasks_lib.errors",

@@ -25,6 +25,7 @@ from tasks_lib.cli.output.advice import advice_on_error
 from tasks_lib.cli.output.printed import PrintedError
 from tasks_lib.cli.output.streams import HelpOutput, disk_full, is_disk_full, set_encodings
 from tasks_lib.cli.pipelines import pipeline
+from tasks_lib.cli.results import results
 from tasks_lib.cli.seed.commands import seed
 from tasks_lib.cli.tasks import tasks
 from tasks_lib.cli.upkeep import db, reconcile
@@ -51,6 +52,7 @@ app.command(chain)
 app.command(infinite)
 app.command(groups)
 app.command(tasks)
+app.command(results)
 app.command(api, group=API)
 app.command(key)
 app.command(audit, group=MAINTAIN)

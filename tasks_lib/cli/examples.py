@@ -53,6 +53,8 @@ EXAMPLES: Final = (
     "tasks release 7",
     "tasks set-status 7 escalated --reason 'not in a language that I read'",
     "tasks withdraw 7 8 --reason 'the photos were mixed up'",
+    f"results show {_PIPELINE} --format csv --limit 100",
+    f"results export {_PIPELINE} s3://lake/labels --by-day",
     "api --port 8000",
     "key create acme --name labels-app",
     "key list acme",

@@ -20,6 +20,7 @@ TASKS_FINISHED: Final = "seeding.tasks.finished"
 PIPELINE_FINISHED: Final = "seeding.pipeline.finished"
 INFINITE_TARGET_REACHED: Final = "seeding.infinite.target_reached"
 CHAIN_FAILED: Final = "seeding.chain.failed"
+RESULTS_EXPORTED: Final = "seeding.results.exported"
 
 EVENTS: Final[dict[str, str]] = {
     GROUP_CREATED: "A group is complete and its tasks can be claimed.",
@@ -40,6 +41,7 @@ EVENTS: Final[dict[str, str]] = {
     INFINITE_TARGET_REACHED: "Infinite seeding has created as many tasks as its target allows.",
     CHAIN_FAILED: "A chain cannot create tasks, for example because the source lacks a column. "
     "The event is emitted once for each reason. Its resource is the target pipeline.",
+    RESULTS_EXPORTED: "A run of an export has brought `exported` finished tasks to `destination`.",
 }
 """Every event and when it is emitted."""
 
@@ -94,6 +96,17 @@ def _report_payload(name: str, report: Report, run_url: str | None) -> dict[str,
     message = report.alert if name == ROWS_REJECTED else report.sentence
     known = {member: value for member, value in facts.items() if value is not None}
     return counts | {"message": message} | known
+
+
+def results_exported_event(
+    pipeline: Pipeline, *, destination: str, group_id: int | None, exported: int, until: int
+) -> Event:
+    """Return the event that finished tasks were exported; ``until`` tells the runs apart."""
+    counts = {"pipeline_id": pipeline.id, "group_id": group_id, "exported": exported}
+    message = f"Exported {counted(exported, 'task')} of {pipeline.path} to {destination}."
+    payload = counts | {"destination": destination, "message": message}
+    act = f"{destination}/{group_id or ''}/{until}"
+    return _event(pipeline, RESULTS_EXPORTED, act, payload)
 
 
 def group_undone_event(

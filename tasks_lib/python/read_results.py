@@ -7,8 +7,9 @@ import pyarrow as pa
 
 from tasks_lib.domain.report import Report
 from tasks_lib.errors import UsageError
-from tasks_lib.operations.results.read import Scope, find_scope, open_results
+from tasks_lib.operations.results.read import MEMBERS, Scope, find_scope, open_results
 from tasks_lib.operations.workspace import Workspace, open_workspace
+from tasks_lib.output.result_batches import ResultBatches
 from tasks_lib.settings import read_settings
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def results(
             after=since if isinstance(since, int) else 0,
             finished_from=moment.astimezone(UTC) if moment is not None else None,
         ) as found:
-            table = pa.Table.from_batches(found.batches, found.schema)
+            writer = ResultBatches(found.columns, MEMBERS)
+            table = pa.Table.from_batches(map(writer.write, found.batches), writer.schema)
             until = found.until
     if as_arrow:
         return table.replace_schema_metadata({"until": str(until)})

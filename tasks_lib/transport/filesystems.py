@@ -101,7 +101,7 @@ def translate_errors(uri: str) -> Iterator[None]:
         raise
     except Exception as error:
         cause = error.__cause__ if isinstance(error, FileNotFoundError) else None
-        translated = _translate(uri, cause if _package_of(cause) == "aiohttp" else error)
+        translated = _translate(uri, cause if package_of(cause) == "aiohttp" else error)
         if translated is None:
             raise
         raise translated from None
@@ -127,17 +127,22 @@ def _translate(uri: str, error: BaseException | None) -> Exception | None:
         return _problem("source_is_directory", f"{uri} is not a file; name one file")
     if isinstance(error, PermissionError) or status in _FORBIDDEN:
         return _problem("source_forbidden", f"{uri} may not be read: {error}")
-    if isinstance(error, OSError) or _package_of(error) in _TRANSPORTS:
+    if isinstance(error, OSError) or package_of(error) in _TRANSPORTS:
         reason = str(error) or type(error).__name__
-        is_permanent = type(error).__name__ in _MISCONFIGURED
-        kind = StorageRefusedError if is_permanent else StorageUnavailableError
+        kind = StorageRefusedError if is_misconfigured(error) else StorageUnavailableError
         return kind(f"{uri} cannot be reached: {reason}")
     if isinstance(error, ValueError | ImportError):
         return _problem("source_unsupported", f"{uri} cannot be opened: {error}")
     return None
 
 
-def _package_of(error: BaseException | None) -> str:
+def is_misconfigured(error: BaseException | None) -> bool:
+    """Return whether a client library lacks credentials or a region, which no retry can cure."""
+    return type(error).__name__ in _MISCONFIGURED
+
+
+def package_of(error: BaseException | None) -> str:
+    """Return the name of the package that an error's class comes from."""
     return type(error).__module__.split(".")[0]
 
 

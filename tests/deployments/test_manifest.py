@@ -151,6 +151,14 @@ def test_every_definition_matches_the_reviewed_one() -> None:
             "work_pool": {"name": "seeding"},
         },
         {
+            "name": "export-results",
+            "entrypoint": "flows.export_results.export_results",
+            "description": "Export the tasks that were finished since the last export to the same "
+            "folder, with the values that contributors filled in.",
+            "tags": ["results"],
+            "work_pool": {"name": "seeding"},
+        },
+        {
             "name": "infinite-seeding",
             "entrypoint": "flows.infinite_seeding.infinite_seeding",
             "description": "Create tasks as contributors claim them, so that some are available.",
@@ -191,6 +199,7 @@ NAMES = (
     "seed-from-pipeline",
     "import-dataset",
     "bulk-create",
+    "export-results",
     "infinite-seeding",
     "seed-chain",
     "reconcile",

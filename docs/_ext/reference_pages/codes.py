@@ -79,6 +79,9 @@ def example_events() -> Iterator[Event]:
     yield domain_events.pipeline_finished_event(_PIPELINE, 4, "")
     yield domain_events.chain_due_event(_PIPELINE, 1, "")
     yield domain_events.target_reached_event(_PIPELINE, 10_000, "")
+    yield domain_events.results_exported_event(
+        _PIPELINE, destination="s3://lake/labels", group_id=None, exported=118, until=118
+    )
     yield domain_events.group_undone_event(_PIPELINE, 7, removed=118, kept=2, by="ann", act="")
     yield domain_events.group_finished_event(
         _PIPELINE, 7, finished=118, withdrawn=2, act="", naming=_NAMING

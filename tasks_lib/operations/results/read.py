@@ -1,20 +1,20 @@
 """Read the results of a pipeline or a group, in the order in which the tasks were finished."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
-from typing import NamedTuple
-
-import pyarrow as pa
+from typing import Any, Final, NamedTuple
 
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.results import ResultColumn, result_columns
-from tasks_lib.errors import NotFoundError
-from tasks_lib.output.result_batches import ResultBatches
+from tasks_lib.errors import NotFoundError, UsageError
 from tasks_lib.store import catalogue, results, task_groups
 from tasks_lib.store.engine import Store
 from tasks_lib.store.results import StoredResult
 from tasks_lib.store.tasks.queries import last_finish_number
+
+MEMBERS: Final = StoredResult._fields
+"""The members of a row of ``Results``, in their order."""
 
 
 class Scope(NamedTuple):
@@ -25,15 +25,14 @@ class Scope(NamedTuple):
 
 
 class Results(NamedTuple):
-    """The rows in batches, which can be read once.
+    """Batches of stored results, which can be read once.
 
     ``until`` is the place in the order of finishing up to which they are complete: as ``after`` of
     the next reading it leaves out what this one returns.
     """
 
     columns: tuple[ResultColumn, ...]
-    schema: pa.Schema
-    batches: Iterator[pa.RecordBatch]
+    batches: Iterator[Sequence[Sequence[Any]]]
     until: int
 
 
@@ -48,41 +47,51 @@ def find_scope(store: Store, pipeline: str = "", group_id: int | None = None) ->
         return Scope(catalogue.get_pipeline(session, group.pipeline_id), group.id)
 
 
+def narrow_scope(store: Store, scope: Scope, group_id: int | None) -> Scope:
+    """Return the scope of a group, if there is one, of the pipeline; raise UsageError otherwise."""
+    if group_id is None:
+        return scope
+    narrowed = find_scope(store, group_id=group_id)
+    if narrowed.pipeline.id != scope.pipeline.id:
+        paths = f"{narrowed.pipeline.path}, not of {scope.pipeline.path}"
+        raise UsageError(f"group {group_id} is of pipeline {paths}")
+    return narrowed
+
+
 @contextmanager
 def open_results(
     store: Store,
     scope: Scope,
     *,
     after: int = 0,
+    up_to: int | None = None,
     finished_from: datetime | None = None,
     limit: int | None = None,
 ) -> Iterator[Results]:
     """Open the results: those finished after a place in the order of finishing, or from a time.
 
-    What is finished meanwhile is left out.
+    Without ``up_to`` they end with the task that was finished last; what is finished meanwhile is
+    left out.
     """
-    columns = result_columns(scope.pipeline.fields)
+    last = find_last(store, scope.pipeline.id) if up_to is None else up_to
+    with (
+        store.read() as session,
+        closing(
+            results.stream_results(
+                session,
+                scope.pipeline.id,
+                group_id=scope.group_id,
+                finished_from=finished_from,
+                after=after,
+                up_to=last,
+                limit=limit,
+            )
+        ) as batches,
+    ):
+        yield Results(result_columns(scope.pipeline.fields), batches, max(after, last))
+
+
+def find_last(store: Store, pipeline_id: int) -> int:
+    """Return the place of the task that was finished last; no task is finished before it later."""
     with store.read() as session:
-        last = last_finish_number(session, scope.pipeline.id)
-    writer = ResultBatches(columns, StoredResult._fields)
-
-    def read() -> Generator[pa.RecordBatch]:
-        with (
-            store.read() as session,
-            closing(
-                results.stream_results(
-                    session,
-                    scope.pipeline.id,
-                    group_id=scope.group_id,
-                    finished_from=finished_from,
-                    after=after,
-                    up_to=last,
-                    limit=limit,
-                )
-            ) as batches,
-        ):
-            for rows in batches:
-                yield writer.write(rows)
-
-    with closing(read()) as batches:
-        yield Results(columns, writer.schema, batches, max(after, last))
+        return last_finish_number(session, pipeline_id)

@@ -19,6 +19,7 @@ from tasks_lib.domain.events import (
     group_undone_event,
     pipeline_finished_event,
     report_events,
+    results_exported_event,
     target_reached_event,
     tasks_claimed_event,
     tasks_finished_event,
@@ -36,12 +37,14 @@ from tasks_lib.store import (
     chains,
     finished_groups,
     infinite_seedings,
+    result_exports,
     task_groups,
 )
 from tasks_lib.store.announcements import Backlog
 from tasks_lib.store.chains import StoredChain
 from tasks_lib.store.engine import Store
 from tasks_lib.store.infinite_seedings import ReachedTarget
+from tasks_lib.store.result_exports import StoredExport
 from tasks_lib.store.task_groups import StoredGroup, StoredReport
 from tasks_lib.store.tasks.counts import get_group_counts
 
@@ -306,11 +309,32 @@ class _Failures(_Outbox[StoredChain]):
             chains.mark_failure_announced(session, entry)
 
 
+class _Exports(_Outbox[StoredExport]):
+    """The exports of results that had news."""
+
+    def list_due(self, session: Session) -> Sequence[StoredExport]:
+        return result_exports.list_unannounced(session, at=self.at, limit=_SEEDINGS_AT_ONCE)
+
+    def events_of(self, session: Session, entry: StoredExport) -> Sequence[Event]:
+        event = results_exported_event(
+            catalogue.get_pipeline(session, entry.pipeline_id),
+            destination=entry.destination,
+            group_id=entry.group_id,
+            exported=entry.exported,
+            until=entry.exported_until,
+        )
+        return [event]
+
+    def mark_announced(self, session: Session, entries: Sequence[StoredExport]) -> None:
+        result_exports.mark_announced(session, entries)
+
+
 _OUTBOXES: Final[Sequence[type[_Outbox[Any]]]] = (
     _Reports,
     _Groups,
     _Targets,
     _Failures,
+    _Exports,
 )
 
 

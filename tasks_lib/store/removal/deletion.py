@@ -25,6 +25,7 @@ from tasks_lib.store.tables import (
     InfiniteSourceRow,
     PipelineRow,
     RemovedRow,
+    ResultExportRow,
     RetentionRow,
     RetiredKeyRow,
     SavedMappingRow,
@@ -117,7 +118,9 @@ def delete_pipeline(session: Session, pipeline_id: int) -> None:
     session.execute(delete(RemovedRow).where(RemovedRow.group_id.in_(groups)))
     session.execute(delete(GroupFileRow).where(GroupFileRow.group_id.in_(groups)))
     session.execute(delete(GroupCountRow).where(GroupCountRow.group_id.in_(groups)))
-    for table in (SeedingRunRow, UploadRow, TaskGroupRow, StreamRow, SavedMappingRow):
+    for table in (
+        ResultExportRow, SeedingRunRow, UploadRow, TaskGroupRow, StreamRow, SavedMappingRow,
+    ):  # fmt: skip
         session.execute(delete(table).where(table.pipeline_id == pipeline_id))
     for counted in (
         TaskCountRow, TaskQueueRow, AnnouncementRow, RetentionRow, RetiredKeyRow, FieldRow,

@@ -1,0 +1,50 @@
+"""The flow that exports finished tasks."""
+
+from typing import Any
+
+from prefect import runtime
+from prefect.client.schemas.objects import State
+
+from tasks_lib.domain.result_formats import ResultFormat
+from tasks_lib.operations.results.export import ExportRequest
+from tasks_lib.steps.flow import seeding_flow
+from tasks_lib.steps.parameters import PipelineName
+from tasks_lib.steps.result_parameters import (
+    ByDay,
+    Destination,
+    ExportFormat,
+    ExportGroup,
+    FullExport,
+)
+from tasks_lib.steps.results import end_state, export_results as export
+from tasks_lib.steps.seeding import pipeline_path
+
+
+def _run_name() -> str:
+    parameters = runtime.flow_run.parameters
+    return f"{pipeline_path(str(parameters['pipeline']))} -> {parameters['destination']}"
+
+
+@seeding_flow("export-results", _run_name)
+def export_results(
+    pipeline: PipelineName,
+    destination: Destination,
+    *,
+    format: ExportFormat = ResultFormat.PARQUET,  # noqa: A002 - the parameter's name
+    group: ExportGroup = None,
+    by_day: ByDay = False,
+    full: FullExport = False,
+) -> State[Any]:
+    """Export the tasks that were finished since the last export to the same folder.
+
+    Each finished task is exported once, in the order of finishing. The result is the report.
+    """
+    request = ExportRequest(
+        pipeline=pipeline,
+        destination=destination,
+        format=format,
+        group=group,
+        by_day=by_day,
+        full=full,
+    )
+    return end_state(export(request))

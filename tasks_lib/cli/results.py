@@ -1,0 +1,106 @@
+"""The commands ``results ...``: show finished tasks, and export them."""
+
+import sys
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from tasks_lib.cli.optional_prefect import announce
+from tasks_lib.cli.options.arguments import WORK, Flag, Json, PipelineArgument, WholeNumber
+from tasks_lib.cli.output import console
+from tasks_lib.cli.workspace import configured_workspace
+from tasks_lib.domain.names import counted
+from tasks_lib.domain.result_formats import ResultFormat, TextFormat
+
+results = App(name="results", help="Show finished tasks, and export them.", group=WORK)
+
+GroupOption = Annotated[
+    WholeNumber | None, Parameter(name="--group", help="Only the tasks of this group.")
+]
+
+
+@results.command
+def show(
+    pipeline: PipelineArgument,
+    /,
+    *,
+    group: GroupOption = None,
+    format: TextFormat = TextFormat.JSON_LINES,  # noqa: A002 - the option's name
+    after: WholeNumber = 0,
+    limit: WholeNumber | None = None,
+) -> None:
+    """Print the finished tasks of a pipeline, in the order in which they were finished.
+
+    Parameters
+    ----------
+    format
+        JSON Lines, or CSV with a header.
+    after
+        Begin after the task with this place in the order of finishing. The last line on stderr
+        shows the place of the last task.
+    limit
+        Print at most so many tasks.
+    """
+    from tasks_lib.operations.results.show import write_results
+
+    with configured_workspace() as workspace:
+        shown = write_results(
+            workspace.store,
+            lambda lines: sys.stdout.write(lines.decode()),
+            pipeline=pipeline,
+            group_id=group,
+            kind=format,
+            after=after,
+            limit=limit,
+        )
+    tasks = counted(shown.rows, "finished task")
+    console.err.print(f"{tasks}; for later ones: --after {shown.until}", markup=False)
+
+
+@results.command
+def export(
+    pipeline: PipelineArgument,
+    destination: Annotated[
+        str,
+        Parameter(help="A folder: a path, s3://bucket/prefix, or any fsspec URL."),
+    ],
+    /,
+    *,
+    format: ResultFormat = ResultFormat.PARQUET,  # noqa: A002 - the option's name
+    group: GroupOption = None,
+    by_day: Flag = False,
+    full: Flag = False,
+    json: Json = False,
+) -> None:
+    """Export the tasks that were finished since the last export to the same folder.
+
+    Each finished task is exported once, in the order of finishing. If the command is interrupted,
+    run it again: the files have no gap and no duplicate.
+
+    Parameters
+    ----------
+    format
+        Parquet, CSV or JSON Lines.
+    by_day
+        Write the files into a folder for each day (UTC) on which tasks were finished.
+    full
+        Start over: replace the files of earlier exports by new ones with all finished tasks.
+    """
+    from tasks_lib.operations.results.export import ExportRequest, export_results
+
+    request = ExportRequest(
+        pipeline=pipeline,
+        destination=destination,
+        format=format,
+        group=group,
+        by_day=by_day,
+        full=full,
+    )
+    with configured_workspace() as workspace:
+        with console.progress_bar(pipeline) as on_progress:
+            report = export_results(workspace, request, on_progress=on_progress)
+        announce(workspace)
+    if json:
+        console.print_json(report.model_dump(mode="json"))
+    else:
+        console.out.print(report.sentence, markup=False)

@@ -1,0 +1,18 @@
+"""The formats of results; apart from their columns, because the command line's help needs them."""
+
+from enum import StrEnum
+
+
+class ResultFormat(StrEnum):
+    """How results are written to files."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    JSON_LINES = "jsonl"
+
+
+class TextFormat(StrEnum):
+    """How results are written as text."""
+
+    JSON_LINES = "jsonl"
+    CSV = "csv"

@@ -1,0 +1,49 @@
+"""The parameters of the flow that exports results; see ``parameters``."""
+
+from typing import Annotated
+
+from tasks_lib.domain.result_formats import ResultFormat
+from tasks_lib.steps.parameters import form_input
+
+Destination = Annotated[
+    str,
+    form_input(
+        "Folder",
+        "A folder that the worker can write: a path, s3://bucket/prefix, or any fsspec URL.",
+        type="string",
+        examples=["s3://lake/labels"],
+    ),
+]
+ExportFormat = Annotated[
+    ResultFormat,
+    form_input(
+        "Format",
+        "How the files are written.",
+        type="string",
+        enum=[kind.value for kind in ResultFormat],
+    ),
+]
+ExportGroup = Annotated[
+    int | None,
+    form_input(
+        "Group",
+        "The number of a group, to export only its tasks. Empty: all tasks of the pipeline.",
+        type="integer",
+    ),
+]
+ByDay = Annotated[
+    bool,
+    form_input(
+        "A folder for each day",
+        "Write the files into a folder for each day (UTC) on which tasks were finished.",
+        type="boolean",
+    ),
+]
+FullExport = Annotated[
+    bool,
+    form_input(
+        "Start over",
+        "Replace the files of earlier exports by new ones with all finished tasks.",
+        type="boolean",
+    ),
+]

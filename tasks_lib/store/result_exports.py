@@ -1,0 +1,146 @@
+"""Record how far the exports of results have come, so that each task is exported once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from tasks_lib.store.dialect import upsert
+from tasks_lib.store.tables import ResultExportRow
+
+
+class ExportKey(NamedTuple):
+    """An export: its pipeline, and its scope in the pipeline."""
+
+    pipeline_id: int
+    scope: str
+
+
+class Part(NamedTuple):
+    """A part of the order of finishing: after ``after``, up to and with ``until``."""
+
+    after: int
+    until: int
+
+
+class StoredExport(NamedTuple):
+    """An export, the part that is being exported, if any, and what is to be announced."""
+
+    pipeline_id: int
+    scope: str
+    destination: str
+    group_id: int | None
+    exported_until: int
+    pending: Part | None
+    exported: int
+    announce_at: datetime | None
+
+    @property
+    def key(self) -> ExportKey:
+        """The key of the export."""
+        return ExportKey(self.pipeline_id, self.scope)
+
+
+def ensure_export(
+    session: Session, key: ExportKey, *, destination: str, group_id: int | None
+) -> StoredExport:
+    """Return the export, which is created if there is none."""
+    values = {
+        **key._asdict(),
+        "destination": destination,
+        "group_id": group_id,
+        "exported_until": 0,
+        "exported": 0,
+    }
+    session.execute(upsert(session, ResultExportRow, ["pipeline_id", "scope"]), values)
+    return get_export(session, key)
+
+
+def get_export(session: Session, key: ExportKey) -> StoredExport:
+    """Return the export, which must exist."""
+    return _export(session.get_one(ResultExportRow, key, populate_existing=True))
+
+
+def begin_part(session: Session, key: ExportKey, part: Part, *, known: int) -> StoredExport:
+    """Record that a part is being exported, unless another run is exporting one already.
+
+    ``known`` is the end of what had been exported when the part was chosen; if another run has
+    exported more since then, nothing is recorded. Returns the export as it is now.
+    """
+    session.execute(
+        update(ResultExportRow)
+        .where(
+            ResultExportRow.pipeline_id == key.pipeline_id,
+            ResultExportRow.scope == key.scope,
+            ResultExportRow.pending_until.is_(None),
+            ResultExportRow.exported_until == known,
+        )
+        .values(pending_from=part.after, pending_until=part.until)
+    )
+    return get_export(session, key)
+
+
+def complete_part(
+    session: Session, key: ExportKey, part: Part, *, exported: int, announce_at: datetime | None
+) -> bool:
+    """Record that a part is at the destination; return False if another run has done so before."""
+    values: dict[str, Any] = {"exported_until": part.until, "pending_from": None}
+    values["pending_until"] = None
+    if exported:
+        values |= {"exported": exported, "announce_at": announce_at}
+    done = session.scalar(
+        update(ResultExportRow)
+        .where(
+            ResultExportRow.pipeline_id == key.pipeline_id,
+            ResultExportRow.scope == key.scope,
+            ResultExportRow.pending_from == part.after,
+            ResultExportRow.pending_until == part.until,
+        )
+        .values(**values)
+        .returning(ResultExportRow.exported_until)
+    )
+    return done is not None
+
+
+def list_unannounced(session: Session, *, at: datetime, limit: int) -> list[StoredExport]:
+    """Return exports that should have been announced to Prefect by ``at``, oldest first."""
+    statement = (
+        select(ResultExportRow)
+        .where(ResultExportRow.announce_at <= at)
+        .order_by(ResultExportRow.announce_at)
+        .limit(limit)
+    )
+    return [_export(row) for row in session.scalars(statement)]
+
+
+def mark_announced(session: Session, exports: Sequence[StoredExport]) -> None:
+    """Record that these exports were announced, unless they have had news since then."""
+    for export in exports:
+        session.execute(
+            update(ResultExportRow)
+            .where(
+                ResultExportRow.pipeline_id == export.pipeline_id,
+                ResultExportRow.scope == export.scope,
+                ResultExportRow.exported_until == export.exported_until,
+            )
+            .values(announce_at=None)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _export(row: ResultExportRow) -> StoredExport:
+    pending = None
+    if row.pending_from is not None and row.pending_until is not None:
+        pending = Part(row.pending_from, row.pending_until)
+    return StoredExport(
+        row.pipeline_id,
+        row.scope,
+        row.destination,
+        row.group_id,
+        row.exported_until,
+        pending,
+        row.exported,
+        row.announce_at,
+    )

@@ -1,0 +1,39 @@
+"""Exports of results: how far each one has come."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
+
+
+class ResultExportRow(Table):
+    """An export of a pipeline's results, or of one group's, to a destination.
+
+    ``scope`` identifies it within the pipeline: the format, the group and the destination. Tasks
+    with finish numbers up to ``exported_until`` are at the destination. While ``pending_until`` is
+    set, a run brings those after ``pending_from`` up to it there; another run does the same again,
+    with the same files, if the first one dies. ``exported`` counts the tasks of the last run that
+    had news; ``announce_at`` is when a relay announces it to Prefect.
+    """
+
+    __tablename__ = "result_exports"
+    __table_args__ = (
+        Index(
+            "ix_result_exports_announce_at",
+            "announce_at",
+            postgresql_where=text("announce_at IS NOT NULL"),
+            sqlite_where=text("announce_at IS NOT NULL"),
+        ),
+    )
+
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"), primary_key=True)
+    scope: Mapped[str] = mapped_column(Text, primary_key=True)
+    destination: Mapped[str] = mapped_column(Text)
+    group_id: Mapped[int | None] = mapped_column(BigId)
+    exported_until: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    pending_from: Mapped[int | None] = mapped_column(BigInteger)
+    pending_until: Mapped[int | None] = mapped_column(BigInteger)
+    exported: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    announce_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

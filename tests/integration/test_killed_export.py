@@ -1,0 +1,56 @@
+"""An export that is killed at any moment is repeated without a gap or a duplicate."""
+
+import shutil
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from sqlalchemy import text
+
+from children import Victims
+from people import AT, make_tasks
+from tasks_lib.domain.limits import Limits
+from tasks_lib.operations.results.export import ExportRequest, export_results
+from tasks_lib.operations.workspace import Workspace
+from tasks_lib.storage.file_storage import Storage
+from tasks_lib.store.engine import Store
+from vault import LABEL
+
+TASKS = 500
+KILLS = 20
+
+
+def export(url: str, lake: str, ready: Connection) -> None:
+    """Export in a child process, signalling the beginning and the end."""
+    store = Store.open(url)
+    workspace = Workspace(store, Storage(f"{lake}-files"), Limits())
+    ready.send("begins")
+    export_results(workspace, ExportRequest(pipeline=LABEL, destination=lake, by_day=True))
+    ready.send("through")
+
+
+def test_an_export_is_complete_despite_twenty_random_kills(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    make_tasks(workspace, tmp_path, TASKS)
+    day = "datetime(:at, '+' || (id % 5) || ' days')"
+    if workspace.store.is_postgresql:
+        day = "CAST(:at AS timestamptz) + make_interval(days => CAST(id % 5 AS integer))"
+    finish = "UPDATE tasks SET status = 'finished', filled_in = '{}', finish_number = id"
+    with workspace.store.write() as session:
+        session.execute(text(f"{finish}, finished_at = {day}"), {"at": AT.isoformat(" ")})
+    url = workspace.store.engine.url.render_as_string(hide_password=False)
+    lake = tmp_path / "lake"
+    request = ExportRequest(pipeline=LABEL, destination=str(lake), by_day=True)
+    victims = Victims(export, seed=21)
+    victims.spare(url, str(lake))
+    for _ in range(KILLS):
+        shutil.rmtree(lake)
+        with workspace.store.write() as session:
+            session.execute(text("DELETE FROM result_exports"))
+        victims.kill(url, str(lake))
+        victims.note(in_time=export_results(workspace, request).exported == TASKS)
+        files = [path for path in lake.rglob("*") if path.is_file()]
+        found = [task for path in files for task in pq.read_table(path)["task_id"].to_pylist()]
+        assert sorted(found) == list(range(1, TASKS + 1))
+    victims.check()
