@@ -314,14 +314,10 @@ def test_an_exception_for_computed_names_is_needed(name: str) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        "load_flow_from_entrypoint(name)",
-        "load_script_as_module(path)",
-        "runpy.run_module(name)",
-        "runpy.run_path(path)",
-        "pkgutil.resolve_name(name)",
-        "importlib.util.find_spec(name)",
+        "load_flow_from_entrypoint(name)", "load_script_as_module(path)", "runpy.run_module(name)",
+        "runpy.run_path(path)", "pkgutil.resolve_name(name)", "importlib.util.find_spec(name)",
     ],
-)
+)  # fmt: skip
 def test_an_import_by_a_computed_name_is_found_in_every_spelling(call: str) -> None:
     module = Module("tasks_lib.operations.seed", call)
     assert list(computed_names(module)) == ["imports a module whose name is computed"]
