@@ -16,7 +16,7 @@ SeedingError
 ├── KeyRefusedError              an API key is missing, unknown, expired or revoked
 ├── RejectedError                validation rejected the input; nothing was written
 │   ├── CatalogueRejectedError   a catalogue file
-│   ├── NotYamlError             a text that is to be YAML (operations.catalogue.yaml_document)
+│   ├── NotYamlError             a text that should be YAML (operations.catalogue.yaml_document)
 │   ├── SourceProblemError       a source of tasks or of a dataset, where the problem is found
 │   │   └── LoadRejectedError    the rows of a source of tasks (operations.seeding.reports)
 │   ├── SourceRejectedError      a source of tasks, once its report is recorded (domain.report)

@@ -139,6 +139,16 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def sqlite_catalogue_template(sqlite_template: Path) -> Path:
+    """A store to copy that has the catalogue of these tests."""
+    path = sqlite_template.with_name("catalogue.db")
+    shutil.copyfile(sqlite_template, path)
+    _apply_catalogue(f"sqlite:///{path}")
+    assert not path.with_name("catalogue.db-wal").exists(), "the store is more than one file"
+    return path
+
+
+@pytest.fixture(scope="session")
 def postgresql_template(postgresql: str) -> Iterator[str]:
     """The name of a database with a migrated store to copy."""
     with database_on(postgresql) as url:
@@ -146,21 +156,48 @@ def postgresql_template(postgresql: str) -> Iterator[str]:
         yield str(make_url(url).database)
 
 
-@pytest.fixture
-def postgresql_store_url(postgresql: str, postgresql_template: str) -> Iterator[str]:
-    """A database with an empty store in it."""
+@pytest.fixture(scope="session")
+def postgresql_catalogue_template(postgresql: str, postgresql_template: str) -> Iterator[str]:
+    """The name of a database to copy whose store has the catalogue of these tests."""
     with database_on(postgresql, template=postgresql_template) as url:
+        _apply_catalogue(url)
+        yield str(make_url(url).database)
+
+
+def _apply_catalogue(url: str) -> None:
+    store = Store.open(url)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "catalogue.yaml"
+        path.write_text(CATALOGUE, encoding="utf-8")
+        apply_catalogue(store, path)
+    store.close()
+
+
+def _takes_catalogue(request: pytest.FixtureRequest) -> bool:
+    """Tell whether the test's store has the catalogue from the start: applying it takes time."""
+    return "workspace" in request.fixturenames
+
+
+@pytest.fixture
+def postgresql_store_url(request: pytest.FixtureRequest, postgresql: str) -> Iterator[str]:
+    """A database with an empty store in it, or with the catalogue if the test has a workspace."""
+    kind = "postgresql_catalogue" if _takes_catalogue(request) else "postgresql"
+    with database_on(postgresql, template=request.getfixturevalue(f"{kind}_template")) as url:
         yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of either kind with an empty store in it; a test that takes this runs on both."""
+    """A database of either kind with a store in it; a test that takes this runs on both.
+
+    The store is empty, or has the catalogue if the test has a workspace.
+    """
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgresql_store_url"))
     path = tmp_path / "store" / "seeding.db"
     path.parent.mkdir()
-    shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+    kind = "sqlite_catalogue" if _takes_catalogue(request) else "sqlite"
+    shutil.copyfile(request.getfixturevalue(f"{kind}_template"), path)
     return f"sqlite:///{path}"
 
 
@@ -220,10 +257,13 @@ def catalogue_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def workspace(database_url: str, catalogue_file: Path, tmp_path: Path) -> Iterator[Workspace]:
-    """A workspace on an empty store of either kind, with the catalogue of these tests applied."""
+def workspace(
+    request: pytest.FixtureRequest, database_url: str, catalogue_file: Path, tmp_path: Path
+) -> Iterator[Workspace]:
+    """A workspace on a store of either kind, with the catalogue of these tests applied."""
     store = Store.open(database_url)
-    apply_catalogue(store, catalogue_file)
+    if not _takes_catalogue(request):
+        apply_catalogue(store, catalogue_file)
     yield Workspace(store, Storage((tmp_path / "files").as_uri()), Limits())
     store.close()
 

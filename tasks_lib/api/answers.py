@@ -41,7 +41,7 @@ def respond(document: object, status: int = 200, *, location: str | None = None)
 
 
 def respond_unless_known(request: Request, content: bytes, media_type: str) -> Response:
-    """Answer with a document that seldom changes, or with 304 if the client has it already."""
+    """Answer with a document that rarely changes, or with 304 if the client has it already."""
     etag = f'"{sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if is_known(request.headers, etag):

@@ -89,7 +89,7 @@ def import_file(
         The character between a CSV's cells, or the word tab. By default a comma; a tab if the name
         ends in .tsv.
     quote
-        Whether double quotes enclose a CSV's cells; with none they are text.
+        double: a CSV's cells may be enclosed in double quotes; none: quotes are text.
     columns
         Import only these columns of a CSV or Parquet file, as id,body; repeat for more. Put a
         name with a comma in double quotes.

@@ -74,7 +74,7 @@ def _numbers(values: Sequence[int | None]) -> list[int | None]:
 def settle(session: Session, entry: Unsettled, *, at: datetime) -> bool:
     """Record the state of a group; return False if somebody else has done so.
 
-    A group that has finished is to be announced; one that was reopened is not any more.
+    A group that has finished must be announced; one that was reopened no longer.
     """
     counts = GroupCountRow.__table__.c
     known = counts.completed.is_not_distinct_from(entry.completed)
@@ -98,7 +98,7 @@ def settle(session: Session, entry: Unsettled, *, at: datetime) -> bool:
 
 
 def has_unannounced(session: Session, *, at: datetime) -> bool:
-    """Return True if a finish is to be announced to Prefect that nobody else is announcing."""
+    """Return True if a finish must be announced to Prefect that nobody else is announcing."""
     return session.scalar(select(TaskGroupRow.id).where(_is_due(at)).limit(1)) is not None
 
 
@@ -130,7 +130,7 @@ def count_unannounced(session: Session) -> int:
 
 
 def end_announcing(session: Session, group: StoredGroup, *, is_announced: bool) -> None:
-    """Record whether this finish of the group was announced; a later one still is to be."""
+    """Record whether this finish of the group was announced; a later one still must be."""
     session.execute(
         update(TaskGroupRow)
         .where(TaskGroupRow.id == group.id, TaskGroupRow.finished_at == group.finished_at)

@@ -22,7 +22,7 @@ History = list[list[int]]
 
 
 class LeaseName(StrEnum):
-    """The kinds of work of which only one run is to be active at a time."""
+    """The kinds of work of which only one run may be active at a time."""
 
     SENSOR = "infinite"
     CHAINS = "chains"

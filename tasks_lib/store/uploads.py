@@ -104,13 +104,13 @@ def confirm_upload(
 
 
 def list_due_uploads(session: Session, *, at: datetime) -> list[StoredUpload]:
-    """Return the uploads that are to be processed and that nobody holds, oldest first."""
+    """Return the uploads that need processing and that nobody holds, oldest first."""
     statement = _SELECT.where(_IS_PROCESSING, _is_free(at))
     return [_upload(row) for row in session.execute(statement.order_by(_UPLOADS.c.confirmed_at))]
 
 
 def acquire_upload(session: Session, upload_id: str, *, at: datetime, until: datetime) -> bool:
-    """Acquire the lease on an upload; return False if others hold it or nothing is to be done."""
+    """Acquire the lease on an upload; return False if others hold it or no work is left."""
     acquired = session.execute(
         update(UploadRow)
         .where(UploadRow.id == upload_id, _IS_PROCESSING, _is_free(at))

@@ -44,7 +44,7 @@ def print_json(document: object) -> None:
 def print_error(error: SeedingError, *, as_json: bool, hints: Sequence[str] = ()) -> None:
     """Print an error: sentences on stderr, and with ``as_json`` a document on stdout.
 
-    If one of them cannot be written, nobody can be told, and the exit status remains.
+    If one of them cannot be written, the exit status is all that reports the error.
     """
     if as_json:
         with suppress(OSError):

@@ -53,7 +53,7 @@ def seed_csv(
         A path, s3://bucket/key, https://..., any fsspec URL, or - for standard input. It may be
         gzipped.
     on_error
-        What to do about a bad row: reject the whole file, or skip the row.
+        If a row is bad: reject the whole file, or skip the row.
     dry_run
         Check every row and create nothing.
     allow_duplicate
@@ -68,7 +68,7 @@ def seed_csv(
         The character between cells, or the word tab. By default a comma; a tab if the name ends in
         .tsv.
     quote
-        Whether double quotes enclose cells; with none they are text.
+        double: cells may be enclosed in double quotes; none: quotes are text.
     deployed
         Run the deployment seed-from-csv and wait for it, instead of seeding in this process.
     """
@@ -126,7 +126,7 @@ def seed_zip(
     names_encoding
         The code page of file names that do not say theirs, such as cp932, gbk or cp850.
     on_error
-        What to do about a bad row: reject the whole ZIP, or skip the row.
+        If a row is bad: reject the whole ZIP, or skip the row.
     dry_run
         Check every row and file, and create nothing.
     allow_duplicate
@@ -141,7 +141,7 @@ def seed_zip(
         The character between cells, or the word tab. By default a comma; a tab if the name ends in
         .tsv.
     quote
-        Whether double quotes enclose cells; with none they are text.
+        double: cells may be enclosed in double quotes; none: quotes are text.
     deployed
         Run the deployment seed-from-zip and wait for it, instead of seeding in this process.
     """

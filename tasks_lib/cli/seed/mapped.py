@@ -45,7 +45,7 @@ def seed_dataset(
     dataset
         The name of a dataset in the pipeline's organization.
     on_error
-        What to do about a bad row: reject all rows, or skip it.
+        If a row is bad: reject all rows, or skip it.
     dry_run
         Show which column fills which field, check every row and create nothing.
     reseed
@@ -115,7 +115,7 @@ def seed_pipeline(
     source_pipeline
         The pipeline whose finished tasks are seeded, in the same organization.
     on_error
-        What to do about a bad row: reject all rows, or skip it.
+        If a row is bad: reject all rows, or skip it.
     dry_run
         Show which column fills which field, check every row and create nothing.
     reseed

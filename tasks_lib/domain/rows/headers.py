@@ -47,7 +47,7 @@ def check_header(
 ) -> list[Problem]:
     """Return a problem for each column that is missing, unknown, duplicated or without a name.
 
-    A column that is a missing one but for case and separators is one problem: it is to be renamed.
+    A column that differs from a missing one only in case and separators is one problem: rename it.
     ``noun`` names a known column in messages, and ``header`` the columns as a whole. The columns
     of a rejects file (``_row``, ``_errors``) are accepted and ignored.
     """

@@ -153,7 +153,7 @@ def create_sqlite_engine(url: URL, turns: WriteTurns, busy_timeout_seconds: floa
 
 
 def is_locked(error: BaseException | None) -> bool:
-    """Return True if SQLite has waited in vain for a lock."""
+    """Return True if SQLite gave up waiting for a lock."""
     return isinstance(error, sqlite3.OperationalError) and str(error) == LOCKED
 
 

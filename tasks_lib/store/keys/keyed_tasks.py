@@ -175,7 +175,7 @@ class KeyedInsert:
 
     @property
     def seen(self) -> Ids:
-        """The ids of the tasks whose keys the source has, but for the new ones."""
+        """The ids of the tasks whose keys the source has, except for the new ones."""
         return self._seen
 
     @property

@@ -195,10 +195,10 @@ def test_a_cell_that_is_near_no_member_gets_no_suggestion(cell: str) -> None:
 
 def test_fifty_thousand_cells_without_a_member_take_seconds() -> None:
     archive = open_archive(zip_of({f"{number}/a.jpg": b"" for number in range(20_000)}, STORED))
-    begin = time.perf_counter()
+    begin = time.process_time()
     for number in range(50_000):
         refusal(archive, f"none/{number}.png")
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20
 
 
 def test_the_members_that_no_row_names_are_listed() -> None:
