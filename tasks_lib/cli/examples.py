@@ -47,6 +47,7 @@ EXAMPLES: Final = (
     "groups show 7",
     "groups wait 7 --timeout 3600",
     "groups undo 7 --dry-run",
+    "groups wait 7 --timeout 3600",
     f"tasks list {_PIPELINE} --status finished --limit 100",
     "tasks show 7",
     f"tasks claim {_PIPELINE} --as ann@example.org",
