@@ -45,7 +45,6 @@ EXAMPLES: Final = (
     "infinite run --once",
     f"groups list {_PIPELINE} --limit 20",
     "groups show 7",
-    "groups wait 7 --timeout 3600",
     "groups undo 7 --dry-run",
     "groups wait 7 --timeout 3600",
     f"tasks list {_PIPELINE} --status finished --limit 100",

@@ -73,7 +73,7 @@ def _read_values(values: Sequence[Any], field: Field) -> Cells:
 
 def _read_array(array: pa.Array, field: Field) -> Cells:
     if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+        array = _decode(array)
     if pa.types.is_null(array.type):
         return _filled(array.cast(pa.string()))
     if any(is_text(array.type) for is_text in _TEXTS):
@@ -86,6 +86,14 @@ def _read_array(array: pa.Array, field: Field) -> Cells:
         if array.type in (pa.float32(), pa.float64()):
             return _read_floats(array, field)
     return _read_objects(array, field)
+
+
+def _decode(array: pa.DictionaryArray) -> pa.Array:
+    """Return the values of categories; Arrow cannot take from a view of texts, as of polars."""
+    values = array.dictionary
+    if pa.types.is_string_view(values.type):
+        values = values.cast(pa.large_string())
+    return values.take(array.indices)
 
 
 def _read_texts(array: pa.Array, field: Field) -> Cells:

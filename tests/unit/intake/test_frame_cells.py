@@ -235,6 +235,12 @@ def test_columns_of_pandas(series: Any, kind: str, expected: list[str]) -> None:
     assert cells(batch.columns[0], field(kind, required=False)) == expected
 
 
+def test_categories_of_polars() -> None:
+    views = pa.array(["x", "y"], pa.string_view())
+    column = pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.uint32()), views)
+    assert cells(column, field("text", required=False)) == ["y", "", "x"]
+
+
 def test_values_that_python_cannot_hold_are_problems_of_their_rows() -> None:
     late = pa.array([0, 2**62, None], pa.timestamp("s"))
     read = read_cells(late, field("datetime", required=False), Limits())
