@@ -81,6 +81,7 @@ bench: $(VENV)/installed  ## Measure, and print the tables of docs/concepts/perf
 	$(BIN)/python -m benchmarks.chain_drain
 	$(BIN)/python -m benchmarks.chain_latency
 	$(BIN)/python -m benchmarks.chain_load
+	$(BIN)/python -m benchmarks.group_wait
 	$(BIN)/python -m benchmarks.upkeep
 	$(BIN)/python -m benchmarks.infinite
 	$(BIN)/python -m benchmarks.claims

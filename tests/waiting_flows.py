@@ -1,5 +1,6 @@
 """A flow that waits for people, as a data engineer would write it; tests deploy it."""
 
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,8 @@ def ask_people(
 ) -> bool:
     """Seed rows of this mark, wait for them, and write down what happens."""
     note(folder, mark, "begins")
+    while Path(folder, "hold").exists():
+        time.sleep(0.1)
     report = seed(
         [{"review_id": f"{mark}-{row}", "body": "b", "stars": 5} for row in range(rows)],
         PATH,

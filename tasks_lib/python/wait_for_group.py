@@ -1,8 +1,8 @@
 """Wait until people have finished the tasks of groups."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from tasks_lib.domain.report import Report
 from tasks_lib.errors import UsageError
@@ -13,8 +13,8 @@ from tasks_lib.settings import read_settings
 
 
 def wait_for_group(
-    group: Report | int,
-    *more: Report | int,
+    group: Report | Mapping[str, Any] | int,
+    *more: Report | Mapping[str, Any] | int,
     timeout: timedelta | float | None = None,
     on_timeout: Literal["raise", "partial"] = "raise",
 ) -> bool:
@@ -28,8 +28,8 @@ def wait_for_group(
     Parameters
     ----------
     group
-        The report that a seeding has returned, or the id of a group. Nothing is waited for if the
-        report has no group, because all tasks existed already.
+        The report that a seeding has returned, or the id of a group. A report without a group,
+        because all tasks existed already, leaves nothing to wait for.
     more
         Further groups; the wait is over when all of them are finished.
     timeout
@@ -72,7 +72,7 @@ def _wait_in_place(group_ids: Sequence[int], limit: timedelta | None, *, raises:
     return seen.is_finished
 
 
-def _ids_of(groups: Sequence[Report | int]) -> list[int]:
+def _ids_of(groups: Sequence[Report | Mapping[str, Any] | int]) -> list[int]:
     """Return the ids of the groups, each once, in their order."""
     ids = [_id_of(group) for group in groups]
     return list(dict.fromkeys(group_id for group_id in ids if group_id is not None))
@@ -81,7 +81,9 @@ def _ids_of(groups: Sequence[Report | int]) -> list[int]:
 def _id_of(group: object) -> int | None:
     if isinstance(group, Report):
         return group.group_id
-    if type(group) is int:
+    if isinstance(group, Mapping) and "group_id" in group:  # as our flows return a report
+        group = group["group_id"]
+    if group is None or isinstance(group, int):
         return group
     raise UsageError(
         f"a group is {type(group).__name__}; give the report that a seeding has returned, or the "

@@ -9,6 +9,7 @@ import pytest
 
 import tasks_lib
 from people import finish, make_tasks
+from servers import wait_until
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import (
@@ -20,6 +21,7 @@ from tasks_lib.errors import (
 )
 from tasks_lib.operations.groups.undo import undo_group
 from tasks_lib.operations.tasks import move
+from tasks_lib.operations.upkeep.announcing import Relay
 from tasks_lib.operations.waiting.in_place import wait_in_place
 from tasks_lib.operations.waiting.look import look
 from tasks_lib.operations.waiting.suspended import (
@@ -230,6 +232,17 @@ def test_relays_at_once_ask_for_a_run_once(store: Store) -> None:
     assert (sum(resumed), runs.resumed) == (1, [RUN])
 
 
+def test_a_relay_resumes_although_events_cannot_be_sent(store: Store) -> None:
+    def refuse(_: object) -> None:
+        raise PrefectUnavailableError("the event bus is dead")
+
+    runs = Runs()
+    suspend(store, 2)
+    finish_tasks(store, 3)
+    with Relay(store, refuse, runs, every_seconds=0.01):
+        wait_until(lambda: runs.resumed == [RUN])
+
+
 def test_a_wait_in_place_shows_how_far_it_is(store: Store) -> None:
     shown: list[tuple[int, int]] = []
     seen = wait_in_place(
@@ -267,7 +280,7 @@ def configured(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
 def test_a_program_waits_for_the_groups_of_reports_and_ids(configured: Store) -> None:
     finish_tasks(configured, 3)
     report = Report(group_id=1, pipeline_id=1, source="people.csv")
-    assert tasks_lib.wait_for_group(report, 2)
+    assert tasks_lib.wait_for_group(report, 2, report.model_dump())
 
 
 def test_a_report_without_a_group_leaves_nothing_to_wait_for() -> None:
