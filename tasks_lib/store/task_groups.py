@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.naming import UNNAMED, Naming
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import GroupState, SeedKind
-from tasks_lib.store.dialect import upsert
+from tasks_lib.store.dialect import is_postgresql, upsert
 from tasks_lib.store.tables import (
     MAX_ID,
     GroupCountRow,
@@ -135,10 +135,13 @@ def ensure_group(
         "name": naming.name,
         "labels": dict(naming.labels),
     }
-    new_id: int | None = session.scalar(_INSERT, values)
-    if new_id is not None:
-        return EnsuredGroup(new_id, is_new=True, task_count=task_count, stream_id=stream_id)
-    group = find_group(session, pipeline_id, seed_key)
+    # On SQLite a conflict would use up an id; there, no other transaction writes meanwhile.
+    group = None if is_postgresql(session) else find_group(session, pipeline_id, seed_key)
+    if group is None:
+        new_id: int | None = session.scalar(_INSERT, values)
+        if new_id is not None:
+            return EnsuredGroup(new_id, is_new=True, task_count=task_count, stream_id=stream_id)
+        group = find_group(session, pipeline_id, seed_key)
     assert group is not None, "a conflict without the row that it conflicts with"  # noqa: S101
     return EnsuredGroup(group.id, is_new=False, task_count=group.created_count)
 
