@@ -127,7 +127,7 @@ class NewUpload(TypedDict):
     ]
     size: NotRequired[Annotated[int, Field(ge=0, description="In bytes, if known")] | None]
     on_error: NotRequired[
-        Annotated[OnError, Field(description="What to do with bad rows: reject-file if omitted")]
+        Annotated[OnError, Field(description="If a row is bad: reject-file (default) or skip-rows")]
         | None
     ]
     max_rejected: NotRequired[

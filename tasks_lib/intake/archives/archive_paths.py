@@ -52,7 +52,7 @@ def bare(path: str) -> str:
     """Return a path without the invisible characters that a name may have."""
     if path.isascii():
         return path
-    return "".join(character for character in path if not _is_in_vain(character))
+    return "".join(character for character in path if not _is_ignored(character))
 
 
 def is_junk(path: str) -> bool:
@@ -99,7 +99,7 @@ class Lookalikes:
         )
 
 
-def _is_in_vain(character: str) -> bool:
+def _is_ignored(character: str) -> bool:
     return is_invisible(character) and unicodedata.category(character) not in {"Zs", "Cn"}
 
 

@@ -1,4 +1,4 @@
-"""What to import into a dataset and how, and the report of it."""
+"""The request of an import into a dataset, and the report of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

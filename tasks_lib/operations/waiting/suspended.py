@@ -23,7 +23,7 @@ class Outcome(StrEnum):
 
 
 class RunState(StrEnum):
-    """What a request to resume a run has met."""
+    """The outcome of a request to resume a run."""
 
     RESUMED = "resumed"
     BUSY = "busy"

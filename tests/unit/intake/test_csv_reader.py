@@ -340,7 +340,7 @@ QUOTES = st.sampled_from(Quote)
 
 
 @given(header=HEADERS, body=ODD_BYTES, block_bytes=st.sampled_from([1, 2, 3, 5, 8]), quote=QUOTES)
-@settings(deadline=None, max_examples=1_000)
+@settings(deadline=None, max_examples=500)
 def test_block_boundaries_make_no_difference(
     header: bytes, body: bytes, block_bytes: int, quote: Quote
 ) -> None:
@@ -349,7 +349,7 @@ def test_block_boundaries_make_no_difference(
 
 
 @given(header=HEADERS, body=ODD_BYTES, quote=QUOTES)
-@settings(deadline=None, max_examples=1_000)
+@settings(deadline=None, max_examples=500)
 def test_the_fast_path_gives_the_same_result_as_the_careful_one(
     header: bytes, body: bytes, quote: Quote
 ) -> None:
