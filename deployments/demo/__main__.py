@@ -78,7 +78,11 @@ def demo(folder: Path, *, keep: bool, patience_seconds: float) -> None:
             line(f"{pipeline.outcome} {pipeline.path}")
         with _client(stack, workspace) as api:
             stage = Stage(
-                stack=stack, workspace=workspace, api=api, patience_seconds=patience_seconds
+                stack=stack,
+                workspace=workspace,
+                api=api,
+                folder=folder,
+                patience_seconds=patience_seconds,
             )
             failures = list(_play(stage))
         heading("Summary: tasks by way of seeding")

@@ -29,6 +29,7 @@ PHOTOS: Final = "acme/photos/describe-photos"
 LABELS: Final = "acme/qa/check-labels"
 DESCRIPTIONS: Final = "acme/qa/check-descriptions"
 IDEAS: Final = "acme/ideas/collect-ideas"
+PREDICTIONS: Final = "acme/predictions/check-sentiments"
 STORIES: Final = "acme/ideas/tell-stories"
 ANN: Final = "ann@example.org"
 
@@ -164,6 +165,24 @@ def second_night(stage: Stage) -> None:
     print_tasks(list_tasks(stage.workspace.store, NIGHTLY, limit=10))
 
 
+def wait_for_people(stage: Stage) -> None:
+    """Deploy a flow of one's own that waits for people, and finish its tasks."""
+    examples = ROOT / "examples"
+    apply_catalogue(stage.workspace.store, examples / "predictions.yaml")
+    stage.deploy("examples/check_predictions.py:check_predictions", "check-predictions")
+    labels = stage.folder / "labels.csv"
+    parameters = {"source": str(examples / "predictions.csv"), "destination": str(labels)}
+    run_id = start_deployment("check-predictions", parameters, idempotency_key="demo")
+    stage.wait_for_state(run_id, "Suspended")
+    line("The flow has sent two of four predictions to people, and is suspended: no process waits.")
+    for _ in range(2):
+        _finish(stage, PREDICTIONS, {"sentiment": "bad"})
+    seconds = stage.wait_for_state(run_id, "Completed")
+    line(f"{seconds:4.1f} s after the last answer the flow had merged the answers:")
+    for row in labels.read_text(encoding="utf-8").splitlines():
+        line(row)
+
+
 ACTS: Final[tuple[tuple[str, Callable[[Stage], None]], ...]] = (
     ("A CSV file: each row becomes a task", seed_csv),
     ("A ZIP: a CSV and the images that its rows name", seed_zip),
@@ -174,5 +193,6 @@ ACTS: Final[tuple[tuple[str, Callable[[Stage], None]], ...]] = (
     ("A chain: the same, automatically, soon after a task is finished", chain),
     ("Infinite seeding: a sensor watches claims and creates new tasks", infinite_seeding),
     ("A second night: the file repeats known rows, and only new ones become tasks", second_night),
+    ("A flow that waits for people: a DataFrame goes out, answers come back", wait_for_people),
 )
 """The title of each act, and the function that runs it."""

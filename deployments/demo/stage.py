@@ -1,9 +1,13 @@
 """Tools for the acts of the demo: run deployments, send requests, wait, and print progress."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -19,6 +23,7 @@ from rich.text import Text
 
 from deployments.entry_point import out
 from deployments.local_stack import LocalStack
+from deployments.repository import ROOT
 from tasks_lib.domain.report import Report, SourceRejectedError
 from tasks_lib.errors import SeedingError
 from tasks_lib.operations.groups.read import find_report
@@ -39,11 +44,15 @@ class DemoFailedError(SeedingError):
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """The running stack, the workspace of its flow runs, a client with a key, and a time limit."""
+    """The running stack, the workspace of its flow runs, and a client with a key.
+
+    ``folder`` is for files, ``patience_seconds`` the longest that an act waits for something.
+    """
 
     stack: LocalStack
     workspace: Workspace
     api: httpx.Client
+    folder: Path
     patience_seconds: float
 
     def seed(self, deployment: str, parameters: dict[str, Any]) -> Report:
@@ -59,6 +68,37 @@ class Stage:
             raise SourceRejectedError(report)
         line(report.sentence)
         return report
+
+    def deploy(self, entrypoint: str, name: str) -> None:
+        """Deploy a flow of a file by Prefect's own command; raise DemoFailedError."""
+        command = ["deploy", entrypoint, "--name", name, "--pool", "seeding"]
+        line(f"$ prefect {' '.join(command)}")
+        done = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "prefect", "--no-prompt", *command],
+            cwd=ROOT,
+            env=os.environ | {"PREFECT_API_URL": self.stack.api_url},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise DemoFailedError(f"prefect deploy failed: {done.stdout}{done.stderr}")
+
+    def wait_for_state(self, run_id: UUID, name: str) -> float:
+        """Wait until a flow run has a state, print one line for it, and return the seconds."""
+        page = f"{self.stack.ui_url}/runs/flow-run/{run_id}"
+        with self.stack.client() as client, _updating_line(page) as update:
+
+            def has_state() -> bool:
+                state = client.read_flow_run(run_id).state
+                update(state.name or state.type.value if state is not None else "Scheduled")
+                if state is not None and state.is_final() and state.name != name:
+                    raise DemoFailedError(
+                        f"the flow run has ended as {state.name}: {state.message}"
+                    )
+                return state is not None and state.name == name
+
+            return self.wait(has_state, f"the flow run is not {name}")
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Send a request to the HTTP API, print it, and return the answer.

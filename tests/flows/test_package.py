@@ -116,7 +116,7 @@ def test_the_command_works_beside_a_project_with_flows_and_deployments(
 ) -> None:
     assert project.run("seeding", "--version") == f"{__version__}\n"
     assert project.run("seeding", "-V") == f"{__version__}\n"
-    assert project.run("seeding", "examples") == "11 example files in the folder examples.\n"
+    assert project.run("seeding", "examples") == "14 example files in the folder examples.\n"
     project.run("seeding", "apply", "examples/catalogue.yaml")
     source = "examples/reviews.csv"
     report = project.json("seeding", "seed", "csv", PATH, source)
