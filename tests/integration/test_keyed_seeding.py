@@ -137,6 +137,12 @@ def test_rows_that_are_a_block_apart_can_have_the_same_key(
     assert [(error.row, error.message) for error in report.errors] == [
         (40_001, "has the same key as row 8: review_id '7'")
     ]
+    seed(keyed, csv_file(f"{HEADER}old,x,\n", "old.csv"))
+    news = "".join(f"new {number},{body},\n" for number in range(12_000))
+    report = seed(keyed, csv_file(f"{HEADER}{news}new 7,{body},\n", "news.csv"))
+    assert [(error.row, error.message) for error in report.errors] == [
+        (12_001, "has the same key as row 8: review_id 'new 7'")
+    ]
     once_more = f"{HEADER}{rows}{rows.splitlines()[8]}\n"
     again = seed(keyed, csv_file(once_more, "again.csv"), on_error=OnError.SKIP_ROWS)
     assert numbers(again) == (False, 0, 40_000, 0, 1)

@@ -87,6 +87,17 @@ def test_rows_of_files_stay_known_and_are_not_compared(keyed: Workspace, csv_fil
     assert counts(keyed.store).by_status == recount(keyed.store).by_status
 
 
+def test_rows_stay_known_when_the_last_tasks_were_deleted(
+    keyed: Workspace, csv_file: Files
+) -> None:
+    finish(keyed.store)
+    assert delete_expired(keyed.store, at=AT + 90 * DAY) == 2
+    assert keys_of(keyed) == []
+    report = seed(keyed, csv_file(f"{HEADER}a,one,\nc,three,\nd,four,\ne,five,\n", "2.csv"))
+    assert numbers(report) == (True, 1, 3, 0, 0)
+    assert keys_of(keyed) == [(5, "e")]
+
+
 def test_a_second_row_with_a_known_key_is_still_an_error(keyed: Workspace, csv_file: Files) -> None:
     report = seed(keyed, csv_file(f"{HEADER}e,five,\na,one,\na,one,\n", "2.csv"))
     assert [(error.row, error.code) for error in report.errors] == [(3, "duplicate_key")]

@@ -127,15 +127,11 @@ class KeyedInsert:
         self._withdrawn: list[Numbers] = []
         if takes_lock:
             lock_keys(session, pipeline_id)
-        self._looks_up = (
-            allows_repeats
-            or _has_keys(session, pipeline_id)
-            or retired_keys.has_any(session, pipeline_id)
-        )
-        self._since = 0
+        self._looks_up = allows_repeats or _has_keys(session, pipeline_id)
         self._stream_has_tasks = stream_id is not None and has_tasks(session, stream_id)
+        last_id = _LAST_ID_POSTGRESQL if is_postgresql(session) else _LAST_ID_SQLITE
+        self._since = session.scalar(last_id) or 0
         if self._collects:
-            self._since = session.scalar(_LAST_ID) or 0
             session.execute(_COLLECT)
 
     def add(self, tasks: KeyedTasks) -> None:
@@ -189,8 +185,10 @@ class KeyedInsert:
         )
         if not len(known.positions):
             return tasks
-        if not self._allows_repeats and not self._seen.add(known.task_ids):
-            raise DuplicateKeysError
+        if not self._allows_repeats:
+            are_own = not self._collects and bool((known.task_ids > self._since).any())
+            if are_own or not self._seen.add(known.task_ids):
+                raise DuplicateKeysError
         if len(known.withdrawn_ids):
             self._withdrawn.append(known.withdrawn_ids)
         self.changed += len(known.changed)
@@ -298,13 +296,18 @@ def _find_first(keys: pa.Array) -> pa.Array | None:
 
 
 def _has_keys(session: Session, pipeline_id: int) -> bool:
-    return bool(session.scalar(_HAS_KEYS, {"pipeline_id": pipeline_id}))
+    """Return True if a task of the pipeline has a key, or had one when it was deleted."""
+    is_there = session.scalar(_HAS_KEYS, {"pipeline_id": pipeline_id})
+    return bool(is_there) or retired_keys.has_any(session, pipeline_id)
 
 
 _HAS_KEYS: Final = text(
     "SELECT EXISTS (SELECT 1 FROM tasks WHERE pipeline_id = :pipeline_id AND key IS NOT NULL)"
 )
-_LAST_ID: Final = text("SELECT last_value FROM tasks_id_seq")
+_LAST_ID_POSTGRESQL: Final = text("SELECT last_value FROM tasks_id_seq")
+_LAST_ID_SQLITE: Final = text("SELECT seq FROM sqlite_sequence WHERE name = 'tasks'")
+"""The last id ever given, also to a task that was deleted: retired keys name such tasks."""
+
 _COLUMNS: Final = ("row", "predefined", "key", "origin_id")
 _COLLECT: Final = text(
     "CREATE TEMPORARY TABLE collected_tasks (row BIGINT NOT NULL, predefined TEXT NOT NULL,"
