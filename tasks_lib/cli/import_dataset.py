@@ -157,7 +157,7 @@ def _run_deployed(workspace: "Workspace", request: "ImportRequest") -> "ImportRe
         )
     if "://" not in source and local_path(source) is not None:
         source = str(Path(source).absolute())  # a worker runs in another folder
-    parameters = {
+    parameters: dict[str, object] = {
         "organization": request.organization,
         "dataset": request.name,
         "source": source,
@@ -168,7 +168,6 @@ def _run_deployed(workspace: "Workspace", request: "ImportRequest") -> "ImportRe
         "allow_shrink": request.allow_shrink,
         "on_error": request.on_error.value,
         "max_rejected": request.max_rejected,
-        "file_format": request.format.value if request.format is not None else "",
         "encoding": request.encoding,
         "delimiter": request.delimiter,
         "quote": request.quote.value,
@@ -176,6 +175,8 @@ def _run_deployed(workspace: "Workspace", request: "ImportRequest") -> "ImportRe
         "records": request.records,
         "nan_as_null": request.nan_as_null,
     }
+    if request.format is not None:  # Prefect takes none but the formats
+        parameters["file_format"] = request.format.value
 
     def print_progress(progress: str) -> None:
         console.err.print(f"import-dataset: {progress}", markup=False)

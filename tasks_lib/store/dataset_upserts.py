@@ -179,7 +179,10 @@ _KEEP_FORMER: Final = text(
 _SET: Final = (
     "UPDATE dataset_rows SET value = {}, version = :version, removed_in = NULL"
     " FROM differing_rows d WHERE dataset_rows.id = d.id"
+    " AND dataset_rows.id IN (SELECT id FROM differing_rows)"
 )
+"""Without the last condition SQLite looks at the rows of all datasets."""
+
 _UPDATE: Final = text(_SET.format("d.value"))
 _UPDATE_POSTGRESQL: Final = text(_SET.format("CAST(d.value AS json)"))
 _ADD: Final = (
@@ -192,6 +195,7 @@ _INSERT: Final = text(_ADD.format("a.value"))
 _INSERT_POSTGRESQL: Final = text(_ADD.format("CAST(a.value AS json)"))
 _SET_KEYS: Final = text(
     "UPDATE dataset_rows SET key = a.key FROM arriving_rows a WHERE dataset_rows.id = a.row"
+    " AND dataset_rows.id IN (SELECT row FROM arriving_rows)"
 )
 _ROWS_PAGE: Final = text(
     "SELECT id, CAST(value AS text) FROM dataset_rows"  # noqa: S608

@@ -19,6 +19,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from starlette.testclient import TestClient
 
+from command_line import Seeding
 from deployments.repository import ROOT
 from installation import DEPLOYMENT, PATH, Installation
 from servers import PATIENCE_SECONDS, wait_until
@@ -290,3 +291,25 @@ def test_an_upload_of_the_api_is_processed_by_one_run(installation: Installation
         )
     )
     assert [run.parameters["upload"] for run in runs] == [promise["upload_id"]]
+
+
+def test_a_worker_imports_a_dataset_for_the_command_line(
+    installation: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    home = Path(str(installation.workspace.store.engine.url.database)).parent
+    monkeypatch.setenv("SEEDING_HOME", str(home))
+    monkeypatch.chdir(ROOT / "examples")
+    command = ("dataset", "import", "acme", "nightly", "--key", "review_id", "--deployed", "--json")
+    reports = []
+    with temporary_settings({PREFECT_API_URL: installation.stack.api_url}):
+        for file in ("monday.csv", "tuesday.csv"):
+            status, out, err = Seeding(capsys)(*command, file)
+            assert status == 0, err
+            reports.append(orjson.loads(out))
+    assert [(report["version"], report["imported"], report["changed"]) for report in reports] == [
+        (1, 3, 0),
+        (2, 1, 1),
+    ]
+    assert reports[1]["source"] == str(ROOT / "examples" / "tuesday.csv")
