@@ -150,7 +150,7 @@ def sources(installation: Installation, tmp_path_factory: pytest.TempPathFactory
     photos = {"tower.png": png("tower")}
     archive = write_zip(folder / "form.zip", "photo,place\ntower.png,Turin\n", photos)
     wait_until(lambda: offers_names(installation))
-    return {"csv": str(csv), "zip": archive}
+    return {"csv": str(csv), "zip": archive, "rows": str(rows)}
 
 
 def offers_names(installation: Installation) -> bool:
@@ -196,6 +196,13 @@ def fill_pipeline(form: RunForm, _: dict[str, str]) -> None:
     form.choose("Source pipeline", PATH)
 
 
+def fill_import(form: RunForm, sources: dict[str, str]) -> None:
+    form.choose("Organization", "acme")
+    form.choose("Dataset", DATASET)
+    form.fill("File", sources["rows"])
+    form.switch("Replace")
+
+
 def fill_bulk(form: RunForm, _: dict[str, str]) -> None:
     form.choose("Pipeline", IDEAS)
     form.fill("Number of tasks", "2")
@@ -206,6 +213,7 @@ FORMS: dict[str, Fill] = {
     "seed-from-zip": fill_zip,
     "seed-from-dataset": fill_dataset,
     "seed-from-pipeline": fill_pipeline,
+    "import-dataset": fill_import,
     "bulk-create": fill_bulk,
     "infinite-seeding": lambda form, _: form.switch("Once"),
     "seed-chain": lambda form, _: expect(form.entry("Chain")).to_be_visible(),
