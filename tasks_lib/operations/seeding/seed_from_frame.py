@@ -96,7 +96,7 @@ class FrameRows(ContentRowSource):
         """
         group = task_groups.lock_run(session, run_id, pipeline.id, at=at)
         if group is not None:
-            return EnsuredGroup(group.id, is_new=False, task_count=group.task_count)
+            return EnsuredGroup(group.id, is_new=False, task_count=group.created_count)
         return super().ensure_group(session, pipeline, run_id, at)
 
     def open(
