@@ -223,7 +223,10 @@ def test_all_commands_that_list_are_known() -> None:
         name
         for name, command in commands(app)
         if command.default_command is not None
-        and (name.endswith(" list") or "after" in signature(command.default_command).parameters)
+        and (
+            name.endswith(" list")
+            or {"after", "json"} <= set(signature(command.default_command).parameters)
+        )
     }
     assert known == set(LISTS)
 
