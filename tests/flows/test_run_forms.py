@@ -10,6 +10,7 @@ from tasks_lib.deploy.manifest import load_flow, load_flows, read_manifest
 
 PIPELINE = "Pipeline: Path or Number, required"
 COMPLETE = ["Source is complete: boolean", "Allow shrinking: boolean"]
+NAMING = ["Name of the group: string", "Labels of the group: array"]
 MAPPED = [
     "Mapping: object",
     "Fields to skip: array",
@@ -23,6 +24,7 @@ MAPPED = [
     "Dry run: boolean",
     "Seed rows again: boolean",
     *COMPLETE,
+    *NAMING,
 ]
 FILES = [
     "Encoding: string",
@@ -33,6 +35,7 @@ FILES = [
     "Dry run: boolean",
     "Allow duplicates: boolean",
     *COMPLETE,
+    *NAMING,
 ]
 FORMS = {
     "seed-from-csv": [PIPELINE, "CSV file: string, required", *FILES],
@@ -69,6 +72,15 @@ FORMS = {
         "Number of tasks: integer, required",
         "Dry run: boolean",
         "Idempotency key: string",
+        *NAMING,
+    ],
+    "export-results": [
+        PIPELINE,
+        "Folder: string, required",
+        "Format: string",
+        "Group: integer",
+        "A folder for each day: boolean",
+        "Start over: boolean",
     ],
     "infinite-seeding": ["Once: boolean", "Minutes: integer"],
     "seed-chain": ["Chain: integer"],
