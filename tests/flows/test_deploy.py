@@ -29,6 +29,7 @@ OUTCOMES = {
     "seed-from-pipeline": [],
     "import-dataset": ["nightly-example: 0 2 * * * (off)"],
     "bulk-create": [],
+    "export-results": [],
     "infinite-seeding": [],
     "seed-chain": [],
     "reconcile": ["half-hourly: 7,37 * * * *"],

@@ -286,7 +286,7 @@ def test_the_page_about_servers_registers_everything(server: SyncPrefectClient) 
         output = output_of(command)
         assert is_as_shown(output, shown), f"$ {command}\n{output}"
     assert server.read_work_pool("seeding").type == "process"
-    assert len(server.read_deployments()) == 9
+    assert len(server.read_deployments()) == 10
 
 
 def flows_of(name: str) -> dict[str, Any]:
