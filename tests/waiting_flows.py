@@ -35,13 +35,6 @@ def ask_people(
     return is_finished
 
 
-@flow(name="ask-people-again", retries=1)
-def ask_people_again(mark: str, folder: str) -> bool:
-    """Wait in a flow that Prefect retries."""
-    note(folder, mark, "begins")
-    return wait_for_group(seed([{"review_id": mark, "body": "b", "stars": 5}], PATH, name=mark))
-
-
 def note(folder: str, mark: str, line: str) -> None:
     """Add a line to the file of a mark."""
     with Path(folder, f"{mark}.txt").open("a", encoding="utf-8") as file:

@@ -92,3 +92,17 @@ def test_a_run_is_suspended_and_goes_on_when_its_tasks_are_finished(
     wait_for_state(installation, run, "Completed")
     assert lines(run) == ["begins", f"seeded {group.id}"] * 2 + ["goes on True"]
     assert group_of(installation, run).tasks == 2
+
+
+def test_a_person_who_resumes_a_run_too_early_changes_nothing(
+    installation: Installation, start: Start
+) -> None:
+    run = start(rows=1)
+    wait_for_state(installation, run, "Suspended")
+    installation.client.resume_flow_run(run.id)
+    wait_until(lambda: lines(run).count("begins") == 2)
+    wait_for_state(installation, run, "Suspended")
+    finish_group(installation, group_of(installation, run))
+    wait_for_state(installation, run, "Completed")
+    assert lines(run) == lines(run)[:2] * 3 + ["goes on True"]
+    assert group_of(installation, run).tasks == 1

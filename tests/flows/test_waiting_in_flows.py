@@ -1,7 +1,7 @@
 """A flow that waits, run in this process as a worker does: it suspends, repeats, and refuses."""
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 from prefect import Flow, flow, task
@@ -14,27 +14,33 @@ from people import PATH, finish
 from tasks_lib import seed, wait_for_group
 from tasks_lib.deploy.register import create_work_pool
 from tasks_lib.operations.groups.read import list_groups
+from tasks_lib.operations.groups.undo import undo_group
+from tasks_lib.operations.waiting.suspended import resume_due
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
+from tasks_lib.steps import acts
 from tasks_lib.steps.waiting_runs import WaitingRuns
 
 pytestmark = pytest.mark.usefixtures("flow_workspace")
 
 
-def start(server: SyncPrefectClient, waiting: Flow[..., Any]) -> FlowRun:
+def start(server: SyncPrefectClient, waiting: Flow[..., Any], **parameters: Any) -> FlowRun:
     """Create a run of a deployment of the flow."""
     create_work_pool(server)
     deployment_id = server.create_deployment(
         flow_id=server.create_flow(waiting), name=waiting.name, work_pool_name="seeding"
     )
-    return server.create_flow_run_from_deployment(deployment_id)
+    return server.create_flow_run_from_deployment(deployment_id, parameters=parameters)
 
 
 def run(server: SyncPrefectClient, waiting: Flow[..., Any], flow_run: FlowRun) -> State[Any]:
     """Run the flow run in this process, as its worker would."""
+    acts._calls.clear()
     current: Any = server.read_flow_run(flow_run.id)
     try:
-        state: Any = run_flow_sync(waiting, flow_run=current, return_type="state")
+        state: Any = run_flow_sync(
+            waiting, flow_run=current, parameters=current.parameters, return_type="state"
+        )
     except Pause as pause:
         state = pause.state
     assert state is not None
@@ -68,6 +74,36 @@ def test_a_body_that_runs_three_times_seeds_once_and_keeps_what_was_over(
         assert [group.tasks for group in list_groups(store, PATH)] == [1, 1]
         assert runs.has_ended(str(flow_run.id))
         assert runs.resume(str(flow_run.id)).value == "ended"
+
+
+@flow
+def ask_in_time(on_timeout: Literal["raise", "partial"] = "raise") -> bool:
+    """Wait no time at all."""
+    row = {"review_id": "1", "body": "b", "stars": 5}
+    return wait_for_group(seed([row], PATH), timeout=0, on_timeout=on_timeout)
+
+
+def test_a_run_hears_that_the_time_is_over(server: SyncPrefectClient) -> None:
+    state = run(server, ask_in_time, start(server, ask_in_time))
+    assert (state.message or "").endswith(
+        "GroupTimedOutError: not finished in 0 seconds: group 1: 0 of 1 task done"
+    )
+
+
+def test_a_run_can_go_on_with_what_is_there(server: SyncPrefectClient) -> None:
+    flow_run = start(server, ask_in_time, on_timeout="partial")
+    assert run(server, ask_in_time, flow_run).result() is False
+
+
+def test_a_run_hears_that_its_group_was_undone(server: SyncPrefectClient) -> None:
+    flow_run = start(server, ask_twice)
+    assert run(server, ask_twice, flow_run).name == "Suspended"
+    with open_workspace(read_settings()) as workspace:
+        store = workspace.store
+        undo_group(store, 1, by="ann", at=store.now())
+        assert resume_due(store, WaitingRuns(), at=store.now()) == 1
+    message = run(server, ask_twice, flow_run).message or ""
+    assert "GroupUndoneError: group 1 was undone by ann while it was awaited" in message
 
 
 @task
