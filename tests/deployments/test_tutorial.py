@@ -56,11 +56,13 @@ def test_the_reader_sees_what_the_tutorial_shows(
     for command, shown in typed_lines(PAGE):
         deadline = time.monotonic() + PATIENCE_SECONDS
         answer = terminal.type(command)
-        looks = re.search(r" (list|show|status)\b", command)
+        looks = re.search(r"^cat | (list|show|status)\b", command)
         while looks and not is_as_shown(answer, shown) and time.monotonic() < deadline:
             answer = terminal.type(command)
         assert is_as_shown(answer, shown), f"{command}\n{answer}"
         output += answer
+        if "groups list" in command:
+            see_the_suspended_run(browser, output)
 
     first, *_ = re.findall(r"http://\S+/runs/flow-run/\S+", output)
     page = browser.new_page()
@@ -70,3 +72,14 @@ def test_the_reader_sees_what_the_tutorial_shows(
     page.locator("#artifacts").click()
     expect(page.get_by_text("All rejected rows").first).to_be_visible()
     picture(page, "tutorial-rejected")
+
+
+def see_the_suspended_run(browser: BrowserContext, output: str) -> None:
+    """Open the page of the run that was started last."""
+    *_, last = re.findall(r"http://\S+/runs/flow-run/[\w-]+", output)
+    page = browser.new_page()
+    page.goto(last)
+    suspended = page.get_by_text("Suspended").first
+    expect(suspended).to_be_visible(timeout=PATIENCE_SECONDS * 1_000)
+    picture(page, "suspended-run")
+    page.close()
