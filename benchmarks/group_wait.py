@@ -63,7 +63,9 @@ def _suspend(stack: LocalStack, workspace: Workspace, folder: Path, count: int) 
             name="wait-for-a-task",
             work_pool_name="seeding",
             entrypoint="benchmarks/waiting_flow.py:wait_for_a_task",
-            path=str(ROOT),
+            pull_steps=[
+                {"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}
+            ],
         )
         runs: list[UUID] = []
         for number in range(count):

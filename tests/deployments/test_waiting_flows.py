@@ -29,7 +29,7 @@ def deploy(installation: Installation, flow: Flow[..., Any]) -> UUID:
         name=flow.name,
         work_pool_name="seeding",
         entrypoint=f"{ENTRYPOINT}:{flow.fn.__name__}",
-        path=str(ROOT),
+        pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}],
         parameter_openapi_schema=flow.parameters.model_dump_for_openapi(),
     )
 
