@@ -106,3 +106,23 @@ def test_a_person_who_resumes_a_run_too_early_changes_nothing(
     wait_for_state(installation, run, "Completed")
     assert lines(run) == lines(run)[:2] * 3 + ["goes on True"]
     assert group_of(installation, run).tasks == 1
+
+
+def test_two_runs_wait_for_one_group_and_go_on_without_the_disk_of_their_first_process(
+    installation: Installation, start: Start, tmp_path: Path
+) -> None:
+    first = start(rows=1)
+    wait_for_state(installation, first, "Suspended")
+    group = group_of(installation, first)
+    second = start(rows=1, also=(group.id,))
+    wait_for_state(installation, second, "Suspended")
+    home = {"env": {"PREFECT_HOME": str(tmp_path / "another home")}}
+    path = f"/deployments/{first.deployment_id}"
+    installation.request("PATCH", path, json={"job_variables": home})
+    finish_group(installation, group)
+    finish_group(installation, group_of(installation, second))
+    for run in (first, second):
+        wait_for_state(installation, run, "Completed")
+        assert lines(run) == lines(run)[:2] * 2 + ["goes on True"]
+        assert group_of(installation, run).tasks == 1
+    installation.request("PATCH", path, json={"job_variables": {}})
