@@ -8,13 +8,13 @@ from prefect.client.schemas.objects import State
 from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.operations.results.export import ExportRequest
 from tasks_lib.steps.flow import seeding_flow
-from tasks_lib.steps.parameters import PipelineName
 from tasks_lib.steps.result_parameters import (
     ByDay,
     Destination,
     ExportFormat,
     ExportGroup,
     FullExport,
+    ResultPipelineName,
 )
 from tasks_lib.steps.results import end_state, export_results as export
 from tasks_lib.steps.seeding import pipeline_path
@@ -27,7 +27,7 @@ def _run_name() -> str:
 
 @seeding_flow("export-results", _run_name)
 def export_results(
-    pipeline: PipelineName,
+    pipeline: ResultPipelineName,
     destination: Destination,
     *,
     format: ExportFormat = ResultFormat.PARQUET,  # noqa: A002 - the parameter's name

@@ -63,12 +63,12 @@ def form_input(title: str, description: str, **schema: Any) -> WithJsonSchema:
     return WithJsonSchema(schema | {"title": title, "description": description})
 
 
-def _text_of(value: object) -> object:
+def text_of(value: object) -> object:
     """Return a pipeline's number as text."""
     return str(value) if type(value) is int else value
 
 
-_PATH_OR_NUMBER: Final = (
+PATH_OR_NUMBER: Final = (
     {"title": "Path", "type": "string"},
     {"title": "Number", "type": "integer"},
 )
@@ -76,22 +76,22 @@ _PATH_OR_NUMBER: Final = (
 
 PipelineName = Annotated[
     str,
-    BeforeValidator(_text_of),
+    BeforeValidator(text_of),
     form_input(
         "Pipeline",
         "The pipeline to seed: its number, or its path organization/project/pipeline.",
-        anyOf=list(_PATH_OR_NUMBER),
+        anyOf=list(PATH_OR_NUMBER),
         examples=["acme/reviews/label-reviews"],
     ),
 ]
 SourcePipelineName = Annotated[
     str,
-    BeforeValidator(_text_of),
+    BeforeValidator(text_of),
     form_input(
         "Source pipeline",
         "The pipeline whose finished tasks are seeded: its number, or its path "
         "organization/project/pipeline. It must be in the same organization.",
-        anyOf=list(_PATH_OR_NUMBER),
+        anyOf=list(PATH_OR_NUMBER),
         examples=["acme/reviews/label-reviews"],
     ),
 ]
@@ -266,7 +266,7 @@ BadRows = Annotated[
 ]
 MaxRejected = Annotated[
     str,
-    BeforeValidator(_text_of),
+    BeforeValidator(text_of),
     form_input(
         "Most rejected rows",
         "If bad rows are skipped and there are more than this number of them, or this percentage "

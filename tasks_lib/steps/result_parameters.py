@@ -2,9 +2,22 @@
 
 from typing import Annotated
 
-from tasks_lib.domain.result_formats import ResultFormat
-from tasks_lib.steps.parameters import form_input
+from pydantic import BeforeValidator
 
+from tasks_lib.domain.result_formats import ResultFormat
+from tasks_lib.steps.parameters import PATH_OR_NUMBER, form_input, text_of
+
+ResultPipelineName = Annotated[
+    str,
+    BeforeValidator(text_of),
+    form_input(
+        "Pipeline",
+        "The pipeline whose finished tasks are exported: its number, or its path "
+        "organization/project/pipeline.",
+        anyOf=list(PATH_OR_NUMBER),
+        examples=["acme/reviews/label-reviews"],
+    ),
+]
 Destination = Annotated[
     str,
     form_input(

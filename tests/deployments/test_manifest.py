@@ -155,7 +155,7 @@ def test_every_definition_matches_the_reviewed_one() -> None:
             "entrypoint": "flows.export_results.export_results",
             "description": "Export the tasks that were finished since the last export to the same "
             "folder, with the values that contributors filled in.",
-            "tags": ["results"],
+            "tags": ["seeding"],
             "work_pool": {"name": "seeding"},
         },
         {

@@ -150,7 +150,7 @@ def sources(installation: Installation, tmp_path_factory: pytest.TempPathFactory
     photos = {"tower.png": png("tower")}
     archive = write_zip(folder / "form.zip", "photo,place\ntower.png,Turin\n", photos)
     wait_until(lambda: offers_names(installation))
-    return {"csv": str(csv), "zip": archive, "rows": str(rows)}
+    return {"csv": str(csv), "zip": archive, "rows": str(rows), "lake": str(folder / "lake")}
 
 
 def offers_names(installation: Installation) -> bool:
@@ -203,6 +203,12 @@ def fill_import(form: RunForm, sources: dict[str, str]) -> None:
     form.switch("Replace")
 
 
+def fill_export(form: RunForm, sources: dict[str, str]) -> None:
+    form.choose("Pipeline", PATH)
+    form.fill("Folder", sources["lake"])
+    form.switch("A folder for each day")
+
+
 def fill_bulk(form: RunForm, _: dict[str, str]) -> None:
     form.choose("Pipeline", IDEAS)
     form.fill("Number of tasks", "2")
@@ -215,6 +221,7 @@ FORMS: dict[str, Fill] = {
     "seed-from-pipeline": fill_pipeline,
     "import-dataset": fill_import,
     "bulk-create": fill_bulk,
+    "export-results": fill_export,
     "infinite-seeding": lambda form, _: form.switch("Once"),
     "seed-chain": lambda form, _: expect(form.entry("Chain")).to_be_visible(),
     "reconcile": lambda form, _: form.switch("Clean up"),
