@@ -49,7 +49,8 @@ def copy_examples(folder: Path = Path(_FOLDER), /, *, json: Json = False) -> Non
 
 def _copy(folder: Path) -> list[Copied]:
     """Copy each file that is missing; raise UsageError if one exists with other content."""
-    contents = {path.name: path.read_bytes() for path in sorted(_find_examples().iterdir())}
+    files = sorted(path for path in _find_examples().iterdir() if path.is_file())
+    contents = {path.name: path.read_bytes() for path in files}
     existing = {name: (folder / name).read_bytes() for name in contents if (folder / name).exists()}
     for name, content in existing.items():
         if content != contents[name]:

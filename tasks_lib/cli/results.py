@@ -28,13 +28,14 @@ def show(
     format: TextFormat = TextFormat.JSON_LINES,  # noqa: A002 - the option's name
     after: WholeNumber = 0,
     limit: WholeNumber | None = None,
+    json: Json = False,
 ) -> None:
     """Print the finished tasks of a pipeline, in the order in which they were finished.
 
     Parameters
     ----------
     format
-        JSON Lines, or CSV with a header.
+        JSON Lines, or CSV with a header. With --json, one document with all of them.
     after
         Begin after the task with this place in the order of finishing. The last line on stderr
         shows the place of the last task.
@@ -43,16 +44,21 @@ def show(
     """
     from tasks_lib.operations.results.show import write_results
 
+    lines: list[str] = []
     with configured_workspace() as workspace:
         shown = write_results(
             workspace.store,
-            lambda lines: sys.stdout.write(lines.decode()),
+            lambda some: (lines.append if json else sys.stdout.write)(some.decode()),
             pipeline=pipeline,
             group_id=group,
-            kind=format,
+            kind=TextFormat.JSON_LINES if json else format,
             after=after,
             limit=limit,
         )
+    if json:
+        items = ",".join("".join(lines).removesuffix("\n").split("\n"))
+        sys.stdout.write(f'{{"items":[{items}],"until":{shown.until}}}\n')
+        return
     tasks = counted(shown.rows, "finished task")
     console.err.print(f"{tasks}; for later ones: --after {shown.until}", markup=False)
 

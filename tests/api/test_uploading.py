@@ -302,7 +302,7 @@ def test_a_repeated_request_gets_the_same_upload_url(client: TestClient) -> None
         ({"on_error": "ignore"}, "invalid_request"),
         ({"max_rejected": "5 percent"}, "invalid_request"),
         ({"max_rejected": 5}, "malformed_body"),
-        ({"name": "x"}, "malformed_body"),
+        ({"nam": "x"}, "malformed_body"),
     ],
 )
 def test_an_invalid_upload_request_is_refused(

@@ -107,7 +107,7 @@ def test_the_wheel_has_one_top_level_name(wheel: Path) -> None:
     assert {"tasks_lib/py.typed", "tasks_lib/prefect.yaml"} <= set(names)
     flows = {path.name for path in (ROOT / "flows").glob("*.py")}
     assert {Path(name).name for name in names if name.startswith("tasks_lib/flows/")} == flows
-    examples = {path.name for path in (ROOT / "examples").iterdir()}
+    examples = {path.name for path in (ROOT / "examples").iterdir() if path.is_file()}
     assert {Path(name).name for name in names if name.startswith("tasks_lib/examples/")} == examples
 
 
@@ -135,7 +135,7 @@ def test_deploy_registers_the_flows_of_the_package(
         assert outcomes == dict.fromkeys(outcomes, outcome)
     deployments = server.read_deployments()
     modules = {deployment.name: deployment.name.replace("-", "_") for deployment in deployments}
-    assert (len(modules), modules.keys()) == (8, outcomes.keys())
+    assert (len(modules), modules.keys()) == (10, outcomes.keys())
     assert {
         deployment.name: (deployment.entrypoint, deployment.path, deployment.pull_steps)
         for deployment in deployments

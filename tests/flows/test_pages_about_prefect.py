@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import httpx
-import pandas as pd
 import pytest
 import yaml
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
@@ -316,13 +315,30 @@ def test_a_flow_imports_a_dataset_and_seeds_from_it() -> None:
 
 
 @pytest.mark.usefixtures("flow_workspace", "prefect")
-def test_the_flows_of_another_project_use_ours(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_flows_of_another_project_use_ours(capsys: pytest.CaptureFixture[str]) -> None:
     flows = flows_of("your-own-flow.md")
     source = str(ROOT / "examples" / MISTAKE)
     assert flows["nightly_or_nothing"](source) == 0
     assert flows["nightly_reviews"](source) == 2
     assert "1 rows rejected, see file://" in capsys.readouterr().out
-    rows = {"review_id": ["007", "008"], "body": ["Fits.", "Does not."], "stars": [5, None]}
-    assert flows["seed_frame"](pd.DataFrame(rows), str(tmp_path / "frame.csv")) == 2
+
+
+@pytest.mark.usefixtures("flow_workspace")
+def test_a_program_seeds_a_frame_and_reads_the_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    run_first_block("how-to/seed-dataframes.md")
+    run_first_block("reference/python.md")
+    with open_workspace(read_settings()) as workspace:
+        finish(workspace.store)
+    run_first_block("how-to/read-results.md")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:2] == ["'predictions' created 2 tasks in group 1.", "2 0"]
+    assert [line.split() for line in printed[2:]] == [
+        ["review_id", "sentiment", "contributor", "duration_seconds"],
+        ["0", "R-1", "good", "ann", "0.0"],
+    ]
+
+
+def run_first_block(page: str) -> None:
+    """Run the first block of Python of a page."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    exec(text.partition("```python\n")[2].partition("```")[0], {})  # noqa: S102 - our own page

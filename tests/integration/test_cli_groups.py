@@ -101,8 +101,9 @@ def test_a_missing_group_is_a_usage_error(seeding: Seeding) -> None:
 
 
 def test_a_group_has_the_name_and_the_labels_that_its_seeding_gave_it(
-    seeding: Seeding, csv_file: Callable[..., str]
+    seeding: Seeding, csv_file: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     source = csv_file("review_id,body,stars\n4,four,5\n", "more.csv")
     named = ("--name", "late ones", "--label", "batch=night", "--label", "team=a=b")
     assert seeding("seed", "csv", PATH, source, *named)[0] == 0

@@ -11,6 +11,7 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
+from command_line import Seeding
 from people import AT, claim, finish, make_tasks
 from tasks_lib import results
 from tasks_lib.domain.result_formats import ResultFormat
@@ -273,3 +274,17 @@ def test_a_relative_folder_is_the_same_as_an_absolute_one(
     monkeypatch.chdir(tmp_path / "here")
     assert run(workspace, "../lake").exported == 1
     assert run(workspace, tmp_path / "lake").exported == 0
+
+
+def test_the_command_prints_one_document(
+    configured: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeding = Seeding(capsys)
+    assert seeding.json("results", "show", LABEL) == (0, {"items": [], "until": 0})
+    make_tasks(configured, tmp_path, 2)
+    finish(configured.store, values={"sentiment": "good"})
+    status, document = seeding.json("results", "show", LABEL, "--group", "1")
+    assert (status, [row["task_id"] for row in document["items"]]) == (0, [1])
+    assert seeding.json("results", "show", LABEL, "--after", str(document["until"])) == (
+        0, {"items": [], "until": document["until"]},
+    )  # fmt: skip
