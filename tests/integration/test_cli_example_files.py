@@ -7,7 +7,8 @@ import pytest
 from command_line import Seeding
 from deployments.repository import ROOT
 
-FILES = {path.name: path.read_bytes() for path in sorted((ROOT / "examples").iterdir())}
+EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_file())
+FILES = {path.name: path.read_bytes() for path in EXAMPLES}
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
