@@ -1,5 +1,7 @@
 """Flows that wait for people: suspended without a process, and resumed when the tasks are done."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,10 +9,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect import Flow
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Crashed
 from waiting_flows import ask_people
 
-from installation import Installation
+from installation import Installation, clean_environment, own_installation, second_worker
 from pages import ROOT
 from people import PATH
 from servers import wait_until
@@ -126,3 +129,27 @@ def test_two_runs_wait_for_one_group_and_go_on_without_the_disk_of_their_first_p
         assert lines(run) == lines(run)[:2] * 2 + ["goes on True"]
         assert group_of(installation, run).tasks == 1
     installation.request("PATCH", path, json={"job_variables": {}})
+
+
+def test_a_run_survives_the_death_of_its_workers(tmp_path: Path) -> None:
+    """One worker is killed while the run is suspended, another one while it resumes."""
+    environment = clean_environment(tmp_path / "seeding")
+    hold = tmp_path / "hold"
+    with own_installation(tmp_path, environment) as plant:
+        given = {"mark": uuid4().hex, "folder": str(tmp_path), "rows": 1}
+        run = plant.client.create_flow_run_from_deployment(
+            deploy(plant, ask_people), parameters=given
+        )
+        wait_for_state(plant, run, "Suspended")
+        os.killpg(plant.stack.worker.pid, signal.SIGKILL)
+        hold.touch()
+        finish_group(plant, group_of(plant, run))  # the HTTP API resumes the run
+        with second_worker(plant, environment):
+            wait_until(lambda: lines(run).count("begins") == 2)
+        died: State[None] = Crashed(message="as an automation does")
+        plant.client.set_flow_run_state(run.id, died, force=True)
+        hold.unlink()
+        with second_worker(plant, environment):
+            wait_until(lambda: lines(run)[-1] == "goes on True")
+        assert lines(run).count("begins") == 3
+        assert group_of(plant, run).tasks == 1
