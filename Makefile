@@ -51,7 +51,7 @@ quick: $(VENV)/installed  ## Run the tests that need no server, in under two min
 
 test: $(VENV)/installed $(VENV)/browser/installed  ## Run all tests; they bring their own PostgreSQL, S3 and Prefect servers, and a browser
 	$(BIN)/pytest --numprocesses 3 --dist loadgroup --ignore tests/deployments
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup tests/deployments
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup tests/deployments
 
 check: $(VENV)/installed build/docs/built  ## Format, lint, types, import rules, and the site
 	$(BIN)/ruff format --check .
