@@ -23,7 +23,7 @@ def open_rejects(
     expires: Annotated[int, Query()],
     signature: Annotated[str, Query(max_length=64)],
 ) -> Response:
-    """Return a rejects file to whoever has its signed URL; it needs no key."""
+    """Return the rejects file of a signed URL; no key is needed."""
     service: Service = request.app.state.service
     path, content_type = find_linked_rejects(
         service.workspace, name, charset, expires, signature, at=service.clock()

@@ -25,7 +25,7 @@ class Naming(NamedTuple):
 
     @property
     def members(self) -> dict[str, Any]:
-        """What there is of both, as members of a JSON document."""
+        """The name and the labels that are set, as members of a JSON document."""
         name = {"name": self.name} if self.name is not None else {}
         return name | ({"labels": dict(self.labels)} if self.labels else {})
 

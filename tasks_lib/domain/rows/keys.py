@@ -158,7 +158,7 @@ def _shorten(key: str) -> str:
 
 
 def digest_of(key: str) -> str:
-    """Return the form of a key that can be recognized but not read, whatever its length."""
+    """Return the form of a key of any length that can be recognized but not read."""
     if key.startswith(DIGEST):
         return key
     return f"{DIGEST}{hashlib.sha256(key.encode()).hexdigest()}"

@@ -1,6 +1,6 @@
 """Flow runs that are suspended while they wait for groups, and are resumed when the wait is over.
 
-Each wait is a row. Whoever finds it over asks Prefect to resume its run, again and again, since a
+Each wait is a row. A process that finds it over asks Prefect to resume its run, repeatedly, since a
 request that comes before the suspension is lost. Prefect is a function here.
 """
 
