@@ -288,3 +288,6 @@ def test_the_command_prints_one_document(
     assert seeding.json("results", "show", LABEL, "--after", str(document["until"])) == (
         0, {"items": [], "until": document["until"]},
     )  # fmt: skip
+    assert seeding("results", "show", LABEL, "--limit", "0") == (
+        2, "", "error: the limit is 0; it must be at least 1\n",
+    )  # fmt: skip

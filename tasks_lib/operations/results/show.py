@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from tasks_lib.domain.limits import check_list_limit
 from tasks_lib.domain.result_formats import TextFormat
-from tasks_lib.errors import UsageError
 from tasks_lib.operations.results.read import MEMBERS, find_scope, narrow_scope, open_results
 from tasks_lib.output.result_texts import texts_of
 from tasks_lib.store.engine import Store
@@ -30,8 +30,8 @@ def write_results(
     limit: int | None = None,
 ) -> Shown:
     """Write the results of a pipeline, or of one of its groups; raise NotFoundError, UsageError."""
-    if limit is not None and limit < 1:
-        raise UsageError(f"the limit is {limit}; it must be at least 1")
+    if limit is not None:
+        check_list_limit(limit)
     scope = narrow_scope(store, find_scope(store, pipeline), group_id)
     rows, until = 0, after
     with open_results(store, scope, after=after, limit=limit) as found:
