@@ -15,6 +15,7 @@ from tasks_lib.steps.result_parameters import (
     ExportGroup,
     FullExport,
     ResultPipelineName,
+    WithSource,
 )
 from tasks_lib.steps.results import end_state, export_results as export
 from tasks_lib.steps.seeding import pipeline_path
@@ -33,6 +34,7 @@ def export_results(
     format: ExportFormat = ResultFormat.PARQUET,  # noqa: A002 - the parameter's name
     group: ExportGroup = None,
     by_day: ByDay = False,
+    with_source: WithSource = False,
     full: FullExport = False,
 ) -> State[Any]:
     """Export the tasks that were finished since the last export to the same folder.
@@ -46,5 +48,6 @@ def export_results(
         group=group,
         by_day=by_day,
         full=full,
+        with_source=with_source,
     )
     return end_state(export(request))

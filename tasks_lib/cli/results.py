@@ -17,6 +17,13 @@ results = App(name="results", help="Show finished tasks, and export them.", grou
 GroupOption = Annotated[
     WholeNumber | None, Parameter(name="--group", help="Only the tasks of this group.")
 ]
+WithSource = Annotated[
+    Flag,
+    Parameter(
+        help="Add the columns of the tasks that these were created from, through any number of"
+        " chains. Their names begin with the name of their pipeline and a dot."
+    ),
+]
 
 
 @results.command
@@ -26,6 +33,7 @@ def show(
     *,
     group: GroupOption = None,
     format: TextFormat = TextFormat.JSON_LINES,  # noqa: A002 - the option's name
+    with_source: WithSource = False,
     after: WholeNumber = 0,
     limit: WholeNumber | None = None,
     json: Json = False,
@@ -54,6 +62,7 @@ def show(
             kind=TextFormat.JSON_LINES if json else format,
             after=after,
             limit=limit,
+            with_source=with_source,
         )
     if json:
         items = ",".join("".join(lines).removesuffix("\n").split("\n"))
@@ -75,6 +84,7 @@ def export(
     format: ResultFormat = ResultFormat.PARQUET,  # noqa: A002 - the option's name
     group: GroupOption = None,
     by_day: Flag = False,
+    with_source: WithSource = False,
     full: Flag = False,
     json: Json = False,
 ) -> None:
@@ -101,6 +111,7 @@ def export(
         group=group,
         by_day=by_day,
         full=full,
+        with_source=with_source,
     )
     with configured_workspace() as workspace:
         with console.progress_bar(pipeline) as on_progress:

@@ -1,17 +1,25 @@
 """Results: finished tasks as rows, with the same columns and types wherever they are read."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
+from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.fields import Field, FieldType
 
 
 class ResultColumn(NamedTuple):
-    """A column of results; ``field`` is the field that it holds, or None for one of our own."""
+    """A column of results; ``field`` is the field that it holds, or None for one of our own.
+
+    ``own`` is the name in its own pipeline's results. ``source`` is the place among the source
+    pipelines of the one whose task has the value, or None for the task itself.
+    """
 
     name: str
     type: FieldType
     field: Field | None = None
+    own: str = ""
+    source: int | None = None
 
 
 OWN_COLUMNS: Final[dict[str, tuple[FieldType, str]]] = {
@@ -37,6 +45,7 @@ OWN_COLUMNS: Final[dict[str, tuple[FieldType, str]]] = {
 
 _BEFORE_FIELDS: Final = ("task_id", "group_id", "group_name", "key")
 _PREFIX: Final = "field_"
+_SOURCE_PREFIX: Final = "source_"
 
 
 def result_columns(fields: Sequence[Field]) -> tuple[ResultColumn, ...]:
@@ -45,13 +54,38 @@ def result_columns(fields: Sequence[Field]) -> tuple[ResultColumn, ...]:
     A field with the name of one of our own columns is called ``field_`` and its name.
     """
     names = {field.name for field in fields}
-    own = [ResultColumn(name, kind) for name, (kind, _) in OWN_COLUMNS.items()]
+    own = [ResultColumn(name, kind, own=name) for name, (kind, _) in OWN_COLUMNS.items()]
     before = [column for column in own if column.name in _BEFORE_FIELDS]
     after = [column for column in own if column.name not in _BEFORE_FIELDS]
-    of_fields = [
-        ResultColumn(_name_field(field.name, names), field.type, field) for field in fields
-    ]
+    named = [(_name_field(field.name, names), field) for field in fields]
+    of_fields = [ResultColumn(name, field.type, field, name) for name, field in named]
     return (*before, *of_fields, *after)
+
+
+def joined_columns(pipeline: Pipeline, sources: Sequence[Pipeline]) -> tuple[ResultColumn, ...]:
+    """Return the columns of a pipeline's results, and those of its source pipelines.
+
+    The latter begin with the name of the source pipeline and a dot; that of another project with
+    its project, a slash and its name. A name that is taken has ``source_`` before it.
+    """
+    columns = list(result_columns(pipeline.fields))
+    names = {column.name for column in columns}
+    for place, source in enumerate(sources):
+        is_near = source.project_id == pipeline.project_id
+        prefix = source.name if is_near else f"{source.project}/{source.name}"
+        for column in result_columns(source.fields):
+            name = f"{prefix}.{column.name}"
+            while name in names:
+                name = _SOURCE_PREFIX + name
+            names.add(name)
+            columns.append(column._replace(name=name, source=place))
+    return tuple(columns)
+
+
+def columns_of_sources(columns: Sequence[ResultColumn]) -> list[list[ResultColumn]]:
+    """Return the columns of each source pipeline, in the order of the pipelines."""
+    of_sources = [column for column in columns if column.source is not None]
+    return [list(group) for _, group in groupby(of_sources, key=lambda column: column.source)]
 
 
 def _name_field(name: str, names: set[str]) -> str:

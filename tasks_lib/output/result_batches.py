@@ -19,6 +19,7 @@ nanoseconds. A moment without an offset is taken for UTC. CSV and JSON Lines kee
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final
@@ -30,7 +31,7 @@ import pyarrow.compute as pc
 from msgspec import Raw
 
 from tasks_lib.domain.fields import Field, FieldSource, FieldType
-from tasks_lib.domain.results import ResultColumn
+from tasks_lib.domain.results import ResultColumn, columns_of_sources
 
 MOMENT: Final = pa.timestamp("us", "UTC")
 
@@ -73,22 +74,35 @@ class ResultBatches:
     """Makes batches of the columns from rows of stored results; ``schema`` is that of each batch.
 
     ``names`` are the members of a row, in their order, among them ``predefined`` and ``filled_in``.
+    With columns of source pipelines, a row has one more member: the task of each, as such a row, or
+    None.
     """
 
     def __init__(self, columns: Sequence[ResultColumn], names: Sequence[str]) -> None:
         self.schema = pa.schema([(column.name, TYPES[column.type]) for column in columns])
-        self._columns = columns
+        self._columns = [column for column in columns if column.source is None]
+        self._sources = [
+            ResultBatches([column._replace(source=None) for column in group], names)
+            for group in columns_of_sources(columns)
+        ]
         self._places = {name: place for place, name in enumerate(names)}
-        fields = [column.field for column in columns if column.field is not None]
+        fields = [column.field for column in self._columns if column.field is not None]
         self._seeded = _Values([f for f in fields if f.source is FieldSource.DATASET])
         self._filled_in = _Values([f for f in fields if f.source is FieldSource.INPUT])
 
     def write(self, rows: Rows) -> pa.RecordBatch:
         """Return a batch of the rows."""
-        members = list(zip(*rows, strict=True)) if rows else [()] * len(self._places)
+        members = list(zip(*rows, strict=True)) if rows else [()] * (len(self._places) + 1)
         values = self._seeded.read(members[self._places["predefined"]])
         values |= self._filled_in.read(members[self._places["filled_in"]])
         arrays = [self._array(column, members, values) for column in self._columns]
+        for place, source in enumerate(self._sources):
+            tasks = [found[place] for found in members[len(self._places)]]
+            there = [task for task in tasks if task is not None]
+            # Arrow takes a null for a null index.
+            numbers = count(0)
+            indices = pa.array([None if task is None else next(numbers) for task in tasks])
+            arrays += source.write(there).take(indices.cast(pa.int64())).columns
         return pa.record_batch(arrays, schema=self.schema)
 
     def _array(
@@ -99,18 +113,18 @@ class ResultBatches:
     ) -> pa.Array:
         if column.field is not None:
             return _write(values[column.field.name], column.field)
-        if column.name == "duration_seconds":
+        if column.own == "duration_seconds":
             claimed, finished = (
                 members[self._places[f"{at}_at"]] for at in ("claimed", "finished")
             )
             return pa.array(
                 [
-                    None if start is None else (end - start).total_seconds()
+                    None if start is None or end is None else (end - start).total_seconds()
                     for start, end in zip(claimed, finished, strict=True)
                 ],
                 pa.float64(),
             )
-        return pa.array(members[self._places[column.name]], TYPES[column.type])
+        return pa.array(members[self._places[column.own]], TYPES[column.type])
 
 
 class _Values:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from tasks_lib.domain.result_formats import TextFormat
-from tasks_lib.domain.results import ResultColumn
+from tasks_lib.domain.results import ResultColumn, columns_of_sources
 
 _NULL: Final = b"null"
 _ONE_LINE: Final = bytes.maketrans(b"\r\n", b"  ")
@@ -24,6 +24,35 @@ Rows = Sequence[Sequence[Any]]
 
 class ResultTexts(ABC):
     """Makes lines of the columns from rows of stored results; ``names`` are a row's members."""
+
+    def __init__(self, columns: Sequence[ResultColumn], names: Sequence[str]) -> None:
+        self._names = [column.name for column in columns]
+        self._own = _Cells([column for column in columns if column.source is None], names)
+        self._sources = [_Cells(group, names) for group in columns_of_sources(columns)]
+        self._joined = len(names)
+
+    @property
+    def header(self) -> bytes:
+        """The bytes before the first row."""
+        return b""
+
+    def write(self, rows: Rows) -> bytes:
+        """Return the rows as lines."""
+        lines = []
+        for row in rows:
+            cells = self._own.read(row)
+            for place, source in enumerate(self._sources):
+                cells += source.read(row[self._joined][place])
+            lines.append(cells)
+        return self._join(lines)
+
+    @abstractmethod
+    def _join(self, lines: Sequence[Sequence[bytes]]) -> bytes:
+        """Return the lines; each value is JSON."""
+
+
+class _Cells:
+    """Makes the values of one pipeline's columns from a stored result, each as JSON."""
 
     def __init__(self, columns: Sequence[ResultColumn], names: Sequence[str]) -> None:
         self._places = {name: place for place, name in enumerate(names)}
@@ -39,45 +68,35 @@ class ResultTexts(ABC):
         self._nothing = values()
         by_name = {name: attrgetter(attribute) for attribute, name in attributes.items()}
         self._columns = [
-            (column.name, None if column.field is None else by_name[column.field.name])
+            (column.own, None if column.field is None else by_name[column.field.name])
             for column in columns
         ]
 
-    @property
-    def header(self) -> bytes:
-        """The bytes before the first row."""
-        return b""
-
-    def write(self, rows: Rows) -> bytes:
-        """Return the rows as lines."""
+    def read(self, row: Sequence[Any] | None) -> list[bytes]:
+        """Return the values; nulls without a row."""
+        if row is None:
+            return [_NULL] * len(self._columns)
         places = self._places
-        seeded, filled = places["predefined"], places["filled_in"]
-        lines = []
-        for row in rows:
-            predefined = self._decode(row[seeded])
-            filled_in = self._nothing if row[filled] is None else self._decode(row[filled])
-            cells = []
-            for name, value_of in self._columns:
-                if value_of is None:
-                    cells.append(_own_value(row, name, places))
-                    continue
-                raw = bytes(value_of(filled_in))
-                raw = bytes(value_of(predefined)) if raw == _NULL else raw
-                # A JSON document may have line breaks between its tokens, where a space will do.
-                cells.append(raw.translate(_ONE_LINE) if raw[:1] in b"[{" else raw)
-            lines.append(cells)
-        return self._join(lines)
-
-    @abstractmethod
-    def _join(self, lines: Sequence[Sequence[bytes]]) -> bytes:
-        """Return the lines; each value is JSON."""
+        text = row[places["filled_in"]]
+        predefined = self._decode(row[places["predefined"]])
+        filled_in = self._nothing if text is None else self._decode(text)
+        cells = []
+        for name, value_of in self._columns:
+            if value_of is None:
+                cells.append(_own_value(row, name, places))
+                continue
+            raw = bytes(value_of(filled_in))
+            raw = bytes(value_of(predefined)) if raw == _NULL else raw
+            # A JSON document may have line breaks between its tokens, where a space will do.
+            cells.append(raw.translate(_ONE_LINE) if raw[:1] in b"[{" else raw)
+        return cells
 
 
 class JsonLines(ResultTexts):
     """One JSON object a line; numbers keep their digits."""
 
     def _join(self, lines: Sequence[Sequence[bytes]]) -> bytes:
-        keys = [f"{encode_basestring(name)}:".encode() for name, _ in self._columns]
+        keys = [f"{encode_basestring(name)}:".encode() for name in self._names]
         return b"".join(
             b"{" + b",".join(map(bytes.__add__, keys, cells)) + b"}\n" for cells in lines
         )
@@ -89,7 +108,7 @@ class Csv(ResultTexts):
     @property
     def header(self) -> bytes:
         """The names of the columns."""
-        return _csv_lines([[name for name, _ in self._columns]])
+        return _csv_lines([self._names])
 
     def _join(self, lines: Sequence[Sequence[bytes]]) -> bytes:
         return _csv_lines([[_cell(raw) for raw in cells] for cells in lines])
@@ -111,7 +130,7 @@ def _own_value(row: Sequence[Any], name: str, places: Mapping[str, int]) -> byte
     """Return one of our own values as JSON."""
     if name == "duration_seconds":
         start, end = row[places["claimed_at"]], row[places["finished_at"]]
-        value = None if start is None else (end - start).total_seconds()
+        value = None if start is None or end is None else (end - start).total_seconds()
     else:
         value = row[places[name]]
     if isinstance(value, datetime):

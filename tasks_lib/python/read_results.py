@@ -21,6 +21,7 @@ def results(
     group_or_pipeline: Report | int | str,
     *,
     since: datetime | int | None = None,
+    with_source: bool = False,
     as_arrow: Literal[False] = False,
 ) -> "pd.DataFrame": ...
 
@@ -30,6 +31,7 @@ def results(
     group_or_pipeline: Report | int | str,
     *,
     since: datetime | int | None = None,
+    with_source: bool = False,
     as_arrow: Literal[True],
 ) -> pa.Table: ...
 
@@ -38,6 +40,7 @@ def results(
     group_or_pipeline: Report | int | str,
     *,
     since: datetime | int | None = None,
+    with_source: bool = False,
     as_arrow: bool = False,
 ) -> "pd.DataFrame | pa.Table":
     """Return the finished tasks of a group or a pipeline, in the order in which they were finished.
@@ -49,6 +52,9 @@ def results(
     since
         Only tasks that were finished at this time or later. Or a cursor: only tasks that were
         finished after the result whose ``attrs["until"]`` it is, which returns each task once.
+    with_source
+        Add the columns of the tasks that the results were created from, through any number of
+        chains. Their names begin with the name of their pipeline and a dot.
     as_arrow
         Return an Arrow table instead of a DataFrame; its cursor is ``until`` in the metadata of its
         schema.
@@ -67,6 +73,7 @@ def results(
             scope,
             after=since if isinstance(since, int) else 0,
             finished_from=moment.astimezone(UTC) if moment is not None else None,
+            with_source=with_source,
         ) as found:
             writer = ResultBatches(found.columns, MEMBERS)
             table = pa.Table.from_batches(map(writer.write, found.batches), writer.schema)

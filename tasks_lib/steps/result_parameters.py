@@ -52,6 +52,15 @@ ByDay = Annotated[
         type="boolean",
     ),
 ]
+WithSource = Annotated[
+    bool,
+    form_input(
+        "With the source",
+        "Add the columns of the tasks that these were created from, through any number of chains. "
+        "Their names begin with the name of their pipeline and a dot.",
+        type="boolean",
+    ),
+]
 FullExport = Annotated[
     bool,
     form_input(

@@ -1,13 +1,13 @@
 """Read finished tasks in the order in which they were finished."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from tasks_lib.store.tables import MAX_ID, TaskGroupRow, TaskRow
+from tasks_lib.store.tables import MAX_ID, StreamRow, TaskGroupRow, TaskRow
 
 _ROWS_AT_ONCE: Final = 5_000
 
@@ -52,6 +52,10 @@ _RESULTS: Final = select(
     TaskGroupRow.chain_id,
 ).join(TaskGroupRow, TaskGroupRow.id == TaskRow.group_id)
 """The columns of ``StoredResult``, in their order."""
+_OF_IDS: Final = _RESULTS.add_columns(TaskRow.pipeline_id).where(
+    TaskRow.id.in_(bindparam("ids", expanding=True))
+)
+_FROM_PIPELINE: Final = "pipeline:"
 
 
 def stream_results(
@@ -82,3 +86,22 @@ def stream_results(
         statement = statement.where(TaskRow.finished_at >= finished_from)
     with session.execute(statement) as rows:
         yield from rows.partitions()
+
+
+def find_results(
+    session: Session, task_ids: Collection[int]
+) -> Mapping[int, tuple[Sequence[Any], int]]:
+    """Return tasks by their ids, each as a row of ``StoredResult``, and its pipeline."""
+    rows = session.execute(_OF_IDS, {"ids": sorted(task_ids)})
+    return {row.id: (row[:-1], row[-1]) for row in rows}
+
+
+def list_source_pipelines(session: Session, pipeline_ids: Collection[int]) -> list[int]:
+    """Return the pipelines from whose tasks these pipelines were seeded, by id."""
+    statement = (
+        select(StreamRow.source)
+        .where(StreamRow.pipeline_id.in_(pipeline_ids))
+        .where(StreamRow.source.startswith(_FROM_PIPELINE))
+        .distinct()
+    )
+    return sorted(int(source.removeprefix(_FROM_PIPELINE)) for source in session.scalars(statement))

@@ -80,6 +80,7 @@ FORMS = {
         "Format: string",
         "Group: integer",
         "A folder for each day: boolean",
+        "With the source: boolean",
         "Start over: boolean",
     ],
     "infinite-seeding": ["Once: boolean", "Minutes: integer"],

@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks_lib.domain.names import counted
 from tasks_lib.domain.progress import OnProgress, Progress
 from tasks_lib.domain.result_formats import ResultFormat
-from tasks_lib.domain.results import result_columns
 from tasks_lib.errors import UsageError
 from tasks_lib.operations.results.read import (
     MEMBERS,
@@ -49,7 +48,8 @@ class ExportRequest:
 
     Without ``group`` all results of the pipeline. With ``by_day`` the files are in a folder for
     each day (UTC) on which tasks were finished. ``full`` starts over: the files of earlier runs are
-    replaced by new ones with all results.
+    replaced by new ones with all results. ``with_source`` adds the columns of the tasks that the
+    results were created from.
     """
 
     pipeline: str
@@ -58,6 +58,7 @@ class ExportRequest:
     group: int | None = None
     by_day: bool = False
     full: bool = False
+    with_source: bool = False
 
     def __post_init__(self) -> None:
         if not self.destination.strip():
@@ -81,7 +82,9 @@ class ExportRequest:
     def scope(self) -> str:
         """The identity of the export within its pipeline."""
         group = f" group:{self.group}" if self.group is not None else ""
-        return f"{self.format}{' by-day' if self.by_day else ''}{group} {self.shown_place}"
+        day = " by-day" if self.by_day else ""
+        source = " with-source" if self.with_source else ""
+        return f"{self.format}{day}{source}{group} {self.shown_place}"
 
 
 class ExportReport(BaseModel):
@@ -174,20 +177,25 @@ def _write(
     on_progress: OnProgress,
 ) -> Mapping[str, int]:
     """Write the results of a part to files in a local folder; return their numbers of rows."""
-    columns = result_columns(scope.pipeline.fields)
     files: dict[str, ResultFile] = {}
     done = 0
     with (
         ExitStack() as opened,
         writing_temporary_files(),
-        open_results(workspace.store, scope, after=part.after, up_to=part.until) as results,
+        open_results(
+            workspace.store,
+            scope,
+            after=part.after,
+            up_to=part.until,
+            with_source=request.with_source,
+        ) as results,
     ):
         for rows in results.batches:
             for name, of_name in _by_file(scope, request, part, rows):
                 if name not in files:
                     path = folder / name
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    file = open_result_file(path, request.format, columns, MEMBERS)
+                    file = open_result_file(path, request.format, results.columns, MEMBERS)
                     opened.callback(file.close)
                     files[name] = file
                 files[name].write(of_name)
@@ -200,7 +208,8 @@ def _by_file(
     scope: Scope, request: ExportRequest, part: Part, rows: Sequence[Sequence[Any]]
 ) -> Iterator[tuple[str, Sequence[Sequence[Any]]]]:
     """Yield the name of each file with its rows."""
-    name = f"{_stem(scope)}{part.after + 1:0{_DIGITS}d}-{part.until:0{_DIGITS}d}.{request.format}"
+    places = f"{part.after + 1:0{_DIGITS}d}-{part.until:0{_DIGITS}d}"
+    name = f"{_stem(scope, request)}{places}.{request.format}"
     if not request.by_day:
         yield name, rows
         return
@@ -213,10 +222,11 @@ def _day_of(row: Sequence[Any]) -> date:
     return finished_at.astimezone(UTC).date()
 
 
-def _stem(scope: Scope) -> str:
+def _stem(scope: Scope, request: ExportRequest) -> str:
     """Return how the names of the scope's files begin, which tells them from others' files."""
     group = f"group-{scope.group_id}-" if scope.group_id is not None else ""
-    return f"results-{scope.pipeline.id}-{group}"
+    source = "with-source-" if request.with_source else ""
+    return f"results-{scope.pipeline.id}-{group}{source}"
 
 
 def _earlier_files(
@@ -225,7 +235,7 @@ def _earlier_files(
     """Return the files of earlier runs, which the results from the beginning replace."""
     day = "finished_on=[0-9-]{10}/" if request.by_day else ""
     ours = re.compile(
-        rf"{day}{_stem(scope)}[0-9]{{{_DIGITS}}}-[0-9]{{{_DIGITS}}}\.{request.format}"
+        rf"{day}{_stem(scope, request)}[0-9]{{{_DIGITS}}}-[0-9]{{{_DIGITS}}}\.{request.format}"
     )
     return [
         name

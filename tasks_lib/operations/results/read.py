@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from tasks_lib.domain.catalogue import Pipeline
-from tasks_lib.domain.results import ResultColumn, result_columns
+from tasks_lib.domain.results import ResultColumn, joined_columns
 from tasks_lib.errors import NotFoundError, UsageError
+from tasks_lib.operations.results.joined import find_sources, join_sources
 from tasks_lib.store import catalogue, results, task_groups
 from tasks_lib.store.engine import Store
 from tasks_lib.store.results import StoredResult
@@ -26,6 +27,8 @@ class Scope(NamedTuple):
 
 class Results(NamedTuple):
     """Batches of stored results, which can be read once.
+
+    With columns of source pipelines, each row has one more member: the task of each, or None.
 
     ``until`` is the place in the order of finishing up to which they are complete: as ``after`` of
     the next reading it leaves out what this one returns.
@@ -67,28 +70,33 @@ def open_results(
     up_to: int | None = None,
     finished_from: datetime | None = None,
     limit: int | None = None,
+    with_source: bool = False,
 ) -> Iterator[Results]:
     """Open the results: those finished after a place in the order of finishing, or from a time.
 
+    ``with_source`` joins them with the tasks that they were created from.
     Without ``up_to`` they end with the task that was finished last; what is finished meanwhile is
     left out.
     """
     last = find_last(store, scope.pipeline.id) if up_to is None else up_to
+    pipeline = scope.pipeline
     with (
         store.read() as session,
         closing(
             results.stream_results(
                 session,
-                scope.pipeline.id,
+                pipeline.id,
                 group_id=scope.group_id,
                 finished_from=finished_from,
                 after=after,
                 up_to=last,
                 limit=limit,
             )
-        ) as batches,
+        ) as stored,
     ):
-        yield Results(result_columns(scope.pipeline.fields), batches, max(after, last))
+        sources = find_sources(session, pipeline) if with_source else []
+        batches = join_sources(session, stored, sources) if sources else stored
+        yield Results(joined_columns(pipeline, sources), batches, max(after, last))
 
 
 def find_last(store: Store, pipeline_id: int) -> int:

@@ -28,13 +28,14 @@ def write_results(
     kind: TextFormat = TextFormat.JSON_LINES,
     after: int = 0,
     limit: int | None = None,
+    with_source: bool = False,
 ) -> Shown:
     """Write the results of a pipeline, or of one of its groups; raise NotFoundError, UsageError."""
     if limit is not None:
         check_list_limit(limit)
     scope = narrow_scope(store, find_scope(store, pipeline), group_id)
     rows, until = 0, after
-    with open_results(store, scope, after=after, limit=limit) as found:
+    with open_results(store, scope, after=after, limit=limit, with_source=with_source) as found:
         texts = texts_of(kind, found.columns, MEMBERS)
         write(texts.header)
         for batch in found.batches:
