@@ -21,7 +21,7 @@ from deployments.repository import ROOT
 from tasks_lib.deploy.manifest import WORK_POOL, load_flows, read_manifest
 from tasks_lib.deploy.register import create_work_pool, register_deployments
 from tasks_lib.errors import PrefectUnavailableError
-from tasks_lib.steps.upkeep import ensure_upkeep
+from tasks_lib.steps.upkeep.reconcile import ensure_upkeep
 
 _HOST: Final = "127.0.0.1"
 _PREFERRED_PORT: Final = 4200

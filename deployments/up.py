@@ -17,7 +17,7 @@ from tasks_lib.errors import CatalogueRejectedError
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import Settings, read_settings
-from tasks_lib.steps.choices import refresh_choices
+from tasks_lib.steps.forms.choices import refresh_choices
 
 CATALOGUE: Final = Path("examples/catalogue.yaml")
 

@@ -6,8 +6,7 @@ from prefect import runtime
 from prefect.client.schemas.objects import State
 
 from tasks_lib.operations.seeding.bulk_create import BulkRequest
-from tasks_lib.steps.flow import seeding_flow
-from tasks_lib.steps.parameters import (
+from tasks_lib.steps.forms.parameters import (
     BulkCount,
     BulkKey,
     DryRun,
@@ -15,6 +14,7 @@ from tasks_lib.steps.parameters import (
     GroupName,
     PipelineName,
 )
+from tasks_lib.steps.runs.flow import seeding_flow
 from tasks_lib.steps.seeding import (
     create_blank_tasks,
     publish,

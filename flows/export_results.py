@@ -7,8 +7,7 @@ from prefect.client.schemas.objects import State
 
 from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.operations.results.export import ExportRequest
-from tasks_lib.steps.flow import seeding_flow
-from tasks_lib.steps.result_parameters import (
+from tasks_lib.steps.forms.result_parameters import (
     ByDay,
     Destination,
     ExportFormat,
@@ -18,6 +17,7 @@ from tasks_lib.steps.result_parameters import (
     WithSource,
 )
 from tasks_lib.steps.results import end_state, export_results as export
+from tasks_lib.steps.runs.flow import seeding_flow
 from tasks_lib.steps.seeding import pipeline_path
 
 

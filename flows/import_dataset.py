@@ -10,8 +10,7 @@ from tasks_lib.domain.rows.dialects import Quote
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.operations.datasets.import_request import ImportRequest
 from tasks_lib.steps import import_dataset as steps
-from tasks_lib.steps.flow import seeding_flow
-from tasks_lib.steps.import_parameters import (
+from tasks_lib.steps.forms.import_parameters import (
     AllowRemoval,
     Append,
     BadImportRows,
@@ -26,7 +25,8 @@ from tasks_lib.steps.import_parameters import (
     Replace,
     TargetDataset,
 )
-from tasks_lib.steps.parameters import Delimiter, Encoding, MaxRejected, Quoting
+from tasks_lib.steps.forms.parameters import Delimiter, Encoding, MaxRejected, Quoting
+from tasks_lib.steps.runs.flow import seeding_flow
 
 
 def _run_name() -> str:

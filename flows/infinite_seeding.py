@@ -5,9 +5,9 @@ from typing import Any
 from prefect import runtime
 from prefect.client.schemas.objects import State
 
-from tasks_lib.steps.flow import seeding_flow
+from tasks_lib.steps.forms.parameters import Once, SensorMinutes, TakesOver
 from tasks_lib.steps.infinite import end_state, top_up_once, watch
-from tasks_lib.steps.parameters import Once, SensorMinutes, TakesOver
+from tasks_lib.steps.runs.flow import seeding_flow
 
 
 def _run_name() -> str:

@@ -5,9 +5,9 @@ from typing import Any
 from prefect import runtime
 from prefect.client.schemas.objects import State
 
-from tasks_lib.steps import upkeep
-from tasks_lib.steps.flow import seeding_flow
-from tasks_lib.steps.parameters import CleansUp, TakesOver, UpkeepMinutes
+from tasks_lib.steps.forms.parameters import CleansUp, TakesOver, UpkeepMinutes
+from tasks_lib.steps.runs.flow import seeding_flow
+from tasks_lib.steps.upkeep import reconcile as upkeep
 
 
 def _run_name() -> str:

@@ -6,8 +6,8 @@ from prefect import runtime
 from prefect.client.schemas.objects import State
 
 from tasks_lib.steps.chains import end_state, fire
-from tasks_lib.steps.flow import seeding_flow
-from tasks_lib.steps.parameters import ChainId
+from tasks_lib.steps.forms.parameters import ChainId
+from tasks_lib.steps.runs.flow import seeding_flow
 
 
 def _run_name() -> str:

@@ -8,8 +8,7 @@ from prefect.client.schemas.objects import State
 from tasks_lib.domain.rows.dialects import Quote
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.operations.seeding.file_sources import CsvRequest
-from tasks_lib.steps.flow import seeding_flow
-from tasks_lib.steps.parameters import (
+from tasks_lib.steps.forms.parameters import (
     AllowDuplicate,
     AllowShrink,
     BadRows,
@@ -25,6 +24,7 @@ from tasks_lib.steps.parameters import (
     SourceUri,
     UploadId,
 )
+from tasks_lib.steps.runs.flow import seeding_flow
 from tasks_lib.steps.seeding import fetch_source, load_csv, publish, run_name, seeding_run
 
 

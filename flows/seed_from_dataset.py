@@ -6,9 +6,7 @@ from prefect import runtime
 from prefect.client.schemas.objects import State
 
 from tasks_lib.domain.statuses import OnError
-from tasks_lib.steps.flow import seeding_flow
-from tasks_lib.steps.mapped_seeding import find_dataset, seed_from_source
-from tasks_lib.steps.parameters import (
+from tasks_lib.steps.forms.parameters import (
     AcceptDrift,
     AllowShrink,
     BadRows,
@@ -27,6 +25,8 @@ from tasks_lib.steps.parameters import (
     SavedMappingName,
     SkippedFields,
 )
+from tasks_lib.steps.mapped_seeding import find_dataset, seed_from_source
+from tasks_lib.steps.runs.flow import seeding_flow
 from tasks_lib.steps.seeding import run_name
 
 

@@ -8,8 +8,7 @@ from prefect.client.schemas.objects import State
 from tasks_lib.domain.rows.dialects import Quote
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.operations.seeding.seed_from_zip import ZipRequest
-from tasks_lib.steps.flow import seeding_flow
-from tasks_lib.steps.parameters import (
+from tasks_lib.steps.forms.parameters import (
     AllowDuplicate,
     AllowShrink,
     BadRows,
@@ -27,6 +26,7 @@ from tasks_lib.steps.parameters import (
     UploadId,
     ZipUri,
 )
+from tasks_lib.steps.runs.flow import seeding_flow
 from tasks_lib.steps.seeding import (
     load_zip,
     publish,

@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 from browsers import browser_window
 from installation import DEPLOYMENT, PATH, Installation, clean_environment, own_installation
 from servers import wait_until
-from tasks_lib.steps.choices import refresh_choices
+from tasks_lib.steps.forms.choices import refresh_choices
 
 ROOT: Final = Path(__file__).parents[1]
 IMAGES: Final = ROOT / "docs" / "images"

@@ -39,7 +39,7 @@ def waiting_runs() -> "FlowRuns | None":
     """Return the flow runs of the configured server; None without a server."""
     if not is_configured():
         return None
-    from tasks_lib.steps.waiting_runs import WaitingRuns
+    from tasks_lib.steps.waiting.suspended_runs import WaitingRuns
 
     return WaitingRuns()
 
@@ -81,7 +81,7 @@ def refresh_choices(workspace: "Workspace") -> None:
     """Offer the names in the store in the run forms on the configured server, if there is one."""
     if not is_configured():
         return
-    from tasks_lib.steps import choices
+    from tasks_lib.steps.forms import choices
 
     choices.refresh_choices(workspace.store)
 

@@ -39,10 +39,10 @@ from tasks_lib.deploy.manifest import (
 )
 from tasks_lib.operations.chains.manage import list_chains
 from tasks_lib.steps.automations import Checkup, examine, mirror_switches
-from tasks_lib.steps.choices import Choices, add_choices, list_choices, read_choices
 from tasks_lib.steps.deployments import update_deployment
+from tasks_lib.steps.forms.choices import Choices, add_choices, list_choices, read_choices
 from tasks_lib.steps.prefect_api import check_server, translate_errors
-from tasks_lib.steps.upkeep import ensure_upkeep
+from tasks_lib.steps.upkeep.reconcile import ensure_upkeep
 from tasks_lib.store.engine import Store
 
 _RETIRED: Final[dict[str, set[str | None]]] = {"reconcile": {"every-minute", "hourly"}}

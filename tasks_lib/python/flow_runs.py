@@ -9,6 +9,6 @@ def is_in_flow_run() -> bool:
 
 
 def _has_run() -> bool:
-    from tasks_lib.steps.acts import current_run_id  # noqa: PLC0415 - loads Prefect
+    from tasks_lib.steps.runs.acts import current_run_id  # noqa: PLC0415 - loads Prefect
 
     return current_run_id() is not None

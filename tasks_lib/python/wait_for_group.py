@@ -50,10 +50,10 @@ def wait_for_group(
         return True
     raises = on_timeout == "raise"
     if is_in_flow_run():
-        from tasks_lib.steps import waiting  # noqa: PLC0415 - loads Prefect
+        from tasks_lib.steps.waiting import suspend  # noqa: PLC0415 - loads Prefect
 
-        if waiting.is_deployed():
-            return waiting.wait_suspended(group_ids, timeout=limit, raises=raises)
+        if suspend.is_deployed():
+            return suspend.wait_suspended(group_ids, timeout=limit, raises=raises)
     return _wait_in_place(group_ids, limit, raises=raises)
 
 

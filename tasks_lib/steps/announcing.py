@@ -6,7 +6,7 @@ from tasks_lib.errors import UnavailableError
 from tasks_lib.operations.upkeep.announcing import announce_due
 from tasks_lib.operations.waiting.suspended import resume_due
 from tasks_lib.steps.prefect_api import post_events
-from tasks_lib.steps.waiting_runs import WaitingRuns
+from tasks_lib.steps.waiting.suspended_runs import WaitingRuns
 from tasks_lib.store.engine import Store
 
 logger = logging.getLogger(__name__)

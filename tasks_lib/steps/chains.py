@@ -33,9 +33,9 @@ from tasks_lib.operations.workspace import Workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.steps.announcing import announce
 from tasks_lib.steps.automations import follow_switches
-from tasks_lib.steps.outcomes import completed_state, run_logger, step
 from tasks_lib.steps.prefect_api import keep_artifact
-from tasks_lib.steps.workspace import open_configured_workspace
+from tasks_lib.steps.runs.outcomes import completed_state, run_logger, step
+from tasks_lib.steps.runs.workspace import open_configured_workspace
 from tasks_lib.store.engine import Store
 
 logger = logging.getLogger(__name__)

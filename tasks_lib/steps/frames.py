@@ -5,8 +5,8 @@ from tasks_lib.intake.frames.open_frame import Frame
 from tasks_lib.operations.seeding import seed_from_frame
 from tasks_lib.operations.seeding.reports import Seeded
 from tasks_lib.operations.seeding.seed_from_frame import FrameCopy, FrameRequest
-from tasks_lib.steps.acts import act_id
-from tasks_lib.steps.outcomes import step
+from tasks_lib.steps.runs.acts import act_id
+from tasks_lib.steps.runs.outcomes import step
 from tasks_lib.steps.seeding import SeedingRun, publish_result, seeding_run
 
 

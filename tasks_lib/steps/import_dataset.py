@@ -14,10 +14,10 @@ from tasks_lib.operations.datasets.import_request import (
     ImportRequest,
 )
 from tasks_lib.steps.artifacts import cell, publish_problems, showing_progress, slug_of
-from tasks_lib.steps.choices import refresh_choices
-from tasks_lib.steps.outcomes import completed_state, run_logger, step
+from tasks_lib.steps.forms.choices import refresh_choices
+from tasks_lib.steps.runs.outcomes import completed_state, run_logger, step
+from tasks_lib.steps.runs.workspace import open_configured_workspace
 from tasks_lib.steps.seeding import check_reaches_worker
-from tasks_lib.steps.workspace import open_configured_workspace
 
 
 def import_dataset(request: ImportRequest) -> State[Any]:

@@ -17,9 +17,9 @@ from tasks_lib.errors import PrefectUnavailableError
 from tasks_lib.operations.infinite.sensor import LastHour, Sensor, SensorResult, is_sensor_missing
 from tasks_lib.operations.infinite.top_up import top_up_all
 from tasks_lib.steps.announcing import announce
-from tasks_lib.steps.outcomes import completed_state, step
 from tasks_lib.steps.prefect_api import start_deployment
-from tasks_lib.steps.workspace import open_configured_workspace
+from tasks_lib.steps.runs.outcomes import completed_state, step
+from tasks_lib.steps.runs.workspace import open_configured_workspace
 from tasks_lib.store.engine import Store
 
 logger = logging.getLogger(__name__)

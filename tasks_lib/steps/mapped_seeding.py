@@ -12,9 +12,9 @@ from tasks_lib.operations.seeding.mapped_seeding import MappedRequest, MappedSou
 from tasks_lib.operations.seeding.reports import Seeded
 from tasks_lib.operations.seeding.seed_from_dataset import DatasetSource
 from tasks_lib.steps.artifacts import publish_plan
-from tasks_lib.steps.choices import refresh_choices
-from tasks_lib.steps.outcomes import step
+from tasks_lib.steps.forms.choices import refresh_choices
 from tasks_lib.steps.review import review_plan
+from tasks_lib.steps.runs.outcomes import step
 from tasks_lib.steps.seeding import SeedingRun, publish, seeding_run
 
 SECONDS_A_MINUTE: Final = 60

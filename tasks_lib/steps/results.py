@@ -10,9 +10,9 @@ from tasks_lib.operations.results import export
 from tasks_lib.operations.results.export import ExportReport, ExportRequest
 from tasks_lib.operations.upkeep.announcing import announce_due
 from tasks_lib.steps.artifacts import ProgressArtifact, artifact_key
-from tasks_lib.steps.outcomes import completed_state, run_logger, step
 from tasks_lib.steps.prefect_api import post_events
-from tasks_lib.steps.workspace import open_configured_workspace
+from tasks_lib.steps.runs.outcomes import completed_state, run_logger, step
+from tasks_lib.steps.runs.workspace import open_configured_workspace
 
 
 @step("export results")

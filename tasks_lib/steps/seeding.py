@@ -35,9 +35,9 @@ from tasks_lib.operations.upkeep import announcing
 from tasks_lib.operations.uploads.process import hold_upload
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.steps.artifacts import publish_artifacts, showing_progress
-from tasks_lib.steps.outcomes import completed_state, run_logger, step
 from tasks_lib.steps.prefect_api import deployment_around
-from tasks_lib.steps.workspace import open_configured_workspace
+from tasks_lib.steps.runs.outcomes import completed_state, run_logger, step
+from tasks_lib.steps.runs.workspace import open_configured_workspace
 from tasks_lib.transport.fetch import SourceFile, fetch
 from tasks_lib.transport.temporary import temporary_folder
 

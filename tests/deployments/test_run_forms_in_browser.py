@@ -19,7 +19,7 @@ from photos import png, write_zip
 from servers import wait_until
 from tasks_lib.operations.datasets.import_dataset import import_dataset
 from tasks_lib.operations.datasets.import_request import ImportRequest
-from tasks_lib.steps.choices import TAG, add_choices, list_choices, refresh_choices
+from tasks_lib.steps.forms.choices import TAG, add_choices, list_choices, refresh_choices
 
 PHOTOS = "acme/photos/describe-photos"
 IDEAS = "acme/ideas/collect-ideas"

@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_server import prefect_server
 from servers import PATIENCE_SECONDS, free_port
-from tasks_lib.steps.outcomes import RETRY_DELAYS_SECONDS
+from tasks_lib.steps.runs.outcomes import RETRY_DELAYS_SECONDS
 
 UNSHARED = httpx.Limits(max_keepalive_connections=0)
 """A connection for each request: the server closes one that was idle for seconds."""

@@ -22,8 +22,8 @@ from deployments.repository import ROOT
 from flows.reconcile import reconcile
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
-from tasks_lib.steps import choices
-from tasks_lib.steps.choices import add_choices, refresh_choices
+from tasks_lib.steps.forms import choices
+from tasks_lib.steps.forms.choices import add_choices, refresh_choices
 
 LABEL = "acme/reviews/label-reviews"
 PATHS = sorted(

@@ -37,9 +37,9 @@ from tasks_lib.errors import PrefectNotReadyError
 from tasks_lib.operations.leases import Lease
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
-from tasks_lib.steps.dead_runs import crash_dead_runs
-from tasks_lib.steps.old_runs import delete_old_runs
-from tasks_lib.steps.standby import Standby
+from tasks_lib.steps.upkeep.dead_runs import crash_dead_runs
+from tasks_lib.steps.upkeep.old_runs import delete_old_runs
+from tasks_lib.steps.upkeep.standby import Standby
 from tasks_lib.store.leases import LeaseName
 
 pytestmark = pytest.mark.usefixtures("flow_workspace")
@@ -253,7 +253,7 @@ STAY = """
 from datetime import timedelta
 
 from flows.reconcile import reconcile
-from tasks_lib.steps import standby
+from tasks_lib.steps.upkeep import standby
 
 standby.EVERY = timedelta(seconds=1)
 reconcile(minutes=60)

@@ -28,7 +28,7 @@ from tasks_lib.errors import (
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
-from tasks_lib.steps.outcomes import completed_state, end_in_a_sentence, is_transient, step
+from tasks_lib.steps.runs.outcomes import completed_state, end_in_a_sentence, is_transient, step
 
 LABEL = "acme/reviews/label-reviews"
 IDEAS = "acme/ideas/collect-ideas"

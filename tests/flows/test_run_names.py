@@ -9,7 +9,7 @@ from prefect.flow_engine import run_flow
 from prefect.utilities.names import generate_slug
 
 from flows.seed_from_csv import seed_from_csv
-from tasks_lib.steps.run_names import is_made_up
+from tasks_lib.steps.runs.run_names import is_made_up
 
 PATH = "acme/reviews/label-reviews"
 

@@ -82,7 +82,7 @@ def run_again(body: Any, state: State[Any], parameters: dict[str, Any]) -> State
     from prefect.flow_engine import run_flow
     from prefect.states import Scheduled
 
-    from tasks_lib.steps import acts
+    from tasks_lib.steps.runs import acts
 
     acts._calls.clear()
     with get_client(sync_client=True) as client:

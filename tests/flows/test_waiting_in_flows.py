@@ -18,8 +18,8 @@ from tasks_lib.operations.groups.undo import undo_group
 from tasks_lib.operations.waiting.suspended import resume_due
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
-from tasks_lib.steps import acts
-from tasks_lib.steps.waiting_runs import WaitingRuns
+from tasks_lib.steps.runs import acts
+from tasks_lib.steps.waiting.suspended_runs import WaitingRuns
 
 pytestmark = pytest.mark.usefixtures("flow_workspace")
 

@@ -16,8 +16,8 @@ from tasks_lib.errors import (
     StoreUnavailableError,
     UsageError,
 )
-from tasks_lib.steps.outcomes import completed_state, end_in_a_sentence
 from tasks_lib.steps.prefect_api import RunFailedError, error_of
+from tasks_lib.steps.runs.outcomes import completed_state, end_in_a_sentence
 
 RUN = UUID(int=7)
 

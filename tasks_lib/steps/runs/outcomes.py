@@ -18,7 +18,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
 from tasks_lib.errors import ReviewTimedOutError, SeedingError
-from tasks_lib.steps.heartbeat import beating
+from tasks_lib.steps.runs.heartbeat import beating
 
 RETRY_DELAYS_SECONDS: Final[list[float]] = [1, 5, 20]
 """All steps share this list, so that tests can shorten the pauses."""

@@ -15,7 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Scheduled
 
 from tasks_lib.steps.prefect_api import check_server, find_deployment_id, translate_errors
-from tasks_lib.steps.run_names import STANDBY
+from tasks_lib.steps.runs.run_names import STANDBY
 
 EVERY: Final = timedelta(seconds=40)
 """How often the runs have to be put off."""

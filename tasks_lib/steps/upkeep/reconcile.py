@@ -17,19 +17,19 @@ from tasks_lib.operations.uploads.process import process_upload
 from tasks_lib.operations.waiting.suspended import resume_due
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.settings import Settings, read_settings
-from tasks_lib.steps import standby
 from tasks_lib.steps.automations import follow_switches
 from tasks_lib.steps.chains import draw
-from tasks_lib.steps.choices import refresh_choices
-from tasks_lib.steps.dead_runs import crash_dead_runs
+from tasks_lib.steps.forms.choices import refresh_choices
 from tasks_lib.steps.infinite import ensure_sensor
-from tasks_lib.steps.old_runs import delete_old_runs
-from tasks_lib.steps.outcomes import completed_state, run_logger, step
 from tasks_lib.steps.prefect_api import has_run, post_events
-from tasks_lib.steps.standby import Standby
+from tasks_lib.steps.runs.outcomes import completed_state, run_logger, step
+from tasks_lib.steps.runs.workspace import open_configured_workspace
+from tasks_lib.steps.upkeep import standby
+from tasks_lib.steps.upkeep.dead_runs import crash_dead_runs
+from tasks_lib.steps.upkeep.old_runs import delete_old_runs
+from tasks_lib.steps.upkeep.standby import Standby
 from tasks_lib.steps.uploads import start_flow_run
-from tasks_lib.steps.waiting_runs import WaitingRuns
-from tasks_lib.steps.workspace import open_configured_workspace
+from tasks_lib.steps.waiting.suspended_runs import WaitingRuns
 
 DEPLOYMENT: Final = "reconcile"
 MINUTES: Final = 60

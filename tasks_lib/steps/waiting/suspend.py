@@ -14,10 +14,10 @@ from tasks_lib.operations.waiting.suspended import (
     begin_wait,
     end_wait,
 )
-from tasks_lib.steps.acts import act_id
-from tasks_lib.steps.outcomes import run_logger
 from tasks_lib.steps.prefect_api import deployment_around
-from tasks_lib.steps.workspace import open_configured_workspace
+from tasks_lib.steps.runs.acts import act_id
+from tasks_lib.steps.runs.outcomes import run_logger
+from tasks_lib.steps.runs.workspace import open_configured_workspace
 from tasks_lib.store.engine import Store
 from tasks_lib.store.group_waits import StoredWait
 

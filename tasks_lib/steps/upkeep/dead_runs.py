@@ -20,8 +20,8 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelled, Crashed
 
-from tasks_lib.steps.heartbeat import HEARTBEAT, OURS
 from tasks_lib.steps.prefect_api import check_server, translate_errors
+from tasks_lib.steps.runs.heartbeat import HEARTBEAT, OURS
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from typing import Any, ParamSpec
 from prefect import Flow, flow
 from prefect.client.schemas.objects import State
 
-from tasks_lib.steps.heartbeat import silence_engine
-from tasks_lib.steps.outcomes import end_in_a_sentence
-from tasks_lib.steps.parameters import build_form
-from tasks_lib.steps.run_names import keep_own_name
+from tasks_lib.steps.forms.parameters import build_form
+from tasks_lib.steps.runs.heartbeat import silence_engine
+from tasks_lib.steps.runs.outcomes import end_in_a_sentence
+from tasks_lib.steps.runs.run_names import keep_own_name
 
 P = ParamSpec("P")
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from tasks_lib.domain.result_formats import ResultFormat
-from tasks_lib.steps.parameters import PATH_OR_NUMBER, form_input, text_of
+from tasks_lib.steps.forms.parameters import PATH_OR_NUMBER, form_input, text_of
 
 ResultPipelineName = Annotated[
     str,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.intake.datasets.file_formats import FileFormat
-from tasks_lib.steps.parameters import form_input
+from tasks_lib.steps.forms.parameters import form_input
 
 OrganizationName = Annotated[
     str,

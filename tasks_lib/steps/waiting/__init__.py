@@ -1,0 +1,1 @@
+"""Flow runs that are suspended until people have finished a group."""
