@@ -16,14 +16,13 @@ from tasks_lib.steps.forms.result_parameters import (
     ResultPipelineName,
     WithSource,
 )
-from tasks_lib.steps.results import end_state, export_results as export
+from tasks_lib.steps.results import end_state, export_results as export, run_name
 from tasks_lib.steps.runs.flow import seeding_flow
-from tasks_lib.steps.seeding import pipeline_path
 
 
 def _run_name() -> str:
     parameters = runtime.flow_run.parameters
-    return f"{pipeline_path(str(parameters['pipeline']))} -> {parameters['destination']}"
+    return run_name(str(parameters["pipeline"]), str(parameters["destination"]))
 
 
 @seeding_flow("export-results", _run_name)
@@ -37,7 +36,7 @@ def export_results(
     with_source: WithSource = False,
     full: FullExport = False,
 ) -> State[Any]:
-    """Export the tasks that were finished since the last export to the same folder.
+    """Export the tasks that were finished since the last export to the same folder or table.
 
     Each finished task is exported once, in the order of finishing. The result is the report.
     """

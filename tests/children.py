@@ -28,6 +28,7 @@ CHILDREN.set_forkserver_preload(
         "tasks_lib.operations.groups.undo",
         "tasks_lib.operations.results.export",
         "tasks_lib.operations.retention.expire",
+        "tasks_lib.output.result_table",
         "tasks_lib.operations.upkeep.reconcile",
         "tasks_lib.operations.seeding.seed_from_csv",
         "tasks_lib.operations.seeding.seed_from_dataset",

@@ -77,7 +77,10 @@ def export(
     pipeline: PipelineArgument,
     destination: Annotated[
         str,
-        Parameter(help="A folder: a path, s3://bucket/prefix, or any fsspec URL."),
+        Parameter(
+            help="A folder: a path, s3://bucket/prefix, or any fsspec URL. Or a table: "
+            "postgresql://user@host/database?table=NAME, or secret:BLOCK?table=NAME."
+        ),
     ],
     /,
     *,
@@ -88,10 +91,10 @@ def export(
     full: Flag = False,
     json: Json = False,
 ) -> None:
-    """Export the tasks that were finished since the last export to the same folder.
+    """Export the tasks that were finished since the last export to the same folder or table.
 
     Each finished task is exported once, in the order of finishing. If the command is interrupted,
-    run it again: the files have no gap and no duplicate.
+    run it again: the files or rows have no gap and no duplicate.
 
     Parameters
     ----------
@@ -100,7 +103,8 @@ def export(
     by_day
         Write the files into a folder for each day (UTC) on which tasks were finished.
     full
-        Start over: replace the files of earlier exports by new ones with all finished tasks.
+        Start over: replace the files or rows of earlier exports by new ones with all finished
+        tasks.
     """
     from tasks_lib.operations.results.export import ExportRequest, export_results
 

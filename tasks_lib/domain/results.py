@@ -22,6 +22,16 @@ class ResultColumn(NamedTuple):
     source: int | None = None
 
 
+class TableName(NamedTuple):
+    """A table of a database that results are written to; its schema unless it is the default."""
+
+    name: str
+    schema: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.schema is None else f"{self.schema}.{self.name}"
+
+
 OWN_COLUMNS: Final[dict[str, tuple[FieldType, str]]] = {
     "task_id": (FieldType.INTEGER, "The task."),
     "group_id": (FieldType.INTEGER, "The group that the task was created in."),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import UsageError
@@ -13,6 +13,8 @@ from tasks_lib.store.engine import UNNAMED, Store
 
 if TYPE_CHECKING:  # loads Arrow
     from tasks_lib.intake.datasets.foreign_rows import ForeignRows, ForeignSource, OpenRows
+
+SECRET: Final = "secret:"  # noqa: S105 - the prefix of a secret's name
 
 ReadSecret = Callable[[str], str]
 """Takes the name of a secret and returns it; raises UsageError where there is none."""
@@ -47,6 +49,12 @@ class Workspace:
     open_rows: "OpenRows" = _open_rows
     run_url: str | None = None
     api_url: str = ""
+
+    def read_connection(self, connection: str) -> str:
+        """Return the URL of a database: ``connection``, or the value of ``secret:BLOCK``."""
+        if not connection.startswith(SECRET):
+            return connection
+        return self.read_secret(connection.removeprefix(SECRET))
 
 
 @contextmanager

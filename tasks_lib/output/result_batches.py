@@ -18,13 +18,11 @@ Two types can hold less than a task: a number has as many digits as a double, an
 nanoseconds. A moment without an offset is taken for UTC. CSV and JSON Lines keep the stored text.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
-from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,6 +30,7 @@ from msgspec import Raw
 
 from tasks_lib.domain.fields import Field, FieldSource, FieldType
 from tasks_lib.domain.results import ResultColumn, columns_of_sources
+from tasks_lib.output.stored_values import Member, StoredObjects
 
 MOMENT: Final = pa.timestamp("us", "UTC")
 
@@ -131,25 +130,18 @@ class _Values:
     """Reads the JSON objects of tasks as a list of values for each field."""
 
     def __init__(self, fields: Sequence[Field]) -> None:
-        self._fields = fields
-        members = [
-            (f"field_{place}", _VALUES.get(field.type, str | None), _default(field))
-            for place, field in enumerate(fields)
-        ]
-        names = {f"field_{place}": field.name for place, field in enumerate(fields)}
-        kind = msgspec.defstruct("Values", members, rename=names, gc=False)
-        self._decode: Callable[[str], Any] = msgspec.json.Decoder(kind).decode
-        self._nothing = kind()
+        self._objects = StoredObjects(
+            [
+                Member(field.name, _VALUES.get(field.type, str | None), _default(field))
+                for field in fields
+            ]
+        )
 
     def read(self, texts: Sequence[str | None]) -> dict[str, list[Any]]:
-        if not self._fields:
+        if not self._objects.getters:
             return {}
-        decode, nothing = self._decode, self._nothing
-        rows = [nothing if text is None else decode(text) for text in texts]
-        return {
-            field.name: list(map(attrgetter(f"field_{place}"), rows))
-            for place, field in enumerate(self._fields)
-        }
+        rows = list(map(self._objects.read, texts))
+        return {name: list(map(get, rows)) for name, get in self._objects.getters.items()}
 
 
 def _default(field: Field) -> Any:

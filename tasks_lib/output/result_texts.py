@@ -3,10 +3,9 @@
 import csv
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from json.encoder import encode_basestring
-from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +13,7 @@ from msgspec import Raw
 
 from tasks_lib.domain.result_formats import TextFormat
 from tasks_lib.domain.results import ResultColumn, columns_of_sources
+from tasks_lib.output.stored_values import Member, StoredObjects
 
 _NULL: Final = b"null"
 _ONE_LINE: Final = bytes.maketrans(b"\r\n", b"  ")
@@ -57,18 +57,12 @@ class _Cells:
     def __init__(self, columns: Sequence[ResultColumn], names: Sequence[str]) -> None:
         self._places = {name: place for place, name in enumerate(names)}
         fields = [column.field.name for column in columns if column.field is not None]
-        attributes = {f"field_{place}": name for place, name in enumerate(fields)}
-        values = msgspec.defstruct(
-            "Values",
-            [(attribute, Raw, _LEFT_OUT) for attribute in attributes],
-            rename=attributes,
-            gc=False,
-        )
-        self._decode: Callable[[str], Any] = msgspec.json.Decoder(values).decode
-        self._nothing = values()
-        by_name = {name: attrgetter(attribute) for attribute, name in attributes.items()}
+        self._objects = StoredObjects([Member(name, Raw, _LEFT_OUT) for name in fields])
         self._columns = [
-            (column.own, None if column.field is None else by_name[column.field.name])
+            (
+                column.own,
+                None if column.field is None else self._objects.getters[column.field.name],
+            )
             for column in columns
         ]
 
@@ -77,9 +71,8 @@ class _Cells:
         if row is None:
             return [_NULL] * len(self._columns)
         places = self._places
-        text = row[places["filled_in"]]
-        predefined = self._decode(row[places["predefined"]])
-        filled_in = self._nothing if text is None else self._decode(text)
+        predefined = self._objects.read(row[places["predefined"]])
+        filled_in = self._objects.read(row[places["filled_in"]])
         cells = []
         for name, value_of in self._columns:
             if value_of is None:

@@ -7,12 +7,14 @@ from prefect.client.schemas.objects import State
 
 from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.results import export
+from tasks_lib.operations.results.destinations import hide_password
 from tasks_lib.operations.results.export import ExportReport, ExportRequest
 from tasks_lib.operations.upkeep.announcing import announce_due
 from tasks_lib.steps.artifacts import ProgressArtifact, artifact_key
 from tasks_lib.steps.prefect_api import post_events
 from tasks_lib.steps.runs.outcomes import completed_state, run_logger, step
 from tasks_lib.steps.runs.workspace import open_configured_workspace
+from tasks_lib.steps.seeding import pipeline_path
 
 
 @step("export results")
@@ -43,6 +45,11 @@ def _summary(report: ExportReport, path: str) -> str:
         "",
     ]
     return "\n".join([*lines, *(f"- `{name}`" for name in report.files[:100])])
+
+
+def run_name(pipeline: str, destination: str) -> str:
+    """Return the name of a run, without a password."""
+    return f"{pipeline_path(pipeline)} -> {hide_password(destination)}"
 
 
 def end_state(report: ExportReport) -> State[Any]:

@@ -63,6 +63,16 @@ def get_export(session: Session, key: ExportKey) -> StoredExport:
     return _export(session.get_one(ResultExportRow, key, populate_existing=True))
 
 
+def list_exporting(session: Session, destination: str) -> list[int]:
+    """Return the pipelines that have exports to a destination."""
+    statement = (
+        select(ResultExportRow.pipeline_id)
+        .where(ResultExportRow.destination == destination)
+        .distinct()
+    )
+    return list(session.scalars(statement))
+
+
 def begin_part(session: Session, key: ExportKey, part: Part, *, known: int) -> StoredExport:
     """Record that a part is being exported, unless another run is exporting one already.
 

@@ -205,7 +205,7 @@ def fill_import(form: RunForm, sources: dict[str, str]) -> None:
 
 def fill_export(form: RunForm, sources: dict[str, str]) -> None:
     form.choose("Pipeline", PATH)
-    form.fill("Folder", sources["lake"])
+    form.fill("Destination", sources["lake"])
     form.switch("A folder for each day")
 
 

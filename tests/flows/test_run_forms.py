@@ -76,7 +76,7 @@ FORMS = {
     ],
     "export-results": [
         PIPELINE,
-        "Folder: string, required",
+        "Destination: string, required",
         "Format: string",
         "Group: integer",
         "A folder for each day: boolean",

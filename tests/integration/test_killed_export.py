@@ -5,6 +5,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from shops import Shop
 from sqlalchemy import text
 
 from children import Victims
@@ -18,6 +19,7 @@ from vault import LABEL
 
 TASKS = 500
 KILLS = 20
+KILLS_OF_TABLES = 8
 
 
 def export(url: str, lake: str, ready: Connection) -> None:
@@ -29,16 +31,30 @@ def export(url: str, lake: str, ready: Connection) -> None:
     ready.send("through")
 
 
-def test_an_export_is_complete_despite_twenty_random_kills(
-    workspace: Workspace, tmp_path: Path
-) -> None:
-    make_tasks(workspace, tmp_path, TASKS)
+def export_to_table(url: str, files: str, destination: str, ready: Connection) -> None:
+    """Export to a table in a child process, signalling the beginning and the end."""
+    store = Store.open(url)
+    workspace = Workspace(store, Storage(files), Limits())
+    ready.send("begins")
+    export_results(workspace, ExportRequest(pipeline=LABEL, destination=destination))
+    ready.send("through")
+
+
+def finish_all(workspace: Workspace) -> None:
+    """Finish all tasks on five days."""
     day = "datetime(:at, '+' || (id % 5) || ' days')"
     if workspace.store.is_postgresql:
         day = "CAST(:at AS timestamptz) + make_interval(days => CAST(id % 5 AS integer))"
     finish = "UPDATE tasks SET status = 'finished', filled_in = '{}', finish_number = id"
     with workspace.store.write() as session:
         session.execute(text(f"{finish}, finished_at = {day}"), {"at": AT.isoformat(" ")})
+
+
+def test_an_export_is_complete_despite_twenty_random_kills(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    make_tasks(workspace, tmp_path, TASKS)
+    finish_all(workspace)
     url = workspace.store.engine.url.render_as_string(hide_password=False)
     lake = tmp_path / "lake"
     request = ExportRequest(pipeline=LABEL, destination=str(lake), by_day=True)
@@ -53,4 +69,26 @@ def test_an_export_is_complete_despite_twenty_random_kills(
         files = [path for path in lake.rglob("*") if path.is_file()]
         found = [task for path in files for task in pq.read_table(path)["task_id"].to_pylist()]
         assert sorted(found) == list(range(1, TASKS + 1))
+    victims.check()
+
+
+def test_a_table_is_complete_despite_random_kills(
+    workspace: Workspace, shop: Shop, tmp_path: Path
+) -> None:
+    make_tasks(workspace, tmp_path, TASKS)
+    finish_all(workspace)
+    url = workspace.store.engine.url.render_as_string(hide_password=False)
+    destination = f"{shop.url}{'&' if '?' in shop.url else '?'}table=labels"
+    request = ExportRequest(pipeline=LABEL, destination=destination)
+    victims = Victims(export_to_table, seed=21)
+    victims.spare(url, str(tmp_path / "files"), destination)
+    for _ in range(KILLS_OF_TABLES):
+        shop.run("DROP TABLE IF EXISTS labels")
+        with workspace.store.write() as session:
+            session.execute(text("DELETE FROM result_exports"))
+        victims.kill(url, str(tmp_path / "files"), destination)
+        victims.note(in_time=export_results(workspace, request).exported == TASKS)
+        with shop.engine.connect() as connection:
+            found = connection.scalars(text("SELECT task_id FROM labels ORDER BY task_id")).all()
+        assert found == list(range(1, TASKS + 1))
     victims.check()

@@ -16,7 +16,6 @@ from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.errors import (
     UsageError,
 )
-from tasks_lib.intake.datasets.sql_query import check_url
 from tasks_lib.operations.datasets import data_vault
 from tasks_lib.operations.datasets.query_datasets import (
     QueryRequest,
@@ -27,6 +26,7 @@ from tasks_lib.operations.datasets.query_datasets import (
 from tasks_lib.operations.seeding.mapped_seeding import MappedRequest
 from tasks_lib.operations.seeding.seed_from_dataset import seed_from_dataset
 from tasks_lib.operations.workspace import Workspace
+from tasks_lib.transport.databases import check_url
 from vault import put, rows_of, seed_dataset, seed_dataset_fully, tasks_of, write
 
 

@@ -3,12 +3,11 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from tasks_lib.domain.database_errors import is_refusal
@@ -20,13 +19,18 @@ from tasks_lib.errors import (
     SourceDatabaseRefusedError,
     SourceDatabaseUnavailableError,
     SourceProblemError,
-    UsageError,
 )
 from tasks_lib.intake.datasets.foreign_rows import ForeignSource
 from tasks_lib.intake.datasets.value_rows import ValueRows
+from tasks_lib.transport.databases import (
+    display_name,
+    first_line,
+    parse_url,
+    server_engine,
+    sqlite_path,
+)
 
 _ROWS_AT_ONCE: Final = 1_000
-_DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _UNAVAILABLE: Final = ("database is locked", "unable to open database file", "disk I/O error")
 _POSTGRESQL_TYPES: Final[dict[int, FieldType]] = {
     16: FieldType.BOOLEAN,
@@ -45,22 +49,6 @@ _POSTGRESQL_TYPES: Final[dict[int, FieldType]] = {
 """By object identifier, which never changes."""
 
 
-def check_url(text: str) -> str:
-    """Return a URL to store, a file's path made absolute; raise UsageError if it holds a password.
-
-    The error quotes no part of the URL, which may be a password in the wrong place.
-    """
-    url = _parse_url(text)
-    if url.password is not None or any("pass" in name.lower() for name in url.query):
-        raise UsageError(
-            "the URL holds a password, which would be kept in the store; put the whole URL into a "
-            "Prefect Secret block and give secret:BLOCK, or leave the password to PGPASSWORD"
-        )
-    if url.get_backend_name() == "sqlite" and url.database:
-        url = url.set(database=str(Path(url.database).absolute()))
-    return url.render_as_string(hide_password=True)
-
-
 @contextmanager
 def open_query(source: ForeignSource, limits: Limits) -> Iterator[ValueRows]:
     """Run a query in a read-only transaction, which lasts until the context is left.
@@ -68,9 +56,9 @@ def open_query(source: ForeignSource, limits: Limits) -> Iterator[ValueRows]:
     Raises SourceDatabaseUnavailableError if the database does not respond, UsageError for an
     invalid URL, and SourceProblemError with the database's own message for a query that fails.
     """
-    url = _parse_url(source.uri)
+    url = parse_url(source.uri)
     engine = _engine(url)
-    name = _display_name(url)
+    name = display_name(url)
     try:
         with (
             _connection(engine, name) as connection,
@@ -93,41 +81,16 @@ def open_query(source: ForeignSource, limits: Limits) -> Iterator[ValueRows]:
         engine.dispose()
 
 
-def _parse_url(text: str) -> URL:
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise UsageError(
-            "the connection is not a database URL; expected sqlite:///path, "
-            "postgresql://user@host/database, or secret:BLOCK"
-        ) from None
-    return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
-
-
-def _display_name(url: URL) -> str:
-    """Return how messages name a database; only the path of a file is sure to hold no secret."""
-    if url.get_backend_name() == "sqlite":
-        return f"SQLite database {url.database}"
-    return f"{url.get_backend_name()} database"
-
-
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url)
-    options: dict[str, Any] = {"poolclass": NullPool}
     if url.get_backend_name() == "postgresql":
-        options["json_deserializer"] = _parse_json
-    try:
-        return create_engine(url, **options)
-    except (NoSuchModuleError, ModuleNotFoundError, ArgumentError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"no driver for {url.drivername!r} is installed: {reason}") from None
+        return server_engine(url, json_deserializer=_parse_json)
+    return server_engine(url)
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    if not url.database or url.database == ":memory:":
-        raise UsageError("the connection must name a SQLite file: sqlite:///path")
-    address = f"file:{quote(str(Path(url.database).absolute()))}?mode=ro"
+    address = f"file:{quote(str(sqlite_path(url)))}?mode=ro"
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(address, uri=True, check_same_thread=False)
@@ -163,19 +126,15 @@ def _translate_errors(engine: Engine, name: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         is_unavailable = isinstance(error, OperationalError) and (
-            engine.dialect.name != "sqlite" or _first_line(error).startswith(_UNAVAILABLE)
+            engine.dialect.name != "sqlite" or first_line(error).startswith(_UNAVAILABLE)
         )
         if is_unavailable or error.connection_invalidated:
             raise _unavailable(name, error) from None
-        message = f"the query failed: {_first_line(error)}"
+        message = f"the query failed: {first_line(error)}"
         raise SourceProblemError(Problem("query_failed", message)) from None
 
 
 def _unavailable(name: str, error: DBAPIError) -> SourceDatabaseUnavailableError:
     refuses = is_refusal(error.orig)
     kind = SourceDatabaseRefusedError if refuses else SourceDatabaseUnavailableError
-    return kind(f"the {name} of the dataset cannot be used: {_first_line(error)}")
-
-
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().partition("\n")[0]
+    return kind(f"the {name} of the dataset cannot be used: {first_line(error)}")

@@ -8,7 +8,6 @@ values. Rows that the query no longer returns are removed only if it is said to 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
@@ -21,17 +20,15 @@ from tasks_lib.domain.rows.sql_rows import check_query
 from tasks_lib.errors import Problem, RejectedError, SourceProblemError, UsageError
 from tasks_lib.intake.datasets.foreign_rows import ForeignRows, ForeignSource
 from tasks_lib.intake.datasets.row_spool import RowSpool, check_key, first_columns
-from tasks_lib.intake.datasets.sql_query import check_url
 from tasks_lib.operations.datasets.import_dataset import joined_columns
 from tasks_lib.operations.datasets.import_request import check_dataset_name, check_key_columns
 from tasks_lib.operations.datasets.upsert import CompleteSource, check_missing, write_version
-from tasks_lib.operations.workspace import Workspace
+from tasks_lib.operations.workspace import SECRET, Workspace
 from tasks_lib.store import catalogue, datasets
 from tasks_lib.store.dataset_rows import find_known_rows
 from tasks_lib.store.dataset_upserts import ArrivingRows
 from tasks_lib.store.datasets import Dataset, Query
-
-SECRET: Final = "secret:"  # noqa: S105 - the prefix of a secret's name
+from tasks_lib.transport.databases import check_url
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,9 +242,7 @@ def columns_with(dataset: Dataset, spool: RowSpool) -> tuple[Column, ...]:
 
 @contextmanager
 def _open_query(workspace: Workspace, query: Query) -> Iterator[ForeignRows]:
-    url = query.connection
-    if url.startswith(SECRET):
-        url = workspace.read_secret(url.removeprefix(SECRET))
+    url = workspace.read_connection(query.connection)
     with workspace.open_rows(ForeignSource(url, query=query.query), workspace.limits) as rows:
         yield rows
 

@@ -1,9 +1,10 @@
-"""Export results to files: each finished task once, in the order of finishing.
+"""Export results to files or a table: each finished task once, in the order of finishing.
 
 A run records which part of that order it exports before it writes, and that the part is exported
-after its files have appeared. A run that finds an unfinished part, because another one died or is
-at work, exports the same part again: finished tasks do not change, so the files have the same names
-and the same rows. So neither a kill nor two runs at once leave a gap or a duplicate.
+after its files have appeared, or its rows are committed. A run that finds an unfinished part,
+because another one died or is at work, exports the same part again: finished tasks do not change,
+so the files have the same names and the same rows, and rows of a table replace those of the same
+tasks. So neither a kill nor two runs at once leave a gap or a duplicate.
 """
 
 import re
@@ -11,16 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 
 from tasks_lib.domain.names import counted
 from tasks_lib.domain.progress import OnProgress, Progress
 from tasks_lib.domain.result_formats import ResultFormat
-from tasks_lib.errors import UsageError
+from tasks_lib.domain.results import ResultColumn
+from tasks_lib.errors import ConflictError, UsageError
+from tasks_lib.operations.results.destinations import TablePlace, find_table, hide_password
 from tasks_lib.operations.results.read import (
     MEMBERS,
     Scope,
@@ -31,25 +36,26 @@ from tasks_lib.operations.results.read import (
 )
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.output.result_files import ResultFile, open_result_file
-from tasks_lib.store import result_exports
-from tasks_lib.store.result_exports import ExportKey, Part
+from tasks_lib.store import catalogue, result_exports
+from tasks_lib.store.result_exports import ExportKey, Part, StoredExport
 from tasks_lib.transport.filesystems import local_path
 from tasks_lib.transport.put import join, list_files, put_file, remove_file
 from tasks_lib.transport.temporary import temporary_folder, writing_temporary_files
 
-_PASSWORD: Final = re.compile(r"(?<=://)[^/@]*@")
 _DIGITS: Final = 16
 _FINISHED_AT: Final = MEMBERS.index("finished_at")
+_FINISH_NUMBER: Final = MEMBERS.index("finish_number")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
-    """Which results to export, and where to: the path or URL of a folder.
+    """Which results to export, and where to: the path or URL of a folder, or a table.
 
-    Without ``group`` all results of the pipeline. With ``by_day`` the files are in a folder for
-    each day (UTC) on which tasks were finished. ``full`` starts over: the files of earlier runs are
-    replaced by new ones with all results. ``with_source`` adds the columns of the tasks that the
-    results were created from.
+    A table is the URL of its database, or ``secret:BLOCK``, and ``?table=NAME``. Without ``group``
+    all results of the pipeline. With ``by_day`` the files are in a folder for each day (UTC) on
+    which tasks were finished. ``full`` starts over: the files of earlier runs are replaced by new
+    ones with all results, and so are the rows of a table. ``with_source`` adds the columns of the
+    tasks that the results were created from.
     """
 
     pipeline: str
@@ -63,20 +69,37 @@ class ExportRequest:
     def __post_init__(self) -> None:
         if not self.destination.strip():
             raise UsageError("the destination is empty; give the path or URL of a folder")
+        if self.table is not None:
+            self._check_table()
+            return
         local = local_path(self.destination)
         if local is not None and local.is_file():
             raise UsageError(f"{self.destination} is a file; give the path or URL of a folder")
 
+    def _check_table(self) -> None:
+        if self.format is not ResultFormat.PARQUET or self.by_day:
+            raise UsageError(
+                f"{self.place} is a table, which has no format and no folders; leave out "
+                f"{'by_day' if self.by_day else 'the format'}"
+            )
+
+    @cached_property
+    def table(self) -> TablePlace | None:
+        """The table that is the destination; None if it is a folder."""
+        return find_table(self.destination)
+
     @property
     def place(self) -> str:
         """The destination, the same from wherever it is named."""
+        if self.table is not None:
+            return str(self.table)
         local = local_path(self.destination)
         return str(local.resolve()) if local is not None else self.destination.rstrip("/")
 
     @property
     def shown_place(self) -> str:
         """The destination without a password."""
-        return _PASSWORD.sub("", self.place)
+        return self.place if self.table is not None else hide_password(self.place)
 
     @property
     def scope(self) -> str:
@@ -84,7 +107,8 @@ class ExportRequest:
         group = f" group:{self.group}" if self.group is not None else ""
         day = " by-day" if self.by_day else ""
         source = " with-source" if self.with_source else ""
-        return f"{self.format}{day}{source}{group} {self.shown_place}"
+        kind = f"{self.format}{day}" if self.table is None else "table"
+        return f"{kind}{source}{group} {self.shown_place}"
 
 
 class ExportReport(BaseModel):
@@ -94,8 +118,10 @@ class ExportReport(BaseModel):
 
     pipeline_id: Annotated[int, Field(description="The pipeline whose results were exported.")]
     group_id: Annotated[int | None, Field(description="The group, if only its were.")] = None
-    destination: Annotated[str, Field(description="The folder, without a password.")]
-    format: Annotated[ResultFormat, Field(description="The format of the files.")]
+    destination: Annotated[str, Field(description="The folder or table, without a password.")]
+    format: Annotated[
+        ResultFormat | None, Field(description="The format of the files; null for a table.")
+    ]
     exported: Annotated[int, Field(description="Number of tasks that this run exported.")] = 0
     files: Annotated[tuple[str, ...], Field(description="The files that it wrote.")] = ()
 
@@ -104,6 +130,8 @@ class ExportReport(BaseModel):
         """The result in one sentence, for a person."""
         if not self.exported:
             return f"nothing was finished since the last export to {self.destination}."
+        if not self.files:
+            return f"exported {counted(self.exported, 'task')} to {self.destination}."
         files = counted(len(self.files), "file")
         return f"exported {counted(self.exported, 'task')} to {self.destination}, in {files}."
 
@@ -114,42 +142,69 @@ def export_results(
     """Export what was finished since the last run with the same request.
 
     Can be repeated after a failure at any moment. Raises NotFoundError, UsageError,
-    StorageRefusedError if the destination may not be written, and UnavailableError.
+    StorageRefusedError if the destination may not be written, ConflictError if a table does not fit
+    the results or takes those of another pipeline, and UnavailableError.
     """
     pipeline = find_scope(workspace.store, request.pipeline)
     scope = narrow_scope(workspace.store, pipeline, request.group)
     while True:
-        part = _begin(workspace, scope, request)
-        if part is None:
+        export = _begin(workspace, scope, request)
+        if export is None or export.pending is None:
             return _report(scope, request)
-        files = _export(workspace, scope, request, part, on_progress)
+        part = export.pending
+        if request.table is None:
+            files = _export_files(workspace, scope, request, part, on_progress)
+        else:
+            starts_over = part.after == 0 and (request.full or export.exported_until > 0)
+            files = _export_rows(
+                workspace,
+                scope,
+                request,
+                request.table,
+                part,
+                on_progress,
+                starts_over=starts_over,
+            )
         is_done = _complete(workspace, scope, request, part, files)
         # The part of another run may be from where it had come to, and not from the beginning.
         if is_done and not (request.full and part.after):
             return _report(scope, request, files)
 
 
-def _begin(workspace: Workspace, scope: Scope, request: ExportRequest) -> Part | None:
-    """Record which part to export, or return that of another run; None without news."""
+def _begin(workspace: Workspace, scope: Scope, request: ExportRequest) -> StoredExport | None:
+    """Record which part to export, unless another run has begun one; return None without news."""
     key = ExportKey(scope.pipeline.id, request.scope)
     with workspace.store.write() as session:
+        if request.table is not None:
+            _check_table_is_ours(session, scope, request.place)
         export = result_exports.ensure_export(
             session, key, destination=request.shown_place, group_id=request.group
         )
     if export.pending is not None:
-        return export.pending
+        return export
     last = find_last(workspace.store, scope.pipeline.id)
     part = Part(0 if request.full else export.exported_until, last)
     if part.until <= part.after:
         return None
     with workspace.store.write() as session:
         begun = result_exports.begin_part(session, key, part, known=export.exported_until)
-    return begun.pending or (
-        None if begun.exported_until >= last else _begin(workspace, scope, request)
-    )
+    if begun.pending is not None:
+        return begun
+    return None if begun.exported_until >= last else _begin(workspace, scope, request)
 
 
-def _export(
+def _check_table_is_ours(session: Session, scope: Scope, place: str) -> None:
+    """Raise ConflictError if the table takes the results of another pipeline."""
+    for pipeline_id in result_exports.list_exporting(session, place):
+        if pipeline_id != scope.pipeline.id:
+            path = catalogue.get_pipeline(session, pipeline_id).path
+            raise ConflictError(
+                f"{place} takes the results of pipeline {path}; name another table for those of "
+                f"{scope.pipeline.path}"
+            )
+
+
+def _export_files(
     workspace: Workspace,
     scope: Scope,
     request: ExportRequest,
@@ -159,13 +214,55 @@ def _export(
     """Bring the files of a part to the destination; return their numbers of rows."""
     seconds = workspace.limits.retry_seconds
     with temporary_folder() as folder:
-        files = _write(workspace, scope, request, part, folder, on_progress)
+        files, _ = _write(workspace, scope, request, part, folder, on_progress)
         for name in files:
             put_file(folder / name, join(request.place, name), seconds=seconds)
     if part.after == 0:
         for name in _earlier_files(scope, request, files, seconds):
             remove_file(join(request.place, name), seconds=seconds)
     return files
+
+
+def _export_rows(
+    workspace: Workspace,
+    scope: Scope,
+    request: ExportRequest,
+    place: TablePlace,
+    part: Part,
+    on_progress: OnProgress,
+    *,
+    starts_over: bool,
+) -> Mapping[str, int]:
+    """Bring the rows of a part to a table; return the number of rows by a file's name.
+
+    They are first written to a local file, so that the store is read no longer than that takes.
+    """
+    from tasks_lib.output.result_table import Replaced, write_table  # noqa: PLC0415 - loads alembic
+
+    with temporary_folder() as folder:
+        files, columns = _write(workspace, scope, request, part, folder, on_progress)
+        for name, rows in files.items():
+            write_table(
+                folder / name,
+                workspace.read_connection(place.connection),
+                place.table,
+                columns,
+                replaces=Replaced(scope.group_id) if starts_over else None,
+                seconds=workspace.limits.retry_seconds,
+                on_rows=partial(_tell_rows, on_progress, rows),
+            )
+    return files
+
+
+def _tell_rows(on_progress: OnProgress, rows: int, done: int) -> None:
+    on_progress(Progress(done, rows, done))
+
+
+class _Written(NamedTuple):
+    """The files with their numbers of rows, and the columns of all of them."""
+
+    files: Mapping[str, int]
+    columns: Sequence[ResultColumn]
 
 
 def _write(
@@ -175,8 +272,8 @@ def _write(
     part: Part,
     folder: Path,
     on_progress: OnProgress,
-) -> Mapping[str, int]:
-    """Write the results of a part to files in a local folder; return their numbers of rows."""
+) -> _Written:
+    """Write the results of a part to files in a local folder."""
     files: dict[str, ResultFile] = {}
     done = 0
     with (
@@ -200,8 +297,9 @@ def _write(
                     files[name] = file
                 files[name].write(of_name)
             done += len(rows)
-            on_progress(Progress(done, done, done))
-    return {name: file.rows for name, file in files.items()}
+            place = rows[-1][_FINISH_NUMBER] - part.after
+            on_progress(Progress(place, part.until - part.after, done))
+        return _Written({name: file.rows for name, file in files.items()}, results.columns)
 
 
 def _by_file(
@@ -269,7 +367,7 @@ def _report(
         pipeline_id=scope.pipeline.id,
         group_id=scope.group_id,
         destination=request.shown_place,
-        format=request.format,
+        format=request.format if request.table is None else None,
         exported=sum(names.values()),
-        files=tuple(names),
+        files=tuple(names) if request.table is None else (),
     )

@@ -21,8 +21,10 @@ ResultPipelineName = Annotated[
 Destination = Annotated[
     str,
     form_input(
-        "Folder",
-        "A folder that the worker can write: a path, s3://bucket/prefix, or any fsspec URL.",
+        "Destination",
+        "A folder that the worker can write: a path, s3://bucket/prefix, or any fsspec URL. Or a "
+        "table: postgresql://user@host/database?table=labels, or secret:BLOCK?table=labels with "
+        "the name of a Secret block that holds the URL of the database.",
         type="string",
         examples=["s3://lake/labels"],
     ),
@@ -65,7 +67,7 @@ FullExport = Annotated[
     bool,
     form_input(
         "Start over",
-        "Replace the files of earlier exports by new ones with all finished tasks.",
+        "Replace the files or rows of earlier exports by new ones with all finished tasks.",
         type="boolean",
     ),
 ]
