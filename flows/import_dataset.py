@@ -23,6 +23,7 @@ from tasks_lib.steps.forms.import_parameters import (
     OrganizationName,
     Records,
     Replace,
+    Sheet,
     TargetDataset,
 )
 from tasks_lib.steps.forms.parameters import Delimiter, Encoding, MaxRejected, Quoting
@@ -55,6 +56,7 @@ def import_dataset(
     columns: Columns = [],  # noqa: B006
     records: Records = "",
     nan_as_null: NanAsNull = False,
+    sheet: Sheet = "",
 ) -> State[Any]:
     """Import the rows of a file into a dataset, from which pipelines are seeded.
 
@@ -80,5 +82,6 @@ def import_dataset(
             columns=tuple(columns),
             records=records,
             nan_as_null=nan_as_null,
+            sheet=sheet,
         )
     )

@@ -66,6 +66,11 @@ class Settings(BaseModel):
         description="Largest ratio of unpacked to packed size of a ZIP's member, beyond 1 MiB, "
         "and of a column of lists or long texts in a Parquet file.",
     )
+    max_workbook_bytes: int = Field(
+        default=Limits().max_workbook_bytes,
+        ge=2**28,
+        description="Most memory of the process that reads a workbook, in bytes.",
+    )
     max_bulk_count: int = Field(
         default=Limits().max_bulk_count,
         gt=0,
@@ -194,6 +199,7 @@ class Settings(BaseModel):
             max_errors=self.max_errors,
             max_archive_entries=self.max_archive_entries,
             max_archive_ratio=self.max_archive_ratio,
+            max_workbook_bytes=self.max_workbook_bytes,
             max_bulk_count=self.max_bulk_count,
             retry_seconds=self.retry_seconds,
         )

@@ -45,7 +45,7 @@ def import_file(
     max_rejected: str = "",
     deployed: Flag = False,
     format_: Annotated[
-        Literal["csv", "json", "jsonl", "parquet"] | None, Parameter(name="--format")
+        Literal["csv", "json", "jsonl", "parquet", "xlsx", "ods"] | None, Parameter(name="--format")
     ] = None,
     encoding: str = "",
     delimiter: str = ",",
@@ -53,6 +53,7 @@ def import_file(
     columns: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     records: str = "",
     nan_as_null: Flag = False,
+    sheet: str = "",
     json: Json = False,
 ) -> None:
     """Import the rows of a file into a dataset: all of them, or none.
@@ -62,8 +63,8 @@ def import_file(
     name
         The dataset's name. It is created if it does not exist.
     file
-        CSV, a JSON array of objects, JSON Lines or Parquet: a path, any fsspec URL, or - for
-        standard input.
+        CSV, a JSON array of objects, JSON Lines, Parquet, or a workbook of Excel or ODS: a path,
+        any fsspec URL, or - for standard input.
     append
         Add the rows to the dataset.
     replace
@@ -91,12 +92,15 @@ def import_file(
     quote
         double: a CSV's cells may be enclosed in double quotes; none: quotes are text.
     columns
-        Import only these columns of a CSV or Parquet file, as id,body; repeat for more. Put a
-        name with a comma in double quotes.
+        Import only these columns of a CSV, Parquet file or sheet, as id,body; repeat for more. Put
+        a name with a comma in double quotes.
     records
         The member of a JSON file that holds the rows, such as data or response.items.
     nan_as_null
         Import NaN, which JSON does not have, as null.
+    sheet
+        The sheet of a workbook; its first row that is not empty is the header. By default the only
+        sheet that is not hidden.
     """
     from tasks_lib.intake.datasets.file_formats import FileFormat
     from tasks_lib.operations.datasets.import_dataset import import_dataset
@@ -122,6 +126,7 @@ def import_file(
         columns=split_names(columns),
         records=records,
         nan_as_null=nan_as_null,
+        sheet=sheet,
     )
     with (
         configured_workspace() as workspace,
@@ -174,6 +179,7 @@ def _run_deployed(workspace: "Workspace", request: "ImportRequest") -> "ImportRe
         "columns": list(request.columns),
         "records": request.records,
         "nan_as_null": request.nan_as_null,
+        "sheet": request.sheet,
     }
     if request.format is not None:  # Prefect takes none but the formats
         parameters["file_format"] = request.format.value

@@ -15,6 +15,7 @@ class Limits(NamedTuple):
     max_errors: int = 10_000
     max_archive_entries: int = 100_000
     max_archive_ratio: int = 200
+    max_workbook_bytes: int = 2 * 2**30
     max_bulk_count: int = 1_000_000
     retry_seconds: float = 30
 

@@ -59,6 +59,9 @@ FILE_CODES: Final[dict[str, str]] = {
     "not_json": "The file is not JSON, or not an array of objects.",
     "records_not_found": "The JSON file has no array at the member that `records` names.",
     "not_parquet": "The file cannot be read as Parquet.",
+    "not_workbook": "The workbook is encrypted or damaged.",
+    "sheet_not_found": "The workbook has no such sheet, or several, and none was named.",
+    "workbook_too_large": "Reading the sheet takes more memory than SEEDING_MAX_WORKBOOK_BYTES.",
 }
 """Codes of problems with a source as a whole; nothing is created from it."""
 
@@ -69,6 +72,7 @@ ROW_CODES: Final[dict[str, str]] = {
     "invalid_encoding": "The cell contains a byte that the encoding does not allow.",
     "nul_byte": "The cell contains a NUL character.",
     "cell_too_large": "The cell is larger than SEEDING_MAX_CELL_BYTES.",
+    "cell_error": "A cell of a sheet holds an error such as #REF!, or a formula without a value.",
     "not_an_object": "The row is JSON but not an object, or one of its members has no name.",
     "empty_key": "A column of the dataset's key is null.",
     "task_touched": "The row has other values than its task, but somebody has claimed the task, or "

@@ -66,6 +66,7 @@ FORMS = {
         "Columns: array",
         "Records: string",
         "NaN as null: boolean",
+        "Sheet: string",
     ],
     "bulk-create": [
         PIPELINE,

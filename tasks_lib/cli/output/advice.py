@@ -31,6 +31,7 @@ _ADVICE_ON_ERRORS: Final[Mapping[type[SeedingError], str]] = MappingProxyType(
 _OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "in columns": "to import only some of the columns, add: --columns NAME,NAME",
+        "as sheet": "to import a sheet of the workbook, add: --sheet NAME",
         "with nan_as_null": "to import NaN as null, add: --nan-as-null",
     }
 )

@@ -1,7 +1,9 @@
 """The formats of files of records, and how to recognize one by its name or its first bytes."""
 
+import zipfile
+from contextlib import suppress
 from enum import StrEnum
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from tasks_lib.domain.names import display_name
@@ -17,6 +19,8 @@ class FileFormat(StrEnum):
     JSON = "json"
     JSON_LINES = "jsonl"
     PARQUET = "parquet"
+    XLSX = "xlsx"
+    ODS = "ods"
 
 
 _SUFFIXES: Final = {
@@ -27,6 +31,9 @@ _SUFFIXES: Final = {
     ".jsonl": FileFormat.JSON_LINES,
     ".ndjson": FileFormat.JSON_LINES,
     ".parquet": FileFormat.PARQUET,
+    ".xlsx": FileFormat.XLSX,
+    ".xlsm": FileFormat.XLSX,
+    ".ods": FileFormat.ODS,
 }
 _PARQUET: Final = b"PAR1"
 _START_BYTES: Final = 2**12
@@ -39,8 +46,11 @@ def format_of(source: SourceFile, encoding: str = "") -> FileFormat:
     is an array, and one whose first line is an object is JSON Lines.
     """
     named = named_format(source.uri)
-    if named in {FileFormat.CSV, FileFormat.PARQUET}:
+    if named in {FileFormat.CSV, FileFormat.PARQUET, FileFormat.XLSX, FileFormat.ODS}:
         return named
+    workbook = _workbook_format(source.path)
+    if workbook is not None:
+        return workbook
     with source.path.open("rb") as file:
         if file.read(len(_PARQUET)) == _PARQUET:
             return FileFormat.PARQUET
@@ -51,6 +61,19 @@ def format_of(source: SourceFile, encoding: str = "") -> FileFormat:
         is_lines = named is FileFormat.JSON_LINES or not line_end or is_json(line)
         return FileFormat.JSON_LINES if is_lines else FileFormat.JSON
     return FileFormat.JSON if start.startswith(b"[") else named or FileFormat.CSV
+
+
+def _workbook_format(path: Path) -> FileFormat | None:
+    """Return the format of a workbook, by the parts of the archive that it is."""
+    if not zipfile.is_zipfile(path):
+        return None
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        parts = set(archive.namelist())
+        if "xl/workbook.xml" in parts:
+            return FileFormat.XLSX
+        if {"mimetype", "content.xml"} <= parts:
+            return FileFormat.ODS
+    return None
 
 
 def named_format(uri: str) -> FileFormat | None:

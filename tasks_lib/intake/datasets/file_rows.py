@@ -1,4 +1,4 @@
-"""Files of records as foreign rows: CSV, JSON, JSON Lines and Parquet."""
+"""Files of records as foreign rows: CSV, JSON, JSON Lines, Parquet and workbooks."""
 
 import json
 from collections.abc import Generator, Iterator
@@ -27,7 +27,8 @@ from tasks_lib.intake.rows.blocks import CheckedBlock
 from tasks_lib.transport.fetch import SourceFile, fetch
 from tasks_lib.transport.temporary import temporary_folder
 
-_TABLES: Final = frozenset({FileFormat.CSV, FileFormat.PARQUET})
+_WORKBOOKS: Final = frozenset({FileFormat.XLSX, FileFormat.ODS})
+_TABLES: Final = frozenset({FileFormat.CSV, FileFormat.PARQUET, *_WORKBOOKS})
 
 
 @contextmanager
@@ -67,7 +68,9 @@ class FileRows:
     @property
     def checksum(self) -> str:
         """The SHA-256 of the unpacked file, and of the options that choose parts of it."""
-        chosen = [self._source.columns, self._source.records, self._source.nan_as_null]
+        source = self._source
+        chosen: list[object] = [source.columns, source.records, source.nan_as_null]
+        chosen += [source.sheet] if source.sheet else []
         if not any(chosen):
             return self._file.sha256
         return sha256(json.dumps([self._file.sha256, *chosen]).encode()).hexdigest()
@@ -130,13 +133,18 @@ class FileRows:
         columns, records = self._source.columns, self._source.records
         if columns and not self.is_table:
             raise UsageError(
-                f"{self._source.uri} is JSON, and columns can be chosen of CSV and Parquet only; "
+                f"{self._source.uri} is JSON, and columns can be chosen of tables only; "
                 "a mapping leaves out what it does not name"
             )
         if records and self._format is not FileFormat.JSON:
             raise UsageError(
                 f"{self._source.uri} is read as {self._format.value}, and only JSON has records "
                 "in a member"
+            )
+        if self._source.sheet and self._format not in _WORKBOOKS:
+            raise UsageError(
+                f"{self._source.uri} is read as {self._format.value}, and only workbooks have "
+                "sheets"
             )
         match self._format:
             case FileFormat.CSV:
@@ -151,3 +159,12 @@ class FileRows:
             case FileFormat.PARQUET:
                 path, nan_as_null = self._file.path, self._source.nan_as_null
                 return parquet_blocks(path, limits, types, columns=columns, nan_as_null=nan_as_null)
+            case FileFormat.XLSX | FileFormat.ODS:
+                from tasks_lib.intake.workbooks.sheet_blocks import (  # noqa: PLC0415 - seldom used
+                    sheet_blocks,
+                )
+
+                path, sheet, warnings = self._file.path, self._source.sheet, self._warnings
+                return sheet_blocks(
+                    path, limits, types, sheet=sheet, columns=columns, warnings=warnings
+                )

@@ -3,7 +3,7 @@
 The operations on datasets know this interface alone. They do everything that sources have in
 common: flat memory, all rows or none, versions, rows that are known by a key, reports of bad rows.
 
-To add a source, such as a spreadsheet, a REST feed or a topic:
+To add a source, such as a REST feed, a topic or a graph:
 
 1. Write a module beside this one with a function that opens the source. It takes a ForeignSource
    and Limits, and returns a context manager that yields ForeignRows. If the source gives Python
@@ -39,8 +39,9 @@ class ForeignSource:
 
     ``query`` selects the rows of a database. The other options are for files: without ``format``
     the file's name or its first bytes decide. ``dialect`` is for CSV; its encoding also for JSON.
-    ``columns`` are those of a CSV or Parquet file to read, by default all; ``records`` is the path
-    of the member of a JSON file that holds the rows; ``nan_as_null`` reads Parquet's NaN as null.
+    ``columns`` are those of a table to read, by default all; ``records`` is the path of the member
+    of a JSON file that holds the rows; ``nan_as_null`` reads Parquet's NaN as null; ``sheet`` is
+    that of a workbook.
     """
 
     uri: str
@@ -50,6 +51,7 @@ class ForeignSource:
     columns: tuple[str, ...] = ()
     records: str = ""
     nan_as_null: bool = False
+    sheet: str = ""
 
 
 class ForeignRows(Protocol):

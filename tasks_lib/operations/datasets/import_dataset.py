@@ -70,6 +70,7 @@ def import_dataset(
         columns=request.columns,
         records=request.records,
         nan_as_null=request.nan_as_null,
+        sheet=request.sheet,
     )
     try:
         with workspace.open_rows(source, workspace.limits) as rows:

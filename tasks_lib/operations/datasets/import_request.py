@@ -50,9 +50,10 @@ class ImportRequest:
     columns: tuple[str, ...] = ()
     records: str = ""
     nan_as_null: bool = False
+    sheet: str = ""
 
     def __post_init__(self) -> None:
-        check_storable(self.source, self.records, *self.columns, *self.key)
+        check_storable(self.source, self.records, self.sheet, *self.columns, *self.key)
         check_source(self.source)
         check_dataset_name(self.name)
         Tolerance.parse(self.on_error, self.max_rejected)

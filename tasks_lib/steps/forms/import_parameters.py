@@ -89,7 +89,7 @@ Columns = Annotated[
     list[str],
     form_input(
         "Columns",
-        "Import only these columns of a CSV or Parquet file.",
+        "Import only these columns of a CSV, Parquet file or sheet.",
         type="array",
         items={"type": "string"},
     ),
@@ -106,4 +106,14 @@ Records = Annotated[
 NanAsNull = Annotated[
     bool,
     form_input("NaN as null", "Import NaN, which JSON does not have, as null.", type="boolean"),
+]
+Sheet = Annotated[
+    str,
+    form_input(
+        "Sheet",
+        "The sheet of a workbook; its first row that is not empty is the header. If empty, the "
+        "only sheet that is not hidden.",
+        type="string",
+        examples=["Sheet1"],
+    ),
 ]
