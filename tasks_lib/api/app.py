@@ -18,6 +18,7 @@ from tasks_lib.api import (
     moves,
     openapi,
     rejects,
+    results,
     tasks,
     uploads,
     workflows,
@@ -82,9 +83,8 @@ def create_app(
         app.add_middleware(CrossOrigin, origins=limits.cors_origins)
     app.add_middleware(AccessLog)
     app.add_middleware(HeadAsGet)  # the last one added is the outermost
-    routers = [
-        part.router for part in (workflows, groups, uploads, tasks, files, moves, infinite, chains)
-    ]
+    parts = (workflows, groups, uploads, tasks, files, moves, results, infinite, chains)
+    routers = [part.router for part in parts]
     without_key = (documents.router, health.router, uploads.token_router, rejects.router)
     for router in (*without_key, *routers):
         app.router.routes.extend(router.routes)

@@ -39,6 +39,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "revoked_api_key": (401, "The API key was revoked."),
     "not_found": (404, "The API key's organization has no such object."),
     "method_not_allowed": (405, "The method is not allowed on this path."),
+    "not_acceptable": (406, "The answer has none of the media types that `Accept` lists."),
     "move_not_allowed": (409, "The task's status does not allow the move."),
     "pipeline_closed": (409, "The workflow is a draft or archived and takes no tasks."),
     "group_in_use": (409, "Infinite seeding creates tasks in the group; disable it first."),

@@ -47,6 +47,7 @@ TAGS: Final = [
     {"name": "groups", "description": "What one seeding created, and undoing it."},
     {"name": "uploads", "description": "Create tasks from a CSV or a ZIP."},
     {"name": "tasks", "description": "Create tasks, list and read them."},
+    {"name": "results", "description": "Read finished tasks as a table."},
     {"name": "contributors", "description": "Work on tasks."},
     {"name": "infinite", "description": "Create tasks as others are claimed."},
     {"name": "chains", "description": "Create tasks from finished ones."},

@@ -105,3 +105,27 @@ def list_source_pipelines(session: Session, pipeline_ids: Collection[int]) -> li
         .distinct()
     )
     return sorted(int(source.removeprefix(_FROM_PIPELINE)) for source in session.scalars(statement))
+
+
+def find_place_of(
+    session: Session,
+    pipeline_id: int,
+    nth: int,
+    *,
+    group_id: int | None = None,
+    after: int = 0,
+    up_to: int = MAX_ID,
+) -> int | None:
+    """Return the finish number of the nth task after a place; None if there are fewer."""
+    number = TaskRow.finish_number
+    statement = (
+        select(number)
+        .where(TaskRow.pipeline_id == pipeline_id, number.is_not(None))
+        .where(number > min(after, MAX_ID), number <= min(up_to, MAX_ID))
+        .order_by(number)
+        .offset(nth - 1)
+        .limit(1)
+    )
+    if group_id is not None:
+        statement = statement.where(TaskRow.group_id == group_id)
+    return session.scalar(statement)

@@ -94,4 +94,6 @@ def test_the_python_of_the_page_works(embedded: Workspace, embedded_key: str) ->
         tasks, cursor = names["finished"]()
         assert [task["id"] for task in tasks] == [1]
         assert names["finished"](cursor) == ([], cursor)
+        [(table, following)] = names["tables"]()
+        assert (table["task_id"].to_pylist(), list(names["tables"](following))) == ([1], [])
         names["client"].close()
