@@ -154,7 +154,7 @@ def test_every_definition_matches_the_reviewed_one() -> None:
             "name": "export-results",
             "entrypoint": "flows.export_results.export_results",
             "description": "Export the tasks that were finished since the last export to the same "
-            "folder, with the values that contributors filled in.",
+            "folder or table, with the values that contributors filled in.",
             "tags": ["seeding"],
             "work_pool": {"name": "seeding"},
         },
