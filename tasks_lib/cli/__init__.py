@@ -25,6 +25,7 @@ from tasks_lib.cli.output.advice import advice_on_error
 from tasks_lib.cli.output.printed import PrintedError
 from tasks_lib.cli.output.streams import HelpOutput, disk_full, is_disk_full, set_encodings
 from tasks_lib.cli.pipelines import pipeline
+from tasks_lib.cli.rejects import write_rejects
 from tasks_lib.cli.results import results
 from tasks_lib.cli.seed.commands import seed
 from tasks_lib.cli.tasks import tasks
@@ -46,6 +47,7 @@ app.command(apply_file, name="apply", group=CREATE_TASKS)
 app.command(pipeline)
 app.command(template, group=CREATE_TASKS)
 app.command(seed)
+app.command(write_rejects, name="rejects", group=CREATE_TASKS)
 app.command(dataset)
 app.command(mapping)
 app.command(chain)

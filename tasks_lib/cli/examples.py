@@ -21,6 +21,7 @@ EXAMPLES: Final = (
     f"seed dataset {_PIPELINE} reviews --map body=payload:$.text --skip stars",
     f"seed pipeline {_TARGET} {_PIPELINE}",
     f"seed bulk {_IDEAS} 100 --key december",
+    "rejects s3://files/rejects/4f1c.csv rejects.xlsx",
     "dataset import acme reviews reviews.parquet",
     "dataset add-sql acme shop secret:shop-db reviews --key review_id",
     "dataset refresh acme shop",

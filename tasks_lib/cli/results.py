@@ -99,7 +99,7 @@ def export(
     Parameters
     ----------
     format
-        Parquet, CSV or JSON Lines.
+        Parquet, CSV, JSON Lines, or Excel, up to the limits of a sheet.
     by_day
         Write the files into a folder for each day (UTC) on which tasks were finished.
     full

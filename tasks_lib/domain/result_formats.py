@@ -9,6 +9,7 @@ class ResultFormat(StrEnum):
     PARQUET = "parquet"
     CSV = "csv"
     JSON_LINES = "jsonl"
+    XLSX = "xlsx"
 
 
 class TextFormat(StrEnum):

@@ -1,4 +1,4 @@
-"""Write finished tasks into a file: Parquet, CSV or JSON Lines."""
+"""Write finished tasks into a file: Parquet, CSV, JSON Lines or an Excel workbook."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,7 +10,9 @@ import pyarrow as pa
 from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.domain.results import ResultColumn
 from tasks_lib.output.result_batches import ResultBatches
+from tasks_lib.output.result_cells import ResultCells
 from tasks_lib.output.result_texts import Csv, JsonLines, ResultTexts
+from tasks_lib.output.xlsx_values import value_of
 
 _ROWS_IN_A_GROUP: Final = 100_000
 
@@ -48,6 +50,8 @@ def open_result_file(
             return _TextFile(path.open("wb"), Csv(columns, names))
         case ResultFormat.JSON_LINES:
             return _TextFile(path.open("wb"), JsonLines(columns, names))
+        case ResultFormat.XLSX:
+            return _Workbook(path, columns, names)
 
 
 class _TextFile(ResultFile):
@@ -88,3 +92,23 @@ class _ParquetFile(ResultFile):
     def close(self) -> None:
         self._flush()
         self._writer.close()
+
+
+class _Workbook(ResultFile):
+    def __init__(self, path: Path, columns: Sequence[ResultColumn], names: Sequence[str]) -> None:
+        super().__init__()
+        from tasks_lib.output.xlsx_sheet import XlsxSheet  # noqa: PLC0415 - loaded for this alone
+
+        self._cells = ResultCells(columns, names)
+        self._types = [column.type for column in columns]
+        self._id = names.index("task_id")
+        self._sheet = XlsxSheet(path, [column.name for column in columns])
+
+    def _write(self, rows: Rows) -> None:
+        for row in rows:
+            cells = zip(self._cells.read(row), self._types, strict=True)
+            values = [value_of(raw, kind) for raw, kind in cells]
+            self._sheet.write(values, subject=f"task {row[self._id]}")
+
+    def close(self) -> None:
+        self._sheet.close()

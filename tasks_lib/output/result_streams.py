@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.domain.results import ResultColumn
+from tasks_lib.errors import UsageError
 from tasks_lib.output.result_batches import ResultBatches
 from tasks_lib.output.result_texts import Csv, JsonLines, ResultTexts
 
@@ -36,7 +37,10 @@ class ByteStream(ABC):
 def stream_of(
     kind: ResultFormat, columns: Sequence[ResultColumn], names: Sequence[str]
 ) -> ByteStream:
-    """Return the stream of a format; ``names`` are the members of a stored result."""
+    """Return the stream of a format; ``names`` are the members of a stored result.
+
+    Raises UsageError for a workbook, whose beginning is written last.
+    """
     match kind:
         case ResultFormat.PARQUET:
             return _ParquetStream(ResultBatches(columns, names))
@@ -44,6 +48,8 @@ def stream_of(
             return _TextStream(Csv(columns, names))
         case ResultFormat.JSON_LINES:
             return _TextStream(JsonLines(columns, names))
+        case ResultFormat.XLSX:
+            raise UsageError("a workbook cannot be streamed; export it to a folder")
 
 
 class _TextStream(ByteStream):

@@ -10,6 +10,7 @@ from typing import Any
 import fsspec
 import pyarrow.parquet as pq
 import pytest
+from python_calamine import CalamineWorkbook
 
 from command_line import Seeding
 from people import AT, claim, finish, make_tasks
@@ -22,7 +23,7 @@ from tasks_lib.operations.results.read import find_last
 from tasks_lib.operations.tasks.move import submit_task
 from tasks_lib.operations.upkeep.announcing import announce_due
 from tasks_lib.operations.workspace import Workspace
-from vault import LABEL
+from vault import LABEL, change
 
 
 def run(workspace: Workspace, destination: object, **options: Any) -> ExportReport:
@@ -108,6 +109,39 @@ def test_csv_and_json_lines_keep_the_stored_text(workspace: Workspace, tmp_path:
         "chain_id": None,
     }
     assert row == {name: "" if value is None else str(value) for name, value in members.items()}
+
+
+def test_a_workbook_of_excel(workspace: Workspace, tmp_path: Path) -> None:
+    make_tasks(workspace, tmp_path, 2, "=1+1")
+    for _ in range(2):
+        finish(workspace.store)
+    report = run(workspace, tmp_path / "lake", format=ResultFormat.XLSX)
+    [name] = report.files
+    sheet = CalamineWorkbook.from_path(tmp_path / "lake" / name).get_sheet_by_index(0)
+    header, *rows = sheet.to_python()
+    first = dict(zip(header, rows[0], strict=True))
+    assert len(rows) == 2
+    assert (first["task_id"], first["review_id"], first["stars"]) == (1, "=1+1-0", 5)
+    assert (first["sentiment"], first["key"], first["claimed_at"]) == ("good", "", AT.isoformat())
+
+
+def test_a_text_that_no_cell_of_excel_holds(workspace: Workspace, tmp_path: Path) -> None:
+    make_tasks(workspace, tmp_path, 1)
+    change(
+        workspace,
+        "UPDATE tasks SET predefined = :status WHERE id = :id",
+        json.dumps({"review_id": "a", "body": "x" * 40_000}),
+        [1],
+    )
+    finish(workspace.store)
+    with pytest.raises(UsageError) as caught:
+        run(workspace, tmp_path / "lake", format=ResultFormat.XLSX)
+    assert str(caught.value) == (
+        "task 1, column 'body': the text has 40,000 characters, and a cell of Excel 32,767; choose "
+        "parquet, csv or jsonl"
+    )
+    assert not (tmp_path / "lake").exists()
+    assert run(workspace, tmp_path / "lake", format=ResultFormat.CSV).exported == 1
 
 
 def test_a_folder_for_each_day(workspace: Workspace, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tasks_lib.domain.datasets import NamedColumn, name_columns, pick_columns
-from tasks_lib.domain.fields import FieldType
+from tasks_lib.domain.fields import ERRORS_NAME, FieldType
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.names import counted, visible
 from tasks_lib.domain.rows.json_rows import json_text
@@ -21,6 +21,7 @@ from tasks_lib.intake.datasets.block_builder import BlockBuilder
 from tasks_lib.intake.datasets.record_blocks import ColumnTypes, check_table
 from tasks_lib.intake.rows.blocks import CheckedBlock
 from tasks_lib.intake.rows.limit_problems import row_too_large
+from tasks_lib.intake.rows.rejects import marked_problem
 from tasks_lib.intake.workbooks.cell_marks import CellMarks, check_parts, find_marks
 from tasks_lib.intake.workbooks.cells import Place
 from tasks_lib.intake.workbooks.excel_changes import ExcelChanges
@@ -107,6 +108,7 @@ class _Table:
         self._columns: list[tuple[int, NamedColumn]] = []
         self._changes = ExcelChanges(sheet)
         self._header = 0
+        self._beyond: set[int] = set()
         self._notes: list[str] = []
         self.errors: dict[int, list[Place]] = {}
         for place in sorted(marks.errors):
@@ -133,6 +135,10 @@ class _Table:
                 self._types[column.name] = set()
                 if column.warning:
                     warnings.append(self._warn(row, place, column))
+        found = [column.name for column in named]
+        if ERRORS_NAME in found:  # rejected rows, whose cells beyond the header are behind it
+            last = found.index(ERRORS_NAME)
+            self._beyond = {place for place, c in self._columns if c.is_nameless and place > last}
         self._header = row
         self._notes = warnings
         ranges = [corners for corners in self._marks.merged if corners[1].row >= row]
@@ -148,15 +154,17 @@ class _Table:
         problems = []
         values: dict[str, Any] = {}
         for place, column in self._columns:
-            value, cell = cells[place], Place(row, place + self._first_column)
-            if cell in self._marks.errors:
-                message = f"{self._cell(cell)} holds {self._marks.errors[cell]}"
-                problems.append(Problem("cell_error", message, number))
-            elif value != "":
-                self._note(row, place, column, value)
-                values[column.name] = _plain(value)
+            wrong = self._check_cell(row, place, cells[place])
+            if wrong is not None:
+                problems.append(wrong._replace(row=number))
+            elif cells[place] != "":
+                self._note(row, place, column, cells[place])
+                values[column.name] = _plain(cells[place])
             elif not column.is_nameless:
                 values[column.name] = None
+        marked = marked_problem(str(values.get(ERRORS_NAME) or ""), number)
+        if marked is not None:
+            problems.append(marked)
         try:
             text = json_text(json_row(list(values), list(values.values())))
         except ValueProblemError as problem:
@@ -169,6 +177,16 @@ class _Table:
             block.reject(number, *problems)
         else:
             block.add(number, text)
+
+    def _check_cell(self, row: int, place: int, value: Any) -> Problem | None:
+        cell = Place(row, place + self._first_column)
+        if cell in self._marks.errors:
+            message = f"{self._cell(cell)} holds {self._marks.errors[cell]}"
+            return Problem("cell_error", message)
+        if value != "" and place in self._beyond:
+            message = f"{self._cell(cell)} is beyond the header; move it to where it belongs"
+            return Problem("too_many_cells", message)
+        return None
 
     def _note(self, row: int, place: int, column: NamedColumn, value: Any) -> None:
         types = self._types.get(column.name)
