@@ -1,29 +1,34 @@
 """Write and read many rows in the database's fastest way, in the caller's transaction."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from tasks_lib.store.copy_rows import COPY_END, COPY_START, encode_rows
 from tasks_lib.store.dialect import is_postgresql
 
 if TYPE_CHECKING:  # loading them takes time, and what only reads SQLite needs neither
     import pyarrow as pa
-    from psycopg import Connection as PostgresConnection, Cursor
+    from psycopg import Connection as PostgresConnection, Copy, Cursor
 
 _SQLITE_PARAMETERS: Final = 1_000
 """Per INSERT. Every SQLite allows 32,766, but more than 1,000 is no faster."""
 
-_COPY_ROWS: Final = 10_000
-"""Per COPY, at least. The trigger that checks the groups of tasks keeps the rows of one COPY."""
+_COPY_BYTES: Final = 5 * 2**19
+"""Per COPY, at least. The trigger that checks the groups of tasks keeps the rows of one COPY, in
+memory as long as they take less than the 4 MB of a server's default settings.
+"""
 
 _READ_ROWS: Final = 5_000
 _READ_CHARACTERS: Final = 2**22
 _SEPARATOR: Final = "\x02"
 _QUOTE: Final = "\x01"
-_COPY_OPTIONS: Final = "(FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')"
+_READ_OPTIONS: Final = "(FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')"
 """JSON text and numbers contain no control characters, so nothing needs escaping."""
 
 
@@ -36,12 +41,13 @@ def insert_rows(
 ) -> int:
     """Write ``batches``, an array for each of ``columns``, and return the number of rows.
 
-    PostgreSQL gets COPYs of thousands of rows, SQLite INSERTs of many rows each. If ``batches``
-    raises, the caller rolls back. Texts must not contain control characters.
+    An array holds integers (bigint), or texts without control characters (text or json). PostgreSQL
+    gets COPYs of thousands of rows, SQLite INSERTs of many rows each. If ``batches`` raises, the
+    caller rolls back; it must not use the session.
     """
     names = f"{table} ({', '.join([*constants, *columns])})"
     if is_postgresql(session):
-        return _copy(session, f"COPY {names} FROM STDIN {_COPY_OPTIONS}", constants, batches)
+        return _copy(session, f"COPY {names} FROM STDIN (FORMAT binary)", constants, batches)
     start = f"INSERT INTO {names} VALUES "  # noqa: S608 - our own names
     return _insert(session, start, constants, len(columns), batches)
 
@@ -53,7 +59,7 @@ def stream_rows(session: Session, query: str) -> Generator[list[tuple[int, int, 
     cannot run another statement meanwhile.
     """
     if is_postgresql(session):
-        return _stream_copy(session, f"COPY ({query}) TO STDOUT {_COPY_OPTIONS}")
+        return _stream_copy(session, f"COPY ({query}) TO STDOUT {_READ_OPTIONS}")
     return _stream_cursor(session, query)
 
 
@@ -63,38 +69,59 @@ def _copy(
     constants: Mapping[str, int | str],
     batches: "Iterable[Sequence[pa.Array]]",
 ) -> int:
-    before = "".join(f"{value}{_SEPARATOR}" for value in constants.values())
-    rest, count = iter(batches), 0
-    with postgres_connection(session).cursor() as cursor:
-        while True:
-            rows = _copy_some(cursor, statement.encode(), before, rest)
-            count += rows
-            if rows < _COPY_ROWS:
-                return count
+    """Write batches by COPYs, each in the background while the next one is read and encoded."""
+    with postgres_connection(session).cursor() as cursor, ExitStack() as opened:
+        copies = _Copies(cursor, statement.encode(), opened)
+        with ThreadPoolExecutor(1, thread_name_prefix="seeding-copy") as background:
+            writing: Future[None] | None = None
+            ready = None
+            for arrays in batches:
+                if not len(arrays[0]):
+                    continue
+                encoded = encode_rows(constants.values(), arrays)
+                if writing is not None:
+                    writing.result()
+                if ready is not None:
+                    writing = background.submit(copies.write, ready)
+                ready = encoded
+            if writing is not None:
+                writing.result()
+        if ready is not None:
+            copies.write(ready)
+            copies.finish()
+    return copies.count
 
 
-def _copy_some(
-    cursor: "Cursor[Any]", statement: bytes, before: str, batches: "Iterator[Sequence[pa.Array]]"
-) -> int:
-    """Write batches by one COPY until it has enough rows or none are left; return their number."""
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
+class _Copies:
+    """Writes rows by COPYs of some thousands each; ``opened`` ends one that an error left open."""
 
-    count = 0
-    with cursor.copy(statement) as copy:
-        for arrays in batches:
-            if not len(arrays[0]):
-                continue
-            texts = [pc.cast(array, pa.string()) for array in arrays]
-            parts: list[Any] = [before, texts[0]]
-            for text in texts[1:]:
-                parts += [_SEPARATOR, text]
-            lines = pc.binary_join_element_wise(*parts, "\n", "")
-            copy.write(memoryview(lines.buffers()[2]))
-            count += len(lines)
-            if count >= _COPY_ROWS:
-                break
-    return count
+    def __init__(self, cursor: "Cursor[Any]", statement: bytes, opened: ExitStack) -> None:
+        self.count = 0
+        self._cursor = cursor
+        self._statement = statement
+        self._opened = opened
+        self._copy: Copy | None = None
+        self._bytes = 0
+
+    def write(self, rows: "pa.BinaryArray") -> None:
+        """Write encoded rows, and end the COPY if it has enough."""
+        if self._copy is None:
+            self._copy = self._opened.enter_context(self._cursor.copy(self._statement))
+            self._copy.write(COPY_START)
+        self._copy.write(memoryview(rows.buffers()[2]))
+        self.count += len(rows)
+        self._bytes += rows.nbytes
+        if self._bytes >= _COPY_BYTES:
+            self.finish()
+
+    def finish(self) -> None:
+        """End the COPY, if one is open: the database checks its rows."""
+        if self._copy is None:
+            return
+        self._copy.write(COPY_END)
+        self._copy = None
+        self._bytes = 0
+        self._opened.close()
 
 
 def _insert(

@@ -11,6 +11,7 @@ from tasks_lib.domain.mapping.conversions import Column, columns_from_json, colu
 from tasks_lib.domain.names import did_you_mean
 from tasks_lib.errors import NotFoundError
 from tasks_lib.store.bulk import insert_rows
+from tasks_lib.store.copy_rows import Int4
 from tasks_lib.store.dialect import upsert
 from tasks_lib.store.tables import (
     DatasetItemRow,
@@ -147,7 +148,7 @@ def insert_dataset_rows(
     batches: "Iterable[Sequence[pa.Array]]",
 ) -> int:
     """Insert rows, given as arrays of their numbers and JSON objects; return how many."""
-    constants = {"dataset_id": dataset_id, "version": version}
+    constants = {"dataset_id": dataset_id, "version": Int4(version)}
     return insert_rows(session, "dataset_rows", constants, ("row", "value"), batches)
 
 
