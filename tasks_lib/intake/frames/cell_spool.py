@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import Problem, SourceProblemError
-from tasks_lib.intake.frames.column_cells import Cells, read_cells
+from tasks_lib.intake.frames.column_cells import Cells, bytes_of, read_cells
 from tasks_lib.intake.frames.open_frame import Frame, FrameBatch
 from tasks_lib.intake.rows.blocks import BadRow, CellBlock
 from tasks_lib.intake.rows.columns import FieldProblem
@@ -145,18 +145,9 @@ class _Digest:
         for column, lengths, texts in zip(columns, self._lengths, self._texts, strict=True):
             sizes = pc.fill_null(pc.binary_length(column), -1)
             lengths.update(sizes.to_numpy())
-            texts.update(_bytes_of(column))
+            texts.update(bytes_of(column))
 
     def finish(self) -> str:
         """Return the digest of all rows that were added."""
         parts = [entry.hexdigest() for entry in (*self._lengths, *self._texts)]
         return sha256(msgspec.json.encode([self._names, parts])).hexdigest()
-
-
-def _bytes_of(column: pa.Array) -> memoryview:
-    """Return the texts of a string array, one behind the other."""
-    _, bounds, data = column.buffers()
-    if data is None or not len(column):
-        return memoryview(b"")
-    ends = np.frombuffer(bounds, dtype=np.int32)
-    return memoryview(data)[ends[column.offset] : ends[column.offset + len(column)]]

@@ -98,9 +98,18 @@ def _decode(array: pa.DictionaryArray) -> pa.Array:
 
 def _read_texts(array: pa.Array, field: Field) -> Cells:
     """Take texts as they are; Arrow holds no invalid Unicode, but NUL characters."""
-    if pc.any(pc.match_substring(array, "\0")).as_py():
+    if np.frombuffer(bytes_of(array), np.uint8).min(initial=1) == 0:
         return _read_values(array.to_pylist(), field)
     return _filled(array)
+
+
+def bytes_of(texts: pa.Array) -> memoryview:
+    """Return the texts of a string array, one behind the other."""
+    _, bounds, data = texts.buffers()
+    if data is None or not len(texts):
+        return memoryview(b"")
+    ends = np.frombuffer(bounds, dtype=np.int32)
+    return memoryview(data)[ends[texts.offset] : ends[texts.offset + len(texts)]]
 
 
 def _read_floats(array: pa.Array, field: Field) -> Cells:
@@ -148,13 +157,23 @@ def _write_moments(array: pa.Array) -> pa.Array | None:
     zone = array.type.tz
     if zone not in (None, "UTC"):
         return None
-    try:
-        texts = array.cast(pa.timestamp("us", zone)).cast(pa.string())
-    except pa.ArrowInvalid:
+    texts = _write_without_zone(array, zone)
+    if texts is None:
         return None
-    texts = pc.replace_substring_regex(texts, r"(?:\.000000)?Z?$", "")
     texts = pc.replace_substring(texts, " ", "T", max_replacements=1)
     return texts if zone is None else pc.binary_join_element_wise(texts, "+00:00", "")
+
+
+def _write_without_zone(array: pa.Array, zone: str | None) -> pa.Array | None:
+    """Write moments without their zone, and with a fraction where it is not zero."""
+    try:
+        moments = array.cast(pa.timestamp("us", zone)).cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return None
+    try:
+        return moments.cast(pa.timestamp("s")).cast(pa.string())
+    except pa.ArrowInvalid:  # some have a fraction
+        return pc.replace_substring_regex(moments.cast(pa.string()), r"\.000000$", "")
 
 
 _Writer = Callable[[pa.Array], pa.Array | None]
