@@ -64,7 +64,8 @@ def import_file(
         The dataset's name. It is created if it does not exist.
     file
         CSV, a JSON array of objects, JSON Lines, Parquet, or a workbook of Excel or ODS: a path,
-        any fsspec URL, or - for standard input.
+        any fsspec URL, or - for standard input. Or results://PIPELINE: the finished tasks of a
+        pipeline.
     append
         Add the rows to the dataset.
     replace

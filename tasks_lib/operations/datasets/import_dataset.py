@@ -5,6 +5,7 @@ that a full source lacks are removed. The values that a row had are kept.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 import pyarrow as pa
@@ -28,6 +29,7 @@ from tasks_lib.intake.datasets.foreign_rows import ForeignRows, ForeignSource
 from tasks_lib.intake.datasets.row_keys import read_keys
 from tasks_lib.intake.datasets.row_spool import check_key, local_rows
 from tasks_lib.operations.datasets.import_request import (
+    RESULTS,
     ImportMode,
     ImportRejectedError,
     ImportReport,
@@ -63,17 +65,8 @@ def import_dataset(
     known = find_report(workspace, run_id) if run_id is not None else None
     if known is not None and not known.is_rejection:
         return known
-    source = ForeignSource(
-        request.source,
-        format=request.format,
-        dialect=Dialect(request.delimiter, request.quote, request.encoding),
-        columns=request.columns,
-        records=request.records,
-        nan_as_null=request.nan_as_null,
-        sheet=request.sheet,
-    )
     try:
-        with workspace.open_rows(source, workspace.limits) as rows:
+        with _open_rows(workspace, request) as rows:
             report = _find_report(workspace, request, rows.checksum)
             if report is None:
                 return _import_rows(workspace, request, rows, on_progress, run_id)
@@ -85,6 +78,25 @@ def import_dataset(
     if report.is_rejection:
         raise ImportRejectedError(report)
     return report
+
+
+def _open_rows(workspace: Workspace, request: ImportRequest) -> AbstractContextManager[ForeignRows]:
+    if request.source.startswith(RESULTS):
+        from tasks_lib.operations.datasets.result_rows import (  # noqa: PLC0415 - loads msgspec
+            open_result_rows,
+        )
+
+        return open_result_rows(workspace, request)
+    source = ForeignSource(
+        request.source,
+        format=request.format,
+        dialect=Dialect(request.delimiter, request.quote, request.encoding),
+        columns=request.columns,
+        records=request.records,
+        nan_as_null=request.nan_as_null,
+        sheet=request.sheet,
+    )
+    return workspace.open_rows(source, workspace.limits)
 
 
 def find_report(workspace: Workspace, run_id: str) -> ImportReport | None:

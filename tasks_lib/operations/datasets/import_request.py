@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,6 +15,9 @@ from tasks_lib.domain.rows.tolerance import Tolerance
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import RejectedError, UsageError
 from tasks_lib.intake.datasets.file_formats import FileFormat
+
+RESULTS: Final = "results://"
+"""How a source begins that is a pipeline's results; the pipeline follows."""
 
 
 class ImportMode(StrEnum):

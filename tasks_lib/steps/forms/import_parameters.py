@@ -28,8 +28,9 @@ FileUri = Annotated[
     str,
     form_input(
         "File",
-        "CSV, a JSON array, JSON Lines or Parquet: a path that the worker can read, "
-        "s3://bucket/key, https://..., or any fsspec URL. A gzipped file is decompressed.",
+        "CSV, a JSON array, JSON Lines, Parquet or a workbook: a path that the worker can read, "
+        "s3://bucket/key, https://..., or any fsspec URL. A gzipped file is decompressed. Or "
+        "results://PIPELINE: the finished tasks of a pipeline.",
         type="string",
         examples=["s3://inbox/reviews.csv"],
     ),
