@@ -16,19 +16,25 @@ from tasks_lib.steps.forms.result_parameters import (
     ResultPipelineName,
     WithSource,
 )
-from tasks_lib.steps.results import end_state, export_results as export, run_name
+from tasks_lib.steps.results import (
+    Options,
+    end_state,
+    export_declared,
+    export_results as export,
+    run_name,
+)
 from tasks_lib.steps.runs.flow import seeding_flow
 
 
 def _run_name() -> str:
     parameters = runtime.flow_run.parameters
-    return run_name(str(parameters["pipeline"]), str(parameters["destination"]))
+    return run_name(str(parameters["pipeline"] or ""), str(parameters["destination"] or ""))
 
 
 @seeding_flow("export-results", _run_name)
 def export_results(
-    pipeline: ResultPipelineName,
-    destination: Destination,
+    pipeline: ResultPipelineName = "",
+    destination: Destination = "",
     *,
     format: ExportFormat = ResultFormat.PARQUET,  # noqa: A002 - the parameter's name
     group: ExportGroup = None,
@@ -38,8 +44,13 @@ def export_results(
 ) -> State[Any]:
     """Export the tasks that were finished since the last export to the same folder or table.
 
-    Each finished task is exported once, in the order of finishing. The result is the report.
+    Without a destination, export to those that the catalogue declares for the pipeline, or for all
+    pipelines. Each finished task is exported once, in the order of finishing. The result is the
+    report.
     """
+    if not destination:
+        options = Options(format, group, by_day, with_source)
+        return end_state(export_declared(pipeline, options, full=full))
     request = ExportRequest(
         pipeline=pipeline,
         destination=destination,

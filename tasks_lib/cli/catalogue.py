@@ -10,18 +10,20 @@ from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.errors import UsageError
 
 
-def apply_file(file: Path, /, *, json: Json = False) -> None:
+def apply_file(file: Path, /, *, prune: Flag = False, json: Json = False) -> None:
     """Create or update organizations, projects and pipelines as a catalogue file declares them.
 
     Parameters
     ----------
     file
         A YAML file with organizations, projects, pipelines and their fields.
+    prune
+        Remove destinations of results that the file's pipelines no longer declare.
     """
     from tasks_lib.operations.catalogue.apply import apply_catalogue
 
     with configured_workspace(creates_store=True) as workspace:
-        applied = apply_catalogue(workspace.store, file)
+        applied = apply_catalogue(workspace.store, file, prunes=prune)
         refresh_choices(workspace)
     if json:
         console.print_json({"pipelines": [pipeline._asdict() for pipeline in applied]})

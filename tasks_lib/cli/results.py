@@ -1,7 +1,7 @@
 """The commands ``results ...``: show finished tasks, and export them."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -11,6 +11,9 @@ from tasks_lib.cli.output import console
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.domain.names import counted
 from tasks_lib.domain.result_formats import ResultFormat, TextFormat
+
+if TYPE_CHECKING:  # loads Arrow
+    from tasks_lib.operations.results.declared import DeclaredReport
 
 results = App(name="results", help="Show finished tasks, and export them.", group=WORK)
 
@@ -74,14 +77,21 @@ def show(
 
 @results.command
 def export(
-    pipeline: PipelineArgument,
+    pipeline: Annotated[
+        str,
+        Parameter(
+            help="The pipeline's number, or its path organization/project/pipeline. If omitted, "
+            "all pipelines whose catalogue declares destinations."
+        ),
+    ] = "",
     destination: Annotated[
         str,
         Parameter(
             help="A folder: a path, s3://bucket/prefix, or any fsspec URL. Or a table: "
-            "postgresql://user@host/database?table=NAME, or secret:BLOCK?table=NAME."
+            "postgresql://user@host/database?table=NAME, or secret:BLOCK?table=NAME. If omitted, "
+            "those that the catalogue declares."
         ),
-    ],
+    ] = "",
     /,
     *,
     format: ResultFormat = ResultFormat.PARQUET,  # noqa: A002 - the option's name
@@ -106,8 +116,17 @@ def export(
         Start over: replace the files or rows of earlier exports by new ones with all finished
         tasks.
     """
+    from tasks_lib.operations.results.declared import Options, export_declared
     from tasks_lib.operations.results.export import ExportRequest, export_results
 
+    if not destination:
+        Options(format, group, by_day, with_source).check_none()
+        with configured_workspace() as workspace:
+            with console.progress_bar(pipeline or "results") as on_progress:
+                declared = export_declared(workspace, pipeline, full=full, on_progress=on_progress)
+            announce(workspace)
+        _print_declared(declared, json=json)
+        return
     request = ExportRequest(
         pipeline=pipeline,
         destination=destination,
@@ -124,4 +143,14 @@ def export(
     if json:
         console.print_json(report.model_dump(mode="json"))
     else:
+        console.out.print(report.sentence, markup=False)
+
+
+def _print_declared(report: "DeclaredReport", *, json: bool) -> None:
+    if json:
+        console.print_json(report.model_dump(mode="json"))
+        return
+    for export in report.exports:
+        console.out.print(export.sentence, markup=False)
+    if not report.exports:
         console.out.print(report.sentence, markup=False)

@@ -14,11 +14,13 @@ from tasks_lib.domain.names import (
     visible,
     without_invisible,
 )
+from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.domain.rows.keys import OnChange, OnMissing, why_no_key
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.domain.values.readers import check_bounds_of
 
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_PASSWORD: Final = re.compile(r"://[^/@]*:[^/@]*@|[?&][^=&]*pass[^=&]*=", re.IGNORECASE)
 _MAX_DURATION_SECONDS: Final = 366 * 86_400
 _MAX_RETENTION_SECONDS: Final = 10 * _MAX_DURATION_SECONDS
 
@@ -70,6 +72,33 @@ class Retention(_Entry):
         return {status: seconds for status, seconds in both.items() if seconds is not None}
 
 
+class ResultsEntry(_Entry):
+    """A destination of a pipeline's results: a folder, or a table with ``?table=`` in its URL."""
+
+    name: str
+    url: str
+    format: ResultFormat = ResultFormat.PARQUET
+    by_day: bool = False
+    with_source: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_entry_name(self.name, "results")
+        if not self.url.startswith(("/", "secret:")) and "://" not in self.url:
+            raise mistake(
+                f"url is {shortened(self.url)}; expected a URL or an absolute path, because "
+                "workers run in other folders",
+                "url",
+            )
+        if _PASSWORD.search(self.url):
+            raise mistake(
+                "url holds a password, which would be kept in the store; leave it to the "
+                "environment of the workers, or use secret:BLOCK",
+                "url",
+            )
+        return self
+
+
 class PipelineEntry(_Entry):
     """A pipeline as the catalogue describes it."""
 
@@ -80,11 +109,14 @@ class PipelineEntry(_Entry):
     on_change: OnChange = OnChange.KEEP
     on_missing: OnMissing = OnMissing.KEEP
     retention: Retention = Retention()
+    results: tuple[ResultsEntry, ...] = ()
     fields: tuple[Field, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_path_name(self.name, "pipeline")
+        destinations = [entry.name for entry in self.results]
+        _check_unique(destinations, f"pipeline {self.name!r}: results", "results")
         names = [field.name for field in self.fields]
         _check_unique(names, f"pipeline {self.name!r}: field", "fields")
         for position, field in enumerate(self.fields):

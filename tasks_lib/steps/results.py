@@ -5,8 +5,10 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 
+from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.operations.catalogue.read import find_pipeline
-from tasks_lib.operations.results import export
+from tasks_lib.operations.results import declared, export
+from tasks_lib.operations.results.declared import DeclaredReport, Options
 from tasks_lib.operations.results.destinations import hide_password
 from tasks_lib.operations.results.export import ExportReport, ExportRequest
 from tasks_lib.operations.upkeep.announcing import announce_due
@@ -15,6 +17,8 @@ from tasks_lib.steps.prefect_api import post_events
 from tasks_lib.steps.runs.outcomes import completed_state, run_logger, step
 from tasks_lib.steps.runs.workspace import open_configured_workspace
 from tasks_lib.steps.seeding import pipeline_path
+
+__all__ = ["Options", "end_state", "export_declared", "export_results", "run_name"]
 
 
 @step("export results")
@@ -27,12 +31,32 @@ def export_results(request: ExportRequest) -> ExportReport:
         announce_due(workspace.store, post_events, at=workspace.store.now())
         pipeline = find_pipeline(workspace.store, str(report.pipeline_id))
     if report.exported:
-        create_markdown_artifact(
-            _summary(report, pipeline.path),
-            key=f"{artifact_key(pipeline)}-results",
-            description=report.sentence,
-        )
+        _publish(report, pipeline)
     return report
+
+
+@step("export declared results")
+def export_declared(pipeline: str, options: Options, *, full: bool) -> DeclaredReport:
+    """Bring the results that are new to the destinations that catalogues declare."""
+    options.check_none()
+    with open_configured_workspace() as workspace:
+        try:
+            report = declared.export_declared(workspace, pipeline, full=full)
+        finally:
+            announce_due(workspace.store, post_events, at=workspace.store.now())
+        for export_report in report.exports:
+            if export_report.exported:
+                path = find_pipeline(workspace.store, str(export_report.pipeline_id))
+                _publish(export_report, path)
+    return report
+
+
+def _publish(report: ExportReport, pipeline: Pipeline) -> None:
+    create_markdown_artifact(
+        _summary(report, pipeline.path),
+        key=f"{artifact_key(pipeline)}-results",
+        description=report.sentence,
+    )
 
 
 def _summary(report: ExportReport, path: str) -> str:
@@ -49,10 +73,12 @@ def _summary(report: ExportReport, path: str) -> str:
 
 def run_name(pipeline: str, destination: str) -> str:
     """Return the name of a run, without a password."""
+    if not destination:
+        return f"{pipeline_path(pipeline) if pipeline else 'all pipelines'} -> declared"
     return f"{pipeline_path(pipeline)} -> {hide_password(destination)}"
 
 
-def end_state(report: ExportReport) -> State[Any]:
+def end_state(report: ExportReport | DeclaredReport) -> State[Any]:
     """Return the state in which a run that exported results ends."""
     run_logger().info(report.sentence)
     return completed_state(report.sentence, report.model_dump(mode="json"))

@@ -1,14 +1,17 @@
 """Record how far the exports of results have come, so that each task is exported once."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.dialect import upsert
-from tasks_lib.store.tables import ResultExportRow
+from tasks_lib.store.tables import MAX_ID, DeclaredResultsRow, ResultExportRow
+
+IN_USE: Final = timedelta(days=30)
+"""An export that no catalogue declares is in use for so long after it ran."""
 
 
 class ExportKey(NamedTuple):
@@ -44,17 +47,19 @@ class StoredExport(NamedTuple):
 
 
 def ensure_export(
-    session: Session, key: ExportKey, *, destination: str, group_id: int | None
+    session: Session, key: ExportKey, *, destination: str, group_id: int | None, at: datetime
 ) -> StoredExport:
-    """Return the export, which is created if there is none."""
+    """Return the export, which is created if there is none, and record that it runs."""
     values = {
         **key._asdict(),
         "destination": destination,
         "group_id": group_id,
         "exported_until": 0,
         "exported": 0,
+        "ran_at": at,
     }
-    session.execute(upsert(session, ResultExportRow, ["pipeline_id", "scope"]), values)
+    unique = ["pipeline_id", "scope"]
+    session.execute(upsert(session, ResultExportRow, unique, update=["ran_at"]), values)
     return get_export(session, key)
 
 
@@ -112,6 +117,51 @@ def complete_part(
         .returning(ResultExportRow.exported_until)
     )
     return done is not None
+
+
+class Held(NamedTuple):
+    """The finished tasks that exports still have to bring to a destination.
+
+    They are those with finish numbers above ``after``, or in a group above that of the group.
+    """
+
+    after: int
+    by_group: Mapping[int, int]
+
+    def holds(self, group_id: int, finish_number: int) -> bool:
+        """Return whether an export still needs the task."""
+        return finish_number > min(self.after, self.by_group.get(group_id, self.after))
+
+
+def find_held(session: Session, pipeline_id: int, *, at: datetime) -> Held:
+    """Return the tasks that a declared export, or one that ran lately, still needs."""
+    exported = func.coalesce(ResultExportRow.exported_until, 0)
+    declared = session.scalar(
+        select(func.min(exported))
+        .select_from(DeclaredResultsRow)
+        .join(
+            ResultExportRow,
+            and_(
+                ResultExportRow.pipeline_id == DeclaredResultsRow.pipeline_id,
+                ResultExportRow.scope == DeclaredResultsRow.scope,
+            ),
+            isouter=True,
+        )
+        .where(DeclaredResultsRow.pipeline_id == pipeline_id)
+    )
+    lately = session.execute(
+        select(ResultExportRow.group_id, func.min(ResultExportRow.exported_until))
+        .where(ResultExportRow.pipeline_id == pipeline_id, ResultExportRow.ran_at > at - IN_USE)
+        .group_by(ResultExportRow.group_id)
+    )
+    by_group: dict[int, int] = {}
+    ends = [declared] if declared is not None else []
+    for group_id, until in lately:
+        if group_id is None:
+            ends.append(until)
+        else:
+            by_group[group_id] = until
+    return Held(min(ends, default=MAX_ID), by_group)
 
 
 def list_unannounced(session: Session, *, at: datetime, limit: int) -> list[StoredExport]:

@@ -157,6 +157,14 @@ def test_every_definition_matches_the_reviewed_one() -> None:
             "folder or table, with the values that contributors filled in.",
             "tags": ["seeding"],
             "work_pool": {"name": "seeding"},
+            "schedules": [
+                {
+                    "slug": "nightly",
+                    "cron": "30 2 * * *",
+                    "timezone": "UTC",
+                    "active": True,
+                },
+            ],
         },
         {
             "name": "infinite-seeding",

@@ -76,8 +76,8 @@ FORMS = {
         *NAMING,
     ],
     "export-results": [
-        PIPELINE,
-        "Destination: string, required",
+        "Pipeline: Path or Number",
+        "Destination: string",
         "Format: string",
         "Group: integer",
         "A folder for each day: boolean",

@@ -219,7 +219,7 @@ def test_all_mistakes_are_listed_in_the_order_of_the_file(tmp_path: Path) -> Non
     assert mistakes_in(tmp_path, text) == (
         "F has 2 mistakes, nothing was changed:\n"
         "F:8:13: pipeline acme/shop/tag: 'owner' is not known here; known are name, status, "
-        "claim_timeout, key, on_change, on_missing, retention, fields\n"
+        "claim_timeout, key, on_change, on_missing, retention, results, fields\n"
         "F:9:21: pipeline acme/shop/tag: status is 'open'; expected draft, active, paused, "
         "completed or archived"
     )

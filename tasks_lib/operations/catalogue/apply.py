@@ -14,9 +14,10 @@ from tasks_lib.domain.catalogue_changes import breaking_changes
 from tasks_lib.domain.names import counted
 from tasks_lib.domain.rows.keys import NoKeyError, describe_key, key_of
 from tasks_lib.domain.statuses import PipelineStatus
+from tasks_lib.errors import UsageError
 from tasks_lib.operations.catalogue.catalogue_file import read_catalogue
 from tasks_lib.operations.catalogue.yaml_document import Location
-from tasks_lib.store import audit, catalogue as pipelines
+from tasks_lib.store import audit, catalogue as pipelines, declared_results
 from tasks_lib.store.engine import Store
 from tasks_lib.store.infinite_seedings import find_seeding
 from tasks_lib.store.keys import retired as retired_keys
@@ -35,15 +36,17 @@ class AppliedPipeline(NamedTuple):
     outcome: str
 
 
-def apply_catalogue(store: Store, path: Path) -> list[AppliedPipeline]:
+def apply_catalogue(store: Store, path: Path, *, prunes: bool = False) -> list[AppliedPipeline]:
     """Apply the YAML file at ``path`` and return the outcome for each pipeline in it.
 
+    With ``prunes``, destinations of results that its pipelines no longer declare are removed.
     Raises CatalogueRejectedError with every mistake in the file, or every change that would break
     existing tasks; then nothing is changed. Pipelines that are not in the file stay unchanged.
     """
     file = read_catalogue(path)
     applied: list[AppliedPipeline] = []
     refused: list[tuple[Location, str]] = []
+    unusable: list[tuple[Location, str]] = []
     changed: defaultdict[int, list[AppliedPipeline]] = defaultdict(list)
     now = store.now()
     with store.write() as session:
@@ -55,12 +58,19 @@ def apply_catalogue(store: Store, path: Path) -> list[AppliedPipeline]:
                 for third, entry in enumerate(project.pipelines):
                     name = f"{organization.name}/{project.name}/{entry.name}"
                     outcome, reasons = _apply_pipeline(session, project_id, entry, name)
+                    at = ("organizations", first, "projects", second, "pipelines", third)
+                    if not reasons:
+                        outcome, wrong = _apply_results(session, outcome, entry, prunes=prunes)
+                        unusable.extend(
+                            ((*at, *place), f"pipeline {name}{why}") for place, why in wrong
+                        )
                     applied.append(outcome)
                     changed[organization_id].append(outcome)
-                    at = ("organizations", first, "projects", second, "pipelines", third)
                     refused.extend((at, f"pipeline {name}: {reason}") for reason in reasons)
         if refused:
             raise file.reject(refused, why="would break existing tasks")
+        if unusable:
+            raise file.reject(unusable, why="has destinations that cannot be used")
         _record(session, store, path, changed, now)
     _wait_for_claims(store, applied)
     return applied
@@ -119,6 +129,30 @@ def _apply_pipeline(
         return AppliedPipeline(pipeline.id, path, "refused"), reasons
     pipelines.update_pipeline(session, pipeline.id, entry)
     return AppliedPipeline(pipeline.id, path, "updated"), []
+
+
+def _apply_results(
+    session: Session, applied: AppliedPipeline, entry: PipelineEntry, *, prunes: bool
+) -> tuple[AppliedPipeline, list[tuple[Location, str]]]:
+    """Save where the results of a pipeline go; return its outcome, and what cannot be used.
+
+    Destinations that the entry does not name stay, unless ``prunes``.
+    """
+    unusable: list[tuple[Location, str]] = []
+    known = {stored.name: stored for stored in declared_results.list_declared(session, applied.id)}
+    wanted = {} if prunes else dict(known)
+    for position, results in enumerate(entry.results):
+        from tasks_lib.operations.results.declared import make_declared  # noqa: PLC0415 - loads Arrow
+
+        try:
+            wanted[results.name] = make_declared(results)
+        except UsageError as error:
+            unusable.append((("results", position), f", results {results.name!r}: {error}"))
+    if unusable or wanted == known:
+        return applied, unusable
+    declared_results.replace_declared(session, applied.id, list(wanted.values()))
+    is_new = applied.outcome == "created"
+    return applied if is_new else applied._replace(outcome="updated"), []
 
 
 def _apply_key(session: Session, pipeline: Pipeline, entry: PipelineEntry) -> list[str]:

@@ -12,6 +12,7 @@ from tasks_lib.domain.catalogue import (
     OrganizationEntry,
     PipelineEntry,
     ProjectEntry,
+    ResultsEntry,
     Retention,
 )
 from tasks_lib.domain.fields import Field
@@ -30,6 +31,7 @@ _LEVELS: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "pipelines": (PipelineEntry, "pipeline"),
     "fields": (Field, "field"),
     "retention": (Retention, "retention"),
+    "results": (ResultsEntry, "results"),
 }
 """The parts of a catalogue: the model and the noun of each, or of the entries of a list."""
 
@@ -171,7 +173,7 @@ def _subject(location: Location, value: Any) -> tuple[str, str]:
     if not path:
         return "", ""
     own_name = f"{noun} {path[-1]!r}"
-    if noun == "field":
+    if noun in {"field", "results"}:
         return f"pipeline {'/'.join(path[:-1])}, {own_name}", own_name
     return f"{noun} {'/'.join(path)}", own_name
 

@@ -178,7 +178,11 @@ def _begin(workspace: Workspace, scope: Scope, request: ExportRequest) -> Stored
         if request.table is not None:
             _check_table_is_ours(session, scope, request.place)
         export = result_exports.ensure_export(
-            session, key, destination=request.shown_place, group_id=request.group
+            session,
+            key,
+            destination=request.shown_place,
+            group_id=request.group,
+            at=workspace.store.now(),
         )
     if export.pending is not None:
         return export

@@ -13,7 +13,7 @@ ResultPipelineName = Annotated[
     form_input(
         "Pipeline",
         "The pipeline whose finished tasks are exported: its number, or its path "
-        "organization/project/pipeline.",
+        "organization/project/pipeline. Empty: all pipelines whose catalogue declares results.",
         anyOf=list(PATH_OR_NUMBER),
         examples=["acme/reviews/label-reviews"],
     ),
@@ -24,7 +24,8 @@ Destination = Annotated[
         "Destination",
         "A folder that the worker can write: a path, s3://bucket/prefix, or any fsspec URL. Or a "
         "table: postgresql://user@host/database?table=labels, or secret:BLOCK?table=labels with "
-        "the name of a Secret block that holds the URL of the database.",
+        "the name of a Secret block that holds the URL of the database. Empty: the destinations "
+        "that the catalogue declares.",
         type="string",
         examples=["s3://lake/labels"],
     ),

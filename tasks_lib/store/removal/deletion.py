@@ -18,6 +18,7 @@ from tasks_lib.store.tables import (
     DatasetRow,
     DatasetRowVersionRow,
     DatasetVersionRow,
+    DeclaredResultsRow,
     FieldRow,
     GroupCountRow,
     GroupFileRow,
@@ -124,6 +125,7 @@ def delete_pipeline(session: Session, pipeline_id: int) -> None:
         session.execute(delete(table).where(table.pipeline_id == pipeline_id))
     for counted in (
         TaskCountRow, TaskQueueRow, AnnouncementRow, RetentionRow, RetiredKeyRow, FieldRow,
+        DeclaredResultsRow,
     ):  # fmt: skip
         session.execute(delete(counted).where(counted.pipeline_id == pipeline_id))
     session.execute(delete(PipelineRow).where(PipelineRow.id == pipeline_id))

@@ -1,10 +1,11 @@
 """Delete tasks whose retention is over, some at a time, and keep those that are still needed.
 
-A task is needed if another task was made from it, if a chain still has to read it, or if infinite
-seeding copies its group. Of a deleted task these stay: its number, which no other task gets; a
-digest of its key; the row or task that it came from, as one that its stream has let in; and the
-numbers that count tasks ever created or finished. Only a task that was withdrawn because its row
-was missing is forgotten: if the row returns, it becomes a task again.
+A task is needed if another task was made from it, if a chain still has to read it, if infinite
+seeding copies its group, or if an export still has to bring it to its destination. Of a deleted
+task these stay: its number, which no other task gets; a digest of its key; the row or task that it
+came from, as one that its stream has let in; and the numbers that count tasks ever created or
+finished. Only a task that was withdrawn because its row was missing is forgotten: if the row
+returns, it becomes a task again.
 """
 
 import json
@@ -22,6 +23,7 @@ from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.infinite_seedings import find_seeding
 from tasks_lib.store.keys import retired as retired_keys
 from tasks_lib.store.removal.task_removal import CountedAs, Rows, remove_tasks
+from tasks_lib.store.result_exports import find_held
 from tasks_lib.store.tables import (
     PipelineRow,
     RetentionRow,
@@ -149,10 +151,15 @@ def delete_next(
     is_finished = status is TaskStatus.FINISHED
     statement = _NEXT_FINISHED if is_finished else _NEXT_WITHDRAWN
     tasks = [_Candidate._make(row) for row in session.execute(statement, window)]
-    due = [task for task in tasks if task.since is not None and task.since <= expires]
+    expired = [task for task in tasks if task.since is not None and task.since <= expires]
+    due, is_held = expired, False
+    if is_finished:
+        held = find_held(session, pipeline.id, at=at)
+        due = [task for task in expired if not held.holds(task.group_id, task.place)]
+        is_held = bool(tasks) and tasks[-1].place > held.after
     deleted = _delete(session, pipeline, status, due) if due else 0
     # Tasks are finished in the order of their numbers, but for the clocks of several machines.
-    is_over = len(tasks) < TASKS_AT_ONCE or (is_finished and tasks[-1] not in due)
+    is_over = len(tasks) < TASKS_AT_ONCE or (is_finished and tasks[-1] not in expired) or is_held
     return deleted, None if is_over else Place(status, tasks[-1].place)
 
 

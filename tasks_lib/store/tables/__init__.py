@@ -23,7 +23,7 @@ from tasks_lib.store.tables.datasets import (
 )
 from tasks_lib.store.tables.files import GroupFileRow, StoredFileRow
 from tasks_lib.store.tables.infinite import InfiniteSeedingRow, InfiniteSourceRow, LeaseRow
-from tasks_lib.store.tables.results import ResultExportRow
+from tasks_lib.store.tables.results import DeclaredResultsRow, ResultExportRow
 from tasks_lib.store.tables.tasks import (
     UNSETTLED_GROUP,
     AnnouncementRow,
@@ -54,6 +54,7 @@ __all__ = [
     "DatasetRow",
     "DatasetRowVersionRow",
     "DatasetVersionRow",
+    "DeclaredResultsRow",
     "FieldRow",
     "GroupCountRow",
     "GroupFileRow",

@@ -15,7 +15,8 @@ class ResultExportRow(Table):
     with finish numbers up to ``exported_until`` are at the destination. While ``pending_until`` is
     set, a run brings those after ``pending_from`` up to it there; another run does the same again,
     with the same files, if the first one dies. ``exported`` counts the tasks of the last run that
-    had news; ``announce_at`` is when a relay announces it to Prefect.
+    had news; ``announce_at`` is when a relay announces it to Prefect. ``ran_at`` is when a run
+    began last.
     """
 
     __tablename__ = "result_exports"
@@ -37,3 +38,18 @@ class ResultExportRow(Table):
     pending_until: Mapped[int | None] = mapped_column(BigInteger)
     exported: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     announce_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ran_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class DeclaredResultsRow(Table):
+    """An export that a catalogue declares; ``scope`` is that of its ``ResultExportRow``."""
+
+    __tablename__ = "declared_results"
+
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    url: Mapped[str] = mapped_column(Text)
+    format: Mapped[str] = mapped_column(Text)
+    by_day: Mapped[bool]
+    with_source: Mapped[bool]
+    scope: Mapped[str] = mapped_column(Text)
