@@ -1,4 +1,4 @@
-"""The acts of the demo: each shows one way of creating tasks, in the order of ``ACTS``."""
+"""The acts of the demo, in the order of ``ACTS``: ways of creating tasks, then the answers."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ from typing import Final
 import fsspec
 import orjson
 
+from deployments.demo.answers import export_answers
 from deployments.demo.stage import DemoFailedError, Stage, line, print_tasks
 from deployments.repository import ROOT
 from tasks_lib.cli.output.console import print_task
@@ -183,6 +184,11 @@ def wait_for_people(stage: Stage) -> None:
         line(row)
 
 
+def read_answers(stage: Stage) -> None:
+    """Read the answers to the reviews, and export them."""
+    export_answers(stage, REVIEWS)
+
+
 ACTS: Final[tuple[tuple[str, Callable[[Stage], None]], ...]] = (
     ("A CSV file: each row becomes a task", seed_csv),
     ("A ZIP: a CSV and the images that its rows name", seed_zip),
@@ -194,5 +200,6 @@ ACTS: Final[tuple[tuple[str, Callable[[Stage], None]], ...]] = (
     ("Infinite seeding: a sensor watches claims and creates new tasks", infinite_seeding),
     ("A second night: the file repeats known rows, and only new ones become tasks", second_night),
     ("A flow that waits for people: a DataFrame goes out, answers come back", wait_for_people),
+    ("The answers: a DataFrame, and a Parquet file on S3", read_answers),
 )
 """The title of each act, and the function that runs it."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
 import httpx
@@ -30,6 +30,9 @@ from tasks_lib.operations.groups.read import find_report
 from tasks_lib.operations.tasks.read import Task
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.steps.prefect_api import start_deployment
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _POLL_SECONDS: Final = 0.1
 _RUN_POLL_SECONDS: Final = 0.5
@@ -178,6 +181,12 @@ def print_tasks(tasks: Sequence[Task]) -> None:
         cells = [Text(orjson.dumps(value).decode()) for value in fields.values()]
         table.add_row(str(task.id), task.status, str(task.origin.row), *cells)
     show(table)
+
+
+def show_frame(frame: "pd.DataFrame") -> None:
+    """Print a DataFrame as pandas does."""
+    for row in frame.to_string(index=False).splitlines():
+        line(row)
 
 
 @contextmanager

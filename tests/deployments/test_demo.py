@@ -57,6 +57,7 @@ def test_the_demo_shows_each_way_of_creating_tasks_without_duplicates(tmp_path: 
         "10. Infinite seeding: a sensor watches claims and creates new tasks",
         "11. A second night: the file repeats known rows, and only new ones become tasks",
         "12. A flow that waits for people: a DataFrame goes out, answers come back",
+        "13. The answers: a DataFrame, and a Parquet file on S3",
     ]
     assert table_of(lines) == [
         ["csv", "4", "acme/reviews/label-reviews", "examples/reviews.csv"],
@@ -88,6 +89,9 @@ def test_the_demo_shows_each_way_of_creating_tasks_without_duplicates(tmp_path: 
     assert [line for line in lines if line.startswith("4 ")] == [
         '4 pending 4 "12345678901234567890" " padded on both sides " null'
     ]
+    assert "exported 3 tasks to s3://lake/labels, in 1 file." in lines
+    assert "nothing was finished since the last export to s3://lake/labels." in lines
+    assert "pd.read_parquet('s3://lake/labels/') has the same 3 tasks." in lines
     assert len(re.findall(PAGE, demo.stdout)) == 10
     assert list(temporary.iterdir()) == []
 
