@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
@@ -44,7 +45,10 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
+def terminal(tmp_path: Path, s3_bucket: str) -> Iterator[Terminal]:
+    """A terminal of a reader who has a bucket called ``lake``."""
+    assert s3_bucket
+    boto3.client("s3").create_bucket(Bucket="lake")
     with up(tmp_path / "home", tmp_path / "up.txt") as first:
         yield Terminal(first)
 
