@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 ANYTHING = "…"
 _CONSOLE = re.compile(r"^```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+_SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _FOR_A_SHELL = re.compile(r"[|<>$;]")
 
 
@@ -51,6 +52,13 @@ def _whole_command(line: str, lines: Iterator[str]) -> str:
         document = takewhile(lambda text: text != "END", lines)
         command = "\n".join([command, *document, "END"])
     return command
+
+
+def lines_for_s3(tutorial: Path) -> list[str]:
+    """Return the lines with which the tutorial starts a stand-in for S3."""
+    blocks = _SHELL.findall(tutorial.read_text(encoding="utf-8"))
+    [block] = [block for block in blocks if "moto_server" in block]
+    return list(block.splitlines())
 
 
 def is_as_shown(output: str, shown: list[str]) -> bool:

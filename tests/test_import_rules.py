@@ -17,8 +17,8 @@ BELOW_STEPS = ("tasks_lib.operations", *BELOW_OPERATIONS)
 
 MAY_IMPORT = {
     "deployments": (
-        "flows", "tasks_lib.cli", "tasks_lib.deploy", "tasks_lib.steps", "tasks_lib.settings",
-        "tasks_lib.operations", "tasks_lib.domain", "tasks_lib.errors",
+        "flows", "tasks_lib.cli", "tasks_lib.python", "tasks_lib.deploy", "tasks_lib.steps",
+        "tasks_lib.settings", "tasks_lib.operations", "tasks_lib.domain", "tasks_lib.errors",
     ),
     "tasks_lib.cli": (
         "flows", "tasks_lib.api", "tasks_lib.deploy", "tasks_lib.settings", "tasks_lib.steps",

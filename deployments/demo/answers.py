@@ -10,8 +10,8 @@ import fsspec
 import pandas as pd
 
 from deployments.demo.stage import DemoFailedError, Stage, line, show_frame
-from tasks_lib import results
 from tasks_lib.operations.results.export import ExportRequest, export_results
+from tasks_lib.python.read_results import results
 
 _BUCKET: Final = "lake"
 _COLUMNS: Final = ["review_id", "sentiment", "contributor", "finished_at"]

@@ -2,19 +2,20 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from browsers import picture
 from deployments.repository import ROOT
-from pages import DOCS, is_as_shown, typed_lines
+from pages import DOCS, is_as_shown, lines_for_s3, typed_lines
+from servers import answers, free_port, wait_until
 from up_process import Up, up
 
 PAGE = DOCS / "get-started" / "tutorial.md"
@@ -45,10 +46,28 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path, s3_bucket: str) -> Iterator[Terminal]:
-    """A terminal of a reader who has a bucket called ``lake``."""
-    assert s3_bucket
-    boto3.client("s3").create_bucket(Bucket="lake")
+def stand_in_for_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The lines with which the reader starts a stand-in for S3, on another port."""
+    port = str(free_port())
+    start, *exports, create = [line.replace("5555", port) for line in lines_for_s3(PAGE)]
+    for variable in shlex.split(" ".join(line.removeprefix("export ") for line in exports)):
+        monkeypatch.setenv(*variable.split("=", 1))
+    folder = Path(sys.executable).parent
+    program, *options = shlex.split(start.removesuffix(" &"))
+    server = subprocess.Popen(
+        [folder / program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}"))
+        subprocess.run([sys.executable, *shlex.split(create)[1:]], check=True)
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, stand_in_for_s3: None) -> Iterator[Terminal]:
     with up(tmp_path / "home", tmp_path / "up.txt") as first:
         yield Terminal(first)
 
