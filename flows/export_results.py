@@ -14,6 +14,7 @@ from tasks_lib.steps.forms.result_parameters import (
     ExportGroup,
     FullExport,
     ResultPipelineName,
+    WithFiles,
     WithSource,
 )
 from tasks_lib.steps.results import (
@@ -40,6 +41,7 @@ def export_results(
     group: ExportGroup = None,
     by_day: ByDay = False,
     with_source: WithSource = False,
+    with_files: WithFiles = False,
     full: FullExport = False,
 ) -> State[Any]:
     """Export the tasks that were finished since the last export to the same folder or table.
@@ -59,5 +61,6 @@ def export_results(
         by_day=by_day,
         full=full,
         with_source=with_source,
+        with_files=with_files,
     )
     return end_state(export(request))

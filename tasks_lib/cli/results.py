@@ -98,6 +98,7 @@ def export(
     group: GroupOption = None,
     by_day: Flag = False,
     with_source: WithSource = False,
+    with_files: Flag = False,
     full: Flag = False,
     json: Json = False,
 ) -> None:
@@ -112,6 +113,8 @@ def export(
         Parquet, CSV, JSON Lines, or Excel, up to the limits of a sheet.
     by_day
         Write the files into a folder for each day (UTC) on which tasks were finished.
+    with_files
+        Copy the files of file fields into the folder files of the destination.
     full
         Start over: replace the files or rows of earlier exports by new ones with all finished
         tasks.
@@ -135,6 +138,7 @@ def export(
         by_day=by_day,
         full=full,
         with_source=with_source,
+        with_files=with_files,
     )
     with configured_workspace() as workspace:
         with console.progress_bar(pipeline) as on_progress:

@@ -49,6 +49,19 @@ def list_files(folder: str, *, seconds: float) -> list[str]:
     return _attempt(folder, find, seconds=seconds)
 
 
+def size_of(uri: str, *, seconds: float) -> int | None:
+    """Return the size of a file; None if there is none. Raises as ``put_file``."""
+
+    def find() -> int | None:
+        filesystem, path = filesystem_of(uri)
+        try:
+            return int(filesystem.size(path))
+        except FileNotFoundError:
+            return None
+
+    return _attempt(uri, find, seconds=seconds)
+
+
 def remove_file(uri: str, *, seconds: float) -> None:
     """Remove a file; ignore that there is none. Raises as ``put_file``."""
 

@@ -82,6 +82,7 @@ FORMS = {
         "Group: integer",
         "A folder for each day: boolean",
         "With the source: boolean",
+        "With the files: boolean",
         "Start over: boolean",
     ],
     "infinite-seeding": ["Once: boolean", "Minutes: integer"],

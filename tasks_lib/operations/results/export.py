@@ -25,6 +25,7 @@ from tasks_lib.domain.progress import OnProgress, Progress
 from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.domain.results import ResultColumn
 from tasks_lib.errors import ConflictError, UsageError
+from tasks_lib.operations.results.copied_files import FilesToCopy
 from tasks_lib.operations.results.destinations import TablePlace, find_table, hide_password
 from tasks_lib.operations.results.read import (
     MEMBERS,
@@ -55,7 +56,7 @@ class ExportRequest:
     all results of the pipeline. With ``by_day`` the files are in a folder for each day (UTC) on
     which tasks were finished. ``full`` starts over: the files of earlier runs are replaced by new
     ones with all results, and so are the rows of a table. ``with_source`` adds the columns of the
-    tasks that the results were created from.
+    tasks that the results were created from. ``with_files`` copies the files of the results.
     """
 
     pipeline: str
@@ -65,6 +66,7 @@ class ExportRequest:
     by_day: bool = False
     full: bool = False
     with_source: bool = False
+    with_files: bool = False
 
     def __post_init__(self) -> None:
         if not self.destination.strip():
@@ -77,6 +79,8 @@ class ExportRequest:
             raise UsageError(f"{self.destination} is a file; give the path or URL of a folder")
 
     def _check_table(self) -> None:
+        if self.with_files:
+            raise UsageError(f"{self.place} is a table, which holds no files; leave out with_files")
         if self.format is not ResultFormat.PARQUET or self.by_day:
             raise UsageError(
                 f"{self.place} is a table, which has no format and no folders; leave out "
@@ -217,8 +221,9 @@ def _export_files(
 ) -> Mapping[str, int]:
     """Bring the files of a part to the destination; return their numbers of rows."""
     seconds = workspace.limits.retry_seconds
-    with temporary_folder() as folder:
-        files, _ = _write(workspace, scope, request, part, folder, on_progress)
+    with temporary_folder() as folder, FilesToCopy.open(folder) as copies:
+        files, _ = _write(workspace, scope, request, part, folder, on_progress, copies)
+        copies.copy(request.place, folder, seconds=seconds)  # before the rows that name them
         for name in files:
             put_file(folder / name, join(request.place, name), seconds=seconds)
     if part.after == 0:
@@ -276,6 +281,7 @@ def _write(
     part: Part,
     folder: Path,
     on_progress: OnProgress,
+    copies: FilesToCopy | None = None,
 ) -> _Written:
     """Write the results of a part to files in a local folder."""
     files: dict[str, ResultFile] = {}
@@ -300,6 +306,8 @@ def _write(
                     opened.callback(file.close)
                     files[name] = file
                 files[name].write(of_name)
+            if copies is not None and request.with_files:
+                copies.note(results.columns, rows)
             done += len(rows)
             place = rows[-1][_FINISH_NUMBER] - part.after
             on_progress(Progress(place, part.until - part.after, done))

@@ -64,6 +64,14 @@ WithSource = Annotated[
         type="boolean",
     ),
 ]
+WithFiles = Annotated[
+    bool,
+    form_input(
+        "With the files",
+        "Copy the files of file fields into the folder files of the destination.",
+        type="boolean",
+    ),
+]
 FullExport = Annotated[
     bool,
     form_input(
