@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, case, func, select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.dialect import upsert
@@ -104,7 +104,11 @@ def complete_part(
     values: dict[str, Any] = {"exported_until": part.until, "pending_from": None}
     values["pending_until"] = None
     if exported:
-        values |= {"exported": exported, "announce_at": announce_at}
+        total = case(
+            (ResultExportRow.announce_at.is_(None), exported),
+            else_=ResultExportRow.exported + exported,
+        )
+        values |= {"exported": total, "announce_at": announce_at}
     done = session.scalar(
         update(ResultExportRow)
         .where(

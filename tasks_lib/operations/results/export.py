@@ -7,15 +7,12 @@ so the files have the same names and the same rows, and rows of a table replace 
 tasks. So neither a kill nor two runs at once leave a gap or a duplicate.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from functools import cached_property, partial
-from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
@@ -27,6 +24,7 @@ from tasks_lib.domain.results import ResultColumn
 from tasks_lib.errors import ConflictError, UsageError
 from tasks_lib.operations.results.copied_files import FilesToCopy
 from tasks_lib.operations.results.destinations import TablePlace, find_table, hide_password
+from tasks_lib.operations.results.part_files import PartFiles
 from tasks_lib.operations.results.read import (
     MEMBERS,
     Scope,
@@ -43,8 +41,6 @@ from tasks_lib.transport.filesystems import local_path
 from tasks_lib.transport.put import join, list_files, put_file, remove_file
 from tasks_lib.transport.temporary import temporary_folder, writing_temporary_files
 
-_DIGITS: Final = 16
-_FINISHED_AT: Final = MEMBERS.index("finished_at")
 _FINISH_NUMBER: Final = MEMBERS.index("finish_number")
 
 
@@ -151,15 +147,15 @@ def export_results(
     """
     pipeline = find_scope(workspace.store, request.pipeline)
     scope = narrow_scope(workspace.store, pipeline, request.group)
+    exported: dict[str, int] = {}
     while True:
-        export = _begin(workspace, scope, request)
-        if export is None or export.pending is None:
-            return _report(scope, request)
-        part = export.pending
+        begun = _begin(workspace, scope, request)
+        if begun is None:
+            return _report(scope, request, exported)
+        export, part = begun.export, begun.part
         if request.table is None:
             files = _export_files(workspace, scope, request, part, on_progress)
         else:
-            starts_over = part.after == 0 and (request.full or export.exported_until > 0)
             files = _export_rows(
                 workspace,
                 scope,
@@ -167,15 +163,27 @@ def export_results(
                 request.table,
                 part,
                 on_progress,
-                starts_over=starts_over,
+                starts_over=part.after == 0 and (request.full or export.exported_until > 0),
             )
         is_done = _complete(workspace, scope, request, part, files)
-        # The part of another run may be from where it had come to, and not from the beginning.
-        if is_done and not (request.full and part.after):
-            return _report(scope, request, files)
+        if is_done:
+            exported |= files
+        elif request.table is None:
+            _remove_superseded(workspace, scope, request, part, files)
+        # The part of a run that died or is at work ends where that run had begun.
+        if is_done and begun.is_new:
+            return _report(scope, request, exported)
 
 
-def _begin(workspace: Workspace, scope: Scope, request: ExportRequest) -> StoredExport | None:
+class _Begun(NamedTuple):
+    """An export and the part of it to export now; ``is_new`` unless another run has begun it."""
+
+    export: StoredExport
+    part: Part
+    is_new: bool
+
+
+def _begin(workspace: Workspace, scope: Scope, request: ExportRequest) -> _Begun | None:
     """Record which part to export, unless another run has begun one; return None without news."""
     key = ExportKey(scope.pipeline.id, request.scope)
     with workspace.store.write() as session:
@@ -189,7 +197,7 @@ def _begin(workspace: Workspace, scope: Scope, request: ExportRequest) -> Stored
             at=workspace.store.now(),
         )
     if export.pending is not None:
-        return export
+        return _Begun(export, export.pending, is_new=False)
     last = find_last(workspace.store, scope.pipeline.id)
     part = Part(0 if request.full else export.exported_until, last)
     if part.until <= part.after:
@@ -197,7 +205,7 @@ def _begin(workspace: Workspace, scope: Scope, request: ExportRequest) -> Stored
     with workspace.store.write() as session:
         begun = result_exports.begin_part(session, key, part, known=export.exported_until)
     if begun.pending is not None:
-        return begun
+        return _Begun(begun, begun.pending, is_new=begun.pending == part)
     return None if begun.exported_until >= last else _begin(workspace, scope, request)
 
 
@@ -227,9 +235,42 @@ def _export_files(
         for name in files:
             put_file(folder / name, join(request.place, name), seconds=seconds)
     if part.after == 0:
-        for name in _earlier_files(scope, request, files, seconds):
-            remove_file(join(request.place, name), seconds=seconds)
+        for name, earlier in _list_parts(scope, request, seconds):
+            if earlier.until <= part.until and name not in files:
+                remove_file(join(request.place, name), seconds=seconds)
     return files
+
+
+def _remove_superseded(
+    workspace: Workspace,
+    scope: Scope,
+    request: ExportRequest,
+    part: Part,
+    files: Mapping[str, int],
+) -> None:
+    """Remove files that this run has written after another one had replaced them by larger ones."""
+    seconds = workspace.limits.retry_seconds
+    parts = [other for _, other in _list_parts(scope, request, seconds)]
+    if any(other.after <= part.after and other.until > part.until for other in parts):
+        for name in files:
+            remove_file(join(request.place, name), seconds=seconds)
+
+
+def _list_parts(scope: Scope, request: ExportRequest, seconds: float) -> list[tuple[str, Part]]:
+    """Return the files of this export that are at the destination, with their parts."""
+    naming = _naming(scope, request)
+    names = list_files(request.place, seconds=seconds)
+    return [(name, part) for name in names if (part := naming.read_part(name)) is not None]
+
+
+def _naming(scope: Scope, request: ExportRequest) -> PartFiles:
+    return PartFiles.of(
+        scope.pipeline.id,
+        scope.group_id,
+        format=request.format,
+        by_day=request.by_day,
+        with_source=request.with_source,
+    )
 
 
 def _export_rows(
@@ -285,6 +326,7 @@ def _write(
 ) -> _Written:
     """Write the results of a part to files in a local folder."""
     files: dict[str, ResultFile] = {}
+    naming = _naming(scope, request)
     done = 0
     with (
         ExitStack() as opened,
@@ -298,7 +340,7 @@ def _write(
         ) as results,
     ):
         for rows in results.batches:
-            for name, of_name in _by_file(scope, request, part, rows):
+            for name, of_name in naming.split(part, rows):
                 if name not in files:
                     path = folder / name
                     path.parent.mkdir(parents=True, exist_ok=True)
@@ -312,46 +354,6 @@ def _write(
             place = rows[-1][_FINISH_NUMBER] - part.after
             on_progress(Progress(place, part.until - part.after, done))
         return _Written({name: file.rows for name, file in files.items()}, results.columns)
-
-
-def _by_file(
-    scope: Scope, request: ExportRequest, part: Part, rows: Sequence[Sequence[Any]]
-) -> Iterator[tuple[str, Sequence[Sequence[Any]]]]:
-    """Yield the name of each file with its rows."""
-    places = f"{part.after + 1:0{_DIGITS}d}-{part.until:0{_DIGITS}d}"
-    name = f"{_stem(scope, request)}{places}.{request.format}"
-    if not request.by_day:
-        yield name, rows
-        return
-    for day, of_day in groupby(rows, key=_day_of):
-        yield f"finished_on={day.isoformat()}/{name}", list(of_day)
-
-
-def _day_of(row: Sequence[Any]) -> date:
-    finished_at: datetime = row[_FINISHED_AT]
-    return finished_at.astimezone(UTC).date()
-
-
-def _stem(scope: Scope, request: ExportRequest) -> str:
-    """Return how the names of the scope's files begin, which tells them from others' files."""
-    group = f"group-{scope.group_id}-" if scope.group_id is not None else ""
-    source = "with-source-" if request.with_source else ""
-    return f"results-{scope.pipeline.id}-{group}{source}"
-
-
-def _earlier_files(
-    scope: Scope, request: ExportRequest, files: Mapping[str, int], seconds: float
-) -> list[str]:
-    """Return the files of earlier runs, which the results from the beginning replace."""
-    day = "finished_on=[0-9-]{10}/" if request.by_day else ""
-    ours = re.compile(
-        rf"{day}{_stem(scope, request)}[0-9]{{{_DIGITS}}}-[0-9]{{{_DIGITS}}}\.{request.format}"
-    )
-    return [
-        name
-        for name in list_files(request.place, seconds=seconds)
-        if ours.fullmatch(name) and name not in files
-    ]
 
 
 def _complete(
@@ -371,15 +373,12 @@ def _complete(
         )
 
 
-def _report(
-    scope: Scope, request: ExportRequest, files: Mapping[str, int] | None = None
-) -> ExportReport:
-    names = files or {}
+def _report(scope: Scope, request: ExportRequest, files: Mapping[str, int]) -> ExportReport:
     return ExportReport(
         pipeline_id=scope.pipeline.id,
         group_id=scope.group_id,
         destination=request.shown_place,
         format=request.format if request.table is None else None,
-        exported=sum(names.values()),
-        files=tuple(names) if request.table is None else (),
+        exported=sum(files.values()),
+        files=tuple(files) if request.table is None else (),
     )

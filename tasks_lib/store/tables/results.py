@@ -14,9 +14,9 @@ class ResultExportRow(Table):
     ``scope`` identifies it within the pipeline: the format, the group and the destination. Tasks
     with finish numbers up to ``exported_until`` are at the destination. While ``pending_until`` is
     set, a run brings those after ``pending_from`` up to it there; another run does the same again,
-    with the same files, if the first one dies. ``exported`` counts the tasks of the last run that
-    had news; ``announce_at`` is when a relay announces it to Prefect. ``ran_at`` is when a run
-    began last.
+    with the same files, if the first one dies. ``exported`` counts the tasks of the runs with news
+    that are not announced yet; ``announce_at`` is when a relay announces it to Prefect. ``ran_at``
+    is when a run began last.
     """
 
     __tablename__ = "result_exports"

@@ -1,0 +1,61 @@
+"""The files of exported results, named after their part of the order of finishing."""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from tasks_lib.domain.result_formats import ResultFormat
+from tasks_lib.operations.results.read import MEMBERS
+from tasks_lib.store.result_exports import Part
+
+_DIGITS: Final = 16
+_FINISHED_AT: Final = MEMBERS.index("finished_at")
+
+
+class PartFiles(NamedTuple):
+    """How the files of one export are named; ``stem`` tells them from those of others."""
+
+    stem: str
+    format: ResultFormat
+    by_day: bool
+
+    @classmethod
+    def of(
+        cls,
+        pipeline_id: int,
+        group_id: int | None,
+        *,
+        format: ResultFormat,  # noqa: A002 - the name of the member
+        by_day: bool,
+        with_source: bool,
+    ) -> "PartFiles":
+        """Return the names of a pipeline's or a group's files."""
+        group = f"group-{group_id}-" if group_id is not None else ""
+        source = "with-source-" if with_source else ""
+        return cls(f"results-{pipeline_id}-{group}{source}", format, by_day)
+
+    def split(
+        self, part: Part, rows: Sequence[Sequence[Any]]
+    ) -> Iterator[tuple[str, Sequence[Sequence[Any]]]]:
+        """Yield the name of each file with its rows."""
+        places = f"{part.after + 1:0{_DIGITS}d}-{part.until:0{_DIGITS}d}"
+        name = f"{self.stem}{places}.{self.format}"
+        if not self.by_day:
+            yield name, rows
+            return
+        for day, of_day in groupby(rows, key=_day_of):
+            yield f"finished_on={day.isoformat()}/{name}", list(of_day)
+
+    def read_part(self, name: str) -> Part | None:
+        """Return the part that is in a file, or None if it is not one of these files."""
+        day = "finished_on=[0-9-]{10}/" if self.by_day else ""
+        number = f"([0-9]{{{_DIGITS}}})"
+        match = re.fullmatch(rf"{day}{self.stem}{number}-{number}\.{self.format}", name)
+        return Part(int(match[1]) - 1, int(match[2])) if match else None
+
+
+def _day_of(row: Sequence[Any]) -> date:
+    finished_at: datetime = row[_FINISHED_AT]
+    return finished_at.astimezone(UTC).date()
