@@ -27,17 +27,16 @@ _TAG: Final = rb"<(?:\w+:)?"
 _END: Final = rb"</(?:\w+:)?"
 _ERROR: Final = re.compile(
     _TAG
-    + rb"c\s(?P<attributes>[^>]*?\bt\s*=\s*[\"']e[\"'][^>/]*)>(?P<value>.{0,20000}?)"
+    + rb"c\s(?P<attributes>[^<>]*?\bt\s*=\s*[\"']e[\"'][^<>/]*)>(?P<value>(?:<[^<>]*>[^<]*){0,6}?)"
     + _END
-    + rb"c>",
-    re.DOTALL,
+    + rb"c>"
 )
 _EMPTY_VALUE: Final = _TAG + rb"v\s*/>|" + _TAG + rb"v>\s*" + _END + rb"v>"
 _NO_VALUE: Final = re.compile(
     _TAG
-    + rb"c\s(?P<attributes>[^>]*)>\s*"
+    + rb"c\s(?P<attributes>[^<>]*)>\s*"
     + _TAG
-    + rb"f\b(?:[^>]*/>|[^>]*>[^<]*"
+    + rb"f\b(?:[^<>]*/>|[^<>]*>[^<]*"
     + _END
     + rb"f>)\s*(?:"
     + _EMPTY_VALUE
@@ -46,7 +45,7 @@ _NO_VALUE: Final = re.compile(
     + rb"c>"
 )
 _MERGED: Final = re.compile(
-    _TAG + rb"mergeCell\s[^>]*?\bref\s*=\s*[\"']([A-Z0-9]+):([A-Z0-9]+)[\"']"
+    _TAG + rb"mergeCell\s[^<>]*?\bref\s*=\s*[\"']([A-Z0-9]+):([A-Z0-9]+)[\"']"
 )
 _REFERENCE: Final = re.compile(rb"(?:^|\s)r\s*=\s*[\"']([A-Z0-9]+)[\"']")
 _TEXT_RESULT: Final = re.compile(rb"(?:^|\s)t\s*=\s*[\"']str[\"']")
@@ -200,7 +199,7 @@ def _zero_styles(archive: zipfile.ZipFile) -> Mapping[bytes, tuple[re.Pattern[by
     for place, number in enumerate(_cell_formats(archive)):
         if number in zeros:
             style = str(place).encode()
-            pattern = _TAG + rb"c\s(?:[^>]*?\s)?s\s*=\s*[\"']" + style + rb"[\"'][^>]*>(?!\s*</)"
+            pattern = _TAG + rb"c\s(?:[^<>]*?\s)?s\s*=\s*[\"']" + style + rb"[\"'][^<>]*>(?!\s*</)"
             styles[style] = (re.compile(pattern), zeros[number])
     return styles
 
