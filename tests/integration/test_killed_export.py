@@ -1,10 +1,15 @@
 """An export that is killed at any moment is repeated without a gap or a duplicate."""
 
+import os
 import shutil
+from io import BytesIO
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import pyarrow.parquet as pq
+import pytest
 from shops import Shop
 from sqlalchemy import text
 
@@ -20,6 +25,7 @@ from vault import LABEL
 TASKS = 500
 KILLS = 20
 KILLS_OF_TABLES = 8
+KILLS_ON_S3 = 4
 
 
 def export(url: str, lake: str, ready: Connection) -> None:
@@ -37,6 +43,16 @@ def export_to_table(url: str, files: str, destination: str, ready: Connection) -
     workspace = Workspace(store, Storage(files), Limits())
     ready.send("begins")
     export_results(workspace, ExportRequest(pipeline=LABEL, destination=destination))
+    ready.send("through")
+
+
+def export_to_s3(environment: dict[str, str], url: str, files: str, lake: str, ready: Any) -> None:
+    """Export to a bucket in a child process, signalling the beginning and the end."""
+    os.environ.update(environment)  # the fork server may be older than this test's settings
+    store = Store.open(url)
+    workspace = Workspace(store, Storage(files), Limits())
+    ready.send("begins")
+    export_results(workspace, ExportRequest(pipeline=LABEL, destination=lake, by_day=True))
     ready.send("through")
 
 
@@ -91,4 +107,27 @@ def test_a_table_is_complete_despite_random_kills(
         with shop.engine.connect() as connection:
             found = connection.scalars(text("SELECT task_id FROM labels ORDER BY task_id")).all()
         assert found == list(range(1, TASKS + 1))
+    victims.check()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_bucket_is_complete_despite_random_kills(
+    workspace: Workspace, s3_bucket: str, tmp_path: Path
+) -> None:
+    make_tasks(workspace, tmp_path, TASKS)
+    finish_all(workspace)
+    url = workspace.store.engine.url.render_as_string(hide_password=False)
+    environment = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    victims = Victims(export_to_s3, seed=21)
+    lake, files = f"s3://{s3_bucket}/lake", str(tmp_path / "files")
+    victims.spare(environment, url, files, f"{lake}/spared")
+    for number in range(KILLS_ON_S3):
+        place = f"{lake}/{number}"
+        victims.kill(environment, url, files, place)
+        request = ExportRequest(pipeline=LABEL, destination=place, by_day=True)
+        victims.note(in_time=export_results(workspace, request).exported == TASKS)
+        bucket = fsspec.filesystem("s3", skip_instance_cache=True)
+        tables = [pq.read_table(BytesIO(bucket.cat_file(path))) for path in bucket.find(place)]
+        found = [task for table in tables for task in table["task_id"].to_pylist()]
+        assert sorted(found) == list(range(1, TASKS + 1))
     victims.check()
