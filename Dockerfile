@@ -7,6 +7,6 @@ RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements/runtim
 COPY . .
 RUN pip install --no-cache-dir --no-deps .
 
-RUN useradd --create-home seeding && install --directory --owner seeding /data
+RUN useradd --uid 1000 --create-home seeding && install --directory --owner seeding /data
 USER seeding
 CMD ["seeding", "--help"]

@@ -65,12 +65,11 @@ def main() -> None:
         folder = Path(name)
         with (
             open_databases("postgresql", folder) as databases,
-            _filled(databases, options.tasks) as filled,
+            filled(databases, options.tasks) as full,
         ):
             for _ in range(options.repeats):
                 made = {
-                    _timed(databases, folder, filled, loader, seconds[loader])
-                    for loader in _LOADERS
+                    _timed(databases, folder, full, loader, seconds[loader]) for loader in _LOADERS
                 }
                 if len(made) > 1 or next(iter(made))[0] != options.tasks:
                     raise RuntimeError(f"the drains made different tasks: {made}")
@@ -81,7 +80,7 @@ def main() -> None:
 
 
 @contextmanager
-def _filled(databases: Databases, count: int) -> Iterator[str]:
+def filled(databases: Databases, count: int) -> Iterator[str]:
     """Create a database in which ``count`` finished tasks wait for a chain."""
     with databases.fresh() as url:
         make_store(

@@ -34,6 +34,12 @@ SET_UP = {
     "pip install task-seeding",  # from the wheel, by the test of the package
     "source .venv/bin/activate",  # where the Makefile puts the environment
 }
+WITH_A_CLUSTER = {  # unit/test_kubernetes.py checks the manifests, and the page's Secrets
+    "kubectl apply -f secrets.yaml",
+    "kubectl apply -f kubernetes/",
+    "kubectl port-forward service/prefect 4200",
+    "kubectl exec deployment/api -- seeding key create acme",
+}
 CATALOGUES = sorted(set((ROOT / "examples").glob("*.yaml")) - {ROOT / "examples/automations.yaml"})
 BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"`python -m ([a-z_.]+)")
@@ -128,8 +134,8 @@ def is_run_elsewhere(line: str) -> bool:
             return is_setting(words[0].partition("=")[0])
         case "docker":
             return words[:3] == ["compose", "exec", "api"] or words[1] in {"up", "down"}
-        case "pg_dump" | "pg_restore" | "python":
-            return line in lines_of(BACKUP)
+        case "kubectl" | "pg_dump" | "pg_restore" | "python":
+            return line in lines_of(BACKUP) or line in WITH_A_CLUSTER
         case _:
             return line in INSTALLED or line in SET_UP
 
