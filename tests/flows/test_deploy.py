@@ -29,7 +29,7 @@ OUTCOMES = {
     "seed-from-pipeline": [],
     "import-dataset": ["nightly-example: 0 2 * * * (off)"],
     "bulk-create": [],
-    "export-results": [],
+    "export-results": ["nightly: 30 2 * * *"],
     "infinite-seeding": [],
     "seed-chain": [],
     "reconcile": ["half-hourly: 7,37 * * * *"],
