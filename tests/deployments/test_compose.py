@@ -68,6 +68,7 @@ def composition(tmp_path: Path, databases: dict[str, str], redis_port: int) -> C
         "server start --host 0.0.0.0": f"server start --host 127.0.0.1 --port {prefect}",
         "api --host 0.0.0.0": f"api --host 127.0.0.1 --port {api}",
         "/data": str(data),
+        "/tmp/prefect-ui": str(tmp_path / "prefect-ui"),  # noqa: S108
     }
     composition = Composition(build_image(image), addresses, logs, started={"postgres", "redis"})
     environment = composition.document["services"]["worker"]["environment"]
