@@ -12,7 +12,12 @@ from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tasks import queues
 from tasks_lib.store.tasks.moves import Note, Picks, build_postgres_statement, move_tasks
-from tasks_lib.store.tasks.queries import ROW_VERSION, StoredTask, find_task, to_stored_task
+from tasks_lib.store.tasks.queries import (
+    StoredTask,
+    find_row_version,
+    find_task,
+    to_stored_task,
+)
 
 _CLAIMS_UNTIL_TENDED: Final = 500
 
@@ -20,34 +25,35 @@ _CLAIMS_UNTIL_TENDED: Final = 500
 def claim_oldest(session: Session, pipeline_id: int, note: Note) -> StoredTask | None:
     """Claim the pipeline's oldest available task for ``note.by``; return it, or None.
 
-    On PostgreSQL this is a single statement, which can be a transaction of its own.
+    On PostgreSQL a single statement claims, which can be a transaction of its own. PostgreSQL plans
+    it each time, so it does not look up the versions that only tasks of datasets have.
     """
     if is_postgresql(session):
         parameters = {**note._asdict(), "pipeline_id": pipeline_id, "limit": 1}
         row = postgres_connection(session).execute(_CLAIM, parameters).fetchone()
         if row is not None and randrange(_CLAIMS_UNTIL_TENDED) == 0:  # noqa: S311 - no secret
             queues.tend(session, pipeline_id)
-        return _in_utc(to_stored_task(row)) if row is not None else None
+        return _complete(session, to_stored_task(row)) if row is not None else None
     moved = move_tasks(session, pipeline_id, Move.CLAIM, Picks(limit=1), note)
     return find_task(session, moved[0].task_id) if moved else None
 
 
-_WHOLE: Final = f"""
+_WHOLE: Final = """
     SELECT m.id, m.pipeline_id, m.group_id, m.row, m.status, CAST(m.predefined AS text),
         CAST(m.filled_in AS text), m.origin_id, m.claimed_by, m.claimed_at, m.claim_expires_at,
-        m.finished_at, g.kind, g.source, g.created_at,
-        {ROW_VERSION.format(row="d", group="g", task="m")}, g.chain_id
+        m.finished_at, g.kind, g.source, g.created_at, NULL, g.chain_id
     FROM moved m JOIN task_groups g ON g.id = m.group_id
-    LEFT JOIN dataset_rows d ON g.kind = '{SeedKind.DATASET}' AND d.id = m.origin_id
-    """  # noqa: S608
+    """
 _CLAIM: Final = build_postgres_statement(Move.CLAIM, returned="tasks.*", answer=_WHOLE)
 
 
-def _in_utc(task: StoredTask) -> StoredTask:
-    """Return the task with its times in UTC; they come in the server's time zone."""
+def _complete(session: Session, task: StoredTask) -> StoredTask:
+    """Return the task with its version, and with its times in UTC, not in the server's zone."""
     times = {
         name: time.astimezone(UTC)
         for name in ("claimed_at", "claim_expires_at", "finished_at", "created_at")
         if (time := getattr(task, name)) is not None
     }
+    if task.kind is SeedKind.DATASET:
+        return task._replace(version=find_row_version(session, task.id), **times)
     return task._replace(**times)

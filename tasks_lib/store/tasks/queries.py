@@ -69,6 +69,12 @@ def to_stored_task(row: Iterable[Any]) -> StoredTask:
     return StoredTask._make(values)
 
 
+def find_row_version(session: Session, task_id: int) -> int | None:
+    """Return the version of the dataset row whose values a task of a dataset has."""
+    version: int | None = session.scalar(_VERSION, {"id": task_id})
+    return version
+
+
 def list_ids_as_json(session: Session, group_id: int) -> str:
     """Return the ids of a group's tasks in the order of their rows, as a JSON array."""
     parameters = {"group_id": group_id}
@@ -237,21 +243,19 @@ _SHOWN: Final = case(
 
 _SEEDED_VERSION: Final = """coalesce((
     SELECT max(ug.source_version) FROM task_updates u JOIN task_groups ug ON ug.id = u.group_id
-    WHERE u.task_id = {task}.id
-), {group}.source_version)"""
-ROW_VERSION: Final = (
-    "CASE WHEN {row}.version <= {group}.source_version THEN {row}.version"  # noqa: S608
+    WHERE u.task_id = tasks.id
+), task_groups.source_version)"""
+_ROW_VERSION: Final[ColumnElement[int]] = literal_column(
+    "CASE WHEN dataset_rows.version <= task_groups.source_version THEN dataset_rows.version"  # noqa: S608
     " ELSE coalesce(("
     " SELECT v.version FROM dataset_row_versions v"
-    " WHERE v.dataset_id = {row}.dataset_id AND v.row_id = {row}.id"
+    " WHERE v.dataset_id = dataset_rows.dataset_id AND v.row_id = dataset_rows.id"
     f" AND v.version <= {_SEEDED_VERSION} AND v.until_version > {_SEEDED_VERSION}"
-    "), {row}.version) END"
+    "), dataset_rows.version) END",
+    Integer,
 )
-"""The version of a dataset's row whose values a task has; the names are those of the tables."""
+"""The version of a dataset's row whose values a task has."""
 
-_ROW_VERSION: Final = literal_column(
-    ROW_VERSION.format(row="dataset_rows", group="task_groups", task="tasks"), Integer
-)
 _TASKS: Final = (
     select(
         *(
@@ -272,3 +276,10 @@ _TASKS: Final = (
     )
 )
 _TASK: Final = _TASKS.where(TaskRow.id == bindparam("id"))
+_VERSION: Final = (
+    select(_ROW_VERSION)
+    .select_from(TaskRow)
+    .join(TaskGroupRow, TaskGroupRow.id == TaskRow.group_id)
+    .join(DatasetItemRow, DatasetItemRow.id == TaskRow.origin_id)
+    .where(TaskRow.id == bindparam("id"))
+)
