@@ -9,7 +9,6 @@ medians.
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
@@ -17,6 +16,7 @@ from benchmarks.candidates import CANDIDATES, database_kinds
 from benchmarks.databases import Databases, count_rows, make_store, open_databases
 from benchmarks.generate import write_csv
 from benchmarks.load_once import Load, load_once, loading_environment
+from benchmarks.tables import collect, table
 
 _PLAIN: Final = "baseline: without a key"
 _FIRST: Final = "with a key, the first night"
@@ -68,25 +68,8 @@ def main() -> None:
                 )
                 bench = Bench(folder, options.rows, databases, environment)
                 print(f"\n## {databases.title}, {options.rows:,} rows\n")
-                for line in _table(bench, options.repeats):
-                    print(line, flush=True)
-
-
-def _table(bench: Bench, repeats: int) -> Iterator[str]:
-    loads: dict[str, list[Load]] = {}
-    for _ in range(repeats):
-        for name, load in bench.run():
-            loads.setdefault(name, []).append(load)
-    yield "| Import | Median | Lowest to highest | Of the baseline's time | Peak memory |"
-    yield "| --- | ---: | ---: | ---: | ---: |"
-    baseline = median(load.seconds for load in loads[_PLAIN])
-    for name, some in loads.items():
-        seconds = [load.seconds for load in some]
-        peak = max(load.peak_bytes for load in some) / 1e6
-        yield (
-            f"| {name} | {median(seconds):.2f} s | {min(seconds):.2f} to {max(seconds):.2f} s "
-            f"| {median(seconds) / baseline:.2f} | {peak:,.0f} MB |"
-        )
+                loads = collect(bench.run() for _ in range(options.repeats))
+                print("\n".join(table(loads, options.rows)), flush=True)
 
 
 if __name__ == "__main__":

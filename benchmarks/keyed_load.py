@@ -11,7 +11,6 @@ import argparse
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
@@ -20,6 +19,7 @@ from benchmarks.databases import Databases, count_rows, make_store, open_databas
 from benchmarks.generate import write_catalogue, write_csv
 from benchmarks.load_once import Load, load_once, loading_environment
 from benchmarks.shaped import SEPARATOR, write_shaped
+from benchmarks.tables import collect, medians_of, table
 
 _BASELINE: Final = r"baseline: psql \copy of shaped rows with keys"
 _WITHOUT: Final = "without a key"
@@ -105,20 +105,9 @@ def _write_keyed(folder: Path, target: Path) -> None:
 
 
 def _table(bench: Bench, repeats: int, *, has_baseline: bool) -> Iterator[str]:
-    loads: dict[str, list[Load]] = {}
-    for _ in range(repeats):
-        for name, load in bench.run(has_baseline=has_baseline):
-            loads.setdefault(name, []).append(load)
-    yield "| Load | Median | Lowest to highest | Rows a second | Peak memory |"
-    yield "| --- | ---: | ---: | ---: | ---: |"
-    for name, some in loads.items():
-        seconds = [load.seconds for load in some]
-        peak = max(load.peak_bytes for load in some) / 1e6
-        yield (
-            f"| {name} | {median(seconds):.2f} s | {min(seconds):.2f} to {max(seconds):.2f} s "
-            f"| {bench.rows / median(seconds):,.0f} | {peak:,.0f} MB |"
-        )
-    medians = {name: median(load.seconds for load in some) for name, some in loads.items()}
+    loads = collect(bench.run(has_baseline=has_baseline) for _ in range(repeats))
+    yield from table(loads, bench.rows)
+    medians = medians_of(loads)
     yield ""
     if has_baseline:
         yield f"- First night: {medians[_BASELINE] / medians[_FIRST]:.2f} of the baseline's speed"

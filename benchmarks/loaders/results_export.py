@@ -1,0 +1,21 @@
+"""Our export of results to a folder: measures everything from opening the store to the file."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmarks.generate import PIPELINE
+from tasks_lib.operations.results.export import ExportRequest, export_results
+from tasks_lib.operations.workspace import open_workspace
+from tasks_lib.settings import Settings, read_settings
+
+
+def prepared(database_url: str, source: Path, *, full: bool = True) -> Callable[[], object]:
+    """Return the export to the folder ``source``."""
+    request = ExportRequest(pipeline=PIPELINE, destination=str(source), full=full)
+    return partial(_export, read_settings(database_url=database_url), request)
+
+
+def _export(settings: Settings, request: ExportRequest) -> None:
+    with open_workspace(settings) as workspace:
+        export_results(workspace, request)
