@@ -10,9 +10,9 @@ from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import Settings, read_settings
 
 
-def prepared(database_url: str, source: Path, *, full: bool = True) -> Callable[[], object]:
+def prepared(database_url: str, source: Path) -> Callable[[], object]:
     """Return the export to the folder ``source``."""
-    request = ExportRequest(pipeline=PIPELINE, destination=str(source), full=full)
+    request = ExportRequest(pipeline=PIPELINE, destination=str(source), full=True)
     return partial(_export, read_settings(database_url=database_url), request)
 
 

@@ -114,14 +114,11 @@ class ResultBatches:
             return _write(values[column.field.name], column.field)
         if column.own == "duration_seconds":
             claimed, finished = (
-                members[self._places[f"{at}_at"]] for at in ("claimed", "finished")
+                pa.array(members[self._places[f"{at}_at"]], MOMENT)
+                for at in ("claimed", "finished")
             )
-            return pa.array(
-                [
-                    None if start is None or end is None else (end - start).total_seconds()
-                    for start, end in zip(claimed, finished, strict=True)
-                ],
-                pa.float64(),
+            return pc.divide(
+                pc.subtract(finished, claimed).cast(pa.int64()).cast(pa.float64()), 1e6
             )
         return pa.array(members[self._places[column.own]], TYPES[column.type])
 

@@ -4,9 +4,10 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import DateTime, bindparam, select, text, type_coerce
 from sqlalchemy.orm import Session
 
+from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import MAX_ID, StreamRow, TaskGroupRow, TaskRow
 
 _ROWS_AT_ONCE: Final = 5_000
@@ -33,27 +34,39 @@ class StoredResult(NamedTuple):
     chain_id: int | None
 
 
-_RESULTS: Final = select(
-    TaskRow.finish_number,
-    TaskRow.id,
-    TaskRow.predefined,
-    TaskRow.filled_in,
-    TaskRow.group_id,
-    TaskGroupRow.name,
-    TaskRow.key,
-    TaskRow.claimed_by,
-    TaskGroupRow.created_at,
-    TaskRow.claimed_at,
-    TaskRow.finished_at,
-    TaskGroupRow.kind,
-    TaskGroupRow.source,
-    TaskRow.row,
-    TaskRow.origin_id,
-    TaskGroupRow.chain_id,
-).join(TaskGroupRow, TaskGroupRow.id == TaskRow.group_id)
+_TASKS: Final = TaskRow.metadata.tables[TaskRow.__tablename__]
+_GROUPS: Final = TaskRow.metadata.tables[TaskGroupRow.__tablename__]
+_COLUMNS: Final = (
+    _TASKS.c.finish_number,
+    _TASKS.c.id,
+    _TASKS.c.predefined,
+    _TASKS.c.filled_in,
+    _TASKS.c.group_id,
+    _GROUPS.c.name,
+    _TASKS.c.key,
+    _TASKS.c.claimed_by,
+    _GROUPS.c.created_at,
+    _TASKS.c.claimed_at,
+    _TASKS.c.finished_at,
+    _GROUPS.c.kind,
+    _GROUPS.c.source,
+    _TASKS.c.row,
+    _TASKS.c.origin_id,
+    _GROUPS.c.chain_id,
+)
 """The columns of ``StoredResult``, in their order."""
-_OF_IDS: Final = _RESULTS.add_columns(TaskRow.pipeline_id).where(
-    TaskRow.id.in_(bindparam("ids", expanding=True))
+_TABLES: Final = _TASKS.join(_GROUPS, _GROUPS.c.id == _TASKS.c.group_id)
+_RESULTS: Final = select(*_COLUMNS).select_from(_TABLES)
+_RESULTS_OF_POSTGRESQL: Final = select(
+    *(
+        type_coerce(column, DateTime(timezone=True)) if column.name.endswith("_at") else column
+        for column in _COLUMNS
+    )
+).select_from(_TABLES)
+"""Without a conversion of each time in Python: the session's time zone is UTC."""
+_IN_UTC: Final = text("SET LOCAL TIME ZONE 'UTC'")
+_OF_IDS: Final = _RESULTS.add_columns(_TASKS.c.pipeline_id).where(
+    _TASKS.c.id.in_(bindparam("ids", expanding=True))
 )
 _FROM_PIPELINE: Final = "pipeline:"
 
@@ -72,9 +85,13 @@ def stream_results(
 
     Their finish numbers are above ``after`` and at most ``up_to``.
     """
+    results = _RESULTS
+    if is_postgresql(session):
+        results = _RESULTS_OF_POSTGRESQL
+        session.execute(_IN_UTC)
     number = TaskRow.finish_number
     statement = (
-        _RESULTS.where(TaskRow.pipeline_id == pipeline_id, number.is_not(None))
+        results.where(TaskRow.pipeline_id == pipeline_id, number.is_not(None))
         .where(number > min(after, MAX_ID), number <= min(up_to, MAX_ID))
         .order_by(number)
         .limit(limit)

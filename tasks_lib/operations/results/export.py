@@ -8,7 +8,7 @@ tasks. So neither a kill nor two runs at once leave a gap or a duplicate.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from tasks_lib.domain.progress import OnProgress, Progress
 from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.domain.results import ResultColumn
 from tasks_lib.errors import ConflictError, UsageError
+from tasks_lib.intake.rows.prefetch import prefetched
 from tasks_lib.operations.results.copied_files import FilesToCopy
 from tasks_lib.operations.results.destinations import TablePlace, find_table, hide_password
 from tasks_lib.operations.results.part_files import PartFiles
@@ -338,8 +339,9 @@ def _write(
             up_to=part.until,
             with_source=request.with_source,
         ) as results,
+        closing(prefetched(results.batches)) as batches,
     ):
-        for rows in results.batches:
+        for rows in batches:
             for name, of_name in naming.split(part, rows):
                 if name not in files:
                     path = folder / name
