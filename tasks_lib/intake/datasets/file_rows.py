@@ -133,8 +133,8 @@ class FileRows:
         columns, records = self._source.columns, self._source.records
         if columns and not self.is_table:
             raise UsageError(
-                f"{self._source.uri} is JSON, and columns can be chosen of tables only; "
-                "a mapping leaves out what it does not name"
+                f"{self._source.uri} is JSON, and columns can be chosen of CSV, Parquet and "
+                "workbooks only; a mapping leaves out what it does not name"
             )
         if records and self._format is not FileFormat.JSON:
             raise UsageError(

@@ -171,7 +171,7 @@ def test_an_array_may_be_called_json_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "reason"),
     [
-        ("d.json", {"columns": ("a",)}, "columns can be chosen of CSV and Parquet only"),
+        ("d.json", {"columns": ("a",)}, "can be chosen of CSV, Parquet and workbooks only"),
         ("d.csv", {"records": "data"}, "only JSON has records in a member"),
     ],
 )
