@@ -15,12 +15,15 @@ if TYPE_CHECKING:  # loading it takes time, and SQLite does not need it
 NO_LIMIT: Final = -1
 """For connections: a load holds one and needs a second, so a limit could cause a deadlock."""
 
+_IDLE_CONNECTIONS: Final = 20
+"""Kept per process: opening one costs PostgreSQL more than a claim."""
+
 _IDLE_SECONDS: Final = 1.0
 
 
 def create_postgresql_engine(url: URL) -> Engine:
     """Create an engine that tests idle connections, and that works behind a pooler."""
-    engine = create_engine(url, max_overflow=NO_LIMIT)
+    engine = create_engine(url, pool_size=_IDLE_CONNECTIONS, max_overflow=NO_LIMIT)
     event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
     event.listen(engine, "checkin", _note_time)
     event.listen(engine, "checkout", partial(_check_idle, engine))
