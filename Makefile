@@ -85,7 +85,9 @@ bench: $(VENV)/installed  ## Measure, and print the tables of docs/concepts/perf
 	$(BIN)/python -m benchmarks.upkeep
 	$(BIN)/python -m benchmarks.infinite
 	$(BIN)/python -m benchmarks.claims
+	$(BIN)/python -m benchmarks.keyed_load
 	$(BIN)/python -m benchmarks.undo
+	$(BIN)/python -m benchmarks.result_export
 	$(BIN)/python -m benchmarks.depth $(addprefix --tasks ,$(DEPTH))
 	$(BIN)/python -m benchmarks.api_load
 	$(BIN)/python -m benchmarks.wrong_bodies

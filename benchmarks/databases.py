@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import Protocol
 from sqlalchemy import create_engine, make_url, text
 
 from benchmarks.generate import write_catalogue
+from benchmarks.load_once import loading_environment
 from benchmarks.servers import Postgresql, postgresql
 from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.operations.catalogue.apply import apply_catalogue
@@ -91,6 +92,19 @@ def open_databases(kind: str, folder: Path) -> Iterator[Databases]:
         return
     with postgresql(folder) as server:
         yield PostgresqlDatabases(server)
+
+
+def each_database(
+    kinds: Sequence[str], folder: Path
+) -> Iterator[tuple[str, Databases, dict[str, str]]]:
+    """Yield each kind with its databases, and the environment of loads without Prefect."""
+    for kind in kinds:
+        with open_databases(kind, folder) as databases:
+            yield (
+                kind,
+                databases,
+                loading_environment(folder, programs=databases.programs, prefect_api_url=""),
+            )
 
 
 def make_store(

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from benchmarks.candidates import CANDIDATES, database_kinds
-from benchmarks.databases import Databases, count_rows, make_store, open_databases
+from benchmarks.databases import Databases, count_rows, each_database, make_store
 from benchmarks.generate import write_csv
-from benchmarks.load_once import Load, load_once, loading_environment
+from benchmarks.load_once import Load, load_once
 from benchmarks.tables import collect, table
 
 _PLAIN: Final = "baseline: without a key"
@@ -61,15 +61,11 @@ def main() -> None:
         folder = Path(name)
         write_csv(folder / "first.csv", rows=options.rows)
         write_csv(folder / "next.csv", rows=options.rows + options.rows // 100)
-        for kind in options.databases:
-            with open_databases(kind, folder) as databases:
-                environment = loading_environment(
-                    folder, programs=databases.programs, prefect_api_url=""
-                )
-                bench = Bench(folder, options.rows, databases, environment)
-                print(f"\n## {databases.title}, {options.rows:,} rows\n")
-                loads = collect(bench.run() for _ in range(options.repeats))
-                print("\n".join(table(loads, options.rows)), flush=True)
+        for _, databases, environment in each_database(options.databases, folder):
+            bench = Bench(folder, options.rows, databases, environment)
+            print(f"\n## {databases.title}, {options.rows:,} rows\n")
+            loads = collect(bench.run() for _ in range(options.repeats))
+            print("\n".join(table(loads, options.rows)), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from benchmarks.candidates import CANDIDATES, database_kinds
-from benchmarks.databases import Databases, count_rows, make_store, open_databases
+from benchmarks.databases import Databases, count_rows, each_database, make_store
 from benchmarks.generate import write_catalogue, write_csv
-from benchmarks.load_once import Load, load_once, loading_environment
+from benchmarks.load_once import Load, load_once
 from benchmarks.shaped import SEPARATOR, write_shaped
 from benchmarks.tables import collect, medians_of, table
 
@@ -80,15 +80,11 @@ def main() -> None:
         write_csv(folder / "changed.csv", rows=options.rows // 10, seed=2)
         if "postgresql" in options.databases:
             _write_keyed(folder, folder / "first.shaped")
-        for kind in options.databases:
-            with open_databases(kind, folder) as databases:
-                environment = loading_environment(
-                    folder, programs=databases.programs, prefect_api_url=""
-                )
-                bench = Bench(folder, options.rows, databases, environment)
-                print(f"\n## {databases.title}, {options.rows:,} rows\n")
-                for line in _table(bench, options.repeats, has_baseline=kind == "postgresql"):
-                    print(line, flush=True)
+        for kind, databases, environment in each_database(options.databases, folder):
+            bench = Bench(folder, options.rows, databases, environment)
+            print(f"\n## {databases.title}, {options.rows:,} rows\n")
+            for line in _table(bench, options.repeats, has_baseline=kind == "postgresql"):
+                print(line, flush=True)
 
 
 def _write_keyed(folder: Path, target: Path) -> None:

@@ -18,9 +18,9 @@ import yaml
 from sqlalchemy import create_engine, text
 
 from benchmarks.candidates import CANDIDATES, database_kinds
-from benchmarks.databases import make_store, open_databases
+from benchmarks.databases import each_database, make_store
 from benchmarks.generate import write_catalogue, write_csv
-from benchmarks.load_once import Load, load_once, loading_environment
+from benchmarks.load_once import Load, load_once
 from benchmarks.tables import collect, medians_of, table
 
 _PANDAS: Final = "baseline: `pandas.read_sql` and `to_parquet`, values as JSON"
@@ -78,11 +78,8 @@ def main() -> None:
     with TemporaryDirectory(prefix="seeding-benchmark-") as name:
         folder = Path(name)
         write_csv(folder / "tasks.csv", rows=options.rows)
-        for kind in options.databases:
-            with open_databases(kind, folder) as databases, databases.fresh() as url:
-                environment = loading_environment(
-                    folder, programs=databases.programs, prefect_api_url=""
-                )
+        for _, databases, environment in each_database(options.databases, folder):
+            with databases.fresh() as url:
                 _finish_tasks(url, folder, environment)
                 bench = Bench(folder, url, options.rows, environment)
                 loads = collect(bench.run() for _ in range(options.repeats))

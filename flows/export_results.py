@@ -51,7 +51,7 @@ def export_results(
     report.
     """
     if not destination:
-        options = Options(format, group, by_day, with_source)
+        options = Options(format, group, by_day, with_source, with_files)
         return end_state(export_declared(pipeline, options, full=full))
     request = ExportRequest(
         pipeline=pipeline,

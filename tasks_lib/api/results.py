@@ -73,10 +73,14 @@ def get_results(
         int | None, Query(ge=1, le=10**9, description="At most so many tasks; all if omitted")
     ] = None,
     group_id: Annotated[int | None, Query(ge=1, description="Only tasks of this group")] = None,
+    *,
+    with_source: Annotated[
+        bool, Query(description="Add the columns of the tasks that these were created from")
+    ] = False,
 ) -> Response:
     """Return the workflow's finished tasks as JSON Lines, CSV or Parquet, as `Accept` says.
 
-    The answer is sent while it is read, whatever its size. If it breaks off, send the request
+    An answer of any size is sent while it is read. If it breaks off, send the request
     again; with `limit`, no more than one page is lost.
     """
     accept = ", ".join(call.request.headers.getlist("accept"))
@@ -92,6 +96,7 @@ def get_results(
         _FORMATS[media_type],
         after=int(after or 0),
         limit=limit,
+        with_source=with_source,
     )
     headers = {NEXT: str(stream.until), "Vary": "Accept"}
     if call.request.scope.get(IS_HEAD):

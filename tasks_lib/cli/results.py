@@ -123,7 +123,7 @@ def export(
     from tasks_lib.operations.results.export import ExportRequest, export_results
 
     if not destination:
-        Options(format, group, by_day, with_source).check_none()
+        Options(format, group, by_day, with_source, with_files).check_none()
         with configured_workspace() as workspace:
             with console.progress_bar(pipeline or "results") as on_progress:
                 declared = export_declared(workspace, pipeline, full=full, on_progress=on_progress)

@@ -1,6 +1,6 @@
 """Write an Excel workbook with one sheet, row by row: the workbook is never in memory.
 
-No value becomes a formula: texts are written as texts, whatever they begin with.
+No value becomes a formula: texts that begin with ``=`` are written as texts.
 """
 
 from collections.abc import Sequence

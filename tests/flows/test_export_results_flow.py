@@ -61,3 +61,5 @@ def test_the_flow_exports_to_declared_destinations(
     assert [one["exported"] for one in report["exports"]] == [1]
     with pytest.raises(UsageError, match="by_day needs a destination"):
         export_results(by_day=True)
+    with pytest.raises(UsageError, match="with_files needs a destination"):
+        export_results(with_files=True)

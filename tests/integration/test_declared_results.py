@@ -211,9 +211,10 @@ def test_the_command_exports_to_declared_destinations(
     )  # fmt: skip
     status, document = seeding.json("results", "export")
     assert (status, [one["exported"] for one in document["exports"]]) == (0, [0])
-    assert seeding("results", "export", LABEL, "--by-day") == (
-        2, "", "error: by_day needs a destination; without one, the catalogue decides\n",
-    )  # fmt: skip
+    for option in ("by_day", "with_source", "with_files"):
+        assert seeding("results", "export", LABEL, f"--{option.replace('_', '-')}") == (
+            2, "", f"error: {option} needs a destination; without one, the catalogue decides\n",
+        )  # fmt: skip
     path = catalogue_file.with_name("declared.yaml")
     assert seeding("apply", str(path))[1].startswith("unchanged")
     assert seeding("apply", str(catalogue_file), "--prune")[1].startswith("updated")

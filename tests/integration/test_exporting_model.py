@@ -73,7 +73,7 @@ def test_each_finished_task_leaves_exactly_once(
         full = dice.random() < 0.2
         if dice.random() < 0.5:
             kill(exports, name, dice, monkeypatch, full=full)
-            # What was there before is still there: a run may only add, or replace by the same.
+            # Earlier files are still there: a run may only add files, or replace one by the same.
             assert set(exports.known.get(name, [])) <= set(exports.read(name))
         else:
             exports.export(name, full=full)

@@ -9,12 +9,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from starlette.testclient import TestClient
 
 from chain_setup import LATER, apply_pipelines, chain
 from command_line import Seeding
 from people import AT, finish
 from tasks_lib import results
+from tasks_lib.api.app import create_app
 from tasks_lib.domain.result_formats import ResultFormat, TextFormat
+from tasks_lib.operations.api_keys import create_key
 from tasks_lib.operations.chains.fire import fire_due
 from tasks_lib.operations.infinite.manage import InfiniteRequest, enable
 from tasks_lib.operations.infinite.top_up import top_up
@@ -70,6 +73,14 @@ def test_a_row_has_the_columns_of_its_source(audited: Workspace) -> None:
     assert frame["verdict"].tolist() == ["right", "wrong"]
     assert frame["label-reviews.contributor"].tolist() == ["ann", "ann"]
     assert frame.attrs == own.attrs
+
+
+def test_the_columns_of_sources_are_returned_over_http(audited: Workspace) -> None:
+    key = create_key(audited.store, "acme", name="t", lifetime=None, at=AT)[0]
+    with TestClient(create_app(audited), headers={"X-API-Key": key}) as client:
+        answer = client.get("/api/v1/workflows/2/results", params={"with_source": "true"})
+    assert answer.status_code == 200
+    assert [json.loads(line) for line in answer.text.splitlines()] == shown(audited, CHECK)
 
 
 def test_a_row_has_the_columns_of_sources_behind_its_source(audited: Workspace) -> None:

@@ -57,7 +57,7 @@ _NO_RESULT: Final = "a formula without a value; open the workbook in Excel and s
 
 @dataclass
 class CellMarks:
-    """What a sheet has beside its values.
+    """The marks of a sheet beside its values.
 
     ``errors`` are cells whose value is missing, with the reason. ``zeros`` has the first cell of
     each column that is shown with leading zeros, with its format. ``merged`` are ranges, each from
@@ -211,7 +211,7 @@ def _cell_formats(archive: zipfile.ZipFile) -> Sequence[str]:
 
 
 def _elements(archive: zipfile.ZipFile, part: str, name: str) -> Iterator[ET.Element]:
-    """Yield the elements of a small part with a name, whatever their namespace."""
+    """Yield the elements of a small part with a name, in any namespace."""
     if part not in archive.namelist() or archive.getinfo(part).file_size > _SMALL_PART:
         return
     try:

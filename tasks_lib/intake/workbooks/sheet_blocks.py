@@ -116,7 +116,7 @@ class _Table:
 
     @property
     def warnings(self) -> list[str]:
-        """What a spreadsheet program may have changed."""
+        """The columns in which a spreadsheet program may have changed values."""
         return self._changes.sentences(self._marks)
 
     def read_header(

@@ -46,6 +46,7 @@ class Options(NamedTuple):
     group: int | None = None
     by_day: bool = False
     with_source: bool = False
+    with_files: bool = False
 
     def check_none(self) -> None:
         """Raise UsageError for an option that is given."""

@@ -39,8 +39,8 @@ def stream_results(
 ) -> ResultStream:
     """Return the results after a place in the order of finishing, at most ``limit`` of them.
 
-    What is finished meanwhile is left out. The first page is read before this returns. The stream
-    raises ConflictError if the pipeline's fields change while it is read.
+    Tasks that are finished while it runs are left out. The first page is read before this returns.
+    The stream raises ConflictError if the pipeline's fields change while it is read.
     """
     until = max(after, find_last(store, scope.pipeline.id))
     if limit is not None:

@@ -1,1 +1,1 @@
-"""What surrounds every flow run: its signature, name, heartbeat, workspace, and how it ends."""
+"""The parts that all flow runs share: signature, name, heartbeat, workspace and end."""

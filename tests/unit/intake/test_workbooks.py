@@ -18,7 +18,7 @@ from tasks_lib.intake.workbooks.sheet_blocks import sheet_blocks
 
 
 class Read:
-    """What a sheet has given."""
+    """The rows, warnings and problems of a sheet."""
 
     def __init__(
         self,
