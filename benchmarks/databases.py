@@ -19,7 +19,7 @@ from benchmarks.servers import Postgresql, postgresql
 from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.store.engine import Store
-from tasks_lib.store.task_groups import ensure_group
+from tasks_lib.store.groups.task_groups import ensure_group
 
 
 class Databases(Protocol):

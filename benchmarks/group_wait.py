@@ -28,7 +28,7 @@ from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.groups.read import find_group
 from tasks_lib.operations.tasks.move import claim_task, submit_task
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import group_waits
+from tasks_lib.store.groups import group_waits
 
 _LONGEST_SECONDS: Final = 1_800
 _LOOKS: Final = 200

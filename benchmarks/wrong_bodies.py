@@ -21,7 +21,7 @@ import msgspec
 from starlette.testclient import TestClient
 
 from tasks_lib.api.app import create_app
-from tasks_lib.api.server import spare_the_collector
+from tasks_lib.api.serving.server import spare_the_collector
 from tasks_lib.domain.limits import ApiLimits, Limits
 from tasks_lib.operations.api_keys import create_key
 from tasks_lib.operations.catalogue.apply import apply_catalogue

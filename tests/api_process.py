@@ -16,7 +16,7 @@ import httpx
 from children import CHILDREN
 from servers import PATIENCE_SECONDS
 from tasks_lib.api.app import create_app
-from tasks_lib.api.server import serve
+from tasks_lib.api.serving.server import serve
 from tasks_lib.domain.limits import ApiLimits, Limits
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.file_storage import Storage

@@ -22,7 +22,7 @@ CHILDREN.set_forkserver_preload(
         "pytest",
         "s3fs",
         "tasks_lib.api.app",
-        "tasks_lib.api.server",
+        "tasks_lib.api.serving.server",
         "tasks_lib.operations.catalogue.apply",
         "tasks_lib.operations.chains.fire",
         "tasks_lib.operations.groups.undo",

@@ -16,8 +16,8 @@ from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
 from tasks_lib.operations.tasks.move import claim_task, submit_task
 from tasks_lib.operations.tasks.read import Task
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import task_groups
 from tasks_lib.store.engine import Store
+from tasks_lib.store.groups import task_groups
 from tasks_lib.store.tables import TaskRow
 from tasks_lib.store.tasks.counts import Counts, add_counts, get_counts, get_group_counts
 

@@ -27,7 +27,7 @@ from tasks_lib.api.errors import (
     RequestRefusedError,
 )
 from tasks_lib.api.rate_limits import RateLimits
-from tasks_lib.api.threads import run_writer
+from tasks_lib.api.serving.threads import run_writer
 from tasks_lib.domain.limits import ApiLimits
 from tasks_lib.domain.names import did_you_mean
 from tasks_lib.errors import KeyRefusedError, NotFoundError

@@ -8,25 +8,24 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from tasks_lib.api import (
+from tasks_lib.api import documents, openapi
+from tasks_lib.api.access import Service
+from tasks_lib.api.errors import handle_errors
+from tasks_lib.api.routes import (
     chains,
-    documents,
     files,
     groups,
     health,
     infinite,
     moves,
-    openapi,
     rejects,
     results,
     tasks,
     uploads,
     workflows,
 )
-from tasks_lib.api.access import Service
-from tasks_lib.api.cors import CrossOrigin
-from tasks_lib.api.errors import handle_errors
-from tasks_lib.api.guards import AccessLog, BodyGuard, HeadAsGet
+from tasks_lib.api.serving.cors import CrossOrigin
+from tasks_lib.api.serving.guards import AccessLog, BodyGuard, HeadAsGet
 from tasks_lib.domain.limits import ApiLimits
 from tasks_lib.operations.background import Background
 from tasks_lib.operations.chains.manage import NO_AUTOMATIONS, Automations

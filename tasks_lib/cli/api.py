@@ -43,7 +43,7 @@ def api(
     processes
         How many processes serve requests. One that dies is replaced.
     """
-    from tasks_lib.api.server import serve
+    from tasks_lib.api.serving.server import serve
 
     def on_ready(url: str) -> None:
         if json:

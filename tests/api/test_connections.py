@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 from api_process import fork
 from api_requests import BASE, TASKS, WORKFLOW
 from servers import PATIENCE_SECONDS
-from tasks_lib.api.connections import (
+from tasks_lib.api.serving.connections import (
     BODY_SECONDS,
     HEAD_SECONDS,
     STALL_SECONDS,

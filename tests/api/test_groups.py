@@ -71,7 +71,7 @@ def test_a_group_is_undone_by_the_key_after_a_rehearsal(client: TestClient) -> N
 def test_an_undo_that_takes_long_goes_on_after_the_answer(
     client: TestClient, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks_lib.api.groups._UNDO_SECONDS", 0.0)
+    monkeypatch.setattr("tasks_lib.api.routes.groups._UNDO_SECONDS", 0.0)
     answer = client.delete(f"{BASE}/groups/1")
     place = answer.headers["Location"]
     assert (answer.status_code, answer.json()["state"]) == (202, "undoing")

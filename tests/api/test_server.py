@@ -11,7 +11,7 @@ import pytest
 from api_process import client_of, command, fork
 from api_requests import GOOD, TASKS, WORKFLOW, tasks
 from servers import PATIENCE_SECONDS, wait_until
-from tasks_lib.api import server
+from tasks_lib.api.serving import server
 from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.workspace import Workspace
 

@@ -24,7 +24,8 @@ from tasks_lib.operations.seeding.bulk_create import BulkRequest, bulk_create
 from tasks_lib.operations.tasks.move import claim_task, release_task, submit_task
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.file_storage import Storage
-from tasks_lib.store import catalogue, chains
+from tasks_lib.store import catalogue
+from tasks_lib.store.chains import chains
 from tasks_lib.store.engine import Store
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "5"))

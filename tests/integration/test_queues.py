@@ -24,8 +24,8 @@ from tasks_lib.operations.tasks.move import (
 )
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.file_storage import Storage
-from tasks_lib.store import task_groups
 from tasks_lib.store.engine import Store
+from tasks_lib.store.groups import task_groups
 from tasks_lib.store.tasks import queues
 from tasks_lib.store.tasks.counts import add_counts
 from tasks_lib.store.tasks.insert import insert_blank_tasks

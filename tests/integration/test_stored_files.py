@@ -15,9 +15,9 @@ from servers import PATIENCE_SECONDS
 from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.errors import StorageUnavailableError
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import task_groups
 from tasks_lib.store.engine import Store
 from tasks_lib.store.files import delete_marked, mark_unreferenced, refer_to_files, touch_files
+from tasks_lib.store.groups import task_groups
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = THEN + timedelta(hours=1)

@@ -22,9 +22,9 @@ from tasks_lib.errors import StorageUnavailableError
 from tasks_lib.operations.upkeep.unused_files import GRACE, Removed, remove_unreferenced_files
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.file_storage import Storage
-from tasks_lib.store import task_groups
 from tasks_lib.store.engine import Store
 from tasks_lib.store.files import refer_to_files, touch_files
+from tasks_lib.store.groups import task_groups
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 STALE = NOW - GRACE - timedelta(seconds=1)

@@ -36,7 +36,7 @@ from tasks_lib.operations.waiting.suspended import (
 )
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.engine import Store
-from tasks_lib.store.group_waits import list_flow_runs
+from tasks_lib.store.groups.group_waits import list_flow_runs
 
 RUN = "7b354ed7-2abe-4191-9fa7-70617e60769b"
 SECOND = timedelta(seconds=1)

@@ -16,8 +16,8 @@ from starlette.testclient import TestClient
 from children import CHILDREN
 from people import AT, make_tasks
 from servers import wait_until
-from tasks_lib.api import threads
 from tasks_lib.api.app import create_app
+from tasks_lib.api.serving import threads
 from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import StoreUnavailableError
 from tasks_lib.operations import health

@@ -14,7 +14,7 @@ from prefect.server.api.root import router as prefect_root
 from prefect_redis.client import RedisMessagingSettings
 
 from tasks_lib.api.documents import router as documents
-from tasks_lib.api.health import router as health
+from tasks_lib.api.routes.health import router as health
 from tasks_lib.settings import Settings
 
 ROOT = Path(__file__).parents[2]

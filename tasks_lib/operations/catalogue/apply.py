@@ -17,11 +17,12 @@ from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.errors import UsageError
 from tasks_lib.operations.catalogue.catalogue_file import read_catalogue
 from tasks_lib.operations.catalogue.yaml_document import Location
-from tasks_lib.store import audit, catalogue as pipelines, declared_results
+from tasks_lib.store import audit, catalogue as pipelines
 from tasks_lib.store.engine import Store
 from tasks_lib.store.infinite_seedings import find_seeding
 from tasks_lib.store.keys import retired as retired_keys
 from tasks_lib.store.keys.existing_tasks import clear_keys, fill_keys
+from tasks_lib.store.results import declared_results
 
 _SETTINGS: Final = (
     "status", "claim_timeout", "key", "on_change", "on_missing", "retention", "fields",

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from tasks_lib.store import catalogue, datasets, saved_mappings
+from tasks_lib.store import catalogue
+from tasks_lib.store.datasets import datasets, saved_mappings
 from tasks_lib.store.engine import Store
 
 

@@ -14,8 +14,8 @@ from tasks_lib.operations.chains.fire import Fired, fire_chain, fire_due
 from tasks_lib.operations.chains.wake import WAKE_UP
 from tasks_lib.operations.leases import Lease
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import chain_inbox
-from tasks_lib.store.chain_inbox import Waiting
+from tasks_lib.store.chains import chain_inbox
+from tasks_lib.store.chains.chain_inbox import Waiting
 from tasks_lib.store.leases import LeaseName
 
 LIFE: Final = timedelta(hours=1)

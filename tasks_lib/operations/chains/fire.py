@@ -36,10 +36,12 @@ from tasks_lib.operations.groups.finish import settle_groups
 from tasks_lib.operations.seeding.seed_from_pipeline import PipelineSource
 from tasks_lib.operations.seeding.writing import Written, write_tasks
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue, chain_inbox, chains, task_groups
-from tasks_lib.store.chains import StoredChain
-from tasks_lib.store.streams import Stream, find_stream, lock_stream
-from tasks_lib.store.task_groups import EnsuredGroup
+from tasks_lib.store import catalogue
+from tasks_lib.store.chains import chain_inbox, chains
+from tasks_lib.store.chains.chains import StoredChain
+from tasks_lib.store.chains.streams import Stream, find_stream, lock_stream
+from tasks_lib.store.groups import task_groups
+from tasks_lib.store.groups.task_groups import EnsuredGroup
 from tasks_lib.store.tasks.counts import get_counts
 from tasks_lib.store.tasks.insert import NewTasks
 from tasks_lib.store.tasks.rows import stream_task_rows

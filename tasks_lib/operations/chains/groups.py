@@ -4,8 +4,8 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.domain.lifecycle import DONE
-from tasks_lib.store import chain_inbox
-from tasks_lib.store.chains import StoredChain
+from tasks_lib.store.chains import chain_inbox
+from tasks_lib.store.chains.chains import StoredChain
 from tasks_lib.store.tasks.counts import get_group_counts
 
 

@@ -20,9 +20,10 @@ from tasks_lib.operations.chains.groups import find_finished_group
 from tasks_lib.operations.chains.plan import plan_chain
 from tasks_lib.operations.groups.finish import settle_groups
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import audit, catalogue, chain_inbox, chains
-from tasks_lib.store.chain_inbox import Misfit
-from tasks_lib.store.chains import StoredChain
+from tasks_lib.store import audit, catalogue
+from tasks_lib.store.chains import chain_inbox, chains
+from tasks_lib.store.chains.chain_inbox import Misfit
+from tasks_lib.store.chains.chains import StoredChain
 from tasks_lib.store.engine import Store
 from tasks_lib.store.tasks.counts import get_counts
 

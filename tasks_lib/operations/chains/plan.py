@@ -5,7 +5,7 @@ from dataclasses import replace
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.mapping.drift import lost_columns
 from tasks_lib.domain.mapping.plans import Plan, columns_of, plan_mapping
-from tasks_lib.store.chains import StoredChain
+from tasks_lib.store.chains.chains import StoredChain
 
 
 def plan_chain(chain: StoredChain, source: Pipeline, target: Pipeline) -> Plan:

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.domain.events import Event, chain_due_event
-from tasks_lib.store import catalogue, chains, leases
+from tasks_lib.store import catalogue, leases
 from tasks_lib.store.announcements import Backlog
+from tasks_lib.store.chains import chains
 from tasks_lib.store.leases import LeaseName
 
 WAKE_UP: Final = "wake-up"

@@ -10,9 +10,10 @@ from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.plans import columns_of
 from tasks_lib.domain.rows.json_rows import json_text, task_row_parser
 from tasks_lib.errors import NotFoundError, UsageError
-from tasks_lib.store import catalogue, datasets
-from tasks_lib.store.dataset_rows import stream_dataset_rows
-from tasks_lib.store.datasets import Dataset, Query, Version, find_query
+from tasks_lib.store import catalogue
+from tasks_lib.store.datasets import datasets
+from tasks_lib.store.datasets.dataset_rows import stream_dataset_rows
+from tasks_lib.store.datasets.datasets import Dataset, Query, Version, find_query
 from tasks_lib.store.engine import Store
 from tasks_lib.store.tasks.rows import count_rows, stream_task_rows
 

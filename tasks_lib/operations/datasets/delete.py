@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.audit import Action
 from tasks_lib.errors import ConflictError
-from tasks_lib.store import audit, catalogue, datasets
-from tasks_lib.store.datasets import Dataset
+from tasks_lib.store import audit, catalogue
+from tasks_lib.store.datasets import datasets
+from tasks_lib.store.datasets.datasets import Dataset
 from tasks_lib.store.engine import Store
 from tasks_lib.store.removal import deletion
 

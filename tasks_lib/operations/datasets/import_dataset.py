@@ -42,10 +42,11 @@ from tasks_lib.operations.datasets.upsert import (
     write_version,
 )
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue, datasets
-from tasks_lib.store.dataset_rows import find_last_row
-from tasks_lib.store.dataset_upserts import ArrivingRows
-from tasks_lib.store.datasets import Dataset
+from tasks_lib.store import catalogue
+from tasks_lib.store.datasets import datasets
+from tasks_lib.store.datasets.dataset_rows import find_last_row
+from tasks_lib.store.datasets.dataset_upserts import ArrivingRows
+from tasks_lib.store.datasets.datasets import Dataset
 
 
 def import_dataset(

@@ -24,10 +24,11 @@ from tasks_lib.operations.datasets.import_dataset import joined_columns
 from tasks_lib.operations.datasets.import_request import check_dataset_name, check_key_columns
 from tasks_lib.operations.datasets.upsert import CompleteSource, check_missing, write_version
 from tasks_lib.operations.workspace import SECRET, Workspace
-from tasks_lib.store import catalogue, datasets
-from tasks_lib.store.dataset_rows import find_known_rows
-from tasks_lib.store.dataset_upserts import ArrivingRows
-from tasks_lib.store.datasets import Dataset, Query
+from tasks_lib.store import catalogue
+from tasks_lib.store.datasets import datasets
+from tasks_lib.store.datasets.dataset_rows import find_known_rows
+from tasks_lib.store.datasets.dataset_upserts import ArrivingRows
+from tasks_lib.store.datasets.datasets import Dataset, Query
 from tasks_lib.transport.databases import check_url
 
 

@@ -9,7 +9,8 @@ from tasks_lib.domain.mapping.saved import (
     split_mapping_name,
 )
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import audit, catalogue, saved_mappings
+from tasks_lib.store import audit, catalogue
+from tasks_lib.store.datasets import saved_mappings
 from tasks_lib.store.engine import Store
 
 

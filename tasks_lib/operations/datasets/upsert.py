@@ -12,14 +12,14 @@ from tasks_lib.domain.names import counted
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem, SourceProblemError, UsageError
 from tasks_lib.intake.datasets.row_keys import describe_row_key, read_key, same_row
-from tasks_lib.store import datasets
-from tasks_lib.store.dataset_upserts import (
+from tasks_lib.store.datasets import datasets
+from tasks_lib.store.datasets.dataset_upserts import (
     ArrivingRows,
     Repeated,
     Upserted,
     list_rows_by_id,
 )
-from tasks_lib.store.datasets import Dataset
+from tasks_lib.store.datasets.datasets import Dataset
 
 
 class CompleteSource(NamedTuple):

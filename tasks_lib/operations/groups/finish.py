@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from tasks_lib.store import finished_groups
 from tasks_lib.store.engine import Store
-from tasks_lib.store.finished_groups import Unsettled
+from tasks_lib.store.groups import finished_groups
+from tasks_lib.store.groups.finished_groups import Unsettled
 
 
 def settle_groups(store: Store, *, at: datetime) -> list[Unsettled]:

@@ -9,9 +9,10 @@ from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import GroupState, SeedKind, TaskStatus
 from tasks_lib.errors import NotFoundError
 from tasks_lib.operations.groups.finish import settle_groups
-from tasks_lib.store import catalogue, task_groups
+from tasks_lib.store import catalogue
 from tasks_lib.store.engine import Store
-from tasks_lib.store.task_groups import StoredGroup
+from tasks_lib.store.groups import task_groups
+from tasks_lib.store.groups.task_groups import StoredGroup
 from tasks_lib.store.tasks.counts import get_group_counts
 
 _NO_TASKS: Final[Mapping[TaskStatus, int]] = MappingProxyType(dict.fromkeys(TaskStatus, 0))

@@ -16,8 +16,9 @@ from tasks_lib.domain.lifecycle import show_status
 from tasks_lib.domain.names import counted
 from tasks_lib.domain.statuses import GroupState
 from tasks_lib.errors import ConflictError, NotFoundError
-from tasks_lib.store import audit, catalogue, infinite_seedings, task_groups
+from tasks_lib.store import audit, catalogue, infinite_seedings
 from tasks_lib.store.engine import Store
+from tasks_lib.store.groups import task_groups
 from tasks_lib.store.removal import undo
 from tasks_lib.store.removal.undo import KeptTask, Undo
 

@@ -21,8 +21,9 @@ from tasks_lib.operations.infinite.stock import (
     hash_fields,
     with_target_reached,
 )
-from tasks_lib.store import catalogue, infinite_seedings, task_groups
+from tasks_lib.store import catalogue, infinite_seedings
 from tasks_lib.store.engine import Store
+from tasks_lib.store.groups import task_groups
 from tasks_lib.store.infinite_seedings import StoredSeeding
 from tasks_lib.store.tasks.counts import Counts, get_all_counts, get_counts
 

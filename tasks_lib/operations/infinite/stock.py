@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.infinite import Stock, count_missing, is_reached
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
-from tasks_lib.store import infinite_seedings, task_groups
+from tasks_lib.store import infinite_seedings
 from tasks_lib.store.engine import Store
+from tasks_lib.store.groups import task_groups
 from tasks_lib.store.infinite_seedings import StoredSeeding
 from tasks_lib.store.tasks.counts import Counts, get_all_counts
 

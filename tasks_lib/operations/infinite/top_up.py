@@ -22,10 +22,11 @@ from tasks_lib.operations.infinite.stock import (
     with_target_reached,
 )
 from tasks_lib.operations.seeding.counting import count_created
-from tasks_lib.store import catalogue, infinite_seedings, task_groups
+from tasks_lib.store import catalogue, infinite_seedings
 from tasks_lib.store.engine import Store
+from tasks_lib.store.groups import task_groups
+from tasks_lib.store.groups.task_groups import EnsuredGroup
 from tasks_lib.store.infinite_seedings import Source, StoredSeeding
-from tasks_lib.store.task_groups import EnsuredGroup
 from tasks_lib.store.tasks.counts import get_counts
 from tasks_lib.store.tasks.insert import NewTasks, insert_tasks
 

@@ -13,9 +13,10 @@ from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.errors import SeedingError, StorageRefusedError, StorageUnavailableError, UsageError
 from tasks_lib.operations.results.export import ExportReport, ExportRequest, export_results
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue, declared_results
-from tasks_lib.store.declared_results import DeclaredResults
+from tasks_lib.store import catalogue
 from tasks_lib.store.engine import Store
+from tasks_lib.store.results import declared_results
+from tasks_lib.store.results.declared_results import DeclaredResults
 
 
 class DeclaredReport(BaseModel):

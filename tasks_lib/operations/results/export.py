@@ -36,8 +36,9 @@ from tasks_lib.operations.results.read import (
 )
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.output.result_files import ResultFile, open_result_file
-from tasks_lib.store import catalogue, result_exports
-from tasks_lib.store.result_exports import ExportKey, Part, StoredExport
+from tasks_lib.store import catalogue
+from tasks_lib.store.results import result_exports
+from tasks_lib.store.results.result_exports import ExportKey, Part, StoredExport
 from tasks_lib.transport.filesystems import local_path
 from tasks_lib.transport.put import join, list_files, put_file, remove_file
 from tasks_lib.transport.temporary import temporary_folder, writing_temporary_files

@@ -9,7 +9,7 @@ from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.errors import NotFoundError
 from tasks_lib.store import catalogue
-from tasks_lib.store.results import StoredResult, find_results, list_source_pipelines
+from tasks_lib.store.results.finished_tasks import StoredResult, find_results, list_source_pipelines
 
 _KIND: Final = StoredResult._fields.index("source_kind")
 _ORIGIN: Final = StoredResult._fields.index("origin_id")

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.operations.results.read import MEMBERS
-from tasks_lib.store.result_exports import Part
+from tasks_lib.store.results.result_exports import Part
 
 _DIGITS: Final = 16
 _FINISHED_AT: Final = MEMBERS.index("finished_at")

@@ -9,9 +9,11 @@ from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.results import ResultColumn, joined_columns
 from tasks_lib.errors import NotFoundError, UsageError
 from tasks_lib.operations.results.joined import find_sources, join_sources
-from tasks_lib.store import catalogue, results, task_groups
+from tasks_lib.store import catalogue
 from tasks_lib.store.engine import Store
-from tasks_lib.store.results import StoredResult
+from tasks_lib.store.groups import task_groups
+from tasks_lib.store.results import finished_tasks
+from tasks_lib.store.results.finished_tasks import StoredResult
 from tasks_lib.store.tasks.queries import last_finish_number
 
 MEMBERS: Final = StoredResult._fields
@@ -83,7 +85,7 @@ def open_results(
     with (
         store.read() as session,
         closing(
-            results.stream_results(
+            finished_tasks.stream_results(
                 session,
                 pipeline.id,
                 group_id=scope.group_id,

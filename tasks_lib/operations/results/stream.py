@@ -11,8 +11,8 @@ from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.errors import ConflictError
 from tasks_lib.operations.results.read import MEMBERS, Results, Scope, find_last, open_results
 from tasks_lib.output.result_streams import stream_of
-from tasks_lib.store import results
 from tasks_lib.store.engine import Store
+from tasks_lib.store.results import finished_tasks
 
 _ROWS_AT_ONCE: Final = 5_000
 _FINISH_NUMBER: Final = MEMBERS.index("finish_number")
@@ -45,7 +45,7 @@ def stream_results(
     until = max(after, find_last(store, scope.pipeline.id))
     if limit is not None:
         with store.read() as session:
-            last = results.find_place_of(
+            last = finished_tasks.find_place_of(
                 session,
                 scope.pipeline.id,
                 limit,

@@ -20,8 +20,9 @@ from tasks_lib.operations.idempotency import Answer, IdempotencyKey, answer_once
 from tasks_lib.operations.seeding.counting import count_created
 from tasks_lib.operations.seeding.reports import Seeded, report_again, save_report, seed
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue, task_groups
-from tasks_lib.store.task_groups import EnsuredGroup
+from tasks_lib.store import catalogue
+from tasks_lib.store.groups import task_groups
+from tasks_lib.store.groups.task_groups import EnsuredGroup
 from tasks_lib.store.tasks.insert import insert_blank_tasks
 
 MAX_KEY_LENGTH: Final = 255

@@ -12,8 +12,8 @@ from tasks_lib.domain.rows.keys import OnChange, OnMissing
 from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.intake.rows.row_intake import RowIntake
 from tasks_lib.operations.seeding.reports import Seeded
-from tasks_lib.store import task_groups
-from tasks_lib.store.task_groups import EnsuredGroup, StoredGroup
+from tasks_lib.store.groups import task_groups
+from tasks_lib.store.groups.task_groups import EnsuredGroup, StoredGroup
 
 
 class ContentRequest(Protocol):

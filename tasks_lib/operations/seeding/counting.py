@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store import catalogue
-from tasks_lib.store.task_groups import EnsuredGroup
+from tasks_lib.store.groups.task_groups import EnsuredGroup
 from tasks_lib.store.tasks.counts import add_counts
 
 

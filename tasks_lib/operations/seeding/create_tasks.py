@@ -25,7 +25,8 @@ from tasks_lib.operations.idempotency import Answer, IdempotencyKey, answer_once
 from tasks_lib.operations.seeding.counting import count_created
 from tasks_lib.operations.seeding.writing import Written, write_tasks
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue, task_groups
+from tasks_lib.store import catalogue
+from tasks_lib.store.groups import task_groups
 from tasks_lib.store.keys.existing_tasks import lock_keys
 from tasks_lib.store.keys.keyed_tasks import KeyedTasks, insert_keyed
 from tasks_lib.store.keys.lookup import find_known

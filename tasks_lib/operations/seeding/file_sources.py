@@ -13,7 +13,7 @@ from tasks_lib.domain.rows.tolerance import Tolerance
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.intake.csv_files.encodings import canonical_encoding
 from tasks_lib.operations.seeding.content import ContentRowSource
-from tasks_lib.store.task_groups import EnsuredGroup, StoredGroup
+from tasks_lib.store.groups.task_groups import EnsuredGroup, StoredGroup
 
 
 @dataclass(frozen=True, kw_only=True)

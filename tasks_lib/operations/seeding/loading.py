@@ -32,9 +32,10 @@ from tasks_lib.operations.seeding.reports import (
 )
 from tasks_lib.operations.seeding.writing import FullSource, Written, write_tasks
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue, task_groups
+from tasks_lib.store import catalogue
+from tasks_lib.store.groups import task_groups
+from tasks_lib.store.groups.task_groups import EnsuredGroup, StoredGroup
 from tasks_lib.store.keys.keyed_tasks import DuplicateKeysError
-from tasks_lib.store.task_groups import EnsuredGroup, StoredGroup
 from tasks_lib.store.tasks.insert import NewTasks
 from tasks_lib.transport.temporary import temporary_folder
 

@@ -45,10 +45,10 @@ from tasks_lib.operations.datasets.saved_mappings import save_mapping
 from tasks_lib.operations.seeding.loading import load_rows
 from tasks_lib.operations.seeding.reports import Seeded, seed
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import task_groups
-from tasks_lib.store.saved_mappings import find_mapping
-from tasks_lib.store.streams import Stream, find_stream, lock_stream, save_columns
-from tasks_lib.store.task_groups import EnsuredGroup, StoredGroup
+from tasks_lib.store.chains.streams import Stream, find_stream, lock_stream, save_columns
+from tasks_lib.store.datasets.saved_mappings import find_mapping
+from tasks_lib.store.groups import task_groups
+from tasks_lib.store.groups.task_groups import EnsuredGroup, StoredGroup
 
 SAMPLE_ROWS: Final = 100
 

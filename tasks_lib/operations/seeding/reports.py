@@ -13,7 +13,8 @@ from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError, prob
 from tasks_lib.domain.rows.dialects import DEFAULT_DIALECT, Dialect
 from tasks_lib.errors import SourceProblemError
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue, task_groups
+from tasks_lib.store import catalogue
+from tasks_lib.store.groups import task_groups
 
 OWN_ANNOUNCEMENT: Final = timedelta(minutes=1)
 """How long a flow has to announce its report to Prefect before ``reconcile`` does it."""

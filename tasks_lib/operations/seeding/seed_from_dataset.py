@@ -33,8 +33,12 @@ from tasks_lib.operations.seeding.mapped_seeding import (
 )
 from tasks_lib.operations.seeding.reports import Seeded
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store.dataset_rows import count_changed_rows, find_last_row, stream_dataset_rows
-from tasks_lib.store.datasets import Dataset, Query, find_dataset, find_query
+from tasks_lib.store.datasets.dataset_rows import (
+    count_changed_rows,
+    find_last_row,
+    stream_dataset_rows,
+)
+from tasks_lib.store.datasets.datasets import Dataset, Query, find_dataset, find_query
 
 _WITHOUT_DIGITS: Final = frozenset({FieldType.TEXT, FieldType.BOOLEAN})
 

@@ -26,8 +26,8 @@ from tasks_lib.operations.seeding.content import ContentRowSource
 from tasks_lib.operations.seeding.loading import load_rows
 from tasks_lib.operations.seeding.reports import Seeded, seed
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import task_groups
-from tasks_lib.store.task_groups import EnsuredGroup
+from tasks_lib.store.groups import task_groups
+from tasks_lib.store.groups.task_groups import EnsuredGroup
 from tasks_lib.transport.temporary import temporary_folder
 
 

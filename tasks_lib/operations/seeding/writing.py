@@ -14,10 +14,10 @@ from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.rows.task_keys import key_reader
 from tasks_lib.operations.seeding.counting import count_created
+from tasks_lib.store.groups.task_groups import EnsuredGroup
 from tasks_lib.store.keys.keyed_tasks import KeyedInsert, KeyedTasks
 from tasks_lib.store.keys.missing_rows import find_missing, return_missing, withdraw_missing
 from tasks_lib.store.keys.updates import TaskUpdates
-from tasks_lib.store.task_groups import EnsuredGroup
 from tasks_lib.store.tasks.insert import NewTasks, insert_tasks
 
 

@@ -31,21 +31,16 @@ from tasks_lib.operations.background import Background
 from tasks_lib.operations.chains.wake import make_group_wake_event, make_wake_event, take_back
 from tasks_lib.operations.groups.finish import settle_groups
 from tasks_lib.operations.waiting.suspended import FlowRuns, resume_due
-from tasks_lib.store import (
-    announcements,
-    catalogue,
-    chains,
-    finished_groups,
-    infinite_seedings,
-    result_exports,
-    task_groups,
-)
+from tasks_lib.store import announcements, catalogue, infinite_seedings
 from tasks_lib.store.announcements import Backlog
-from tasks_lib.store.chains import StoredChain
+from tasks_lib.store.chains import chains
+from tasks_lib.store.chains.chains import StoredChain
 from tasks_lib.store.engine import Store
+from tasks_lib.store.groups import finished_groups, task_groups
+from tasks_lib.store.groups.task_groups import StoredGroup, StoredReport
 from tasks_lib.store.infinite_seedings import ReachedTarget
-from tasks_lib.store.result_exports import StoredExport
-from tasks_lib.store.task_groups import StoredGroup, StoredReport
+from tasks_lib.store.results import result_exports
+from tasks_lib.store.results.result_exports import StoredExport
 from tasks_lib.store.tasks.counts import get_group_counts
 
 Publish = Callable[[Sequence[Event]], None]

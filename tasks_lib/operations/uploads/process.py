@@ -26,8 +26,9 @@ from tasks_lib.operations.seeding.reports import record_report
 from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
 from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import task_groups, uploads
+from tasks_lib.store import uploads
 from tasks_lib.store.engine import Store
+from tasks_lib.store.groups import task_groups
 
 logger = logging.getLogger(__name__)
 

@@ -29,8 +29,9 @@ from tasks_lib.operations.idempotency import Answer, IdempotencyKey, answer_once
 from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.places import Parts
-from tasks_lib.store import catalogue, task_groups, uploads
+from tasks_lib.store import catalogue, uploads
 from tasks_lib.store.engine import Store
+from tasks_lib.store.groups import task_groups
 from tasks_lib.store.uploads import StoredUpload
 from tasks_lib.transport.filesystems import local_path
 from tasks_lib.transport.ranges import open_ranges

@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from tasks_lib.operations.groups.finish import settle_groups
-from tasks_lib.store import group_waits
 from tasks_lib.store.engine import Store
-from tasks_lib.store.group_waits import StoredWait
+from tasks_lib.store.groups import group_waits
+from tasks_lib.store.groups.group_waits import StoredWait
 
 
 class Outcome(StrEnum):

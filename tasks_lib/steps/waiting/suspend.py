@@ -19,7 +19,7 @@ from tasks_lib.steps.runs.acts import act_id
 from tasks_lib.steps.runs.outcomes import run_logger
 from tasks_lib.steps.runs.workspace import open_configured_workspace
 from tasks_lib.store.engine import Store
-from tasks_lib.store.group_waits import StoredWait
+from tasks_lib.store.groups.group_waits import StoredWait
 
 
 def is_deployed() -> bool:

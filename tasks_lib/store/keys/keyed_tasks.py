@@ -19,12 +19,12 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import RejectedError
 from tasks_lib.store.bulk import insert_rows, postgres_connection
+from tasks_lib.store.chains.streams import find_origins, has_tasks
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.keys import retired as retired_keys
 from tasks_lib.store.keys.existing_tasks import lock_keys
 from tasks_lib.store.keys.lookup import Ids, SameValues, find_known
 from tasks_lib.store.keys.updates import TaskUpdates
-from tasks_lib.store.streams import find_origins, has_tasks
 from tasks_lib.store.tasks import queues
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.infinite_seedings import find_seeding
 from tasks_lib.store.keys import retired as retired_keys
 from tasks_lib.store.removal.task_removal import CountedAs, Rows, remove_tasks
-from tasks_lib.store.result_exports import find_held
+from tasks_lib.store.results.result_exports import find_held
 from tasks_lib.store.tables import (
     PipelineRow,
     RetentionRow,

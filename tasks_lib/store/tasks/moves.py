@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.lifecycle import MOVES, Move, show_status
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store.bulk import postgres_connection
-from tasks_lib.store.chain_inbox import lock_chains_shared, put_into_inboxes
+from tasks_lib.store.chains.chain_inbox import lock_chains_shared, put_into_inboxes
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import MAX_ID, PipelineRow, TaskMoveRow, TaskRow
 from tasks_lib.store.tasks.counts import (

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.lifecycle import stored_as
 from tasks_lib.domain.statuses import PipelineStatus, SeedKind, TaskStatus
 from tasks_lib.store import catalogue
-from tasks_lib.store.chain_inbox import lock_chains
+from tasks_lib.store.chains.chain_inbox import lock_chains
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import MAX_ID, DatasetItemRow, PipelineRow, TaskGroupRow, TaskRow
 from tasks_lib.store.tasks.counts import get_group_counts

@@ -22,7 +22,7 @@ from tasks_lib.intake.frames.frame_intake import copy_frame, open_copy
 from tasks_lib.intake.frames.open_frame import open_frame
 from tasks_lib.output.result_batches import ResultBatches
 from tasks_lib.python.read_results import to_frame
-from tasks_lib.store.results import StoredResult
+from tasks_lib.store.results.finished_tasks import StoredResult
 
 AT = dt.datetime(2026, 11, 30, 8, tzinfo=dt.UTC)
 MOMENTS = st.datetimes()

@@ -7,7 +7,7 @@ from sqlalchemy import Text, cast, select, text
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.bulk import stream_rows
-from tasks_lib.store.datasets import Dataset
+from tasks_lib.store.datasets.datasets import Dataset
 from tasks_lib.store.tables import DatasetItemRow
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import Problem
-from tasks_lib.store.chains import StoredChain
+from tasks_lib.store.chains.chains import StoredChain
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tables import ChainInboxRow, ChainRow, GroupCountRow, RemovedRow, TaskRow
 

@@ -22,8 +22,8 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from tasks_lib.api.access import Service
-from tasks_lib.api.connections import BoundedProtocol
-from tasks_lib.api.guards import access_log
+from tasks_lib.api.serving.connections import BoundedProtocol
+from tasks_lib.api.serving.guards import access_log
 from tasks_lib.errors import SeedingError, UsageError
 
 _GRACE_SECONDS: Final = 60

@@ -11,8 +11,8 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.bulk import insert_rows
-from tasks_lib.store.dataset_rows import find_last_row
-from tasks_lib.store.datasets import Dataset
+from tasks_lib.store.datasets.dataset_rows import find_last_row
+from tasks_lib.store.datasets.datasets import Dataset
 from tasks_lib.store.dialect import is_postgresql
 
 if TYPE_CHECKING:

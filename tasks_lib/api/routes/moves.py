@@ -17,7 +17,7 @@ from tasks_lib.api.access import (
 )
 from tasks_lib.api.answers import keep, send
 from tasks_lib.api.bodies import MAX_SMALL_BYTES, Values, read_members
-from tasks_lib.api.files import readdress
+from tasks_lib.api.routes.files import readdress
 from tasks_lib.api.wire import requests, tasks as wire
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import UsageError

@@ -17,8 +17,8 @@ from tasks_lib.api.access import (
 from tasks_lib.api.answers import keep, member_of, respond, send
 from tasks_lib.api.bodies import read_members, whole_number
 from tasks_lib.api.errors import InvalidParameterError
-from tasks_lib.api.files import links_of, readdress
 from tasks_lib.api.naming import LabelQuery, NameQuery, naming_of
+from tasks_lib.api.routes.files import links_of, readdress
 from tasks_lib.api.wire import requests, tasks as wire
 from tasks_lib.domain.naming import read_naming
 from tasks_lib.domain.statuses import TaskStatus

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tasks_lib.api.errors import error_answer
-from tasks_lib.api.guards import REQUEST_ID, access_line, access_log
+from tasks_lib.api.serving.guards import REQUEST_ID, access_line, access_log
 
 MAX_HEAD_BYTES: Final = 64 * 2**10
 MAX_HEADERS: Final = 200
