@@ -1,4 +1,4 @@
-"""Write answers: documents as JSON, with the values of tasks to the letter."""
+"""Write answers: documents as JSON, in which the values of tasks keep their exact text."""
 
 import re
 from collections.abc import Mapping

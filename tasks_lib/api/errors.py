@@ -1,4 +1,4 @@
-"""How errors are answered: one document for all of them, and a status for each code."""
+"""Answer errors: one document for all of them, and a status for each code."""
 
 import logging
 import math
@@ -77,7 +77,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
 """The codes of the API's errors, their statuses and meanings; those in ``errors`` are problems'."""
 
 _MAX_BYTES: Final = 56 * 2**10
-"""Of the entries of an answer, so that the whole of it is smaller than 64 KiB."""
+"""The most bytes of an answer's entries, so that the whole answer is smaller than 64 KiB."""
 
 _MAX_MESSAGE: Final = 1_000
 _MAX_FIELD: Final = 300

@@ -8,7 +8,7 @@ _QUALITY: Final = re.compile(r"\s*q\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*
 
 
 def choose_media_type(accept: str, offered: Sequence[str]) -> str | None:
-    """Return the offered type that the client likes best, the first of several; None if it is none.
+    """Return the offered type that the client prefers; None if it accepts none of them.
 
     Without ``accept`` the client takes any.
     """
@@ -21,7 +21,7 @@ def choose_media_type(accept: str, offered: Sequence[str]) -> str | None:
 
 
 def _read_range(text: str) -> tuple[str, float]:
-    """Return a range of types such as ``text/*``, and how much the client likes it."""
+    """Return a range of types such as ``text/*``, and the client's preference for it."""
     name, *parameters = text.lower().split(";")
     found = [match for parameter in parameters if (match := _QUALITY.fullmatch(parameter))]
     return name.strip(), float(found[0][1]) if found else 1.0

@@ -30,7 +30,7 @@ LabelQuery = Annotated[
 
 
 def naming_of(given: dict[str, Any]) -> Naming:
-    """Return the members ``name`` and ``labels`` of a body; raise UsageError and for its form."""
+    """Return the members ``name`` and ``labels`` of a body; raise UsageError."""
     labels = given["labels"] or {}
     for key, value in labels.items():
         if type(value) is not str:

@@ -1,4 +1,4 @@
-"""Which errors of a database server are refusals, which stay until somebody changes something."""
+"""Tell a database server's refusals, which last until somebody changes something, from outages."""
 
 import re
 from typing import Final

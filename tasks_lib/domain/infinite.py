@@ -24,9 +24,9 @@ class SeedingState(StrEnum):
 class Stock(NamedTuple):
     """A snapshot of a pipeline's tasks, and the number of tasks that it should have.
 
-    ``available`` tasks can be claimed; ``total`` are all tasks, also those whose
-    retention was over. ``target`` is the most tasks that
-    the pipeline may ever hold; None means unlimited.
+    ``available`` tasks can be claimed; ``total`` are all tasks, also those that were
+    deleted because their retention was over. ``target`` is the most tasks that the pipeline may
+    ever hold; None means unlimited.
     """
 
     status: PipelineStatus

@@ -1,4 +1,4 @@
-"""Which names are those of one source: they differ in their dates only, or in an upload's id."""
+"""The names of one source: they differ only in their dates, or in an upload's id."""
 
 import re
 from typing import Final

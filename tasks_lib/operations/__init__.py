@@ -1,4 +1,4 @@
 """One package for each subject, one module for each act; an act opens its transaction.
 
-A module belongs here if it is what a command, a step or a route does; it knows none of them.
+A module belongs here if commands, steps or routes call it; it knows none of them.
 """

@@ -1,4 +1,4 @@
-"""Do once what a request asks for, however often it is sent with the same idempotency key.
+"""Run the act of a request once, however often it is sent with the same idempotency key.
 
 The answer is committed under the key, in the transaction that did the work; the database keeps keys
 unique. A second request waits until the first one ends and gets its answer, byte for byte.

@@ -16,7 +16,7 @@ from tasks_lib.output.xlsx_values import Cell
 MAX_ROWS: Final = 1_048_576
 MAX_COLUMNS: Final = 16_384
 MAX_CHARACTERS: Final = 32_767
-"""What Excel allows; a character beyond the Basic Multilingual Plane counts twice."""
+"""Excel's limits of a sheet and a cell; an emoji counts as two characters."""
 
 _TEXT: Final = "@"
 _OPTIONS: Final = {

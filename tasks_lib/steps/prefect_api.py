@@ -90,7 +90,7 @@ def check_server() -> datetime:
 
 
 def _read_clock(date: str | None) -> datetime:
-    """Return the server's time; it tells only seconds, so a small difference is none."""
+    """Return the server's time; it has whole seconds only, so a small difference means nothing."""
     now = datetime.now(UTC)
     if date is None:
         return now

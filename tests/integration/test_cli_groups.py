@@ -66,7 +66,7 @@ def test_nobody_who_could_agree_is_a_usage_error(seeding: Seeding) -> None:
 
 
 class Terminal(io.StringIO):
-    """What a person types."""
+    """A terminal on which somebody types an answer."""
 
     def isatty(self) -> bool:
         return True

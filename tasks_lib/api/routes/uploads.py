@@ -130,7 +130,7 @@ async def put_file(
 
 
 def _check_is_whole(request: Request) -> None:
-    """Raise an error for a part of a file, or for one that is packed for the way."""
+    """Raise an error for a part of a file, or for a compressed request body."""
     if "content-range" in request.headers:
         raise InvalidHeaderError("Content-Range", "is not supported; send the whole file")
     encoding = request.headers.get("content-encoding", "identity")

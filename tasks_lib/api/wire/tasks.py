@@ -1,4 +1,4 @@
-"""The documents of tasks. Values of tasks are written to the letter."""
+"""The documents of tasks. Values of tasks keep their exact text."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, NotRequired

@@ -1,4 +1,4 @@
 """Mapping: which column or JSONPath of a source fills which field, and how its values convert.
 
-Reading a source and writing tasks belong in ``intake`` and ``store``.
+Reading a source belongs in ``intake``, writing tasks in ``store``.
 """

@@ -1,4 +1,4 @@
-"""How a CSV is written: the character between its cells, whether cells are quoted, its encoding."""
+"""The dialect of a CSV: the character between its cells, whether cells are quoted, its encoding."""
 
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -16,7 +16,7 @@ class Quote(StrEnum):
 
 
 class Dialect(NamedTuple):
-    """How a CSV is written. An empty ``encoding`` means UTF-8, or the one that the file shows.
+    """The dialect of a CSV. An empty ``encoding`` means UTF-8, or the one that the file shows.
 
     With ``names_delimiter`` the first line is ``sep=;``, as Excel reads and other programs write
     it.

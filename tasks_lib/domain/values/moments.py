@@ -24,14 +24,14 @@ _ANY_CLOCK: Final = re.compile(r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,]([0-9]+))?)
 
 
 def read_date(text: str) -> str | None:
-    """Return a date written YYYY-MM-DD, also of midnight without an offset; None if it is none."""
+    """Return a date written YYYY-MM-DD or as midnight without an offset; None for another text."""
     midnight = _MIDNIGHT.fullmatch(text)
     day = midnight[1] if midnight is not None else text
     return day if _DATE.fullmatch(day) else None
 
 
 def read_datetime(text: str) -> str | None:
-    """Return a date and time as it is written, or as ISO 8601 writes it; None if it is none.
+    """Return a date and time as it is written, or as ISO 8601 writes it; None for another text.
 
     Its day need not be in the calendar.
     """

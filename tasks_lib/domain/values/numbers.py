@@ -20,7 +20,7 @@ LONG_EXPONENT: Final = re.compile(r"[eE][+-]?[0-9]{4}")
 
 
 def whole_digits(text: str) -> str | None:
-    """Return the digits of a whole number such as ``5.0`` and ``1e+05``; None if it is none.
+    """Return the digits of a whole number such as ``5.0`` and ``1e+05``; None for another text.
 
     A negative zero would lose its sign.
     """

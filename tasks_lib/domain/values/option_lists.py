@@ -9,7 +9,7 @@ _BRACKETS: Final = {"[": "]", "{": "}"}
 
 
 def split_options(text: str, options: Collection[str]) -> list[str] | None:
-    """Return the options that a cell names; None if it begins like a JSON array and is none.
+    """Return the options that a cell names; None if it begins like a JSON array but is not one.
 
     Commas separate options only where all parts are options, and none of them contains a comma.
     """

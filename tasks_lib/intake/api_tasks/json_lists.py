@@ -26,7 +26,7 @@ _LIST: Final = msgspec.json.Decoder(list[Raw])
 
 
 class TaskTexts(NamedTuple):
-    """The JSON text of each task; if not ``is_whole``, the last one is wrong and others follow.
+    """The JSON text of each task; unless it ``is_whole``, the last one is wrong and others follow.
 
     If they ``are_plain``, ``fields_of`` returns their only member.
     """

@@ -55,7 +55,7 @@ class Entry:
 
     ``path`` is canonical, ``name`` its last part as written in the archive. ``end`` is where
     something else begins at the latest, ``packed_name`` the whole name's bytes. With ``is_guessed``
-    nothing says in which code page they are.
+    their code page is a guess.
     """
 
     path: str

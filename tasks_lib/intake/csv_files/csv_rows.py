@@ -194,7 +194,7 @@ class RowChecker:
 
 
 def why_not_encoded(raw: str, encoding: str) -> str:
-    """Say which byte is invalid, and what to try; empty if none is.
+    """Say which byte is invalid, and what to try; empty if all are valid.
 
     ``raw`` has one character for each byte.
     """

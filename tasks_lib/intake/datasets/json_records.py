@@ -98,7 +98,7 @@ def _objects(data: JsonData) -> Iterator[JsonRecord]:
 def find_arrays(stream: ByteReader, limits: Limits) -> list[str]:
     """Return which members of the file's one object hold arrays of objects, as paths of names."""
     found: list[str] = []
-    with suppress(SourceProblemError):  # what was found before the damage is still a hint
+    with suppress(SourceProblemError):  # the arrays before the damage are still a hint
         _collect_arrays(JsonData(stream, limits), "", found)
     return found
 

@@ -35,7 +35,7 @@ def letters_of(column: int) -> str:
 
 
 def place_of(reference: str) -> Place | None:
-    """Return the place of a reference such as ``C4117``, or None if it is none."""
+    """Return the place of a reference such as ``C4117``, or None for another text."""
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         return None

@@ -52,7 +52,7 @@ def sheet_blocks(
     size = path.stat().st_size
     with path.open("rb") as file:
         is_archive = file.read(4) == b"PK\x03\x04"
-    if is_archive:  # an encrypted workbook is none, which the engine says
+    if is_archive:  # an encrypted workbook is no archive; the engine says so
         check_parts(path, limits)
     with reading_workbook(path, limits) as process:
         name = _choose(process.sheets, sheet, warnings)

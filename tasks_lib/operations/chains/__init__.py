@@ -1,4 +1,4 @@
 """Chains: create and manage them, and fire the ones that are due.
 
-A module belongs here if it knows what flows from one pipeline into another.
+A module belongs here if it concerns tasks that are created from tasks of another pipeline.
 """

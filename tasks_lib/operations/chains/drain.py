@@ -1,7 +1,7 @@
 """Drain chains: one run stays and fires them as tasks are finished, until all has been quiet.
 
-While it works, nobody wakes another one; see ``wake``. A drain that dies is missed when its lease
-is stale.
+While it works, no other one is started; see ``wake``. If a drain dies, its lease becomes stale, and
+the next finished task starts another one.
 """
 
 import time

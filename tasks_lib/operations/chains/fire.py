@@ -47,7 +47,7 @@ from tasks_lib.store.tasks.insert import NewTasks
 from tasks_lib.store.tasks.rows import stream_task_rows
 
 TASKS_AT_ONCE: Final = 20_000
-"""Read at once; and created in one transaction, where a chain fires on each task."""
+"""How many tasks are read at once, and created in one transaction if a chain fires on each task."""
 
 PATH_SECONDS: Final = 30.0
 """How long a JSONPath of a chain may take for so many tasks: other chains wait meanwhile."""

@@ -1,8 +1,8 @@
 """Wake a drain of the chains: one event when work arrives while no drain is at work.
 
 The lease of the drain is held meanwhile, so that a burst of finished tasks over many chains starts
-one run. If nobody comes, the lease becomes stale and the next finished task wakes again; the sweep
-of ``reconcile`` fires the chains in any case.
+one run. If no drain starts, the lease becomes stale, and the next finished task wakes again. The
+sweep of ``reconcile`` fires the chains in any case.
 """
 
 import random

@@ -42,11 +42,10 @@ def erase_contributor(
 ) -> list[ErasedContributor]:
     """Replace the contributor's name in tasks, moves, groups and the audit trail.
 
-    It is replaced in one organization, or in all; those that know the name are returned. The
-    pseudonym of a name is always the same in an
-    organization, and differs in others. Claims of the contributor are released first. A pipeline is
-    one transaction; after an interruption the next call continues. Raises NotFoundError and
-    UsageError.
+    Without ``organization`` in all organizations; those that know the name are returned. The
+    pseudonym of a name is always the same within an organization, and differs between them. Claims
+    of the contributor are released first. Each pipeline is one transaction; after an interruption
+    the next call continues. Raises NotFoundError and UsageError.
     """
     check_requested_name(contributor, "contributor")
     with store.read() as session:

@@ -63,7 +63,7 @@ def undo_group(
     """Remove the group's untouched tasks; return what was removed and kept.
 
     With ``flows_again`` the rows or tasks that a dataset, a pipeline or a chain has put into the
-    group can become tasks again. After ``seconds`` it returns, and upkeep does the rest. To undo a
+    group can become tasks again. After ``seconds`` it returns, and upkeep does the rest. Undoing a
     group again changes nothing. Raises NotFoundError, and ConflictError if infinite seeding is
     creating tasks in the group.
     """

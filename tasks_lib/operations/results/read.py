@@ -76,9 +76,8 @@ def open_results(
 ) -> Iterator[Results]:
     """Open the results: those finished after a place in the order of finishing, or from a time.
 
-    ``with_source`` joins them with the tasks that they were created from.
-    Without ``up_to`` they end with the task that was finished last; what is finished meanwhile is
-    left out.
+    ``with_source`` joins them with the tasks that they were created from. Without ``up_to`` they
+    end with the task that was finished last; tasks that are finished meanwhile are left out.
     """
     last = find_last(store, scope.pipeline.id) if up_to is None else up_to
     pipeline = scope.pipeline

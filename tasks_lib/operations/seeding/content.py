@@ -17,7 +17,7 @@ from tasks_lib.store.groups.task_groups import EnsuredGroup, StoredGroup
 
 
 class ContentRequest(Protocol):
-    """The members of a request on which it depends whether known content is read again."""
+    """The members of a request that decide whether known content is read again."""
 
     @property
     def source(self) -> str:

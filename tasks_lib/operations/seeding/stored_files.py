@@ -30,7 +30,7 @@ def store_files(
     From the first one for which ``should_skip`` is true, members are read but no longer stored.
     Each file is noted in the store before it is looked for in the storage, so that a clean-up
     leaves it alone (see docs/concepts/design.md). Raises SourceProblemError where the archive is
-    damaged, and UnavailableError; a retry does not send files again that are stored by then.
+    damaged, and UnavailableError; a retry sends only files that are not stored yet.
     """
     with workspace.storage.parallel_writes() as writes:
         storing = _Storing(workspace, writes, should_skip)

@@ -24,7 +24,7 @@ from tasks_lib.store.tasks.queries import StoredTask
 from tasks_lib.transport.filesystems import local_path
 
 MAX_PAGE_BYTES: Final = 16 * 2**20
-"""Of the values in a page."""
+"""The most bytes of values in a page."""
 
 
 class Origin(NamedTuple):

@@ -97,7 +97,7 @@ class UploadRequest:
 
 
 class Promise(NamedTuple):
-    """Where to send the file, until when; without ``url`` to this service, with ``token``."""
+    """Where to send the file, and until when; without ``url`` to this service, with ``token``."""
 
     upload_id: str
     url: str | None

@@ -20,7 +20,7 @@ class Look(NamedTuple):
 
     @property
     def is_finished(self) -> bool:
-        """Whether all tasks are finished or withdrawn; so they are in groups without tasks."""
+        """Whether all tasks are finished or withdrawn; true for groups without tasks."""
         return self.done == self.total
 
     @property

@@ -108,7 +108,7 @@ def resume_due(store: Store, runs: FlowRuns, *, at: datetime) -> int:
 
 
 def _record(store: Store, wait: StoredWait, state: RunState | None, at: datetime) -> None:
-    """Record what a request to resume the run of a wait has met; None if it has failed."""
+    """Record the outcome of a request to resume the run of a wait; None if it failed."""
     with store.write() as session:
         if state is RunState.ENDED or (state is RunState.CRASHED and wait.restarts >= MAX_RESTARTS):
             group_waits.remove_waits(session, wait.flow_run_id)
