@@ -8,7 +8,7 @@ FILE_CODES: Final[dict[str, str]] = {
     "source_forbidden": "The file exists but may not be read.",
     "source_unsupported": "No file system is known for the URL's scheme.",
     "source_too_large": "The file, unpacked, is larger than SEEDING_MAX_SOURCE_BYTES.",
-    "source_changed": "The file was changed while it was being read.",
+    "source_changed": "The file or the frame was changed while it was being read.",
     "damaged_gzip": "The file is gzipped but not complete.",
     "not_csv": "The file is something else: an Excel workbook, an archive, a web page, JSON.",
     "unknown_encoding": "Python does not know an encoding of files by this name.",

@@ -199,6 +199,23 @@ def test_more_rows_than_a_batch_in_any_batches(workspace: Workspace) -> None:
     assert load(workspace, rows.to_dict("records"), "run-3").already_seeded == 25_001
 
 
+def test_a_frame_that_changes_while_it_is_read(workspace: Workspace) -> None:
+    """Its rows are read for their content, and again for the tasks."""
+    frame = open_frame(FRAME)
+    readings = iter([FRAME, FRAME.assign(body="other")])
+
+    def read(names: Sequence[str]) -> Generator[FrameBatch]:
+        return open_frame(next(readings)).read(names)
+
+    request = FrameRequest(pipeline=LABEL, source="DataFrame")
+    changing = frame._replace(read=read)
+    report = seed_from_frame(workspace, request, changing, run_id="run-1").report
+    message = "the DataFrame was changed while it was being read; seed it again"
+    assert [(error.code, error.message) for error in report.errors] == [("source_changed", message)]
+    assert (report.created, tasks_of(workspace)) == (0, [])
+    assert load(workspace, FRAME).created == 3
+
+
 def test_a_run_that_begins_again_with_other_rows_finds_its_tasks(workspace: Workspace) -> None:
     first = load(workspace, FRAME)
     others = FRAME.assign(body="other")

@@ -8,19 +8,23 @@ from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.rows.headers import check_header
 from tasks_lib.errors import SourceProblemError
-from tasks_lib.intake.frames.cell_spool import CellSpool, spool_cells
+from tasks_lib.intake.frames.cell_spool import spool_cells
+from tasks_lib.intake.frames.frame_cells import ConvertedCells, FrameCells
 from tasks_lib.intake.frames.open_frame import Frame
 from tasks_lib.intake.rows.checked_rows import CheckKeys, checked_blocks
 from tasks_lib.intake.rows.limit_problems import too_many_columns
 from tasks_lib.intake.rows.row_intake import RowIntake
 
 
-def copy_frame(frame: Frame, fields: Sequence[Field], limits: Limits, path: Path) -> CellSpool:
-    """Copy a frame whose columns are ``fields`` to a local file; raise SourceProblemError.
+def read_frame(frame: Frame, fields: Sequence[Field], limits: Limits, path: Path) -> FrameCells:
+    """Read a frame whose columns are ``fields`` for its content; raise SourceProblemError.
 
-    Of rows that may lack columns, only the required fields must be in the first one.
+    A frame that can be read only once is copied to the file ``path``. Of rows that may lack
+    columns, only the required fields must be in the first one.
     """
     _check_columns(frame, fields, limits)
+    if frame.is_repeatable:
+        return ConvertedCells(frame, fields, limits)
     return spool_cells(frame, fields, limits, path)
 
 
@@ -42,14 +46,14 @@ def _check_columns(frame: Frame, fields: Sequence[Field], limits: Limits) -> Non
         raise SourceProblemError(*problems)
 
 
-def open_copy(
-    spool: CellSpool,
+def open_cells(
+    cells: FrameCells,
     fields: Sequence[Field],
     limits: Limits,
     *,
     on_progress: OnProgress = lambda _: None,
     check_keys: CheckKeys | None = None,
 ) -> RowIntake:
-    """Open the copy of a frame; the other arguments are those of ``RowIntake``."""
-    blocks = checked_blocks(spool, fields, check_keys=check_keys)
-    return RowIntake(spool.columns, blocks, spool.rows, limits, on_progress=on_progress)
+    """Open the cells of a frame; the other arguments are those of ``RowIntake``."""
+    blocks = checked_blocks(cells, fields, check_keys=check_keys)
+    return RowIntake(cells.columns, blocks, cells.rows, limits, on_progress=on_progress)

@@ -31,16 +31,18 @@ class FrameBatch(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """Rows that a Python program holds; ``read`` yields the named columns, and can be used once.
+    """Rows that a Python program holds; ``read`` yields the named columns.
 
-    With ``may_lack_columns`` a row can lack a column, which is null then, and have others than
-    ``names``, those of the first row.
+    It can be used once; with ``is_repeatable``, any number of times. With ``may_lack_columns`` a
+    row can lack a column, which is null then, and have others than ``names``, those of the first
+    row.
     """
 
     title: str
     names: tuple[str, ...]
     read: Callable[[Sequence[str]], Generator[FrameBatch]]
     may_lack_columns: bool = False
+    is_repeatable: bool = False
 
 
 def open_frame(data: object) -> Frame:
@@ -52,13 +54,17 @@ def open_frame(data: object) -> Frame:
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(data, pandas.DataFrame):
         return _open_pandas(data)
+    polars = sys.modules.get("polars")
+    if isinstance(data, pa.Table):
+        return _open_table("Arrow table", data)
+    if polars is not None and isinstance(data, polars.DataFrame):
+        return _open_table("DataFrame", pa.table(data))
     if isinstance(data, pa.RecordBatchReader):
         return _open_stream("Arrow stream", data)
     is_series = pandas is not None and isinstance(data, pandas.Series | pandas.Index)
     if hasattr(data, "__arrow_c_stream__") and not is_series:
-        title = "Arrow table" if isinstance(data, pa.Table) else "DataFrame"
         try:
-            return _open_stream(title, pa.RecordBatchReader.from_stream(data))
+            return _open_stream("DataFrame", pa.RecordBatchReader.from_stream(data))
         except (pa.ArrowException, TypeError):
             raise _no_rows(data) from None
     if is_series or not isinstance(data, Iterable) or isinstance(data, Mapping):
@@ -80,18 +86,24 @@ def _open_pandas(frame: Any) -> Frame:
     levels = [place for place, name in enumerate(frame.index.names) if name is not None]
     labels = _texts([*(frame.index.names[place] for place in levels), *frame.columns])
 
-    def read_column(part: Any, place: int) -> FrameColumn:
+    def find_column(name: str) -> Any:
+        place = labels.index(name)
         if place < len(levels):
-            return _read_pandas(part.index.get_level_values(levels[place]))
-        return _read_pandas(part.iloc[:, place - len(levels)])
+            return frame.index.get_level_values(levels[place])
+        return frame.iloc[:, place - len(levels)]
 
     def read(names: Sequence[str]) -> Generator[FrameBatch]:
-        places = [labels.index(name) for name in names]
+        columns = [find_column(name) for name in names]
         for start in range(0, len(frame), BATCH_ROWS):
-            part = frame.iloc[start : start + BATCH_ROWS]
-            yield FrameBatch(len(part), [read_column(part, place) for place in places])
+            end = min(start + BATCH_ROWS, len(frame))
+            parts = [_cut(column, start, end) for column in columns]
+            yield FrameBatch(end - start, [_read_pandas(part) for part in parts])
 
-    return Frame("DataFrame", labels, read)
+    return Frame("DataFrame", labels, read, is_repeatable=True)
+
+
+def _cut(column: Any, start: int, end: int) -> Any:
+    return column.iloc[start:end] if hasattr(column, "iloc") else column[start:end]
 
 
 def _texts(labels: Sequence[object]) -> tuple[str, ...]:
@@ -109,6 +121,15 @@ def _read_pandas(column: Any) -> FrameColumn:
         return _combine(pa.array(column, from_pandas=True))
     except (pa.ArrowException, TypeError, ValueError):
         return list(column)  # a type without a counterpart: each value is converted or rejected
+
+
+def _open_table(title: str, table: pa.Table) -> Frame:
+    def read(names: Sequence[str]) -> Generator[FrameBatch]:
+        places = [table.schema.names.index(name) for name in names]
+        for start in range(0, len(table), BATCH_ROWS):
+            yield _read_table(table.slice(start, BATCH_ROWS), places)
+
+    return Frame(title, tuple(table.schema.names), read, is_repeatable=True)
 
 
 def _open_stream(title: str, reader: pa.RecordBatchReader) -> Frame:

@@ -17,8 +17,8 @@ from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.rows.tolerance import Tolerance
 from tasks_lib.domain.statuses import OnError, SeedKind
 from tasks_lib.errors import Problem, SourceProblemError
-from tasks_lib.intake.frames.cell_spool import CellSpool
-from tasks_lib.intake.frames.frame_intake import copy_frame, open_copy
+from tasks_lib.intake.frames.frame_cells import FrameCells
+from tasks_lib.intake.frames.frame_intake import open_cells, read_frame
 from tasks_lib.intake.frames.open_frame import Frame
 from tasks_lib.intake.rows.checked_rows import CheckKeys
 from tasks_lib.intake.rows.row_intake import RowIntake
@@ -59,31 +59,31 @@ class FrameRequest(NamedRequest):
         return Tolerance.parse(self.on_error, self.max_rejected)
 
 
-class FrameCopy(NamedTuple):
-    """The copied rows of a frame, and the fields for which their values were written."""
+class FrameContent(NamedTuple):
+    """The cells of a frame, and the fields for which their values were written."""
 
     fields: tuple[Field, ...]
-    spool: CellSpool
+    cells: FrameCells
 
 
 @dataclass
 class FrameRows(ContentRowSource):
-    """The copied rows of a frame as a source of tasks."""
+    """The cells of a frame as a source of tasks."""
 
     kind: ClassVar[SeedKind] = SeedKind.FRAME
-    copy: FrameCopy
+    frame: FrameContent
     request: FrameRequest
     limits: Limits
 
     @property
     def content(self) -> str:
         """The hash of the cells."""
-        return f"frame:sha256:{self.copy.spool.sha256}"
+        return f"frame:sha256:{self.frame.cells.sha256}"
 
     def check(self, pipeline: Pipeline) -> None:
         """Raise SourceProblemError unless the pipeline takes the tasks and is as it was before."""
         _check_takes_rows(pipeline)
-        if pipeline.dataset_fields != self.copy.fields:
+        if pipeline.dataset_fields != self.frame.fields:
             message = f"pipeline {pipeline.path} was given other fields meanwhile; seed it again"
             raise SourceProblemError(Problem("pipeline_changed", message))
 
@@ -103,8 +103,8 @@ class FrameRows(ContentRowSource):
         self, pipeline: Pipeline, on_progress: OnProgress, check_keys: CheckKeys | None = None
     ) -> RowIntake:
         """Start to read the rows."""
-        return open_copy(
-            self.copy.spool,
+        return open_cells(
+            self.frame.cells,
             pipeline.dataset_fields,
             self.limits,
             on_progress=on_progress,
@@ -131,9 +131,9 @@ def seed_from_frame(
         if earlier is not None:
             return earlier
         with temporary_folder() as folder:
-            copy = copy_rows(workspace, pipeline, frame, folder)
-            return load_copy(
-                workspace, pipeline, request, copy, run_id=run_id, on_progress=on_progress
+            content = read_content(workspace, pipeline, frame, folder)
+            return load_content(
+                workspace, pipeline, request, content, run_id=run_id, on_progress=on_progress
             )
 
     return seed(workspace, request, load, run_id=run_id)
@@ -150,24 +150,29 @@ def find_earlier(
     return Seeded(pipeline, report)
 
 
-def copy_rows(workspace: Workspace, pipeline: Pipeline, frame: Frame, folder: Path) -> FrameCopy:
-    """Copy a frame to a file, as cells of the pipeline's fields; raise SourceProblemError."""
+def read_content(
+    workspace: Workspace, pipeline: Pipeline, frame: Frame, folder: Path
+) -> FrameContent:
+    """Read a frame as cells of the pipeline's fields; raise SourceProblemError.
+
+    A frame that can be read only once is copied into the folder.
+    """
     _check_takes_rows(pipeline)
     fields = pipeline.dataset_fields
-    return FrameCopy(fields, copy_frame(frame, fields, workspace.limits, folder / "cells"))
+    return FrameContent(fields, read_frame(frame, fields, workspace.limits, folder / "cells"))
 
 
-def load_copy(
+def load_content(
     workspace: Workspace,
     pipeline: Pipeline,
     request: FrameRequest,
-    copy: FrameCopy,
+    content: FrameContent,
     *,
     run_id: str,
     on_progress: OnProgress = lambda _: None,
 ) -> Seeded:
-    """Check the rows of a copy and create their tasks; see ``load_rows`` for its errors."""
-    rows = FrameRows(copy, request, workspace.limits)
+    """Check the rows of a frame and create their tasks; see ``load_rows`` for its errors."""
+    rows = FrameRows(content, request, workspace.limits)
     return load_rows(workspace, pipeline, request, rows, run_id=run_id, on_progress=on_progress)
 
 

@@ -18,7 +18,7 @@ from cells import OPTIONS
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.results import OWN_COLUMNS, result_columns
-from tasks_lib.intake.frames.frame_intake import copy_frame, open_copy
+from tasks_lib.intake.frames.frame_intake import open_cells, read_frame
 from tasks_lib.intake.frames.open_frame import open_frame
 from tasks_lib.output.result_batches import ResultBatches
 from tasks_lib.python.read_results import to_frame
@@ -37,8 +37,8 @@ def define(name: str, kind: str, **constraints: object) -> Field:
 def store(data: object, fields: Sequence[Field]) -> list[str]:
     """Return the JSON text of each task that a frame makes."""
     with TemporaryDirectory() as folder:
-        copy = copy_frame(open_frame(data), fields, Limits(), Path(folder) / "cells")
-        with open_copy(copy, fields, Limits()) as intake:
+        cells = read_frame(open_frame(data), fields, Limits(), Path(folder) / "cells")
+        with open_cells(cells, fields, Limits()) as intake:
             texts = [text for batch in intake.batches() for text in batch.values.to_pylist()]
             assert intake.problems == []
     return texts
