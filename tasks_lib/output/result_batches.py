@@ -18,10 +18,10 @@ Two types can hold less than a task: a number has as many digits as a double, an
 nanoseconds. A moment without an offset is taken for UTC. CSV and JSON Lines keep the stored text.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import count
+from collections.abc import Collection, Mapping, Sequence
+from itertools import count, repeat
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,7 @@ from msgspec import Raw
 
 from tasks_lib.domain.fields import Field, FieldSource, FieldType
 from tasks_lib.domain.results import ResultColumn, columns_of_sources
+from tasks_lib.output.columnar_rows import ColumnarRows
 from tasks_lib.output.stored_values import Member, StoredObjects
 
 MOMENT: Final = pa.timestamp("us", "UTC")
@@ -91,12 +92,12 @@ class ResultBatches:
 
     def write(self, rows: Rows) -> pa.RecordBatch:
         """Return a batch of the rows."""
-        members = list(zip(*rows, strict=True)) if rows else [()] * (len(self._places) + 1)
-        values = self._seeded.read(members[self._places["predefined"]])
-        values |= self._filled_in.read(members[self._places["filled_in"]])
+        members = _members_of(rows, self._places)
+        values = self._seeded.read(members.join_objects("predefined"))
+        values |= self._filled_in.read(members.join_objects("filled_in"))
         arrays = [self._array(column, members, values) for column in self._columns]
         for place, source in enumerate(self._sources):
-            tasks = [found[place] for found in members[len(self._places)]]
+            tasks = [row[len(self._places)][place] for row in rows]
             there = [task for task in tasks if task is not None]
             # Arrow takes a null for a null index.
             numbers = count(0)
@@ -105,22 +106,60 @@ class ResultBatches:
         return pa.record_batch(arrays, schema=self.schema)
 
     def _array(
-        self,
-        column: ResultColumn,
-        members: Sequence[Sequence[Any]],
-        values: Mapping[str, list[Any]],
+        self, column: ResultColumn, members: "_Members", values: Mapping[str, list[Any]]
     ) -> pa.Array:
         if column.field is not None:
             return _write(values[column.field.name], column.field)
         if column.own == "duration_seconds":
             claimed, finished = (
-                pa.array(members[self._places[f"{at}_at"]], MOMENT)
-                for at in ("claimed", "finished")
+                members.array(f"{at}_at", MOMENT).cast(pa.int64()) for at in ("claimed", "finished")
             )
-            return pc.divide(
-                pc.subtract(finished, claimed).cast(pa.int64()).cast(pa.float64()), 1e6
-            )
-        return pa.array(members[self._places[column.own]], TYPES[column.type])
+            return pc.divide(pc.subtract(finished, claimed).cast(pa.float64()), 1e6)
+        return members.array(column.own, TYPES[column.type])
+
+
+class _Members(Protocol):
+    """The members of rows by their names."""
+
+    def array(self, name: str, kind: pa.DataType) -> pa.Array:
+        """Return the values of a member."""
+
+    def join_objects(self, name: str) -> str | bytes:
+        """Return the objects of a member as a JSON array; an empty one for a null."""
+
+
+class _OfRows(NamedTuple):
+    """The members of rows that are Python objects."""
+
+    values: Mapping[str, Sequence[Any]]
+
+    def array(self, name: str, kind: pa.DataType) -> pa.Array:
+        return pa.array(self.values[name], kind)
+
+    def join_objects(self, name: str) -> str | bytes:
+        return f"[{','.join([text or '{}' for text in self.values[name]])}]"
+
+
+class _OfColumns(NamedTuple):
+    """The members of rows that are in columns."""
+
+    arrays: Mapping[str, pa.Array]
+
+    def array(self, name: str, kind: pa.DataType) -> pa.Array:
+        return self.arrays[name].cast(kind)
+
+    def join_objects(self, name: str) -> str | bytes:
+        texts = self.arrays[name].cast(pa.binary()).fill_null(b"{}")
+        all_texts = pa.ListArray.from_arrays([0, len(texts)], texts)
+        joined: bytes = pc.binary_join(all_texts, b",")[0].as_py()
+        return b"[%b]" % joined
+
+
+def _members_of(rows: Rows, names: Collection[str]) -> _Members:
+    if isinstance(rows, ColumnarRows):
+        return _OfColumns(dict(zip(names, rows.batch.columns, strict=True)))
+    members = zip(*rows, strict=True) if rows else repeat(())
+    return _OfRows(dict(zip(names, members, strict=False)))
 
 
 class _Values:
@@ -134,10 +173,11 @@ class _Values:
             ]
         )
 
-    def read(self, texts: Sequence[str | None]) -> dict[str, list[Any]]:
+    def read(self, objects: str | bytes) -> dict[str, list[Any]]:
+        """Return the values of a JSON array of objects."""
         if not self._objects.getters:
             return {}
-        rows = list(map(self._objects.read, texts))
+        rows = self._objects.read_all(objects)
         return {name: list(map(get, rows)) for name, get in self._objects.getters.items()}
 
 

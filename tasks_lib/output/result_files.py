@@ -15,6 +15,8 @@ from tasks_lib.output.result_texts import Csv, JsonLines, ResultTexts
 from tasks_lib.output.xlsx_values import value_of
 
 _ROWS_IN_A_GROUP: Final = 100_000
+_BYTES_IN_A_GROUP: Final = 2**27
+"""A group of rows is written when it has as many rows, or as many bytes in memory."""
 
 Rows = Sequence[Sequence[Any]]
 
@@ -76,18 +78,20 @@ class _ParquetFile(ResultFile):
         self._batches = batches
         self._writer = pq.ParquetWriter(path, batches.schema, compression="zstd")
         self._waiting: list[pa.RecordBatch] = []
-        self._rows_waiting = 0
+        self._rows_waiting = self._bytes_waiting = 0
 
     def _write(self, rows: Rows) -> None:
-        self._waiting.append(self._batches.write(rows))
+        batch = self._batches.write(rows)
+        self._waiting.append(batch)
         self._rows_waiting += len(rows)
-        if self._rows_waiting >= _ROWS_IN_A_GROUP:
+        self._bytes_waiting += batch.nbytes
+        if self._rows_waiting >= _ROWS_IN_A_GROUP or self._bytes_waiting >= _BYTES_IN_A_GROUP:
             self._flush()
 
     def _flush(self) -> None:
         if self._waiting:
             self._writer.write_table(pa.Table.from_batches(self._waiting))
-        self._waiting, self._rows_waiting = [], 0
+        self._waiting, self._rows_waiting, self._bytes_waiting = [], 0, 0
 
     def close(self) -> None:
         self._flush()

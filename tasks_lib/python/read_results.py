@@ -74,6 +74,7 @@ def results(
             after=since if isinstance(since, int) else 0,
             finished_from=moment.astimezone(UTC) if moment is not None else None,
             with_source=with_source,
+            as_columns=True,
         ) as found:
             writer = ResultBatches(found.columns, MEMBERS)
             table = pa.Table.from_batches(map(writer.write, found.batches), writer.schema)

@@ -339,6 +339,7 @@ def _write(
             after=part.after,
             up_to=part.until,
             with_source=request.with_source,
+            as_columns=request.format is ResultFormat.PARQUET and not request.with_files,
         ) as results,
         closing(prefetched(results.batches)) as batches,
     ):

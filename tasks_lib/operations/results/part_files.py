@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
+
 from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.operations.results.read import MEMBERS
+from tasks_lib.output.columnar_rows import ColumnarRows
 from tasks_lib.store.results.result_exports import Part
 
 _DIGITS: Final = 16
@@ -45,8 +48,11 @@ class PartFiles(NamedTuple):
         if not self.by_day:
             yield name, rows
             return
-        for day, of_day in groupby(rows, key=_day_of):
-            yield f"finished_on={day.isoformat()}/{name}", list(of_day)
+        first = 0
+        for day, of_day in groupby(_list_days(rows)):
+            end = first + len(list(of_day))
+            yield f"finished_on={day.isoformat()}/{name}", rows[first:end]
+            first = end
 
     def read_part(self, name: str) -> Part | None:
         """Return the part that is in a file, or None if it is not one of these files."""
@@ -56,6 +62,9 @@ class PartFiles(NamedTuple):
         return Part(int(match[1]) - 1, int(match[2])) if match else None
 
 
-def _day_of(row: Sequence[Any]) -> date:
-    finished_at: datetime = row[_FINISHED_AT]
-    return finished_at.astimezone(UTC).date()
+def _list_days(rows: Sequence[Sequence[Any]]) -> Sequence[date]:
+    """Return the day (UTC) on which the task of each row was finished."""
+    if isinstance(rows, ColumnarRows):
+        days: list[date] = rows.batch.column(_FINISHED_AT).cast(pa.date32()).to_pylist()
+        return days
+    return [row[_FINISHED_AT].astimezone(UTC).date() for row in rows]

@@ -13,6 +13,7 @@ from tasks_lib.operations.results.read import MEMBERS, Results, Scope, find_last
 from tasks_lib.output.result_streams import stream_of
 from tasks_lib.store.engine import Store
 from tasks_lib.store.results import finished_tasks
+from tasks_lib.store.results.finished_tasks import ResultRange
 
 _ROWS_AT_ONCE: Final = 5_000
 _FINISH_NUMBER: Final = MEMBERS.index("finish_number")
@@ -45,14 +46,8 @@ def stream_results(
     until = max(after, find_last(store, scope.pipeline.id))
     if limit is not None:
         with store.read() as session:
-            last = finished_tasks.find_place_of(
-                session,
-                scope.pipeline.id,
-                limit,
-                group_id=scope.group_id,
-                after=after,
-                up_to=until,
-            )
+            wanted = ResultRange(scope.pipeline.id, scope.group_id, after=after, up_to=until)
+            last = finished_tasks.find_place_of(session, wanted, limit)
         until = last if last is not None else until
     pages = _Pages(store, scope, until, with_source)
     with pages.open(after) as first:

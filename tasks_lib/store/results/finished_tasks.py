@@ -4,7 +4,15 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import DateTime, bindparam, select, text, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Select,
+    bindparam,
+    select,
+    text,
+    type_coerce,
+)
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.dialect import is_postgresql
@@ -71,38 +79,53 @@ _OF_IDS: Final = _RESULTS.add_columns(_TASKS.c.pipeline_id).where(
 _FROM_PIPELINE: Final = "pipeline:"
 
 
-def stream_results(
-    session: Session,
-    pipeline_id: int,
-    *,
-    group_id: int | None = None,
-    finished_from: datetime | None = None,
-    after: int = 0,
-    up_to: int = MAX_ID,
-    limit: int | None = None,
-) -> Generator[Sequence[Sequence[Any]]]:
-    """Yield batches of finished tasks, each a row with the columns of ``StoredResult``.
+class ResultRange(NamedTuple):
+    """The finished tasks of a pipeline, or of one of its groups, in a part of their order.
 
     Their finish numbers are above ``after`` and at most ``up_to``.
+    """
+
+    pipeline_id: int
+    group_id: int | None = None
+    finished_from: datetime | None = None
+    after: int = 0
+    up_to: int = MAX_ID
+    limit: int | None = None
+
+    @property
+    def conditions(self) -> Sequence[ColumnElement[bool]]:
+        """The conditions that a task has to meet."""
+        number = TaskRow.finish_number
+        conditions = [
+            TaskRow.pipeline_id == self.pipeline_id,
+            number.is_not(None),
+            number > min(self.after, MAX_ID),
+            number <= min(self.up_to, MAX_ID),
+        ]
+        if self.group_id is not None:
+            conditions.append(TaskRow.group_id == self.group_id)
+        if self.finished_from is not None:
+            conditions.append(TaskRow.finished_at >= self.finished_from)
+        return conditions
+
+
+def stream_results(session: Session, wanted: ResultRange) -> Generator[Sequence[Sequence[Any]]]:
+    """Yield batches of finished tasks, each a row with the columns of ``StoredResult``."""
+    statement = select_results(session, wanted).execution_options(yield_per=_ROWS_AT_ONCE)
+    with session.execute(statement) as rows:
+        yield from rows.partitions()
+
+
+def select_results(session: Session, wanted: ResultRange) -> Select[*tuple[Any, ...]]:
+    """Return the query of finished tasks; its columns are those of ``StoredResult``.
+
+    On PostgreSQL sets the transaction's time zone to UTC, in which the query returns times.
     """
     results = _RESULTS
     if is_postgresql(session):
         results = _RESULTS_OF_POSTGRESQL
         session.execute(_IN_UTC)
-    number = TaskRow.finish_number
-    statement = (
-        results.where(TaskRow.pipeline_id == pipeline_id, number.is_not(None))
-        .where(number > min(after, MAX_ID), number <= min(up_to, MAX_ID))
-        .order_by(number)
-        .limit(limit)
-        .execution_options(yield_per=_ROWS_AT_ONCE)
-    )
-    if group_id is not None:
-        statement = statement.where(TaskRow.group_id == group_id)
-    if finished_from is not None:
-        statement = statement.where(TaskRow.finished_at >= finished_from)
-    with session.execute(statement) as rows:
-        yield from rows.partitions()
+    return results.where(*wanted.conditions).order_by(TaskRow.finish_number).limit(wanted.limit)
 
 
 def find_results(
@@ -124,25 +147,8 @@ def list_source_pipelines(session: Session, pipeline_ids: Collection[int]) -> li
     return sorted(int(source.removeprefix(_FROM_PIPELINE)) for source in session.scalars(statement))
 
 
-def find_place_of(
-    session: Session,
-    pipeline_id: int,
-    nth: int,
-    *,
-    group_id: int | None = None,
-    after: int = 0,
-    up_to: int = MAX_ID,
-) -> int | None:
-    """Return the finish number of the nth task after a place; None if there are fewer."""
+def find_place_of(session: Session, wanted: ResultRange, nth: int) -> int | None:
+    """Return the finish number of the nth task of a range; None if there are fewer."""
     number = TaskRow.finish_number
-    statement = (
-        select(number)
-        .where(TaskRow.pipeline_id == pipeline_id, number.is_not(None))
-        .where(number > min(after, MAX_ID), number <= min(up_to, MAX_ID))
-        .order_by(number)
-        .offset(nth - 1)
-        .limit(1)
-    )
-    if group_id is not None:
-        statement = statement.where(TaskRow.group_id == group_id)
-    return session.scalar(statement)
+    statement = select(number).where(*wanted.conditions).order_by(number)
+    return session.scalar(statement.offset(nth - 1).limit(1))
