@@ -2,8 +2,8 @@
 
 The tasks have ten values. Each export runs in a process of its own and takes all of them; the
 baseline reads the same rows with pandas and leaves their values in one column of JSON. The rows of
-a file are counted before its time counts. An export without news is timed last. The table's seconds
-are medians.
+a file are counted before its time counts. An export without news is timed last. With ``--table``
+they are exported to a table of the same database too. The seconds are medians.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from benchmarks.tables import collect, medians_of, table
 
 _PANDAS: Final = "baseline: `pandas.read_sql` and `to_parquet`, values as JSON"
 _EXPORT: Final = "our export, a column for each value"
+_TABLE: Final = "our export to a table of the same database"
 _NO_NEWS: Final = "our export again, without news"
 _ANSWERS: Final[list[dict[str, Any]]] = [
     {
@@ -50,6 +51,7 @@ class Bench(NamedTuple):
     url: str
     rows: int
     environment: dict[str, str]
+    to_table: bool
 
     def run(self) -> Iterator[tuple[str, Load]]:
         """Yield each export once."""
@@ -63,6 +65,8 @@ class Bench(NamedTuple):
                 raise RuntimeError(f"{loader} left {found:,} rows instead of {self.rows:,}")
             yield name, load
         yield _NO_NEWS, self._load("results_without_news", target)
+        if self.to_table:
+            yield _TABLE, self._load("results_to_table", target)
 
     def _load(self, loader: str, target: Path) -> Load:
         return load_once(loader, self.url, target, environment=self.environment)
@@ -74,6 +78,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--databases", type=database_kinds, default=list(CANDIDATES))
+    parser.add_argument("--table", action="store_true", help="export to a table too")
     options = parser.parse_args()
     with TemporaryDirectory(prefix="seeding-benchmark-") as name:
         folder = Path(name)
@@ -81,7 +86,7 @@ def main() -> None:
         for _, databases, environment in each_database(options.databases, folder):
             with databases.fresh() as url:
                 _finish_tasks(url, folder, environment)
-                bench = Bench(folder, url, options.rows, environment)
+                bench = Bench(folder, url, options.rows, environment, options.table)
                 loads = collect(bench.run() for _ in range(options.repeats))
                 print(f"\n## {databases.title}, {options.rows:,} finished tasks\n")
                 print("\n".join(table(loads, options.rows)))

@@ -13,9 +13,10 @@ from tasks_lib.settings import Settings, read_settings
 def prepared(database_url: str, source: Path) -> Callable[[], object]:
     """Return the export to the folder ``source``."""
     request = ExportRequest(pipeline=PIPELINE, destination=str(source), full=True)
-    return partial(_export, read_settings(database_url=database_url), request)
+    return partial(export, read_settings(database_url=database_url), request)
 
 
-def _export(settings: Settings, request: ExportRequest) -> None:
+def export(settings: Settings, request: ExportRequest) -> None:
+    """Open the store, and export."""
     with open_workspace(settings) as workspace:
         export_results(workspace, request)

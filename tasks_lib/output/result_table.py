@@ -13,7 +13,6 @@ multi_select, json, file               json on PostgreSQL; else text that is JSO
 =====================================  =========================================
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,13 +20,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-import pyarrow.parquet as pq
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.dialects import mssql, mysql, postgresql
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeEngine
 
@@ -35,6 +33,7 @@ from tasks_lib.domain.database_errors import is_refusal
 from tasks_lib.domain.fields import FieldType
 from tasks_lib.domain.results import ResultColumn, TableName
 from tasks_lib.errors import ConflictError, StorageRefusedError, StorageUnavailableError
+from tasks_lib.output.table_rows import write_rows
 from tasks_lib.transport.databases import (
     display_name,
     first_line,
@@ -44,8 +43,6 @@ from tasks_lib.transport.databases import (
 )
 from tasks_lib.transport.retry import keep_trying
 
-_ROWS_AT_ONCE: Final = 5_000
-_KEYS_AT_ONCE: Final = 1_000
 _BUSY_SECONDS: Final = 30.0
 _KEY: Final = "task_id"
 _MYSQL: Final = ("mysql", "mariadb")
@@ -124,7 +121,7 @@ def write_table(
             table = _Fitting(connection, name, columns, named).fit()
             if replaces is not None:
                 _delete_replaced(connection, table, replaces)
-            _write_rows(connection, table, path, on_rows)
+            write_rows(connection, table, _KEY, path, on_rows)
 
     keep_trying(attempt, seconds=seconds)
 
@@ -217,32 +214,6 @@ def _delete_replaced(connection: Connection, table: sa.Table, replaced: Replaced
     connection.execute(statement)
 
 
-def _write_rows(
-    connection: Connection, table: sa.Table, path: Path, on_rows: Callable[[int], object]
-) -> None:
-    """Insert the rows, each instead of one of the same task."""
-    done = 0
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_ROWS_AT_ONCE):
-            values = {name: batch.column(name).to_pylist() for name in batch.schema.names}
-            ids = values[_KEY]
-            for first in range(0, len(ids), _KEYS_AT_ONCE):
-                some = ids[first : first + _KEYS_AT_ONCE]
-                connection.execute(table.delete().where(table.c[_KEY].in_(some)))
-            names = list(values)
-            rows = zip(*map(_cells, values.values()), strict=True)
-            connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
-            done += len(ids)
-            on_rows(done)
-
-
-def _cells(values: Sequence[Any]) -> Sequence[Any]:
-    """Return values with lists as JSON."""
-    if not any(isinstance(value, list) for value in values):
-        return values
-    return [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
-
-
 @contextmanager
 def _begin(url: URL, named: str) -> Iterator[Connection]:
     """Open a transaction, which is committed at the end of the block."""
@@ -275,11 +246,13 @@ def _sqlite_engine(url: URL) -> Engine:
 
 @contextmanager
 def _translate_errors(engine: Engine, named: str) -> Iterator[None]:
+    driver = engine.dialect.loaded_dbapi
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, driver.Error) as error:
+        driver_error = error.orig if isinstance(error, DBAPIError) else error
         reason = first_line(error)
-        lasts = is_refusal(error.orig) or not isinstance(error, OperationalError)
+        lasts = is_refusal(driver_error) or not isinstance(driver_error, driver.OperationalError)
         if engine.dialect.name == "sqlite":
             lasts = reason != "database is locked"
         kind = StorageRefusedError if lasts else StorageUnavailableError

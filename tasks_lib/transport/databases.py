@@ -63,6 +63,6 @@ def server_engine(url: URL, **options: Any) -> Engine:
         raise UsageError(f"no driver for {url.drivername!r} is installed: {reason}") from None
 
 
-def first_line(error: DBAPIError) -> str:
+def first_line(error: Exception) -> str:
     """Return the first line of a driver's message; the others can quote values."""
-    return str(error.orig).strip().partition("\n")[0]
+    return str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]

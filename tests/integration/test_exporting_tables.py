@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from shops import Shop
@@ -314,3 +315,57 @@ def test_the_command_exports_to_a_table(
     status, report = Seeding(capsys).json("results", "export", LABEL, place(shop))
     assert (status, report["exported"], report["files"], report["format"]) == (0, 1, [], None)
     assert rows(shop) == [1]
+
+
+ODD_TEXTS = (
+    "",
+    " ",
+    '"',
+    "a\nb\r\n",
+    "\\N",
+    "\\.",
+    "NULL",
+    "'",
+    "a,b;c\td",
+    "né \U0001f600",
+    "\x01",
+)
+
+
+def test_texts_that_mean_something_to_a_database(
+    workspace: Workspace, shop: Shop, tmp_path: Path
+) -> None:
+    make_tasks(workspace, tmp_path, len(ODD_TEXTS) + 1)
+    with workspace.store.write() as session:
+        for task, value in enumerate(ODD_TEXTS, start=1):
+            session.execute(
+                text("UPDATE tasks SET predefined = :values WHERE id = :id"),
+                {"values": json.dumps({"review_id": value, "body": value}), "id": task},
+            )
+    for _ in range(len(ODD_TEXTS) + 1):
+        finish(workspace.store)
+    run(workspace, shop)
+    *found, last = rows(shop, "review_id, body, stars")
+    assert found == [(value, value, None) for value in ODD_TEXTS]
+    assert last[1:] == ("body", 5)
+
+
+@pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
+def test_a_table_with_row_security(workspace: Workspace, shop: Shop, tmp_path: Path) -> None:
+    make_tasks(workspace, tmp_path, 2)
+    role = f"writer_{uuid4().hex}"
+    shop.run(f"CREATE ROLE {role}")
+    shop.run(f"GRANT ALL ON SCHEMA public TO {role}")
+    shop.run("CREATE TABLE labels (task_id BIGINT PRIMARY KEY, contributor TEXT)")
+    shop.run(f"ALTER TABLE labels OWNER TO {role}")
+    shop.run("ALTER TABLE labels ENABLE ROW LEVEL SECURITY")
+    shop.run("ALTER TABLE labels FORCE ROW LEVEL SECURITY")
+    shop.run("CREATE POLICY all_rows ON labels USING (true)")
+    for _ in range(2):
+        finish(workspace.store)
+    destination = f"{place(shop)}&options=-crole%3D{role}"
+    assert run(workspace, None, destination=destination).exported == 2
+    assert rows(shop, "task_id, contributor") == [(1, "ann"), (2, "ann")]
+    shop.run("DROP TABLE labels")
+    shop.run(f"DROP OWNED BY {role}")
+    shop.run(f"DROP ROLE {role}")
