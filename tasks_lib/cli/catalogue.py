@@ -18,7 +18,8 @@ def apply_file(file: Path, /, *, prune: Flag = False, json: Json = False) -> Non
     file
         A YAML file with organizations, projects, pipelines and their fields.
     prune
-        Remove destinations of results that the file's pipelines no longer declare.
+        Remove destinations of results that the file's pipelines no longer declare. Nothing else is
+        removed: chains and infinite seedings are not part of a catalogue.
     """
     from tasks_lib.operations.catalogue.apply import apply_catalogue
 

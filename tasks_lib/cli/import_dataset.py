@@ -65,7 +65,7 @@ def import_file(
     file
         CSV, a JSON array of objects, JSON Lines, Parquet, or a workbook of Excel or ODS: a path,
         any fsspec URL, or - for standard input. Or results://PIPELINE: the finished tasks of a
-        pipeline.
+        pipeline; results://PIPELINE?group=7 takes those of one group.
     append
         Add the rows to the dataset.
     replace

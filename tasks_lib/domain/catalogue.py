@@ -80,6 +80,7 @@ class ResultsEntry(_Entry):
     format: ResultFormat = ResultFormat.PARQUET
     by_day: bool = False
     with_source: bool = False
+    with_files: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:

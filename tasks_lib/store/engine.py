@@ -39,7 +39,7 @@ from tasks_lib.store.connections.sqlite import (
     is_no_store,
 )
 
-LATEST_REVISION: Final = "0031"
+LATEST_REVISION: Final = "0032"
 """The revision that this release works with; revisions are numbers that only grow."""
 
 _REVISION: Final = re.compile(r"[0-9]{4}")

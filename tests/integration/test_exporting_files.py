@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from people import AT
-from photos import HEADER, PATH, photo_workspace, png, write_zip
+from photos import CATALOGUE, HEADER, PATH, photo_workspace, png, write_zip
 from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.errors import SourceProblemError, UsageError
+from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.catalogue.read import find_pipeline
+from tasks_lib.operations.results.declared import export_declared
 from tasks_lib.operations.results.export import ExportRequest, export_results
 from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
 from tasks_lib.operations.tasks.move import claim_task, submit_task
@@ -93,3 +95,27 @@ def test_a_table_holds_no_files(photos: Workspace, tmp_path: Path) -> None:
             pipeline=PATH, destination=f"sqlite:///{tmp_path}/a.db?table=photos", with_files=True
         )
     assert "holds no files" in str(caught.value)
+
+
+def test_files_of_tasks_that_were_exported_without_them(photos: Workspace, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    assert run(photos, lake) == 3
+    assert not (lake / "files").exists()
+    assert run(photos, lake, with_files=True) == 0
+    assert sorted(copies_in(lake)) == sorted(map(name_of, ("a.png", "b.png", "n.gz")))
+    for path in (lake / "files").iterdir():
+        path.unlink()
+    run(photos, lake, with_files=True)
+    assert copies_in(lake) == {}
+
+
+def test_a_declared_destination_gets_the_files(photos: Workspace, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    catalogue = tmp_path / "declared.yaml"
+    for option, copied in (("", 0), (", with_files: true", 3), ("", 3)):
+        line = f"results: [{{name: lake, url: '{lake}'{option}}}]\n            fields:"
+        catalogue.write_text(CATALOGUE.replace("fields:", line), encoding="utf-8")
+        apply_catalogue(photos.store, catalogue)
+        export_declared(photos)
+        assert len(list((lake / "files").glob("*"))) == copied
+    assert len(list(lake.glob("*.parquet"))) == 1

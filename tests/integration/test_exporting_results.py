@@ -17,7 +17,7 @@ from people import AT, claim, finish, make_tasks
 from tasks_lib import results
 from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.errors import NotFoundError, StorageRefusedError, UsageError
-from tasks_lib.operations.results import export
+from tasks_lib.operations.results import export, local_files
 from tasks_lib.operations.results.export import ExportReport, ExportRequest, export_results
 from tasks_lib.operations.results.read import find_last
 from tasks_lib.operations.tasks.move import submit_task
@@ -123,6 +123,29 @@ def test_a_workbook_of_excel(workspace: Workspace, tmp_path: Path) -> None:
     assert len(rows) == 2
     assert (first["task_id"], first["review_id"], first["stars"]) == (1, "=1+1-0", 5)
     assert (first["sentiment"], first["key"], first["claimed_at"]) == ("good", "", AT.isoformat())
+
+
+@pytest.mark.parametrize("by_day", [False, True])
+def test_more_rows_than_a_sheet_holds(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_day: bool
+) -> None:
+    monkeypatch.setattr(local_files, "MOST_ROWS", {ResultFormat.XLSX: 2})
+    make_tasks(workspace, tmp_path, 5)
+    for _ in range(5):
+        finish(workspace.store)
+    lake = tmp_path / "lake"
+    report = run(workspace, lake, format=ResultFormat.XLSX, by_day=by_day)
+    folder = "finished_on=2026-01-02/" if by_day else ""
+    stem = f"{folder}results-1-0000000000000001-{last(workspace):016d}"
+    assert report.files == (f"{stem}.xlsx", f"{stem}-2.xlsx", f"{stem}-3.xlsx")
+    sheets = [
+        CalamineWorkbook.from_path(lake / name).get_sheet_by_index(0).to_python()[1:]
+        for name in report.files
+    ]
+    assert [[row[0] for row in rows] for rows in sheets] == [[1, 2], [3, 4], [5]]
+    monkeypatch.setattr(local_files, "MOST_ROWS", {})
+    full = run(workspace, lake, format=ResultFormat.XLSX, by_day=by_day, full=True)
+    assert names(lake) == list(full.files) == [f"{stem}.xlsx"]
 
 
 def test_a_text_that_no_cell_of_excel_holds(workspace: Workspace, tmp_path: Path) -> None:

@@ -61,6 +61,25 @@ def test_finished_tasks_are_imported_once(configured: Workspace, tmp_path: Path)
     )
 
 
+def test_the_results_of_a_group(workspace: Workspace, tmp_path: Path) -> None:
+    make_tasks(workspace, tmp_path, 1)
+    make_tasks(workspace, tmp_path, 2, "other.csv")
+    apply_pipelines(workspace, tmp_path)
+    for _ in range(3):
+        finish(workspace.store)
+    assert put(workspace, f"{SOURCE}?group=2", key=KEY).imported == 2
+    assert ids_in(workspace) == [2, 3]
+    with pytest.raises(UsageError) as caught:
+        put(workspace, f"results://{CHECK}?group=2")
+    assert str(caught.value) == f"group 2 is of pipeline {LABEL}, not of {CHECK}"
+    for option in ("", "groups=2", "group=", "group=2&limit=1"):
+        with pytest.raises(UsageError) as caught:
+            put(workspace, f"{SOURCE}?{option}")
+        assert str(caught.value).endswith(
+            f"expected group and a number, such as results://{LABEL}?group=7"
+        )
+
+
 def test_answers_are_seeded_from_the_dataset(workspace: Workspace, tmp_path: Path) -> None:
     apply_pipelines(workspace, tmp_path)
     finish_tasks(workspace, 2)

@@ -1,5 +1,6 @@
 """The results of a pipeline as foreign rows, so that they are imported as any other source is."""
 
+import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -15,7 +16,13 @@ from tasks_lib.errors import Problem, SourceProblemError, UsageError
 from tasks_lib.intake.datasets.record_blocks import check_table
 from tasks_lib.intake.rows.blocks import CheckedBlock
 from tasks_lib.operations.datasets.import_request import RESULTS, ImportRequest
-from tasks_lib.operations.results.read import MEMBERS, Results, find_scope, open_results
+from tasks_lib.operations.results.read import (
+    MEMBERS,
+    Results,
+    find_scope,
+    narrow_scope,
+    open_results,
+)
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.output.result_texts import JsonLines
 
@@ -64,23 +71,38 @@ class ResultRows:
 
 @contextmanager
 def open_result_rows(workspace: Workspace, request: ImportRequest) -> Iterator[ResultRows]:
-    """Open the results of the pipeline that the request's source names.
+    """Open the results of the pipeline, and of its group if any, that the request's source names.
 
-    Raises NotFoundError, and UsageError for a pipeline of another organization.
+    Raises NotFoundError, and UsageError for a pipeline of another organization, or a group of
+    another pipeline.
     """
     if request.format is not None or request.sheet or request.records or request.encoding:
         raise UsageError(
             f"{request.source} is no file; leave out its format, sheet, records and encoding"
         )
-    scope = find_scope(workspace.store, request.source.removeprefix(RESULTS).rstrip("/"))
+    path, group_id = _parse(request.source)
+    scope = find_scope(workspace.store, path)
     pipeline = scope.pipeline
     if pipeline.organization != request.organization:
         raise UsageError(
             f"pipeline {pipeline.path} is of organization {pipeline.organization}, and a dataset "
             f"of {request.organization} can have results of its own pipelines only"
         )
+    scope = narrow_scope(workspace.store, scope, group_id)
     with open_results(workspace.store, scope) as results:
         names = pick_columns([column.name for column in results.columns], request.columns)
         check_table(names, workspace.limits)
         columns = [column for column in results.columns if column.name in names]
         yield ResultRows(pipeline.path, results, columns)
+
+
+def _parse(source: str) -> tuple[str, int | None]:
+    """Return the path of the pipeline, and the number of the group if there is one."""
+    path, is_narrowed, option = source.removeprefix(RESULTS).partition("?")
+    match = re.fullmatch(r"group=([0-9]{1,19})", option)
+    if is_narrowed and match is None:
+        raise UsageError(
+            f"{source} has an unknown option after the question mark; expected group and a number, "
+            f"such as {RESULTS}{path}?group=7"
+        )
+    return path.rstrip("/"), int(match[1]) if match else None

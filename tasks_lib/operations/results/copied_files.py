@@ -16,10 +16,14 @@ from tasks_lib.domain.fields import FieldType
 from tasks_lib.domain.files import FileValue
 from tasks_lib.domain.results import ResultColumn
 from tasks_lib.errors import StorageRefusedError
-from tasks_lib.operations.results.read import MEMBERS
+from tasks_lib.operations.results.read import MEMBERS, Scope, open_results
+from tasks_lib.operations.workspace import Workspace
 from tasks_lib.output.result_cells import NULL, ResultCells
+from tasks_lib.store.results import result_exports
+from tasks_lib.store.results.result_exports import ExportKey, Part
 from tasks_lib.transport.filesystems import ask_source, open_bytes
 from tasks_lib.transport.put import join, put_file, size_of
+from tasks_lib.transport.temporary import temporary_folder, writing_temporary_files
 
 FOLDER: Final = "files"
 
@@ -68,6 +72,30 @@ class FilesToCopy:
             listed = self._listed.execute("SELECT name, uri, size FROM files ORDER BY name")
             while some := listed.fetchmany(_AT_ONCE * 16):
                 list(threads.map(copy, some))
+
+
+def copy_missing(workspace: Workspace, scope: Scope, export: str, place: str) -> None:
+    """Copy the files of the tasks that earlier runs of an export left without them, if any.
+
+    ``export`` is the export's scope. Raises the errors of ``FilesToCopy.copy``.
+    """
+    key = ExportKey(scope.pipeline.id, export)
+    with workspace.store.read() as session:
+        stored = result_exports.find_export(session, key)
+    if stored is None or stored.files_until >= stored.exported_until:
+        return
+    part = Part(stored.files_until, stored.exported_until)
+    with temporary_folder() as folder, FilesToCopy.open(folder) as copies:
+        with (
+            open_results(workspace.store, scope, after=part.after, up_to=part.until) as results,
+            writing_temporary_files(),
+        ):
+            if any(column.type is FieldType.FILE for column in results.columns):
+                for rows in results.batches:
+                    copies.note(results.columns, rows)
+        copies.copy(place, folder, seconds=workspace.limits.retry_seconds)
+    with workspace.store.write() as session:
+        result_exports.note_files(session, key, part)
 
 
 def _name_of(value: FileValue) -> str:

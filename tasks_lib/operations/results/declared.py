@@ -92,9 +92,16 @@ def make_declared(entry: ResultsEntry) -> DeclaredResults:
         format=entry.format,
         by_day=entry.by_day,
         with_source=entry.with_source,
+        with_files=entry.with_files,
     )
     return DeclaredResults(
-        entry.name, entry.url, entry.format, entry.by_day, entry.with_source, request.scope
+        entry.name,
+        entry.url,
+        entry.format,
+        entry.by_day,
+        entry.with_source,
+        entry.with_files,
+        request.scope,
     )
 
 
@@ -130,6 +137,7 @@ def _requests_of(
                 format=entry.format,
                 by_day=entry.by_day,
                 with_source=entry.with_source,
+                with_files=entry.with_files,
                 full=full,
             ),
         )

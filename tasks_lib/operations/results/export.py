@@ -8,7 +8,7 @@ tasks. So neither a kill nor two runs at once leave a gap or a duplicate.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,8 +23,9 @@ from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.domain.results import ResultColumn
 from tasks_lib.errors import ConflictError, UsageError
 from tasks_lib.intake.rows.prefetch import prefetched
-from tasks_lib.operations.results.copied_files import FilesToCopy
+from tasks_lib.operations.results.copied_files import FilesToCopy, copy_missing
 from tasks_lib.operations.results.destinations import TablePlace, find_table, hide_password
+from tasks_lib.operations.results.local_files import LocalFiles
 from tasks_lib.operations.results.part_files import PartFiles
 from tasks_lib.operations.results.read import (
     MEMBERS,
@@ -35,7 +36,6 @@ from tasks_lib.operations.results.read import (
     open_results,
 )
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.output.result_files import ResultFile, open_result_file
 from tasks_lib.store import catalogue
 from tasks_lib.store.results import result_exports
 from tasks_lib.store.results.result_exports import ExportKey, Part, StoredExport
@@ -150,6 +150,8 @@ def export_results(
     pipeline = find_scope(workspace.store, request.pipeline)
     scope = narrow_scope(workspace.store, pipeline, request.group)
     exported: dict[str, int] = {}
+    if request.with_files and not request.full:
+        copy_missing(workspace, scope, request.scope, request.place)
     while True:
         begun = _begin(workspace, scope, request)
         if begun is None:
@@ -327,11 +329,8 @@ def _write(
     copies: FilesToCopy | None = None,
 ) -> _Written:
     """Write the results of a part to files in a local folder."""
-    files: dict[str, ResultFile] = {}
-    naming = _naming(scope, request)
     done = 0
     with (
-        ExitStack() as opened,
         writing_temporary_files(),
         open_results(
             workspace.store,
@@ -341,23 +340,17 @@ def _write(
             with_source=request.with_source,
             as_columns=request.format is ResultFormat.PARQUET and not request.with_files,
         ) as results,
+        LocalFiles(folder, _naming(scope, request), part, results.columns) as files,
         closing(prefetched(results.batches)) as batches,
     ):
         for rows in batches:
-            for name, of_name in naming.split(part, rows):
-                if name not in files:
-                    path = folder / name
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    file = open_result_file(path, request.format, results.columns, MEMBERS)
-                    opened.callback(file.close)
-                    files[name] = file
-                files[name].write(of_name)
+            files.write(rows)
             if copies is not None and request.with_files:
                 copies.note(results.columns, rows)
             done += len(rows)
             place = rows[-1][_FINISH_NUMBER] - part.after
             on_progress(Progress(place, part.until - part.after, done))
-        return _Written({name: file.rows for name, file in files.items()}, results.columns)
+        return _Written(files.rows, results.columns)
 
 
 def _complete(
@@ -374,6 +367,7 @@ def _complete(
             part,
             exported=sum(files.values()),
             announce_at=workspace.store.now(),
+            with_files=request.with_files,
         )
 
 

@@ -14,6 +14,7 @@ from tasks_lib.output.columnar_rows import ColumnarRows
 from tasks_lib.store.results.result_exports import Part
 
 _DIGITS: Final = 16
+_NUMBER: Final = "(?:-[0-9]+)?"
 _FINISHED_AT: Final = MEMBERS.index("finished_at")
 
 
@@ -58,8 +59,14 @@ class PartFiles(NamedTuple):
         """Return the part that is in a file, or None if it is not one of these files."""
         day = "finished_on=[0-9-]{10}/" if self.by_day else ""
         number = f"([0-9]{{{_DIGITS}}})"
-        match = re.fullmatch(rf"{day}{self.stem}{number}-{number}\.{self.format}", name)
+        match = re.fullmatch(rf"{day}{self.stem}{number}-{number}{_NUMBER}\.{self.format}", name)
         return Part(int(match[1]) - 1, int(match[2])) if match else None
+
+
+def number_file(name: str, number: int) -> str:
+    """Return the name of one of several files with the rows of one name."""
+    stem, _, suffix = name.rpartition(".")
+    return name if number == 1 else f"{stem}-{number}.{suffix}"
 
 
 def _list_days(rows: Sequence[Sequence[Any]]) -> Sequence[date]:

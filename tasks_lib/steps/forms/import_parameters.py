@@ -30,7 +30,8 @@ FileUri = Annotated[
         "File",
         "CSV, a JSON array, JSON Lines, Parquet or a workbook: a path that the worker can read, "
         "s3://bucket/key, https://..., or any fsspec URL. A gzipped file is decompressed. Or "
-        "results://PIPELINE: the finished tasks of a pipeline.",
+        "results://PIPELINE: the finished tasks of a pipeline; results://PIPELINE?group=7 takes "
+        "those of one group.",
         type="string",
         examples=["s3://inbox/reviews.csv"],
     ),

@@ -18,6 +18,7 @@ class DeclaredResults(NamedTuple):
     format: ResultFormat
     by_day: bool
     with_source: bool
+    with_files: bool
     scope: str
 
 
@@ -30,7 +31,13 @@ def list_declared(session: Session, pipeline_id: int) -> list[DeclaredResults]:
     )
     return [
         DeclaredResults(
-            row.name, row.url, ResultFormat(row.format), row.by_day, row.with_source, row.scope
+            row.name,
+            row.url,
+            ResultFormat(row.format),
+            row.by_day,
+            row.with_source,
+            row.with_files,
+            row.scope,
         )
         for row in session.scalars(statement)
     ]

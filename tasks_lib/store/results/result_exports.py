@@ -36,13 +36,17 @@ class Part(NamedTuple):
 
 
 class StoredExport(NamedTuple):
-    """An export, the part that is being exported, if any, and what is to be announced."""
+    """An export, the part that is being exported, if any, and what is to be announced.
+
+    The files of tasks up to ``files_until`` are copied.
+    """
 
     pipeline_id: int
     scope: str
     destination: str
     group_id: int | None
     exported_until: int
+    files_until: int
     pending: Part | None
     exported: int
     announce_at: datetime | None
@@ -62,6 +66,7 @@ def ensure_export(
         "destination": destination,
         "group_id": group_id,
         "exported_until": 0,
+        "files_until": 0,
         "exported": 0,
         "ran_at": at,
     }
@@ -73,6 +78,12 @@ def ensure_export(
 def get_export(session: Session, key: ExportKey) -> StoredExport:
     """Return the export, which must exist."""
     return _export(session.execute(_OF_KEY, key._asdict()).one())
+
+
+def find_export(session: Session, key: ExportKey) -> StoredExport | None:
+    """Return the export, or None if it never ran."""
+    row = session.execute(_OF_KEY, key._asdict()).one_or_none()
+    return None if row is None else _export(row)
 
 
 def list_exporting(session: Session, destination: str) -> list[int]:
@@ -105,9 +116,17 @@ def begin_part(session: Session, key: ExportKey, part: Part, *, known: int) -> S
 
 
 def complete_part(
-    session: Session, key: ExportKey, part: Part, *, exported: int, announce_at: datetime | None
+    session: Session,
+    key: ExportKey,
+    part: Part,
+    *,
+    exported: int,
+    announce_at: datetime | None,
+    with_files: bool = False,
 ) -> bool:
     """Record that a part is at the destination; return False if another run has done so before."""
+    if with_files:
+        note_files(session, key, part)
     values: dict[str, Any] = {"exported_until": part.until, "pending_from": None}
     values["pending_until"] = None
     if exported:
@@ -128,6 +147,20 @@ def complete_part(
         .returning(ResultExportRow.exported_until)
     )
     return done is not None
+
+
+def note_files(session: Session, key: ExportKey, part: Part) -> None:
+    """Record that the files of a part's tasks are copied, if those of all tasks before it are."""
+    session.execute(
+        update(ResultExportRow)
+        .where(
+            ResultExportRow.pipeline_id == key.pipeline_id,
+            ResultExportRow.scope == key.scope,
+            ResultExportRow.files_until >= part.after,
+            ResultExportRow.files_until < part.until,
+        )
+        .values(files_until=part.until)
+    )
 
 
 class Held(NamedTuple):
@@ -211,6 +244,7 @@ def _export(row: ResultExportRow | Row[*tuple[Any, ...]]) -> StoredExport:
         row.destination,
         row.group_id,
         row.exported_until,
+        row.files_until,
         pending,
         row.exported,
         row.announce_at,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
@@ -12,7 +12,8 @@ class ResultExportRow(Table):
     """An export of a pipeline's results, or of one group's, to a destination.
 
     ``scope`` identifies it within the pipeline: the format, the group and the destination. Tasks
-    with finish numbers up to ``exported_until`` are at the destination. While ``pending_until`` is
+    with finish numbers up to ``exported_until`` are at the destination, and the files of those up
+    to ``files_until``. While ``pending_until`` is
     set, a run brings those after ``pending_from`` up to it there; another run does the same again,
     with the same files, if the first one dies. ``exported`` counts the tasks of the runs with news
     that are not announced yet; ``announce_at`` is when a relay announces it to Prefect. ``ran_at``
@@ -34,6 +35,7 @@ class ResultExportRow(Table):
     destination: Mapped[str] = mapped_column(Text)
     group_id: Mapped[int | None] = mapped_column(BigId)
     exported_until: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    files_until: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     pending_from: Mapped[int | None] = mapped_column(BigInteger)
     pending_until: Mapped[int | None] = mapped_column(BigInteger)
     exported: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
@@ -52,4 +54,5 @@ class DeclaredResultsRow(Table):
     format: Mapped[str] = mapped_column(Text)
     by_day: Mapped[bool]
     with_source: Mapped[bool]
+    with_files: Mapped[bool] = mapped_column(default=False, server_default=false())
     scope: Mapped[str] = mapped_column(Text)
