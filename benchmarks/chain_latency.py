@@ -56,7 +56,7 @@ _QUIET_SECONDS: Final = 2
 _IDLE_SECONDS: Final = 2
 _CONTRIBUTOR: Final = "ann"
 _AT_ONCE: Final = 100
-_BEGUN: Final = [StateType.PENDING, StateType.RUNNING]
+_BEGUN: Final = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 
 
 class Made(NamedTuple):
@@ -93,7 +93,6 @@ def main() -> int:
 
         with Relay(workspace.store, tell):
             print(_singles(stack, workspace, options.singles), flush=True)
-            _wait_for_quiet(stack)
             print(_burst(stack, workspace, options.burst), flush=True)
     return 0
 
@@ -131,7 +130,8 @@ def _finish(workspace: Workspace, count: int) -> None:
 
 def _singles(stack: LocalStack, workspace: Workspace, count: int) -> str:
     """Finish one after the other, each when all is quiet, and return a line of the table."""
-    seconds = []
+    seconds: list[float] = []
+    before = _runs(stack)
     for number in range(1, count + 1):
         _wait_for_quiet(stack)
         started = time.monotonic()
@@ -140,7 +140,9 @@ def _singles(stack: LocalStack, workspace: Workspace, count: int) -> str:
         seconds.append(time.monotonic() - started)
         print(f"task {number}: {seconds[-1]:.1f} s", file=sys.stderr)
     p95 = quantiles(seconds, n=20, method="inclusive")[-1]
-    return f"| {count} tasks, one by one | median {median(seconds):.1f} s | p95 {p95:.1f} s |"
+    taken = f"median {median(seconds):.1f} s, p95 {p95:.1f} s"
+    _wait_for_quiet(stack)
+    return f"| {count} tasks, one by one | {taken} | {_runs(stack) - before} flow runs |"
 
 
 def _burst(stack: LocalStack, workspace: Workspace, count: int) -> str:

@@ -85,11 +85,10 @@ def release(session: Session, name: LeaseName, holder: str, *, at: datetime) -> 
     )
 
 
-def is_held(session: Session, name: LeaseName, *, at: datetime) -> bool:
-    """Return True if the lease has a holder that renewed it in time."""
-    statement = select(LeaseRow.holder).where(
-        LeaseRow.name == name.value, LeaseRow.holder != "", _is_fresh(at)
-    )
+def is_held(session: Session, name: LeaseName, *, at: datetime, holder: str | None = None) -> bool:
+    """Return True if the lease has a holder, or this one, that renewed it in time."""
+    is_wanted = LeaseRow.holder == holder if holder is not None else LeaseRow.holder != ""
+    statement = select(LeaseRow.holder).where(LeaseRow.name == name.value, is_wanted, _is_fresh(at))
     return session.scalar(statement) is not None
 
 

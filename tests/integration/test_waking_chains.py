@@ -4,7 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from servers import PATIENCE_SECONDS, wait_until
 from tasks_lib.domain.events import Event
 from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import PrefectUnavailableError
-from tasks_lib.operations.chains.drain import LIFE, Drain
+from tasks_lib.operations.chains.drain import LIFE, Drain, StandIn
 from tasks_lib.operations.chains.fire import Fired
 from tasks_lib.operations.chains.manage import find_chain, set_paused
 from tasks_lib.operations.upkeep.announcing import announce_due
@@ -210,6 +210,66 @@ def test_a_task_that_is_finished_as_the_drain_leaves_is_not_left_behind(
 
     Drain(labels, "first", timedelta(0), on_pass=finish_before_last_look).run()
     assert origins(labels) == [1, 2]
+
+
+def test_until_the_drain_comes_its_stand_in_fires(labels: Workspace) -> None:
+    chain_id = chain(labels).id
+    passes: list[list[int]] = []
+    stand_in = StandIn(labels, on_pass=lambda: passes.append(origins(labels)))
+    finish_tasks(labels, 1)
+    assert (stand_in.fire(), passes) == (Fired(), []), "nobody was woken"
+    assert now_woken(labels) == [chain_id]
+    assert stand_in.fire() == Fired(1, 0, 1)
+    finish_tasks(labels, 2)
+    assert stand_in.fire() == Fired(2, 0, 1)
+    assert (passes, origins(labels)) == ([[], [1]], [1, 2, 3])
+    with draining(labels) as drain:
+        finish_tasks(labels, 1)
+        assert stand_in.fire() == Fired()
+        wait_until(partial(has_tasks, labels, 4))
+    assert drain.join().created == 1
+    assert stand_in.fire() == Fired()
+    assert len(passes) == 2
+
+
+def test_a_stand_in_leaves_a_chain_alone_that_was_switched_off_as_it_looked(
+    labels: Workspace,
+) -> None:
+    chain_id = chain(labels).id
+    finish_tasks(labels, 1)
+    assert now_woken(labels) == [chain_id]
+
+    def switch_off() -> None:
+        set_paused(labels.store, chain_id, is_paused=True)
+
+    assert StandIn(labels, on_pass=switch_off).fire() == Fired()
+    assert origins(labels) == []
+
+
+def test_a_stand_in_tries_tasks_that_do_not_fit_once_a_wake_up(labels: Workspace) -> None:
+    chain(labels, AUDIT, mapping={"made": "body"})
+    finish_tasks(labels, 1)
+    assert len(now_woken(labels)) == 1
+    stand_in = StandIn(labels, on_pass=lambda: None)
+    assert [stand_in.fire() for _ in range(3)] == [Fired(0, 1, 0), Fired(), Fired()]
+
+
+def test_a_stand_in_and_the_drain_create_each_task_once(labels: Workspace) -> None:
+    chain(labels)
+    finish_tasks(labels, 10)
+    assert now_woken(labels) == [1]
+    has_begun = threading.Event()
+    drain = Drain(labels, "first", timedelta(0), on_pass=has_begun.set)
+    with ThreadPoolExecutor(1) as pool:
+
+        def start_drain() -> None:
+            results.append(pool.submit(drain.run))
+            assert has_begun.wait(PATIENCE_SECONDS)
+
+        results: list[Future[Fired]] = []
+        created = StandIn(labels, on_pass=start_drain).fire().created
+        created += results[0].result(PATIENCE_SECONDS).created
+    assert (created, origins(labels)) == (10, list(range(1, 11)))
 
 
 def test_tasks_that_do_not_fit_are_tried_once(labels: Workspace) -> None:

@@ -1,8 +1,9 @@
 """Wake a drain of the chains: one event when work arrives while no drain is at work.
 
 The lease of the drain is held meanwhile, so that a burst of finished tasks over many chains starts
-one run. If no drain starts, the lease becomes stale, and the next finished task wakes again. The
-sweep of ``reconcile`` fires the chains in any case.
+one run. Until the run has started, upkeep fires the chains in its place. If no drain starts, the
+lease becomes stale, and the next finished task wakes again. The sweep of ``reconcile`` fires the
+chains in any case.
 """
 
 import random
@@ -17,6 +18,7 @@ from tasks_lib.domain.events import Event, chain_due_event
 from tasks_lib.store import catalogue, leases
 from tasks_lib.store.announcements import Backlog
 from tasks_lib.store.chains import chains
+from tasks_lib.store.engine import Store
 from tasks_lib.store.leases import LeaseName
 
 WAKE_UP: Final = "wake-up"
@@ -71,3 +73,9 @@ def _wake(
 def take_back(session: Session, *, at: datetime) -> None:
     """Release the lease, because the event could not be sent."""
     leases.release(session, LeaseName.CHAINS, WAKE_UP, at=at)
+
+
+def is_waking(store: Store, *, at: datetime) -> bool:
+    """Tell whether a drain was woken that has not begun yet."""
+    with store.read() as session:
+        return leases.is_held(session, LeaseName.CHAINS, at=at, holder=WAKE_UP)

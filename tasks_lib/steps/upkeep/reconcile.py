@@ -9,6 +9,7 @@ from prefect import runtime
 from prefect.client.schemas.objects import State
 
 from tasks_lib.errors import PrefectUnavailableError
+from tasks_lib.operations.chains.drain import StandIn
 from tasks_lib.operations.upkeep import reconcile as operation
 from tasks_lib.operations.upkeep.announcing import announce_due
 from tasks_lib.operations.upkeep.reconcile import Reconciled
@@ -58,9 +59,11 @@ def keep_up(minutes: int, takes_over: str, *, cleans_up: bool) -> str:
     name = runtime.flow_run.id or str(uuid4())
     successor = Standby(DEPLOYMENT, {"minutes": minutes, "clean_up": cleans_up, "takes_over": name})
     with open_configured_workspace(settings) as workspace:
+        chains = StandIn(workspace, on_pass=lambda: follow_switches(workspace.store))
         chores = [
             Chore(successor.put_off, standby.EVERY),
             Chore(lambda: _announce(workspace), _SECOND),
+            Chore(chains.fire, _SECOND),
             Chore(lambda: _sweep_and_log(workspace, settings, cleans_up=False), _SWEEP),
             Chore(lambda: draw(workspace), _MINUTE),
             Chore(lambda: refresh_choices(workspace.store), _MINUTE),
