@@ -20,8 +20,10 @@ from tasks_lib.domain.names import counted, display_name
 from tasks_lib.domain.naming import UNNAMED, Naming
 from tasks_lib.domain.progress import Progress
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
+from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.operations.seeding.rejects import Rejects
 from tasks_lib.operations.seeding.reports import Seeded
+from tasks_lib.operations.waiting.look import Look
 from tasks_lib.steps.mapping_markdown import markdown
 
 _SECONDS_BETWEEN_UPDATES = 2.0
@@ -178,6 +180,19 @@ def _fenced(text: str, language: str = "") -> list[str]:
 def publish_plan(plan: Plan) -> None:
     """Put the mapping on the run's page: which column fills which field, why, and samples."""
     create_markdown_artifact(f"## Mapping\n\n{markdown(plan)}", description="Mapping")
+
+
+def publish_groups(look: Look, description: str) -> None:
+    """Put the groups of a wait on the run's page, with the number of their tasks by status."""
+    statuses = [
+        status for status in TaskStatus if any(group.counts[status] for group in look.groups)
+    ]
+    table = [
+        {"group": group.id, "name": group.name or "", "source": group.source}
+        | {status.value: counts[status] for status in statuses}
+        for group, counts in look.groups
+    ]
+    create_table_artifact(table=table, description=description)
 
 
 def summary(seeded: Seeded, seconds: float, naming: Naming = UNNAMED) -> str:

@@ -1,27 +1,38 @@
 """A flow that waits, run in this process as a worker does: it suspends, repeats, and refuses."""
 
 import asyncio
-from typing import Any, Literal, cast
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, cast
+from uuid import uuid4
 
+import httpx
 import pytest
 from prefect import Flow, flow, task
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow_async, run_flow_sync
+from prefect.states import Pending, Running
 
+from flow_runs import artifacts_of
 from people import PATH, finish
 from tasks_lib import seed, wait_for_group
 from tasks_lib.deploy.register import create_work_pool
+from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.operations.groups.read import list_groups
 from tasks_lib.operations.groups.undo import undo_group
-from tasks_lib.operations.waiting.suspended import resume_due
+from tasks_lib.operations.tasks.move import set_status
+from tasks_lib.operations.waiting.suspended import list_resuming, resume_due
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.steps.runs import acts
+from tasks_lib.steps.upkeep.dead_waiting_runs import crash_dead_waiting_runs, has_beaten
 from tasks_lib.steps.waiting.suspended_runs import WaitingRuns
 
 pytestmark = pytest.mark.usefixtures("flow_workspace")
+
+NONE: Final = timedelta(0)
 
 
 def start(server: SyncPrefectClient, waiting: Flow[..., Any], **parameters: Any) -> FlowRun:
@@ -48,6 +59,12 @@ def run(server: SyncPrefectClient, waiting: Flow[..., Any], flow_run: FlowRun) -
 
 
 @flow
+def ask_once() -> bool:
+    """Wait for a task."""
+    return wait_for_group(seed([{"review_id": "1", "body": "b", "stars": 5}], PATH))
+
+
+@flow
 def ask_twice() -> list[bool]:
     """Wait for a task, and then for another one."""
     row = {"review_id": "1", "body": "b", "stars": 5}
@@ -57,7 +74,7 @@ def ask_twice() -> list[bool]:
 
 
 def test_a_body_that_runs_three_times_seeds_once_and_keeps_what_was_over(
-    server: SyncPrefectClient,
+    server: SyncPrefectClient, prefect: httpx.Client
 ) -> None:
     runs = WaitingRuns()
     flow_run = start(server, ask_twice)
@@ -66,6 +83,7 @@ def test_a_body_that_runs_three_times_seeds_once_and_keeps_what_was_over(
         for name in ("first", "second"):
             assert run(server, ask_twice, flow_run).name == "Suspended"
             assert [group.name for group in list_groups(store, PATH)][-1] == name
+            assert server.read_flow_run(flow_run.id).labels["seeding.heartbeat-seconds"] == 180
             finish(store)
             assert runs.resume(str(flow_run.id)).value == "resumed"
             assert runs.resume(str(flow_run.id)).value == "busy", "it is not suspended any more"
@@ -74,6 +92,67 @@ def test_a_body_that_runs_three_times_seeds_once_and_keeps_what_was_over(
         assert [group.tasks for group in list_groups(store, PATH)] == [1, 1]
         assert runs.has_ended(str(flow_run.id))
         assert runs.resume(str(flow_run.id)).value == "ended"
+    artifacts = artifacts_of(prefect, {"id": str(flow_run.id)})
+    assert [json.loads(data)[0] for kind, data in artifacts if kind == "table"] == [
+        {"group": number, "name": name, "source": "rows", status: 1}
+        for number, name in ((1, "first"), (2, "second"))
+        for status in ("pending", "finished")
+    ]
+
+
+def test_a_run_whose_group_is_reopened_before_it_goes_on_waits_again(
+    server: SyncPrefectClient,
+) -> None:
+    flow_run = start(server, ask_once)
+    with open_workspace(read_settings()) as workspace:
+        store = workspace.store
+        assert run(server, ask_once, flow_run).name == "Suspended"
+        set_status(store, 1, TaskStatus.WITHDRAWN, at=store.now())
+        assert resume_due(store, WaitingRuns(), at=store.now()) == 1
+        set_status(store, 1, TaskStatus.PENDING, at=store.now())
+        assert run(server, ask_once, flow_run).name == "Suspended"
+        finish(store)
+        assert resume_due(store, WaitingRuns(), at=store.now()) == 1
+        assert run(server, ask_once, flow_run).result() is True
+        assert [group.tasks for group in list_groups(store, PATH)] == [1]
+
+
+def test_a_run_that_dies_while_it_resumes_is_started_again(
+    server: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, minute = WaitingRuns(), timedelta(minutes=1)
+    flow_run = start(server, ask_twice)
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(uuid4()))  # that of upkeep
+    with open_workspace(read_settings()) as workspace:
+        store = workspace.store
+        assert run(server, ask_twice, flow_run).name == "Suspended"
+        assert list_resuming(store) == set()
+        finish(store)
+        assert crash_dead_waiting_runs(list_resuming(store), missed=0) == [], "it is suspended"
+        later = store.now()
+        assert resume_due(store, runs, at=later) == 1
+        for died_as, silence in ((Pending(), {"pending": NONE}), (Running(), {"missed": 0})):
+            later += 2 * minute
+            server.set_flow_run_state(flow_run.id, died_as, force=True)
+            assert resume_due(store, runs, at=later) == 0, "it seems to be at work"
+            assert crash_dead_waiting_runs(list_resuming(store)) == [], "it may be slow"
+            assert crash_dead_waiting_runs(list_resuming(store), **silence) == [flow_run.id]
+            assert resume_due(store, runs, at=later + minute) == 1
+            restarted = server.read_flow_run(flow_run.id).state
+            assert restarted is not None
+            assert restarted.name == "AwaitingRetry"
+        assert run(server, ask_twice, flow_run).name == "Suspended"
+        assert [group.name for group in list_groups(store, PATH)] == ["first", "second"]
+
+
+def test_a_run_is_alive_while_the_heartbeats_of_upkeep_are_lost_too() -> None:
+    now = datetime(2024, 1, 1, tzinfo=UTC)
+    since = now - timedelta(minutes=12)
+    beats = [now - timedelta(minutes=minutes) for minutes in range(20)]
+    assert has_beaten(beats, since, now)
+    assert has_beaten(beats[2:], since, now)
+    assert not has_beaten(beats[3:], since, now), "the server was away"
+    assert not has_beaten(beats[:9], since, now), "upkeep has just begun"
 
 
 @flow

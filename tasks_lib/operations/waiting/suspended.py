@@ -125,6 +125,12 @@ def _pause_after(tries: int) -> timedelta:
     return min(_SHORTEST * (1 << doublings), _LONGEST)
 
 
+def list_resuming(store: Store) -> set[str]:
+    """Return the ids of the flow runs whose waits are over, but which have not gone on yet."""
+    with store.read() as session:
+        return {wait.flow_run_id for wait in group_waits.list_over(session, at=store.now())}
+
+
 def remove_ended_waits(store: Store, runs: FlowRuns) -> int:
     """Remove the waits of runs that have ended; return the number of those runs.
 

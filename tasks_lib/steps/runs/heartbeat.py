@@ -8,6 +8,7 @@ import contextvars
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import Final
 
 from prefect import runtime
@@ -18,7 +19,12 @@ HEARTBEAT: Final = "prefect.flow-run.heartbeat"
 OURS: Final = "seeding.heartbeat"
 """The label that tells our heartbeats from those of Prefect's engine."""
 
-_EVERY_SECONDS: Final = 60.0
+EVERY: Final = timedelta(minutes=1)
+"""The interval of our heartbeats."""
+
+ENGINE_INTERVAL: Final = "seeding.heartbeat-seconds"
+"""The label of a run with the interval of its engine's heartbeats; without it, there are none."""
+
 _silenced: contextvars.ContextVar[ExitStack | None] = contextvars.ContextVar(
     "silenced", default=None
 )
@@ -37,6 +43,15 @@ def silence_engine() -> None:
     stack = ExitStack()
     stack.enter_context(SettingsContext(profile=context.profile, settings=settings))
     _silenced.set(stack)
+
+
+def engine_interval() -> int | None:
+    """Return the seconds between the heartbeats of Prefect's engine in this run, if it sends any.
+
+    The engine reads the setting when the body begins, and sends at most two a minute.
+    """
+    seconds = get_settings_context().settings.flows.heartbeat_frequency
+    return max(seconds, 30) if seconds is not None else None
 
 
 @contextmanager
@@ -60,7 +75,7 @@ def beating() -> Iterator[None]:
     def beat() -> None:
         while True:
             emit_event(HEARTBEAT, resource)
-            if ended.wait(_EVERY_SECONDS):
+            if ended.wait(EVERY.total_seconds()):
                 return
 
     context = contextvars.copy_context()  # with the settings that name the server

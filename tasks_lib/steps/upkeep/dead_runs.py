@@ -46,7 +46,7 @@ def crash_dead_runs(
         if witness is None or not _is_alive(client, UUID(witness), now - witness_silence):
             return []
         since = now - silence
-        return [run.id for run in _list_old_runs(client, since) if _bury(client, run, since)]
+        return [run.id for run in _list_old_runs(client, since) if _bury_silent(client, run, since)]
 
 
 def _list_old_runs(client: SyncPrefectClient, before: datetime) -> list[FlowRun]:
@@ -57,33 +57,43 @@ def _list_old_runs(client: SyncPrefectClient, before: datetime) -> list[FlowRun]
     return [run for run in runs if run.start_time is not None and run.start_time < before]
 
 
-def _bury(client: SyncPrefectClient, run: FlowRun, since: datetime) -> bool:
-    last = _find_last_heartbeat(client, run.id)
-    if last is None or _time_of(last) >= since:
+def _bury_silent(client: SyncPrefectClient, run: FlowRun, since: datetime) -> bool:
+    last = find_last_heartbeat(client, run.id)
+    if last is None or OURS not in last["resource"] or time_of(last) >= since:
         return False
-    silent_since = f"{_time_of(last):%Y-%m-%d %H:%M:%S} UTC"
-    message = f"The run has sent no heartbeat since {silent_since}: its process has died."
+    bury(client, run, f"has sent no heartbeat since {time_of(last):%Y-%m-%d %H:%M:%S} UTC")
+    return True
+
+
+def bury(client: SyncPrefectClient, run: FlowRun, why: str) -> None:
+    """Set a run to Crashed, or Cancelled if that was asked; ``why`` continues "The run"."""
+    message = f"The run {why}: its process has died."
     state: State[Any] = Crashed(message=message)
     if run.state is not None and run.state.is_cancelling():
         state = Cancelled(message=message)
     client.set_flow_run_state(run.id, state, force=True)
     logger.warning("The flow run %s is dead and was set to %s.", run.name, state.name)
-    return True
 
 
 def _is_alive(client: SyncPrefectClient, run_id: UUID, since: datetime) -> bool:
-    last = _find_last_heartbeat(client, run_id)
-    return last is not None and _time_of(last) >= since
+    last = find_last_heartbeat(client, run_id)
+    return last is not None and OURS in last["resource"] and time_of(last) >= since
 
 
-def _find_last_heartbeat(client: SyncPrefectClient, run_id: UUID) -> dict[str, Any] | None:
-    """Return the last heartbeat that one of our flows has sent as this run, or None."""
+def find_last_heartbeat(client: SyncPrefectClient, run_id: UUID) -> dict[str, Any] | None:
+    """Return the last heartbeat that has arrived of a run, ours or the engine's, or None."""
+    heartbeats = list_heartbeats(client, run_id, limit=1)
+    return heartbeats[0] if heartbeats else None
+
+
+def list_heartbeats(client: SyncPrefectClient, run_id: UUID, *, limit: int) -> list[dict[str, Any]]:
+    """Return the last heartbeats of a run, the newest first."""
     resource = {"id": [f"prefect.flow-run.{run_id}"]}
-    query = {"filter": {"event": {"name": [HEARTBEAT]}, "resource": resource}, "limit": 1}
+    query = {"filter": {"event": {"name": [HEARTBEAT]}, "resource": resource}, "limit": limit}
     events = client.request("POST", "/events/filter", json=query).json()["events"]
-    return dict(events[0]) if events and OURS in events[0]["resource"] else None
+    return [dict(event) for event in events]
 
 
-def _time_of(event: dict[str, Any]) -> datetime:
+def time_of(event: dict[str, Any]) -> datetime:
     """Return the time by the server's clock; ``occurred`` is by that of the run's machine."""
     return datetime.fromisoformat(event["received"])

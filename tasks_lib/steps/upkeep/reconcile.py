@@ -15,7 +15,7 @@ from tasks_lib.operations.upkeep.announcing import announce_due
 from tasks_lib.operations.upkeep.reconcile import Reconciled
 from tasks_lib.operations.upkeep.rounds import TAKEN_OVER, Chore, Rounds
 from tasks_lib.operations.uploads.process import process_upload
-from tasks_lib.operations.waiting.suspended import resume_due
+from tasks_lib.operations.waiting.suspended import list_resuming, resume_due
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.settings import Settings, read_settings
 from tasks_lib.steps.automations import follow_switches
@@ -27,6 +27,7 @@ from tasks_lib.steps.runs.outcomes import completed_state, run_logger, step
 from tasks_lib.steps.runs.workspace import open_configured_workspace
 from tasks_lib.steps.upkeep import standby
 from tasks_lib.steps.upkeep.dead_runs import crash_dead_runs
+from tasks_lib.steps.upkeep.dead_waiting_runs import crash_dead_waiting_runs
 from tasks_lib.steps.upkeep.old_runs import delete_old_runs
 from tasks_lib.steps.upkeep.standby import Standby
 from tasks_lib.steps.uploads import start_flow_run
@@ -68,6 +69,7 @@ def keep_up(minutes: int, takes_over: str, *, cleans_up: bool) -> str:
             Chore(lambda: draw(workspace), _MINUTE),
             Chore(lambda: refresh_choices(workspace.store), _MINUTE),
             Chore(crash_dead_runs, _MINUTE),
+            Chore(lambda: crash_dead_waiting_runs(list_resuming(workspace.store)), _MINUTE),
             Chore(lambda: delete_old_runs(settings.upkeep_run_age), _HOUR),
         ]
         if cleans_up:

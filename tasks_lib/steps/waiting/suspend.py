@@ -14,10 +14,12 @@ from tasks_lib.operations.waiting.suspended import (
     begin_wait,
     end_wait,
 )
+from tasks_lib.steps.artifacts import publish_groups
 from tasks_lib.steps.prefect_api import deployment_around
 from tasks_lib.steps.runs.acts import act_id
 from tasks_lib.steps.runs.outcomes import run_logger
 from tasks_lib.steps.runs.workspace import open_configured_workspace
+from tasks_lib.steps.waiting.suspended_runs import note_heartbeats
 from tasks_lib.store.engine import Store
 from tasks_lib.store.groups.group_waits import StoredWait
 
@@ -41,17 +43,26 @@ def wait_suspended(group_ids: Sequence[int], *, timeout: timedelta | None, raise
         store = workspace.store
         names = ",".join(map(str, group_ids))
         wait = begin_wait(store, act_id(f"wait {names}"), run_id, group_ids, timeout=timeout)
+        if wait.outcome is None:
+            note_heartbeats(run_id)
         while True:
             seen = look(store, group_ids)
             if wait.outcome is None:
                 seen.check_undone()
             outcome = _outcome_of(store, wait, seen)
             if outcome is not None:
-                end_wait(store, wait, outcome)
+                _record_end(store, wait, outcome, seen)
                 return _finish(outcome, seen, timeout, raises=raises)
-            key = begin_suspension(store, wait)
             run_logger().info("Waiting for %s.", seen.sentence)
+            publish_groups(seen, "The groups that the run waits for, when it was suspended")
+            key = begin_suspension(store, wait)
             suspend_flow_run(timeout=None, key=key)  # leaves the process by an exception
+
+
+def _record_end(store: Store, wait: StoredWait, outcome: Outcome, seen: Look) -> None:
+    if wait.outcome is None:
+        end_wait(store, wait, outcome)
+        publish_groups(seen, "The groups that the run waited for, when it went on")
 
 
 def _outcome_of(store: Store, wait: StoredWait, seen: Look) -> Outcome | None:

@@ -9,12 +9,14 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
+from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Scheduled
 
 from tasks_lib.operations.waiting.suspended import FlowRuns, RunState
 from tasks_lib.steps.prefect_api import api_url, check_server, translate_errors
+from tasks_lib.steps.runs.heartbeat import ENGINE_INTERVAL, engine_interval
 
 _SECONDS: Final = 10.0
 _NOT_FOUND: Final = 404
@@ -56,6 +58,20 @@ class WaitingRuns(FlowRuns):
         """Tell whether a run has ended, other than by a crash, or is unknown."""
         with _client() as client:
             return _state_of(client, flow_run_id) is RunState.ENDED
+
+
+def note_heartbeats(flow_run_id: str) -> None:
+    """Note on the current flow run how often it sends heartbeats, for the search for dead runs.
+
+    Raises PrefectUnavailableError.
+    """
+    seconds = engine_interval()
+    context = FlowRunContext.get()
+    run = context.flow_run if context is not None else None
+    if seconds is None or (run is not None and run.labels.get(ENGINE_INTERVAL) == seconds):
+        return
+    with _client() as client:
+        client.update_flow_run_labels(UUID(flow_run_id), {ENGINE_INTERVAL: seconds})
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import GroupState
@@ -74,12 +74,22 @@ def end_wait(session: Session, wait_id: str, outcome: str) -> None:
 
 
 def list_due(session: Session, *, at: datetime) -> list[StoredWait]:
-    """Return the waits that are over, and whose runs may be resumed now.
+    """Return the waits that are over, and whose runs may be resumed now."""
+    return list_over(session, at=at, resumable_at=at)
+
+
+def list_over(
+    session: Session, *, at: datetime, resumable_at: datetime | None = None
+) -> list[StoredWait]:
+    """Return the waits that are over, without the outcome having been recorded by their runs.
 
     A wait is over if all of its groups are finished, if one was undone or deleted, or if its
     deadline has passed.
     """
-    waits = _list(session, _WAITS.c.outcome.is_(None), _WAITS.c.resume_at <= at)
+    conditions: list[ColumnElement[bool]] = [_WAITS.c.outcome.is_(None)]
+    if resumable_at is not None:
+        conditions.append(_WAITS.c.resume_at <= resumable_at)
+    waits = _list(session, *conditions)
     awaited = sorted({group_id for wait in waits for group_id in wait.group_ids})
     columns = (TaskGroupRow.id, TaskGroupRow.state, TaskGroupRow.finished_at)
     found = session.execute(select(*columns).where(TaskGroupRow.id.in_(awaited)))
