@@ -1,5 +1,6 @@
 """The commands ``groups ...``: list, show, await and undo a pipeline's groups."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -11,7 +12,7 @@ from tasks_lib.cli.options.consent import Yes, confirm, system_user
 from tasks_lib.cli.options.paging import After, Limit, cut_page
 from tasks_lib.cli.output import console
 from tasks_lib.cli.workspace import configured_workspace
-from tasks_lib.domain.statuses import GroupState
+from tasks_lib.domain.statuses import GroupState, TaskStatus
 
 if TYPE_CHECKING:
     from tasks_lib.operations.groups.read import CountedGroup
@@ -34,16 +35,17 @@ def list_groups(
     after: After = "",
     json: Json = False,
 ) -> None:
-    """List a pipeline's groups, oldest first."""
+    """List a pipeline's groups with the number of their tasks by status, oldest first."""
     from tasks_lib.operations.groups import read
 
     with configured_workspace() as workspace:
         listed = read.list_groups(workspace.store, pipeline)
-    page = cut_page(listed, lambda group: group.id, after=after, limit=limit)
+        page = cut_page(listed, lambda group: group.id, after=after, limit=limit)
+        entries = read.count_groups(workspace.store, page.entries)
     if json:
-        console.print_json([group._asdict() for group in page.entries])
+        console.print_json([group_document(entry) for entry in entries])
     else:
-        console.print_groups(page.entries)
+        print_groups(entries)
     page.print_rest()
 
 
@@ -138,6 +140,36 @@ def group_document(counted: "CountedGroup") -> dict[str, Any]:
     """Return a group with its counts as a JSON document."""
     counts = {status.value: count for status, count in counted.counts.items()}
     return counted.group._asdict() | {"task_counts": counts}
+
+
+def print_groups(entries: "Sequence[CountedGroup]") -> None:
+    """Print groups as a table; columns in which nothing would be written are left out."""
+    from rich.table import Table
+    from rich.text import Text
+
+    groups = [entry.group for entry in entries]
+    statuses = [status for status in TaskStatus if any(entry.counts[status] for entry in entries)]
+    shows_state = any(group.state is not GroupState.CREATED for group in groups)
+    shows_name = any(group.name is not None for group in groups)
+    shows_labels = any(group.labels for group in groups)
+    states = ("state",) if shows_state else ()
+    names = (("name",) if shows_name else ()) + (("labels",) if shows_labels else ())
+    columns = ("group", "from", "tasks", *statuses, "rejected", "created", *states, *names)
+    table = Table(*columns, "source", box=None)
+    for group, counts in entries:
+        table.add_row(
+            str(group.id),
+            group.kind,
+            f"{group.tasks:,}",
+            *(f"{counts[status]:,}" for status in statuses),
+            f"{group.rejected:,}",
+            _moment(group.created_at),
+            *((group.state.value,) if shows_state else ()),
+            *((Text(group.name or ""),) if shows_name else ()),
+            *((Text(console.spell_labels(group.labels)),) if shows_labels else ()),
+            Text(group.source),
+        )
+    console.out.print(table if entries else "This pipeline has no task groups yet.")
 
 
 def print_group(counted: "CountedGroup") -> None:

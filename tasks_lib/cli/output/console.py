@@ -15,7 +15,7 @@ from rich.text import Text
 from tasks_lib.cli.output import streams
 from tasks_lib.domain.infinite import BLANK
 from tasks_lib.domain.names import counted, display_name, shortened
-from tasks_lib.domain.statuses import GroupState, SeedKind, TaskStatus
+from tasks_lib.domain.statuses import SeedKind, TaskStatus
 
 if TYPE_CHECKING:  # they load what most commands do not need
     from tasks_lib.domain.mapping.plans import Plan
@@ -27,7 +27,6 @@ if TYPE_CHECKING:  # they load what most commands do not need
     from tasks_lib.operations.catalogue.read import CountedPipeline
     from tasks_lib.operations.chains.manage import Chain, ChainExplanation
     from tasks_lib.operations.datasets.data_vault import VaultEntry
-    from tasks_lib.operations.groups.read import Group
     from tasks_lib.operations.infinite.manage import InfiniteSeeding
     from tasks_lib.operations.tasks.read import Task
 
@@ -215,31 +214,6 @@ def print_pipeline(entry: CountedPipeline) -> None:
 def spell_labels(labels: Mapping[str, str]) -> str:
     """Return labels as ``key=value, key=value``."""
     return ", ".join(f"{key}={value}" for key, value in labels.items())
-
-
-def print_groups(groups: Sequence[Group]) -> None:
-    """Print task groups as a table; columns in which nothing would be written are left out."""
-    shows_state = any(group.state is not GroupState.CREATED for group in groups)
-    shows_name = any(group.name is not None for group in groups)
-    shows_labels = any(group.labels for group in groups)
-    states = ("state",) if shows_state else ()
-    names = (("name",) if shows_name else ()) + (("labels",) if shows_labels else ())
-    table = Table(
-        "group", "from", "tasks", "rejected", "created", *states, *names, "source", box=None
-    )
-    for group in groups:
-        table.add_row(
-            str(group.id),
-            group.kind,
-            f"{group.tasks:,}",
-            f"{group.rejected:,}",
-            _moment(group.created_at),
-            *((group.state.value,) if shows_state else ()),
-            *((Text(group.name or ""),) if shows_name else ()),
-            *((Text(spell_labels(group.labels)),) if shows_labels else ()),
-            Text(group.source),
-        )
-    out.print(table if groups else "This pipeline has no task groups yet.")
 
 
 def print_chains(chains: Sequence[Chain]) -> None:

@@ -1,6 +1,6 @@
 """Read task groups, and the reports of the runs that create them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -15,6 +15,7 @@ from tasks_lib.store.groups import task_groups
 from tasks_lib.store.groups.task_groups import StoredGroup
 from tasks_lib.store.tasks.counts import get_group_counts
 
+_GROUPS_AT_ONCE: Final = 1_000
 _NO_TASKS: Final[Mapping[TaskStatus, int]] = MappingProxyType(dict.fromkeys(TaskStatus, 0))
 
 
@@ -62,6 +63,17 @@ def list_groups(store: Store, reference: str) -> list[Group]:
     with store.read() as session:
         pipeline = catalogue.find_pipeline(session, reference)
         return [as_group(row) for row in task_groups.list_groups(session, pipeline.id)]
+
+
+def count_groups(store: Store, groups: Sequence[Group]) -> list[CountedGroup]:
+    """Return groups of one pipeline with the number of their tasks by status."""
+    counts: dict[int, Mapping[TaskStatus, int]] = {}
+    with store.read() as session:
+        for first in range(0, len(groups), _GROUPS_AT_ONCE):
+            some = groups[first : first + _GROUPS_AT_ONCE]
+            ids = [group.id for group in some]
+            counts |= get_group_counts(session, some[0].pipeline_id, ids)
+    return [CountedGroup(group, counts.get(group.id, _NO_TASKS)) for group in groups]
 
 
 def list_counted_groups(store: Store, pipeline_id: int, *, after: int, limit: int) -> GroupPage:
