@@ -208,12 +208,22 @@ def test_a_frame_that_changes_while_it_is_read(workspace: Workspace) -> None:
         return open_frame(next(readings)).read(names)
 
     request = FrameRequest(pipeline=LABEL, source="DataFrame")
-    changing = frame._replace(read=read)
+    changing = frame._replace(read=read, may_change=True)
     report = seed_from_frame(workspace, request, changing, run_id="run-1").report
     message = "the DataFrame was changed while it was being read; seed it again"
     assert [(error.code, error.message) for error in report.errors] == [("source_changed", message)]
     assert (report.created, tasks_of(workspace)) == (0, [])
     assert load(workspace, FRAME).created == 3
+
+
+def test_changes_of_the_callers_frame_do_not_reach_the_rows(workspace: Workspace) -> None:
+    frame = FRAME.copy()
+    opened = open_frame(frame)
+    frame.loc[0, "body"] = "other"
+    assert not opened.may_change
+    request = FrameRequest(pipeline=LABEL, source="DataFrame")
+    assert seed_from_frame(workspace, request, opened, run_id="run-1").report.created == 3
+    assert tasks_of(workspace) == TASKS
 
 
 def test_a_run_that_begins_again_with_other_rows_finds_its_tasks(workspace: Workspace) -> None:

@@ -157,23 +157,24 @@ def _write_moments(array: pa.Array) -> pa.Array | None:
     zone = array.type.tz
     if zone not in (None, "UTC"):
         return None
-    texts = _write_without_zone(array, zone)
-    if texts is None:
-        return None
-    texts = pc.replace_substring(texts, " ", "T", max_replacements=1)
-    return texts if zone is None else pc.binary_join_element_wise(texts, "+00:00", "")
-
-
-def _write_without_zone(array: pa.Array, zone: str | None) -> pa.Array | None:
-    """Write moments without their zone, and with a fraction where it is not zero."""
     try:
         moments = array.cast(pa.timestamp("us", zone)).cast(pa.timestamp("us"))
     except pa.ArrowInvalid:
         return None
+    distinct = moments.dictionary_encode()
+    if len(distinct.dictionary) < len(moments) // 2:  # as of days: then each is written once
+        return _spell_moments(distinct.dictionary, zone).take(distinct.indices)
+    return _spell_moments(moments, zone)
+
+
+def _spell_moments(moments: pa.Array, zone: str | None) -> pa.Array:
+    """Write moments with a fraction where it is not zero, and with the offset of UTC, if any."""
     try:
-        return moments.cast(pa.timestamp("s")).cast(pa.string())
+        texts = moments.cast(pa.timestamp("s")).cast(pa.string())
     except pa.ArrowInvalid:  # some have a fraction
-        return pc.replace_substring_regex(moments.cast(pa.string()), r"\.000000$", "")
+        texts = pc.replace_substring_regex(moments.cast(pa.string()), r"\.000000$", "")
+    texts = pc.replace_substring(texts, " ", "T", max_replacements=1)
+    return texts if zone is None else pc.binary_join_element_wise(texts, "+00:00", "")
 
 
 _Writer = Callable[[pa.Array], pa.Array | None]

@@ -33,9 +33,9 @@ class FrameBatch(NamedTuple):
 class Frame(NamedTuple):
     """Rows that a Python program holds; ``read`` yields the named columns.
 
-    It can be used once; with ``is_repeatable``, any number of times. With ``may_lack_columns`` a
-    row can lack a column, which is null then, and have others than ``names``, those of the first
-    row.
+    It can be used once; with ``is_repeatable``, any number of times. With ``may_change`` another
+    reading can have other values. With ``may_lack_columns`` a row can lack a column, which is null
+    then, and have others than ``names``, those of the first row.
     """
 
     title: str
@@ -43,6 +43,7 @@ class Frame(NamedTuple):
     read: Callable[[Sequence[str]], Generator[FrameBatch]]
     may_lack_columns: bool = False
     is_repeatable: bool = False
+    may_change: bool = True
 
 
 def open_frame(data: object) -> Frame:
@@ -82,7 +83,12 @@ def _no_rows(data: object) -> UsageError:
     return UsageError(f"seed() takes rows: {_EXPECTED}, not {type(data).__name__}{hint}")
 
 
-def _open_pandas(frame: Any) -> Frame:
+def _open_pandas(data: Any) -> Frame:
+    """Open a shallow copy: pandas copies what the caller changes in the original meanwhile.
+
+    But it does not see a change in a list or a dict, which only columns of objects hold.
+    """
+    frame = data.copy(deep=False)
     levels = [place for place, name in enumerate(frame.index.names) if name is not None]
     labels = _texts([*(frame.index.names[place] for place in levels), *frame.columns])
 
@@ -99,7 +105,8 @@ def _open_pandas(frame: Any) -> Frame:
             parts = [_cut(column, start, end) for column in columns]
             yield FrameBatch(end - start, [_read_pandas(part) for part in parts])
 
-    return Frame("DataFrame", labels, read, is_repeatable=True)
+    may_change = any(find_column(name).dtype == object for name in labels)
+    return Frame("DataFrame", labels, read, is_repeatable=True, may_change=may_change)
 
 
 def _cut(column: Any, start: int, end: int) -> Any:
@@ -129,7 +136,8 @@ def _open_table(title: str, table: pa.Table) -> Frame:
         for start in range(0, len(table), BATCH_ROWS):
             yield _read_table(table.slice(start, BATCH_ROWS), places)
 
-    return Frame(title, tuple(table.schema.names), read, is_repeatable=True)
+    names = tuple(table.schema.names)
+    return Frame(title, names, read, is_repeatable=True, may_change=False)
 
 
 def _open_stream(title: str, reader: pa.RecordBatchReader) -> Frame:
