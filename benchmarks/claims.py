@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 import psycopg
 from sqlalchemy import make_url, text
 
-from benchmarks.databases import Databases, make_store, open_databases
+from benchmarks.databases import Databases, make_store, make_tasks, open_databases
 from tasks_lib.domain.lifecycle import Move
 from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.tasks.move import claim_task
@@ -109,35 +109,13 @@ def _run(
 ) -> list[Outcome]:
     with databases.fresh() as url:
         make_store(url, with_group=True)
-        _make_tasks(url)
+        make_tasks(url, _TASKS)
         start = _CONTEXT.Barrier(_CLIENTS)
         load = Load(claimer, url, seconds, rate)
         with _CONTEXT.Pool(_CLIENTS, initializer=_remember, initargs=(start,)) as pool:
             outcomes = pool.map(partial(_client, load), range(_CLIENTS), chunksize=1)
         _check(url, sum(outcome.claims for outcome in outcomes))
     return outcomes
-
-
-def _make_tasks(url: str) -> None:
-    store = Store.open(url)
-    with store.write() as session:
-        session.execute(
-            text(
-                "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
-                " WHERE n < :count) INSERT INTO tasks (pipeline_id, group_id, row, status,"
-                " predefined) SELECT 1, 1, n, 'pending', '{\"id\":\"1\"}' FROM numbers"
-            ),
-            {"count": _TASKS},
-        )
-        columns = "in_progress, paused, finished, escalated, quarantined, failed, claims"
-        session.execute(
-            text(
-                f"INSERT INTO task_counts (pipeline_id, slot, pending, {columns})"
-                " VALUES (1, 0, :count, 0, 0, 0, 0, 0, 0, 0)"
-            ),
-            {"count": _TASKS},
-        )
-    store.close()
 
 
 def _check(url: str, claims: int) -> None:

@@ -137,6 +137,29 @@ def make_store(
         store.close()
 
 
+def make_tasks(url: str, count: int) -> None:
+    """Create pending tasks in the group that ``make_store`` has created."""
+    store = Store.open(url)
+    with store.write() as session:
+        session.execute(
+            text(
+                "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
+                " WHERE n < :count) INSERT INTO tasks (pipeline_id, group_id, row, status,"
+                " predefined) SELECT 1, 1, n, 'pending', '{\"id\":\"1\"}' FROM numbers"
+            ),
+            {"count": count},
+        )
+        columns = "in_progress, paused, finished, escalated, quarantined, failed, claims"
+        session.execute(
+            text(
+                f"INSERT INTO task_counts (pipeline_id, slot, pending, {columns})"
+                " VALUES (1, 0, :count, 0, 0, 0, 0, 0, 0, 0)"
+            ),
+            {"count": count},
+        )
+    store.close()
+
+
 def copy_database(filled: str, url: str) -> None:
     """Replace an empty database by a copy of another one, and wait until the copy is complete."""
     name, template = make_url(url).database, make_url(filled).database
