@@ -15,6 +15,10 @@ class ColumnarRows(Sequence[Sequence[Any]]):
     def __init__(self, batch: pa.RecordBatch) -> None:
         self.batch = batch
 
+    def pick(self, places: Sequence[int]) -> "ColumnarRows":
+        """Return the rows at some places."""
+        return ColumnarRows(self.batch.take(pa.array(places, pa.int64())))
+
     def __len__(self) -> int:
         """Return the number of rows."""
         return int(self.batch.num_rows)

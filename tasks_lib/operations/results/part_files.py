@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date
-from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -49,11 +48,11 @@ class PartFiles(NamedTuple):
         if not self.by_day:
             yield name, rows
             return
-        first = 0
-        for day, of_day in groupby(_list_days(rows)):
-            end = first + len(list(of_day))
-            yield f"finished_on={day.isoformat()}/{name}", rows[first:end]
-            first = end
+        of_days: dict[date, list[int]] = {}
+        for place, day in enumerate(_list_days(rows)):
+            of_days.setdefault(day, []).append(place)
+        for day, some in of_days.items():
+            yield f"finished_on={day.isoformat()}/{name}", _pick(rows, some)
 
     def read_part(self, name: str) -> Part | None:
         """Return the part that is in a file, or None if it is not one of these files."""
@@ -67,6 +66,14 @@ def number_file(name: str, number: int) -> str:
     """Return the name of one of several files with the rows of one name."""
     stem, _, suffix = name.rpartition(".")
     return name if number == 1 else f"{stem}-{number}.{suffix}"
+
+
+def _pick(rows: Sequence[Sequence[Any]], places: Sequence[int]) -> Sequence[Sequence[Any]]:
+    if len(places) == len(rows):
+        return rows
+    if isinstance(rows, ColumnarRows):
+        return rows.pick(places)
+    return [rows[place] for place in places]
 
 
 def _list_days(rows: Sequence[Sequence[Any]]) -> Sequence[date]:
