@@ -21,6 +21,7 @@ from tasks_lib.store.engine import Store
 from tasks_lib.store.groups import task_groups
 from tasks_lib.store.removal import undo
 from tasks_lib.store.removal.undo import KeptTask, Undo
+from tasks_lib.store.tasks import queues
 
 MAX_KEPT_SHOWN: Final = 100
 _UPKEEP_SECONDS: Final = 20.0
@@ -113,16 +114,19 @@ def _begin(session: Session, group_id: int, *, by: str, flows_again: bool) -> No
 def _remove_all(store: Store, group_id: int, *, at: datetime, seconds: float | None = None) -> bool:
     """Remove tasks until none is left to look at; return whether this call has finished it."""
     give_up_at = time.monotonic() + seconds if seconds is not None else None
-    after: int | None = 0
+    before: int | None = undo.AFTER_ALL_ROWS
     while give_up_at is None or time.monotonic() < give_up_at:
         with store.write() as session:
             locked = undo.lock_group(session, group_id)
             if locked is None or locked.state is not GroupState.UNDOING:
                 return False
-            after = undo.remove_next(session, locked, after=after or 0)
-            if after is None:
-                _finish(session, store, locked, at)
-                return True
+            if before is not None:
+                before = undo.remove_last(session, locked, before=before)
+                continue
+            _finish(session, store, locked, at)
+        with store.write() as session:
+            queues.tend(session, locked.pipeline_id)  # else each claim passes the removed tasks
+        return True
     return False
 
 

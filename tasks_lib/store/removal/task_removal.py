@@ -45,6 +45,7 @@ def remove_tasks(
     unless ``rows`` is ``FORGET``. The caller has locked the tasks, and their groups before them.
     """
     if is_postgresql(session):
+        session.execute(_USE_INDEXES)
         statement = _removal_on_postgresql(chosen, rows)
         removed: Sequence[Row[int, str, int]] = session.execute(statement, parameters).all()
     else:
@@ -54,6 +55,10 @@ def remove_tasks(
             session.execute(statement, parameters)
     return _subtract(session, pipeline_id, removed, counted_as)
 
+
+_USE_INDEXES: Final = text("SET LOCAL enable_seqscan = off")
+"""PostgreSQL keeps the plans that look up the moves of each task, and those of foreign keys. One
+that was made while there were few moves would read all of them for each task."""
 
 _KEEP_OUT: Final = """
     INSERT INTO removed_rows (stream_id, origin_id, group_id)

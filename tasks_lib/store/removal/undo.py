@@ -19,6 +19,9 @@ from tasks_lib.store.tasks.untouched import has_copies, untouched_condition
 
 _URIS_AT_ONCE: Final = 500
 
+AFTER_ALL_ROWS: Final = (1 << 63) - 1
+"""A row number that no task has."""
+
 
 class Undo(NamedTuple):
     """An undo: of which group, by whom, and whether the rows of its tasks may flow again."""
@@ -84,23 +87,23 @@ def list_unfinished(session: Session) -> list[int]:
     return list(session.scalars(statement.order_by(TaskGroupRow.id)))
 
 
-def remove_next(session: Session, undo: Undo, *, after: int) -> int | None:
-    """Remove the untouched ones of the group's next tasks, and update all counts.
+def remove_last(session: Session, undo: Undo, *, before: int) -> int | None:
+    """Remove the untouched ones of the group's last tasks before a row, and update all counts.
 
-    The tasks begin after the row ``after``. Returns the last row that was looked at; None if there
-    is none.
+    Claims take the oldest task, so they seldom have to skip locked ones at this end. Returns the
+    first row that was looked at; None if there is none.
     """
-    window = {"group_id": undo.group_id, "after": after, "limit": task_removal.TASKS_AT_ONCE}
-    last = session.scalar(_LAST_ROW, window)
-    if last is None:
+    window = {"group_id": undo.group_id, "before": before, "limit": task_removal.TASKS_AT_ONCE}
+    first = session.scalar(_FIRST_ROW, window)
+    if first is None:
         return None
-    window |= {"last": last, "pipeline_id": undo.pipeline_id}
+    window |= {"first": first, "pipeline_id": undo.pipeline_id}
     if is_postgresql(session):
         session.execute(_LOCK, window)
     condition = untouched_condition(has_copies=has_copies(session, undo.pipeline_id))
     rows = Rows.FLOW_AGAIN if undo.flows_again else Rows.KEEP_OUT
     remove_tasks(session, undo.pipeline_id, f"{_WINDOW} AND {condition}", window, rows)
-    return int(last)
+    return int(first)
 
 
 def finish(session: Session, undo: Undo, *, at: datetime) -> None:
@@ -151,12 +154,13 @@ def list_touched(session: Session, undo: Undo, *, limit: int) -> list[KeptTask]:
 
 
 _OF_GROUP: Final = "tasks.group_id = :group_id"
-_WINDOW: Final = f'{_OF_GROUP} AND tasks."row" > :after AND tasks."row" <= :last'
-_LAST_ROW: Final = text(
+_WINDOW: Final = f'{_OF_GROUP} AND tasks."row" >= :first AND tasks."row" < :before'
+_FIRST_ROW: Final = text(
     f"""
-    SELECT max("row") FROM (
-        SELECT "row" FROM tasks WHERE {_OF_GROUP} AND "row" > :after ORDER BY "row" LIMIT :limit
-    ) AS next
+    SELECT min("row") FROM (
+        SELECT "row" FROM tasks WHERE {_OF_GROUP} AND "row" < :before
+        ORDER BY "row" DESC LIMIT :limit
+    ) AS last
     """  # noqa: S608
 )
 _LOCK: Final = text(
