@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,9 @@ class Import(NamedTuple):
     is_lazy: bool
 
 
+@cache
 def modules() -> list[Module]:
+    """Return the modules of all packages."""
     paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
     return [
         Module(
@@ -44,8 +47,9 @@ def is_within(name: str, *places: str) -> bool:
     return any(name == place or name.startswith(f"{place}.") for place in places)
 
 
-def imports(module: Module) -> Iterator[Import]:
-    """Yield each imported name; of ``from a import b`` it is ``a.b``."""
+@cache
+def imports(module: Module) -> list[Import]:
+    """Return each imported name; of ``from a import b`` it is ``a.b``."""
 
     def walk(node: ast.AST, *, is_lazy: bool) -> Iterator[Import]:
         match node:
@@ -61,7 +65,7 @@ def imports(module: Module) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
             yield from walk(child, is_lazy=is_lazy or inside)
 
-    return walk(ast.parse(module.source), is_lazy=False)
+    return list(walk(ast.parse(module.source), is_lazy=False))
 
 
 IMPORTS_BY_NAME = {

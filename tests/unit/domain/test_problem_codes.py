@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tasks_lib.domain.problems import CODES, FILE_CODES, ROW_CODES, VALUE_CODES
 LIBRARY = Path(tasks_lib.__file__).parent
 CATALOGUE = LIBRARY / "domain" / "problems.py"
 MODULES = {
-    path.relative_to(LIBRARY).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+    path.relative_to(LIBRARY).as_posix(): path
     for path in sorted(LIBRARY.rglob("*.py"))
     if path != CATALOGUE
 }
@@ -33,8 +34,14 @@ def raised_codes(module: ast.Module) -> Iterator[str]:
             yield str(first.value)
 
 
-def literals(module: ast.Module) -> set[object]:
-    return {node.value for node in ast.walk(module) if isinstance(node, ast.Constant)}
+@cache
+def parse(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+@cache
+def literals(module: str) -> set[object]:
+    return {node.value for node in ast.walk(parse(module)) if isinstance(node, ast.Constant)}
 
 
 def test_a_code_is_in_exactly_one_of_the_three_parts_of_the_catalogue() -> None:
@@ -51,12 +58,12 @@ def test_a_code_is_a_word_and_its_explanation_one_sentence(code: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_raises_only_codes_of_the_catalogue(module: str) -> None:
-    assert set(raised_codes(MODULES[module])) - set(CODES) == set()
+    assert set(raised_codes(parse(module))) - set(CODES) == set()
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_a_code_of_the_catalogue_is_used(code: str) -> None:
-    assert [name for name, module in MODULES.items() if code in literals(module)] != []
+    assert any(code in literals(module) for module in MODULES)
 
 
 @pytest.mark.parametrize(
@@ -74,5 +81,5 @@ def test_a_code_that_is_raised_is_found_in_the_source(source: str) -> None:
 
 
 def test_the_library_raises_codes_that_are_found() -> None:
-    codes = {code for module in MODULES.values() for code in raised_codes(module)}
+    codes = {code for module in MODULES for code in raised_codes(parse(module))}
     assert {"required", "source_not_found", "unknown_column", "unclosed_quote"} <= codes
