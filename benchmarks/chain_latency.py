@@ -42,6 +42,7 @@ from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.chains.manage import ChainRequest, create_chain
 from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
+from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.operations.upkeep.announcing import Relay
 from tasks_lib.operations.workspace import Workspace, open_workspace
 from tasks_lib.settings import read_settings
@@ -122,7 +123,8 @@ def _finish(workspace: Workspace, count: int) -> None:
     pipeline = find_pipeline(workspace.store, SOURCE)
     note = Note(_CONTRIBUTOR, datetime.now(UTC))
     with workspace.store.write() as session:
-        move_tasks(session, pipeline.id, Move.CLAIM, Picks(limit=count), note)
+        for _ in range(count):
+            claim_task(workspace.store.within(session), pipeline.id, _CONTRIBUTOR, at=note.at)
         mine = Picks(claimed_by=_CONTRIBUTOR)
         filled_in = '{"sentiment":"good"}'
         move_tasks(session, pipeline.id, Move.SUBMIT, mine, note, filled_in=filled_in)

@@ -1,8 +1,8 @@
-"""Throughput of claims: our operation compared with a bare loop around the same statement.
+"""Throughput of claims: our operation compared with a bare loop around one statement.
 
 Eight clients claim from one pipeline for some seconds, each a process with a connection of its own.
-The baseline sends the statement of ``store/tasks/moves.py`` over psycopg and reads the answer; ours
-takes a connection from the pool, claims, and reads the whole task. Then ours claims at half the
+The baseline sends one statement that does the same over psycopg, see ``bare_claim``; ours takes a
+connection from the pool, claims, and reads the whole task. Then ours claims at half the
 baseline's rate, and each claim is timed. They take turns on fresh databases; rates are medians.
 SQLite has no baseline of its own: what it does is stated.
 """
@@ -26,12 +26,11 @@ from typing import Final, NamedTuple
 import psycopg
 from sqlalchemy import make_url, text
 
+from benchmarks.bare_claim import BARE_CLAIM
 from benchmarks.databases import Databases, make_store, make_tasks, open_databases
-from tasks_lib.domain.lifecycle import Move
 from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.store.engine import Store
-from tasks_lib.store.tasks.moves import build_postgres_statement
 
 _CLIENTS: Final = 8
 _TASKS: Final = 60_000
@@ -161,14 +160,13 @@ def _claims(claim: Claim, began: float, load: Load) -> Iterator[float]:
 
 @contextmanager
 def _bare(url: str, contributor: str) -> Iterator[Claim]:
-    statement = build_postgres_statement(Move.CLAIM)
-    parameters = {"pipeline_id": 1, "limit": 1, "by": contributor, "reason": None}
+    parameters = {"pipeline_id": 1, "limit": 1, "by": contributor}
     address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(address, autocommit=True) as connection:
 
         def claim() -> bool:
             given = {**parameters, "at": datetime.now(UTC)}
-            return connection.execute(statement, given).fetchone() is not None
+            return connection.execute(BARE_CLAIM, given).fetchone() is not None
 
         yield claim
 

@@ -30,11 +30,11 @@ import psycopg
 import yaml
 from sqlalchemy import make_url
 
+from benchmarks.bare_claim import BARE_CLAIM
 from benchmarks.chain_drain import filled
 from benchmarks.databases import Databases, count_rows, make_store, open_databases, query
 from benchmarks.generate import write_catalogue, write_csv
 from benchmarks.servers import ExternalApi, external_api
-from tasks_lib.domain.lifecycle import Move
 from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.chains.fire import fire_due
 from tasks_lib.operations.seeding.file_sources import CsvRequest
@@ -43,7 +43,6 @@ from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
 from tasks_lib.store.engine import Store
-from tasks_lib.store.tasks.moves import build_postgres_statement
 
 _CONTEXT: Final = multiprocessing.get_context("spawn")
 _SAMPLE_SECONDS: Final = 0.05
@@ -127,9 +126,8 @@ def _held(databases: Databases, options: Options) -> Iterator[tuple[str, Cost]]:
         with _store_with_tasks(databases, options.folder, 1) as url, ExitStack() as holders:
             for number in range(held):
                 connection = holders.enter_context(psycopg.connect(_plain(url)))
-                statement = build_postgres_statement(Move.CLAIM)
-                by = {"pipeline_id": 1, "limit": 1, "by": str(number), "reason": None}
-                connection.execute(statement, {**by, "at": datetime.now(UTC)})
+                by = {"pipeline_id": 1, "limit": 1, "by": str(number)}
+                connection.execute(BARE_CLAIM, {**by, "at": datetime.now(UTC)})
             yield f"claims beside {held} held ones", _measure(url, 1, partial(_claim_some, url))
 
 

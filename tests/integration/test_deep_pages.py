@@ -3,21 +3,27 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.orm import Session
 
-from people import AT, PATH, make_tasks
-from tasks_lib.domain.lifecycle import Move
+from people import AT, PATH, claim, make_tasks
 from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.operations.tasks.read import list_tasks_after
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.engine import Store
-from tasks_lib.store.tasks.moves import build_postgres_statement
 
 TASKS = 3_000
+
+
+class Reads(NamedTuple):
+    """Scans of the table of tasks, and entries of the index that claims use."""
+
+    scans: int
+    entries: int
 
 
 @contextmanager
@@ -74,11 +80,39 @@ def test_a_claim_finds_its_task_by_the_index_behind_many_that_are_finished(
     make_tasks(workspace, tmp_path, TASKS)
     with store.write() as session:
         session.execute(text("UPDATE tasks SET status = 'finished' WHERE id < 2000"))
+    with store.postgresql() as connection:
+        connection.execute("VACUUM ANALYZE tasks")
+    with store.write() as session:
+        before = count_reads(session)
+        assert claim(store.within(session)).id == 2_000
+        assert count_reads(session) == (before.scans, before.entries + 1)
+
+
+def test_a_claim_planned_for_an_empty_table_finds_its_task_by_the_index_later(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    store = workspace.store
+    if not store.is_postgresql:
+        return
+    with store.engine.connect() as connection:
+        session = Session(connection)
         session.execute(text("ANALYZE"))
-    statement = build_postgres_statement(Move.CLAIM)
-    parameters = {"pipeline_id": 1, "limit": 1, "by": "ann", "reason": None, "at": AT}
-    with store.read() as session:
-        plan = postgres_connection(session).execute(b"EXPLAIN " + statement, parameters).fetchall()
-    scans = [line for (line,) in plan if " on tasks  " in line and "Scan" in line]
-    assert len(scans) == 1
-    assert "Index Scan using ix_tasks_pipeline_id_status_id on tasks " in scans[0]
+        assert claim_task(store.within(session), 1, "ann", at=AT) is None
+        session.commit()
+        make_tasks(workspace, tmp_path, TASKS)
+        before = count_reads(session)
+        assert claim(store.within(session)).id == 1
+        assert count_reads(session) == (before.scans, before.entries + 1)
+
+
+def count_reads(session: Session) -> Reads:
+    """Return how often this connection has read the whole table, and entries of the index."""
+    return Reads(
+        *(
+            session.execute(text(f"SELECT pg_stat_get_xact_{name}'::regclass)")).scalar_one()
+            for name in (
+                "numscans('tasks",
+                "tuples_returned('ix_tasks_pipeline_id_status_id",
+            )
+        )
+    )

@@ -115,10 +115,15 @@ def test_a_move_outside_the_transition_table_changes_nothing(
     store: Store, status: TaskStatus, move: Move, pipeline: Pipeline
 ) -> None:
     set_status(store, 1, status.value)
+    set_status(store, 2, TaskStatus.FAILED.value)
     with store.write() as session:
-        moved = move_tasks(
-            session, pipeline.id, move, Picks(task_id=1), Note("ann", AT), filled_in="{}"
-        )
+        if move is Move.CLAIM:
+            claimed = claim_task(store.within(session), pipeline.id, "ann", at=AT)
+            moved = [Moved(claimed.id, status, claimed.status)] if claimed else []
+        else:
+            moved = move_tasks(
+                session, pipeline.id, move, Picks(task_id=1), Note("ann", AT), filled_in="{}"
+            )
     rule = MOVES[move]
     expected = [Moved(1, status, rule.end)] if status in rule.starts else []
     task = find_task(store, 1)
@@ -261,7 +266,7 @@ def test_a_move_whose_transaction_is_rolled_back_leaves_no_trace(
     store: Store, pipeline: Pipeline
 ) -> None:
     def broken(session: Any) -> None:
-        move_tasks(session, pipeline.id, Move.CLAIM, Picks(limit=1), Note("ann", AT))
+        claim_task(store.within(session), pipeline.id, "ann", at=AT)
         raise RuntimeError("cut off")
 
     with pytest.raises(RuntimeError, match="cut off"), store.write() as session:

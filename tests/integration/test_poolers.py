@@ -21,7 +21,6 @@ from tasks_lib.operations.infinite.sensor import Sensor, is_sensor_running
 from tasks_lib.operations.tasks.move import claim_task, submit_task
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.file_storage import Storage
-from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.engine import Store
 from tasks_lib.store.tasks.claim_watch import watch_claims
 
@@ -62,8 +61,8 @@ def test_statements_are_prepared_only_without_a_pooler(kind: str, postgresql_url
         thresholds = []
         for address in (postgresql_url, url):
             store = Store.open(address)
-            with store.statement() as session:
-                thresholds.append(postgres_connection(session).prepare_threshold)
+            with store.postgresql() as connection:
+                thresholds.append(connection.prepare_threshold)
             store.close()
     assert thresholds == [5, None]
 

@@ -48,7 +48,7 @@ def on_postgresql(
 
 
 def tend(store: Store) -> bool:
-    with store.statement() as session:
+    with store.query() as session:
         return queues.tend(session, PIPELINE)
 
 
@@ -137,7 +137,7 @@ def test_a_claim_beside_an_old_transaction_reads_no_more_than_after_the_first(
         old.execute("SELECT count(*) FROM tasks")
         with store.write() as session:
             for _ in range(2_500):
-                move_tasks(session, PIPELINE, Move.CLAIM, Picks(limit=1), Note("ann", AT))
+                session.execute(text("SELECT seeding_claim(1, 'ann', now())"))
         before = read_blocks(address)  # those of the dead entries of the tasks that were claimed
         assert tend(store)
         assert 3 * read_blocks(address) < before

@@ -346,18 +346,18 @@ def test_a_cut_connection_raises_and_the_next_statement_gets_another(
     postgresql_url: str,
 ) -> None:
     store = Store.open(postgresql_url)
-    with store.statement() as session:
-        number = postgres_connection(session).info.backend_pid
+    with store.postgresql() as connection:
+        number = connection.info.backend_pid
     cut(postgresql_url, number)
     with (
         pytest.raises(
             StoreUnavailableError, match=r"^the store postgresql\+psycopg://.* cannot be"
         ),
-        store.statement() as session,
+        store.postgresql() as connection,
     ):
-        postgres_connection(session).execute("SELECT 1")
-    with store.statement() as session:
-        assert postgres_connection(session).execute("SELECT 1").fetchone() == (1,)
+        connection.execute("SELECT 1")
+    with store.postgresql() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
     store.close()
 
 
@@ -365,7 +365,7 @@ def test_a_connection_cut_while_idle_is_replaced_silently(
     postgresql_url: str,
 ) -> None:
     store = Store.open(postgresql_url)
-    with store.statement() as session:
+    with store.query() as session:
         connection = postgres_connection(session)
         info = session.connection().connection.info
     cut(postgresql_url, connection.info.backend_pid)

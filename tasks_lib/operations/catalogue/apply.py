@@ -87,7 +87,7 @@ def _wait_for_claims(store: Store, applied: Sequence[AppliedPipeline]) -> None:
             if pipelines.get_status(session, pipeline_id) is not PipelineStatus.ACTIVE
         ]
     for pipeline_id in closed:
-        with store.statement() as session:
+        with store.query() as session:
             pipelines.wait_for_claims(session, pipeline_id)
 
 

@@ -16,7 +16,7 @@ from tasks_lib.domain.audit import Action
 from tasks_lib.domain.fields import check_requested_name
 from tasks_lib.domain.lifecycle import BY_STATUS, Move, explain_refusal
 from tasks_lib.domain.names import counted, is_storable, other_problems
-from tasks_lib.domain.statuses import TaskStatus
+from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.domain.submission import GivenValues, ParsedValues, read_submission
 from tasks_lib.errors import (
     MoveNotAllowedError,
@@ -29,14 +29,14 @@ from tasks_lib.operations.tasks.read import Task, as_task, find_stored_task, fin
 from tasks_lib.store import audit, catalogue, infinite_seedings
 from tasks_lib.store.engine import Store
 from tasks_lib.store.removal import erasure
-from tasks_lib.store.tasks.claim import claim_oldest
+from tasks_lib.store.tasks.claim import claim_oldest, claim_oldest_on_postgresql
 from tasks_lib.store.tasks.moves import (
     Note,
     Picks,
     list_pipelines_with_expired_claims,
     move_tasks,
 )
-from tasks_lib.store.tasks.queries import StoredTask
+from tasks_lib.store.tasks.queries import StoredTask, find_row_version
 
 MAX_REASON_LENGTH: Final = 2_000
 _CLAIM_SECONDS: Final = 20.0
@@ -92,8 +92,15 @@ def _top_up_if_running(store: Store, pipeline_id: int, *, at: datetime) -> bool:
 
 
 def _claim(store: Store, pipeline_id: int, note: Note) -> StoredTask | None:
-    with store.statement() as session:
-        return claim_oldest(session, pipeline_id, note)
+    if not store.is_postgresql:
+        with store.write() as session:
+            return claim_oldest(session, pipeline_id, note)
+    with store.postgresql() as connection:
+        task = claim_oldest_on_postgresql(connection, pipeline_id, note)
+    if task is None or task.kind is not SeedKind.DATASET:
+        return task
+    with store.query() as session:
+        return task._replace(version=find_row_version(session, task.id))
 
 
 def submit_task(

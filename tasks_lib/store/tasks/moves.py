@@ -18,7 +18,7 @@ from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.chains.chain_inbox import lock_chains_shared, put_into_inboxes
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import MAX_ID, PipelineRow, TaskMoveRow, TaskRow
+from tasks_lib.store.tables import PipelineRow, TaskMoveRow, TaskRow
 from tasks_lib.store.tasks.counts import (
     COUNTED,
     STATUS_COLUMNS,
@@ -84,10 +84,10 @@ def move_tasks(
 ) -> list[Moved]:
     """Move the picked tasks whose status allows it, oldest first; return those that were moved.
 
-    A claim skips tasks that another transaction has locked, and needs an active pipeline. Any other
-    move waits for the lock and checks the status again. ``filled_in`` is stored with a submission.
-    The statuses that are returned and recorded are those that readers see: pending tasks of a
-    paused pipeline are paused.
+    A move waits for the lock of a task and checks the status again. A claim needs an active
+    pipeline; on PostgreSQL ``claim_oldest_on_postgresql`` makes it. ``filled_in`` is stored with a
+    submission. The statuses that are returned and recorded are those that readers see: pending
+    tasks of a paused pipeline are paused.
     """
     change = _Change(session, pipeline_id, move, picks, note, filled_in)
     return _move_at_once(change) if is_postgresql(session) else _move_step_by_step(change)
@@ -141,6 +141,8 @@ class _Change(NamedTuple):
 
 def _move_at_once(change: _Change) -> list[Moved]:
     """Pick, move, record and count in one statement of PostgreSQL."""
+    if change.move is Move.CLAIM:
+        raise ValueError("claim_oldest_on_postgresql makes claims")
     note = change.note
     parameters = {
         **change.parameters,
@@ -152,7 +154,7 @@ def _move_at_once(change: _Change) -> list[Moved]:
         parameters["filled_in"] = change.filled_in
         lock_chains_shared(change.session, change.pipeline_id)
     change.session.flush()  # the statement bypasses SQLAlchemy, which would take longer than it
-    statement = build_postgres_statement(change.move, change.narrowed)
+    statement = _build_postgres_statement(change.move, change.narrowed)
     moved = postgres_connection(change.session).execute(statement, parameters)
     return [
         Moved(task_id, TaskStatus(before), TaskStatus(after))
@@ -165,21 +167,6 @@ _CONDITIONS: Final = {
     "claimed_by": "claimed_by = %(claimed_by)s",
     "expired_at": "claim_expires_at <= %(expired_at)s",
 }
-
-_IS_ACTIVE: Final = "(SELECT is_active FROM home)"
-"""Evaluated before a task is looked at."""
-
-_PLACE: Final = "(pipeline_id, status, id)"
-_IN_QUEUE: Final = (
-    f"{_PLACE} >= (%(pipeline_id)s, '{TaskStatus.PENDING}', coalesce("  # noqa: S608
-    "(SELECT first_id FROM task_queues WHERE pipeline_id = %(pipeline_id)s), 0))",
-    f"{_PLACE} <= (%(pipeline_id)s, '{TaskStatus.PENDING}', {MAX_ID})",
-)
-"""The pending tasks of the pipeline from where its queue begins.
-
-Comparing whole rows, as their index orders them, keeps PostgreSQL from walking through finished
-tasks in the order of their ids.
-"""
 
 _REOPENED: Final = ", (SELECT seeding_reopen_queue(%(pipeline_id)s, min(id)) FROM moved)"
 """Lets the queue begin with the task again, if it begins after it: claims look from there on."""
@@ -194,57 +181,39 @@ def _shown(status: str) -> str:
 
 
 @cache
-def build_postgres_statement(
-    move: Move,
-    narrowed: frozenset[str] = frozenset(),
-    *,
-    returned: str = "tasks.id, tasks.group_id",
-    answer: str | None = None,
-) -> bytes:
-    """Return the psycopg statement of a move; ``narrowed`` are the picks that are set.
-
-    ``answer`` selects from the ``returned`` columns of the moved tasks; without it the statement
-    returns their ids and statuses.
-    """
+def _build_postgres_statement(move: Move, narrowed: frozenset[str]) -> bytes:
+    """Return the psycopg statement of a move; ``narrowed`` are the picks that are set."""
     rule = MOVES[move]
-    is_claim, goes_back = move is Move.CLAIM, rule.end is TaskStatus.PENDING
     conditions = ["pipeline_id = %(pipeline_id)s", f"status IN ({_quoted(rule.starts)})"]
-    if is_claim:
-        conditions = [_IS_ACTIVE, *_IN_QUEUE]
     conditions += [_CONDITIONS[name] for name in narrowed]
-    is_active = ", seeding_begin_claim(id) AS is_active" if is_claim else ""
+    limit = "" if "task_id" in narrowed else "ORDER BY id LIMIT %(limit)s"
     before, after = _shown("before"), _shown("after")
-    reopened = _REOPENED if goes_back else ""
+    reopened = _REOPENED if rule.end is TaskStatus.PENDING else ""
     differences = ", ".join(
         f"count(*) FILTER (WHERE after = '{status}') - count(*) FILTER (WHERE before = '{status}')"
         for status in STATUS_COLUMNS
     )
-    claims = "count(*)" if is_claim else "0"
     return f"""
         WITH home AS (
-            SELECT status, claim_timeout_seconds{is_active} FROM pipelines
-            WHERE id = %(pipeline_id)s
+            SELECT status FROM pipelines WHERE id = %(pipeline_id)s
         ), picked AS (
-            SELECT id, status FROM tasks
-            WHERE {" AND ".join(conditions)}
-            ORDER BY {_PLACE[1:-1] if is_claim else "id"} LIMIT %(limit)s
-            FOR UPDATE {"SKIP LOCKED" if is_claim else ""}
+            SELECT id, status FROM tasks WHERE {" AND ".join(conditions)} {limit} FOR UPDATE
         ), moved AS (
-            UPDATE tasks SET {_assignments(move)} FROM picked, home WHERE tasks.id = picked.id
-            RETURNING {returned}, picked.status AS before, tasks.status AS after
+            UPDATE tasks SET {_assignments(move)} FROM picked WHERE tasks.id = picked.id
+            RETURNING tasks.id, tasks.group_id, picked.status AS before, tasks.status AS after
         ), noted AS (
             INSERT INTO task_moves (task_id, move, from_status, to_status, "by", reason, at)
             SELECT id, '{move}', {before}, {after}, CAST(%(by)s AS text),
                 CAST(%(reason)s AS text), CAST(%(at)s AS timestamptz) FROM moved, home
-        ){_COUNTED.format(differences, claims)}
+        ){_COUNTED.format(differences)}
         {_INTO_INBOXES if move is Move.SUBMIT else ""}
-        {answer or f"SELECT id, {before}, {after}{reopened} FROM moved, home ORDER BY id"}
+        SELECT id, {before}, {after}{reopened} FROM moved, home ORDER BY id
         """.encode()  # noqa: S608 - our own names
 
 
 _COUNTED: Final = f""", counted AS (
             INSERT INTO task_counts (pipeline_id, slot, group_id, {", ".join(COUNTED)})
-            SELECT %(pipeline_id)s, {build_postgres_slot("%(pipeline_id)s")}, group_id, {{}}, {{}}
+            SELECT %(pipeline_id)s, {build_postgres_slot("%(pipeline_id)s")}, group_id, {{}}, 0
             FROM moved GROUP BY group_id ORDER BY group_id
             ON CONFLICT (pipeline_id, slot, group_id) DO UPDATE SET {SUMS}
         )"""  # noqa: S608 - our own names
@@ -259,10 +228,6 @@ _INTO_INBOXES: Final = """, chained AS (
 def _assignments(move: Move) -> str:
     """Return the assignments on PostgreSQL: the status, the claim, and the submitted values."""
     end = MOVES[move].end
-    if move is Move.CLAIM:
-        expires = "CAST(%(at)s AS timestamptz) + make_interval(secs => home.claim_timeout_seconds)"
-        claim = f"claimed_by = %(by)s, claimed_at = %(at)s, claim_expires_at = {expires}"
-        return f"status = '{end}', {claim}"
     if move is Move.SUBMIT:
         filled_in = "filled_in = CAST(%(filled_in)s AS json), finished_at = %(at)s"
         number = "finish_number = nextval('task_finish_numbers')"
