@@ -2,7 +2,7 @@
 
 One client claims from one pipeline in turns: some claims that count the tasks of the pipeline and
 of its groups, as many that count those of the pipeline only, on the same database in the same
-process. On PostgreSQL it is the statement alone, over bare psycopg; on SQLite the whole claim.
+process. On PostgreSQL it is the function alone, over bare psycopg; on SQLite the whole claim.
 """
 
 import argparse
@@ -22,19 +22,15 @@ import psycopg
 from sqlalchemy import make_url
 
 from benchmarks.databases import Databases, make_store, make_tasks, open_databases
-from tasks_lib.domain.lifecycle import Move
 from tasks_lib.operations.tasks.move import claim_task
 from tasks_lib.store.engine import Store
 from tasks_lib.store.tasks import counts
-from tasks_lib.store.tasks.moves import build_postgres_statement
 
 _TURN: Final = 20
 _WARM_UP: Final = 200
-_BY_GROUP: Final = (
-    (b", group_id, count(", b", 0, count("),
-    (b" GROUP BY group_id ORDER BY group_id", b""),
-)
-"""The parts of the statement that count by group, and what they are without it."""
+_BY_GROUP: Final = "task.group_id, -1, 1"
+_BY_PIPELINE: Final = "0, -1, 1"
+"""The counts that the function of a claim writes, and those without the group."""
 
 Claim = Callable[[], None]
 
@@ -100,21 +96,20 @@ def _time(claim: Claim, times: int) -> float:
 
 @contextmanager
 def _postgresql(url: str) -> Iterator[Claims]:
-    counted = build_postgres_statement(Move.CLAIM)
-    uncounted = counted
-    for part, other in _BY_GROUP:
-        if part not in uncounted:
-            sys.exit(f"the statement has no {part.decode()!r} any more")
-        uncounted = uncounted.replace(part, other)
     address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(address, autocommit=True) as connection:
+        row = connection.execute("SELECT pg_get_functiondef('seeding_claim'::regproc)").fetchone()
+        source = str(row[0]) if row is not None else ""
+        if source.count(_BY_GROUP) != 1:
+            sys.exit(f"the function does not write {_BY_GROUP!r} once")
+        uncounted = source.replace(_BY_GROUP, _BY_PIPELINE).replace("seeding_claim", "claim_alone")
+        connection.execute(uncounted.encode())
 
-        def claim(statement: bytes) -> None:
-            given = {"pipeline_id": 1, "limit": 1, "by": "ann", "reason": None}
-            answer = connection.execute(statement, {**given, "at": datetime.now(UTC)})
-            assert answer.fetchone() is not None  # noqa: S101
+        def claim(function: str) -> None:
+            statement = f"SELECT * FROM {function}(1, 'ann', %s)".encode()
+            assert connection.execute(statement, [datetime.now(UTC)]).fetchone()  # noqa: S101
 
-        yield Claims(lambda: claim(counted), lambda: claim(uncounted))
+        yield Claims(lambda: claim("seeding_claim"), lambda: claim("claim_alone"))
 
 
 @contextmanager
