@@ -13,6 +13,7 @@ import pytest
 from people import counts, recount
 from tasks_lib import seed
 from tasks_lib.domain.report import Report, ReportError, SourceRejectedError
+from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import NotFoundError, UsageError
 from tasks_lib.intake.frames.open_frame import FrameBatch, open_frame
 from tasks_lib.operations.groups.read import find_group
@@ -200,7 +201,8 @@ def test_more_rows_than_a_batch_in_any_batches(workspace: Workspace) -> None:
 
 
 def test_a_frame_that_changes_while_it_is_read(workspace: Workspace) -> None:
-    """Its rows are read for their content, and again for the tasks."""
+    """Its rows are read for their content, since they may be known, and again for the tasks."""
+    load(workspace, FRAME.assign(body="as many rows"), "run-0")
     frame = open_frame(FRAME)
     readings = iter([FRAME, FRAME.assign(body="other")])
 
@@ -212,7 +214,7 @@ def test_a_frame_that_changes_while_it_is_read(workspace: Workspace) -> None:
     report = seed_from_frame(workspace, request, changing, run_id="run-1").report
     message = "the DataFrame was changed while it was being read; seed it again"
     assert [(error.code, error.message) for error in report.errors] == [("source_changed", message)]
-    assert (report.created, tasks_of(workspace)) == (0, [])
+    assert (report.created, len(tasks_of(workspace))) == (0, 3)
     assert load(workspace, FRAME).created == 3
 
 
@@ -248,6 +250,23 @@ def test_processes_of_one_run_at_the_same_time(workspace: Workspace) -> None:
     assert {report.group_id for report in reports} == {1}
     assert {report.created for report in reports} == {3}
     assert len(tasks_of(workspace)) == 3
+
+
+@pytest.mark.parametrize("options", [{}, {"on_error": OnError.SKIP_ROWS}], ids=["all", "some"])
+def test_runs_with_the_same_rows_at_the_same_time(
+    workspace: Workspace, options: dict[str, Any]
+) -> None:
+    """None of them knows the content before it has loaded it."""
+    frame = FRAME.assign(stars=[5, 9, 1]) if options else FRAME
+    expected = 2 if options else 3
+    runs = [f"run-{number}" for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        reports = list(pool.map(lambda run: load(workspace, frame, run, **options), runs))
+    assert sorted(report.created for report in reports) == [0] * 5 + [expected]
+    assert sorted(report.already_seeded for report in reports) == [0] + [expected] * 5
+    assert {report.group_id for report in reports} == {reports[0].group_id}
+    assert len(tasks_of(workspace)) == expected
+    assert counts(workspace.store) == recount(workspace.store)
 
 
 def test_a_rejected_run_can_be_repeated(workspace: Workspace) -> None:

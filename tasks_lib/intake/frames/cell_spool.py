@@ -18,6 +18,8 @@ from tasks_lib.transport.temporary import writing_temporary_files
 class CellSpool:
     """A frame's rows as cells of the fields, in a local file that is read like a source."""
 
+    is_hashed = True
+
     def __init__(self, path: Path, columns: Sequence[str], rows: int, digest: str) -> None:
         self.columns = columns
         self.rows = rows

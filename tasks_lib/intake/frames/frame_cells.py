@@ -26,15 +26,24 @@ _PROBLEMS: Final = "problems"
 
 
 class FrameCells(Protocol):
-    """A frame's rows as cells of the fields, which can be read any number of times.
-
-    ``sha256`` identifies the cells; it does not depend on the types of the columns that they were
-    made of, nor on how the rows were batched.
-    """
+    """A frame's rows as cells of the fields, which can be read any number of times."""
 
     columns: Sequence[str]
     rows: int
-    sha256: str
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether ``sha256`` is known; else asking for it reads the rows."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """The identity of the cells.
+
+        It does not depend on the types of the columns that they were made of, nor on how the rows
+        were batched.
+        """
+        ...
 
     def blocks(self) -> Iterator[CellBlock]:
         """Yield the rows in order, those with problems apart."""
@@ -45,29 +54,38 @@ class ConvertedCells:
     """The cells of a frame that can be read again: each reading converts it, nothing is copied."""
 
     def __init__(self, frame: Frame, fields: Sequence[Field], limits: Limits) -> None:
-        """Convert the frame once, for its content; raise SourceProblemError if it is too large."""
         self.columns: Sequence[str] = [field.name for field in fields]
+        self.rows = frame.rows
         self._frame = frame
         self._fields = fields
         self._limits = limits
-        self.rows = 0
-        digest = CellDigest(self.columns)
-        # Converting and hashing both leave the interpreter's lock, so that they overlap.
-        with (
-            closing(self._convert()) as converted,
-            closing(prefetched(converted)) as batches,
-        ):
-            for batch in batches:
-                digest.update(batch)
-                self.rows += len(batch)
-        self.sha256 = digest.finish()
+        self._sha256: str | None = None
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether the rows were read to their end once."""
+        return self._sha256 is not None
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the cells; raises SourceProblemError if they are too large."""
+        if self._sha256 is None:
+            digest = CellDigest(self.columns)
+            # Converting and hashing both leave the interpreter's lock, so that they overlap.
+            with closing(self._convert()) as converted, closing(prefetched(converted)) as batches:
+                for batch in batches:
+                    digest.update(batch)
+            self._sha256 = digest.finish()
+        return self._sha256
 
     def blocks(self) -> Iterator[CellBlock]:
-        """Yield the rows in order, those with problems apart.
+        """Yield the rows in order, those with problems apart; their hash is known then.
 
-        Raises SourceProblemError at the end if they are not those that were hashed.
+        Raises SourceProblemError if they are too large, or at the end if they are not those that
+        were hashed before.
         """
-        digest = CellDigest(self.columns) if self._frame.may_change else None
+        is_known = self._sha256 is not None and not self._frame.may_change
+        digest = None if is_known else CellDigest(self.columns)
         done = 0
         with closing(self._convert()) as batches:
             for batch in batches:
@@ -75,9 +93,14 @@ class ConvertedCells:
                     digest.update(batch)
                 yield block_of(batch, done)
                 done += len(batch)
-        if digest is not None and digest.finish() != self.sha256:
+        if digest is not None:
+            self._check(digest.finish())
+
+    def _check(self, sha256: str) -> None:
+        if self._sha256 not in (None, sha256):
             message = f"the {self._frame.title} was changed while it was being read; seed it again"
             raise SourceProblemError(Problem("source_changed", message))
+        self._sha256 = sha256
 
     def _convert(self) -> Generator[pa.RecordBatch]:
         return convert_frame(self._frame, self._fields, self._limits)

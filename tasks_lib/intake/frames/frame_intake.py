@@ -17,7 +17,7 @@ from tasks_lib.intake.rows.row_intake import RowIntake
 
 
 def read_frame(frame: Frame, fields: Sequence[Field], limits: Limits, path: Path) -> FrameCells:
-    """Read a frame whose columns are ``fields`` for its content; raise SourceProblemError.
+    """Return the cells of a frame whose columns are ``fields``; raise SourceProblemError.
 
     A frame that can be read only once is copied to the file ``path``. Of rows that may lack
     columns, only the required fields must be in the first one.

@@ -33,9 +33,9 @@ class FrameBatch(NamedTuple):
 class Frame(NamedTuple):
     """Rows that a Python program holds; ``read`` yields the named columns.
 
-    It can be used once; with ``is_repeatable``, any number of times. With ``may_change`` another
-    reading can have other values. With ``may_lack_columns`` a row can lack a column, which is null
-    then, and have others than ``names``, those of the first row.
+    It can be used once; with ``is_repeatable`` any number of times, and ``rows`` is their number.
+    With ``may_change`` another reading can have other values. With ``may_lack_columns`` a row can
+    lack a column, which is null then, and have others than ``names``, those of the first row.
     """
 
     title: str
@@ -44,6 +44,7 @@ class Frame(NamedTuple):
     may_lack_columns: bool = False
     is_repeatable: bool = False
     may_change: bool = True
+    rows: int = 0
 
 
 def open_frame(data: object) -> Frame:
@@ -106,7 +107,9 @@ def _open_pandas(data: Any) -> Frame:
             yield FrameBatch(end - start, [_read_pandas(part) for part in parts])
 
     may_change = any(find_column(name).dtype == object for name in labels)
-    return Frame("DataFrame", labels, read, is_repeatable=True, may_change=may_change)
+    return Frame(
+        "DataFrame", labels, read, is_repeatable=True, may_change=may_change, rows=len(frame)
+    )
 
 
 def _cut(column: Any, start: int, end: int) -> Any:
@@ -137,7 +140,7 @@ def _open_table(title: str, table: pa.Table) -> Frame:
             yield _read_table(table.slice(start, BATCH_ROWS), places)
 
     names = tuple(table.schema.names)
-    return Frame(title, names, read, is_repeatable=True, may_change=False)
+    return Frame(title, names, read, is_repeatable=True, may_change=False, rows=len(table))
 
 
 def _open_stream(title: str, reader: pa.RecordBatchReader) -> Frame:

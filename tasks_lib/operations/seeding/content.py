@@ -70,12 +70,22 @@ class ContentRowSource(ABC):
         The latter is for ``allow_duplicate``, and for a pipeline in which changed or missing rows
         change tasks: an earlier source that arrives again is the newest one.
         """
+        return self.ensure_group_of(session, pipeline, self.seed_key(pipeline, run_id), at)
+
+    def seed_key(self, pipeline: Pipeline, run_id: str) -> str:
+        """Return what identifies the group of the content."""
         run = f" run:{run_id}" if self._is_read_again(pipeline) else ""
+        return f"{self.content}{run}"
+
+    def ensure_group_of(
+        self, session: Session, pipeline: Pipeline, seed_key: str, at: datetime
+    ) -> EnsuredGroup:
+        """Create the group with this key, or return it."""
         return task_groups.ensure_group(
             session,
             pipeline_id=pipeline.id,
             kind=self.kind,
-            seed_key=f"{self.content}{run}",
+            seed_key=seed_key,
             source=self.request.source,
             at=at,
             naming=self.request.naming,

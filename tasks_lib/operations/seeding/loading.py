@@ -135,6 +135,13 @@ def load_rows(
     return seeded
 
 
+class SeededMeanwhileError(Exception):
+    """Another transaction has seeded the same content; a source raises this from ``record``.
+
+    The source is read again, and finds that group then.
+    """
+
+
 class _NoTasksError(Exception):
     """The transaction ends without tasks; ``intake`` is the one that it has opened."""
 
@@ -238,21 +245,24 @@ class _Load:
                 return report
         except _RehearsedError as error:
             return error.report
-        except DuplicateKeysError:
-            self._check_keys_from_now_on()
+        except (SeededMeanwhileError, DuplicateKeysError) as error:
+            self._begin_again(checks_keys=isinstance(error, DuplicateKeysError))
             return self._write(rows)
         except _RejectedRowsError as error:
             if not self.pipeline.key or self.checks_keys:
                 return self._reject_all(error.intake)
-            self._check_keys_from_now_on()
+            self._begin_again(checks_keys=True)
             return self._reject_all(self._open(rows, self.pipeline))
         except _NothingNewError as error:
             return self._report_nothing_new(rows, error)
 
-    def _check_keys_from_now_on(self) -> None:
-        """Let the source be read again, and rows be rejected whose key an earlier row has."""
+    def _begin_again(self, *, checks_keys: bool) -> None:
+        """Let the source be read again; ``checks_keys`` rejects rows whose key an earlier row has.
+
+        Once keys are checked, they are checked from then on.
+        """
         self.resources.close()
-        self.checks_keys = True
+        self.checks_keys = self.checks_keys or checks_keys
 
     def _report_nothing_new(self, rows: RowSource, nothing_new: _NothingNewError) -> Report:
         """Report that all good rows are tasks already; if there is none, reject the bad ones."""

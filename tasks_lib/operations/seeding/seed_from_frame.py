@@ -1,7 +1,9 @@
 """Seed a pipeline from rows that a Python program holds: each row becomes one task, once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -23,7 +25,7 @@ from tasks_lib.intake.frames.open_frame import Frame
 from tasks_lib.intake.rows.checked_rows import CheckKeys
 from tasks_lib.intake.rows.row_intake import RowIntake
 from tasks_lib.operations.seeding.content import ContentRowSource
-from tasks_lib.operations.seeding.loading import load_rows
+from tasks_lib.operations.seeding.loading import SeededMeanwhileError, load_rows
 from tasks_lib.operations.seeding.reports import Seeded, seed
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.groups import task_groups
@@ -68,12 +70,18 @@ class FrameContent(NamedTuple):
 
 @dataclass
 class FrameRows(ContentRowSource):
-    """The cells of a frame as a source of tasks."""
+    """The cells of a frame as a source of tasks.
+
+    To hash them before they are loaded takes time, so their group is given its key at the end,
+    unless the pipeline has a group that may hold them already.
+    """
 
     kind: ClassVar[SeedKind] = SeedKind.FRAME
     frame: FrameContent
     request: FrameRequest
     limits: Limits
+    _find_key: Callable[[], str] | None = None
+    _is_held: bool = False
 
     @property
     def content(self) -> str:
@@ -97,7 +105,26 @@ class FrameRows(ContentRowSource):
         group = task_groups.lock_run(session, run_id, pipeline.id, at=at)
         if group is not None:
             return EnsuredGroup(group.id, is_new=False, task_count=group.created_count)
+        self._find_key = None
+        if self._seems_new(session, pipeline):
+            self._find_key = partial(self.seed_key, pipeline, run_id)
+            return self.ensure_group_of(session, pipeline, f"frame:run:{run_id}", at)
         return super().ensure_group(session, pipeline, run_id, at)
+
+    def _seems_new(self, session: Session, pipeline: Pipeline) -> bool:
+        """Return False if the content is known, or a group was made of as many rows."""
+        cells = self.frame.cells
+        if cells.is_hashed or pipeline.key or self._is_held:
+            return False
+        return not task_groups.has_group_of_rows(session, pipeline.id, self.kind, cells.rows)
+
+    def record(self, session: Session, group_id: int) -> None:
+        """Give the group the key of its content; raise SeededMeanwhileError if another has it."""
+        if self._find_key is None:
+            return
+        if not task_groups.replace_seed_key(session, group_id, self._find_key()):
+            self._is_held = True
+            raise SeededMeanwhileError
 
     def open(
         self, pipeline: Pipeline, on_progress: OnProgress, check_keys: CheckKeys | None = None
@@ -153,7 +180,7 @@ def find_earlier(
 def read_content(
     workspace: Workspace, pipeline: Pipeline, frame: Frame, folder: Path
 ) -> FrameContent:
-    """Read a frame as cells of the pipeline's fields; raise SourceProblemError.
+    """Return the cells of a frame for the pipeline's fields; raise SourceProblemError.
 
     A frame that can be read only once is copied into the folder.
     """

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import JSON, bindparam, delete, func, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.naming import UNNAMED, Naming
@@ -151,6 +152,34 @@ def find_group(session: Session, pipeline_id: int, seed_key: str) -> StoredGroup
     statement = _SELECT.where(_GROUPS.c.pipeline_id == pipeline_id, _GROUPS.c.seed_key == seed_key)
     row = session.execute(statement).one_or_none()
     return _group(*row) if row is not None else None
+
+
+def has_group_of_rows(session: Session, pipeline_id: int, kind: SeedKind, rows: int) -> bool:
+    """Return True if the pipeline has a group of a kind that was made of so many rows.
+
+    Good and bad rows count; tasks that were removed since then do not.
+    """
+    columns = _GROUPS.c
+    statement = select(columns.id).where(
+        columns.pipeline_id == pipeline_id,
+        columns.kind == kind.value,
+        columns.task_count + columns.expired_count + columns.rejected_count == rows,
+    )
+    return session.scalar(statement.limit(1)) is not None
+
+
+def replace_seed_key(session: Session, group_id: int, seed_key: str) -> bool:
+    """Replace the key of a group; return False if another group has it.
+
+    Then the transaction must be rolled back. While another one creates a group with the same key,
+    this waits for its end.
+    """
+    statement = update(TaskGroupRow).where(TaskGroupRow.id == group_id)
+    try:
+        session.execute(statement.values(seed_key=seed_key))
+    except IntegrityError:
+        return False
+    return True
 
 
 def get_group(session: Session, group_id: int) -> StoredGroup:
