@@ -28,6 +28,9 @@ from tasks_lib.errors import MalformedBodyError
 CLOSE_BYTES: Final = 64 * 2**10
 """A longer text is not parsed for the sake of a better message."""
 
+_START_BYTES: Final = 8 * 2**10
+"""The part of a long object in which members that are there twice are looked for first."""
+
 _KEPT_DECODERS: Final = 256
 
 
@@ -130,11 +133,15 @@ def read_named(text: bytes, names: tuple[str, ...]) -> Members | None:
     """Return the members of an object as ``read_object`` does, at less cost if it is long.
 
     If a long one has a member that is not in ``names``, only the first such member is returned,
-    without its value.
+    without its value. Raises MalformedBodyError if one of its first members is there twice.
     """
     decoder = _decoder_of(names) if len(text) > CLOSE_BYTES else None
     if decoder is None:
         return read_object(text)
+    doubled = _find_doubled(text[:_START_BYTES].decode(errors="ignore"), len(names))
+    if doubled is not None:
+        message = f"the body has the member {visible(doubled)} twice in one object"
+        raise MalformedBodyError(message, code="malformed_json")
     try:
         found = decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -142,6 +149,30 @@ def read_named(text: bytes, names: tuple[str, ...]) -> Members | None:
         return Members(text, {unknown[1]: _NO_VALUE}, is_whole=False) if unknown else None
     values = [(name, getattr(found, f"m{place}")) for place, name in enumerate(names)]
     return Members(text, {name: raw for name, raw in values if raw is not _NO_VALUE})
+
+
+def _find_doubled(start: str, count: int) -> str | None:
+    """Return a name that is among the first members of an object twice, or None.
+
+    ``start`` is the beginning of its text. Of more than ``count`` members, at least one is doubled
+    or unknown, so no more of them are looked at.
+    """
+    names: set[str] = set()
+    separator = _OPENING.match(start)
+    try:
+        while separator is not None and len(names) <= count:
+            name, end = _PARTS.raw_decode(start, separator.end() - 1)
+            if name in names:
+                return str(name)
+            names.add(name)
+            colon = _COLON.match(start, end)
+            if colon is None:
+                return None
+            _, end = _PARTS.raw_decode(start, colon.end())
+            separator = _COMMA.match(start, end)
+    except (ValueError, RecursionError):  # the text was cut there
+        pass
+    return None
 
 
 @lru_cache(_KEPT_DECODERS)
@@ -285,6 +316,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members if len(members) == len(pairs) else DoubledKeys(pairs)
 
 
+_OPENING: Final = re.compile(r'[ \t\r\n]*\{[ \t\r\n]*"')
+_COMMA: Final = re.compile(r'[ \t\r\n]*,[ \t\r\n]*"')
+_COLON: Final = re.compile(r"[ \t\r\n]*:[ \t\r\n]*")
 _NO_VALUE: Final = Raw(b"null")
 _RAW: Final = msgspec.json.Decoder(Raw)
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
@@ -299,6 +333,7 @@ _ESCAPED_COLON: Final = re.compile(rb"\\u003[aA]")
 _SHORT_DIGITS: Final = 300
 """A longer number may be too large to be valid."""
 
+_PARTS: Final = json.JSONDecoder()
 _DECODER: Final = json.JSONDecoder(parse_float=Digits, parse_int=Digits)
 _CAREFUL_DECODER: Final = json.JSONDecoder(
     parse_float=Digits, parse_int=Digits, object_pairs_hook=_object

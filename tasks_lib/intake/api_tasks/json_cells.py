@@ -184,8 +184,10 @@ def spell_member(row: Members, field: Field, max_bytes: int) -> str:
         written = _spell_container(raw, kind, field)
         if written is not None:
             return written
+    if kind is str and b"\\" not in raw and len(raw) > max_bytes + len('""'):
+        raise ValueProblemError("cell_too_large", _size_message(len(raw) - len('""'), max_bytes))
     value = row[field.name]
-    doubled = doubled_key(value)
+    doubled = doubled_key(value) if b"{" in raw else None
     if doubled is not None:
         message = f"holds an object in which {visible(doubled)} occurs twice"
         raise ValueProblemError("invalid_json", message)
@@ -196,7 +198,7 @@ def spell_member(row: Members, field: Field, max_bytes: int) -> str:
 
 def _spell_container(raw: bytes, kind: type, field: Field) -> str | None:
     """Return the cell of an array or an object; None if it must be parsed exactly for that."""
-    if field.type not in BY_ELEMENTS and len(raw) > CLOSE_BYTES:
+    if field.type not in BY_ELEMENTS and (len(raw) > CLOSE_BYTES or write_plain(raw) is not None):
         return spell_value(kind(), field)  # raises an error for any elements
     if field.type is not FieldType.JSON:
         return None

@@ -89,13 +89,23 @@ def _if_once(body: bytes, found: list[bytes]) -> TaskTexts | None:
 
     Raises MalformedBodyError if the body is too long to say which one.
     """
-    colons = 1 + len(found) + sum(count(":", fields) for fields in found)
-    if count(":", body) == colons:
+    if _is_compact(body, found) or count(":", body) == _colons(found):
         return TaskTexts(list(map(_task, found)), are_plain=True)
     if len(body) > CLOSE_BYTES:
         message = "the body has the member 'tasks' or 'fields' twice in one object"
         raise MalformedBodyError(message, code="malformed_json")
     return None
+
+
+def _is_compact(body: bytes, found: list[bytes]) -> bool:
+    """Tell whether a body is so short that there is room for nothing but these members."""
+    least = len(b'{"tasks":[]}') + sum(map(len, found)) + len(found) * len(_task(b",")) - 1
+    return len(body) == least
+
+
+def _colons(found: list[bytes]) -> int:
+    """Return the number of colons in a body that has nothing but these members."""
+    return 1 + len(found) + sum(count(":", fields) for fields in found)
 
 
 def _task(fields: bytes) -> bytes:

@@ -31,10 +31,12 @@ from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS, TaskTexts, list_tas
 from tasks_lib.intake.api_tasks.json_structs import task_objects
 
 _FEW_TASKS: Final = 64
+_MANY_COLONS: Final = 10_000
 _TASKS_AT_ONCE: Final = 1_024
 _BYTES_OF_FEW: Final = 64 * 2**10
 _BYTES_AT_ONCE: Final = 256 * 2**10
 
+_CONTAINERS: Final = frozenset({dict, list})
 _KINDS: Final[dict[type, frozenset[FieldType]]] = {
     str: frozenset(FieldType) - BY_ELEMENTS,
     bool: FITS[FieldType.BOOLEAN] - BY_ELEMENTS,
@@ -63,14 +65,28 @@ def read_tasks(body: bytes, fields: Sequence[Field], limits: Limits) -> ReadTask
 
     Raises MalformedBodyError if the body as a whole is invalid.
     """
-    if count("{", body) <= 1 + 2 * MAX_TASKS:  # otherwise there may be too many
-        objects = _read_quickly(body, fields, limits)
-        if objects is not None:
-            return ReadTasks(objects)
+    braces = count("{", body)
+    if braces <= 1 + 2 * MAX_TASKS:  # otherwise there may be too many
+        if not _has_surplus_members(body, 1 + braces // 2 * (1 + len(fields))):
+            objects = _read_quickly(body, fields, limits)
+            if objects is not None:
+                return ReadTasks(objects)
         return read_some_at_once(list_tasks(body), fields, limits)
     listed = list_tasks(body)
     objects = _read_quickly(body, fields, limits) if listed.is_whole else None
     return ReadTasks(objects) if objects is not None else read_some_at_once(listed, fields, limits)
+
+
+def _has_surplus_members(body: bytes, most: int) -> bool:
+    """Tell whether a body seems to have far more members than these: then tasks have some twice.
+
+    It is only a guess, from a part in the middle: texts have colons, too.
+    """
+    many = _MANY_COLONS + 4 * most
+    if count(":", body) <= many:
+        return False
+    part = body[len(body) // 2 :][:_BYTES_OF_FEW]
+    return part.count(b'":') * len(body) > many * len(part)
 
 
 def _read_quickly(body: bytes, fields: Sequence[Field], limits: Limits) -> pa.Array | None:
@@ -94,7 +110,17 @@ def _read_regular(
         if columns is not None:
             values, problems = shape_tasks(columns, fields, len(tasks), limits)
             return values if not problems else None
+        if _holds_containers(tasks):
+            return None
     return None
+
+
+def _holds_containers(tasks: Sequence[Any]) -> bool:
+    """Tell whether a task has an array or an object as a value, which reading exactly leaves so."""
+    rows = [task.get("fields") for task in tasks if type(task) is dict]
+    return any(
+        type(value) in _CONTAINERS for row in rows if type(row) is dict for value in row.values()
+    )
 
 
 def _regular_columns(

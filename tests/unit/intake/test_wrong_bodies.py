@@ -179,3 +179,40 @@ def test_fields_that_a_task_has_twice_are_refused(count: int) -> None:
         read(*[GOOD] * (count - 1), doubled)
     assert caught.value.code == "malformed_json"
     assert str(caught.value) == "the body has the member 'tasks' or 'fields' twice in one object"
+
+
+@pytest.mark.parametrize("before", ["", '"count":[[1],{"a":1}],'])
+def test_a_field_that_a_large_task_has_twice_is_named(before: str) -> None:
+    doubled = '"name": "x" , ' * CLOSE_BYTES
+    with pytest.raises(MalformedBodyError) as caught:
+        read(GOOD, f'{{"fields":{{{before}{doubled}"count":1}}}}')
+    assert caught.value.code == "malformed_json"
+    assert str(caught.value) == "the body has the member 'name' twice in one object"
+
+
+def test_a_field_that_a_large_task_has_twice_at_its_end_is_refused() -> None:
+    with pytest.raises(MalformedBodyError, match="has a member twice in one object"):
+        read(f'{{"fields":{{"name":"{"x" * CLOSE_BYTES}","count":1,"count":2}}}}')
+
+
+def test_a_name_that_also_is_inside_a_value_is_not_doubled() -> None:
+    inside = f'{{"any":1,"\\u0061ny":"any","others":["{"x" * CLOSE_BYTES}"]}}'
+    result = read(f'{{"fields":{{"any":{inside}}}}}', fields=ANY)
+    assert problems_of(result) == [(0, "any", "invalid_json")]
+    result = read(f'{{"fields":{{"any":{inside.replace("u0061", "u0062")}}}}}', fields=ANY)
+    assert result.bad == ()
+
+
+def test_texts_full_of_colons_are_read() -> None:
+    text = '\\":' * 200
+    result = read(*[f'{{"fields":{{"name":"{text}"}}}}'] * 1_000)
+    assert result.bad == ()
+    assert json.loads(result.values[999].as_py()) == {"name": '":' * 200, "count": None}
+
+
+@pytest.mark.parametrize("padding", [0, CLOSE_BYTES], ids=["small", "large"])
+def test_an_array_for_a_text_keeps_its_problem_if_a_key_is_doubled(padding: int) -> None:
+    result = read(f'{{"fields":{{"name":[{"1," * padding}{{"a":1,"a":2}}]}}}}')
+    assert problems_of(result) == [(0, "name", "wrong_type" if padding else "invalid_json")]
+    result = read(f'{{"fields":{{"name":[{"1," * padding}{{"a":1,"b":2}}]}}}}')
+    assert problems_of(result) == [(0, "name", "wrong_type")]
