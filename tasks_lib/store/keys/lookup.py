@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import TaskStatus
@@ -172,14 +173,17 @@ class Ids:
         return is_new
 
 
-def _join(texts: pa.Array) -> str:
-    return _SEPARATOR.join(texts.to_pylist())
+def _join(texts: pa.Array) -> bytes:
+    """Return the texts as one, in UTF-8; Arrow joins and encodes them faster than Python."""
+    whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
+    return bytes(pc.binary_join(whole, _SEPARATOR)[0].as_buffer())
 
 
 def _numbers(joined: str | None) -> "Numbers":
     return np.fromstring(joined or "", dtype=np.int64, sep=",")
 
 
+_SENT: Final = r"string_to_array(convert_from(%b, 'UTF8'), E'\x02')"
 _FIND: Final = rf"""
     SELECT string_agg(CAST(found.place - 1 AS text), ','), string_agg(CAST(found.id AS text), ','),
         array_agg(found.place - 1) FILTER (WHERE found.before <> found.after),
@@ -189,7 +193,7 @@ _FIND: Final = rf"""
         EXISTS (SELECT 1 FROM retired_keys WHERE retired_keys.pipeline_id = %s)
     FROM (
         SELECT sent.place, sent.predefined AS after, known.id, known.before, known.status
-        FROM unnest(string_to_array(%s, E'\x02'), string_to_array(%s, E'\x02'))
+        FROM unnest({_SENT}, {_SENT})
             WITH ORDINALITY AS sent (key, predefined, place)
         CROSS JOIN LATERAL (
             SELECT tasks.id, CAST(tasks.predefined AS text) AS before, tasks.status FROM tasks
