@@ -13,6 +13,7 @@ from tasks_lib.operations.infinite.top_up import top_up_all
 from tasks_lib.operations.retention.expire import delete_expired
 from tasks_lib.operations.tasks.move import release_expired_claims
 from tasks_lib.operations.upkeep.announcing import Publish, announce_due
+from tasks_lib.operations.upkeep.old_runs import remove_old_runs
 from tasks_lib.operations.upkeep.unused_files import GRACE, Removed, remove_unreferenced_files
 from tasks_lib.operations.uploads.process import (
     Process,
@@ -45,6 +46,7 @@ class Reconciled(NamedTuple):
     resumed_runs: int = 0
     removed_uploads: int = 0
     removed_answers: int = 0
+    removed_reports: int = 0
     topped_up_tasks: int = 0
     undone_groups: int = 0
     expired_tasks: int = 0
@@ -69,6 +71,7 @@ class Reconciled(NamedTuple):
             ("resumed {}", self.resumed_runs, "flow run"),
             ("removed {}", self.removed_uploads, "uploaded file"),
             ("removed {}", self.removed_answers, "old answer"),
+            ("removed {} of old runs", self.removed_reports, "report"),
             ("announced {}", self.announced_events or 0, "event"),
         ]
         done = [text.format(counted(count, noun)) for text, count, noun in results if count]
@@ -94,12 +97,13 @@ def reconcile(
     last, so that nothing else waits for it.
     """
     released = release_expired_claims(workspace.store, at=now)
-    removed, folders, uploads, answers = Removed(0, 0), 0, 0, 0
+    removed, folders, uploads, answers, reports = Removed(0, 0), 0, 0, 0, 0
     if cleans_up:
         removed = remove_unreferenced_files(workspace, now=now, grace=grace)
         folders = remove_abandoned_folders()
         uploads = remove_uploads(workspace, now=now, grace=grace)
         answers = remove_old_answers(workspace.store, now=now)
+        reports = remove_old_runs(workspace, now=now)
     undone = continue_undos(workspace.store, at=now)
     expired = delete_expired(workspace.store, at=now, begins=cleans_up)
     settle_groups(workspace.store, at=now)
@@ -122,6 +126,7 @@ def reconcile(
         resumed_runs=resumed_runs,
         removed_uploads=uploads,
         removed_answers=answers,
+        removed_reports=reports,
         topped_up_tasks=topped_up,
         undone_groups=undone,
         expired_tasks=expired,
