@@ -31,6 +31,7 @@ from msgspec import Raw
 from tasks_lib.domain.fields import Field, FieldSource, FieldType
 from tasks_lib.domain.results import ResultColumn, columns_of_sources
 from tasks_lib.output.columnar_rows import ColumnarRows
+from tasks_lib.output.json_columns import JsonColumns
 from tasks_lib.output.stored_values import Member, StoredObjects
 
 MOMENT: Final = pa.timestamp("us", "UTC")
@@ -68,6 +69,8 @@ _ZONE: Final = r"(?:Z|[+-][0-9]{2}:[0-9]{2})$"
 _NULLS: Final = (b"", b"null")
 
 Rows = Sequence[Sequence[Any]]
+_Columns = Mapping[str, Sequence[Any] | pa.Array]
+"""The values of each field by its name."""
 
 
 class ResultBatches:
@@ -93,8 +96,10 @@ class ResultBatches:
     def write(self, rows: Rows) -> pa.RecordBatch:
         """Return a batch of the rows."""
         members = _members_of(rows, self._places)
-        values = self._seeded.read(members.join_objects("predefined"))
-        values |= self._filled_in.read(members.join_objects("filled_in"))
+        values = {
+            **members.read_objects("predefined", self._seeded),
+            **members.read_objects("filled_in", self._filled_in),
+        }
         arrays = [self._array(column, members, values) for column in self._columns]
         for place, source in enumerate(self._sources):
             tasks = [row[len(self._places)][place] for row in rows]
@@ -105,9 +110,7 @@ class ResultBatches:
             arrays += source.write(there).take(indices.cast(pa.int64())).columns
         return pa.record_batch(arrays, schema=self.schema)
 
-    def _array(
-        self, column: ResultColumn, members: "_Members", values: Mapping[str, list[Any]]
-    ) -> pa.Array:
+    def _array(self, column: ResultColumn, members: "_Members", values: _Columns) -> pa.Array:
         if column.field is not None:
             return _write(values[column.field.name], column.field)
         if column.own == "duration_seconds":
@@ -124,8 +127,8 @@ class _Members(Protocol):
     def array(self, name: str, kind: pa.DataType) -> pa.Array:
         """Return the values of a member."""
 
-    def join_objects(self, name: str) -> str | bytes:
-        """Return the objects of a member as a JSON array; an empty one for a null."""
+    def read_objects(self, name: str, values: "_Values") -> _Columns:
+        """Return the values of a member's JSON objects; a null has none."""
 
 
 class _OfRows(NamedTuple):
@@ -136,8 +139,8 @@ class _OfRows(NamedTuple):
     def array(self, name: str, kind: pa.DataType) -> pa.Array:
         return pa.array(self.values[name], kind)
 
-    def join_objects(self, name: str) -> str | bytes:
-        return f"[{','.join([text or '{}' for text in self.values[name]])}]"
+    def read_objects(self, name: str, values: "_Values") -> _Columns:
+        return values.read(f"[{','.join([text or '{}' for text in self.values[name]])}]")
 
 
 class _OfColumns(NamedTuple):
@@ -148,11 +151,8 @@ class _OfColumns(NamedTuple):
     def array(self, name: str, kind: pa.DataType) -> pa.Array:
         return self.arrays[name].cast(kind)
 
-    def join_objects(self, name: str) -> str | bytes:
-        texts = self.arrays[name].cast(pa.binary()).fill_null(b"{}")
-        all_texts = pa.ListArray.from_arrays([0, len(texts)], texts)
-        joined: bytes = pc.binary_join(all_texts, b",")[0].as_py()
-        return b"[%b]" % joined
+    def read_objects(self, name: str, values: "_Values") -> _Columns:
+        return values.read_column(self.arrays[name])
 
 
 def _members_of(rows: Rows, names: Collection[str]) -> _Members:
@@ -163,9 +163,10 @@ def _members_of(rows: Rows, names: Collection[str]) -> _Members:
 
 
 class _Values:
-    """Reads the JSON objects of tasks as a list of values for each field."""
+    """Reads the JSON objects of tasks as the values of each field."""
 
     def __init__(self, fields: Sequence[Field]) -> None:
+        self._columns = JsonColumns(fields)
         self._objects = StoredObjects(
             [
                 Member(field.name, _VALUES.get(field.type, str | None), _default(field))
@@ -173,7 +174,17 @@ class _Values:
             ]
         )
 
-    def read(self, objects: str | bytes) -> dict[str, list[Any]]:
+    def read_column(self, objects: pa.Array) -> _Columns:
+        """Return the values of the texts of objects."""
+        if not self._objects.getters:
+            return {}
+        found = self._columns.read(objects)
+        if found is not None:
+            return found
+        texts = pa.ListArray.from_arrays([0, len(objects)], objects.fill_null("{}"))
+        return self.read(f"[{pc.binary_join(texts, ',')[0].as_py()}]")
+
+    def read(self, objects: str) -> _Columns:
         """Return the values of a JSON array of objects."""
         if not self._objects.getters:
             return {}
@@ -185,20 +196,24 @@ def _default(field: Field) -> Any:
     return Raw(b"null") if _VALUES.get(field.type) is Raw else None
 
 
-def _write(values: list[Any], field: Field) -> pa.Array:
+def _write(values: Sequence[Any] | pa.Array, field: Field) -> pa.Array:
     match field.type:
         case FieldType.JSON | FieldType.FILE:
             texts = [None if bytes(raw) in _NULLS else bytes(raw).decode() for raw in values]
             return pa.array(texts, pa.string())
         case FieldType.DATE:
-            return pa.array(values, pa.string()).cast(pa.date32())
+            return _make_array(values, pa.string()).cast(pa.date32())
         case FieldType.DATETIME:
-            return _write_moments(pa.array(values, pa.string()))
+            return _write_moments(_make_array(values, pa.string()))
         case FieldType.SINGLE_SELECT:
             options = pa.array(field.options or (), pa.string())
-            places = pc.index_in(pa.array(values, pa.string()), value_set=options)
+            places = pc.index_in(_make_array(values, pa.string()), value_set=options)
             return pa.DictionaryArray.from_arrays(places, options)
-    return pa.array(values, TYPES[field.type])
+    return _make_array(values, TYPES[field.type])
+
+
+def _make_array(values: Sequence[Any] | pa.Array, kind: pa.DataType) -> pa.Array:
+    return values if isinstance(values, pa.Array) else pa.array(values, kind)
 
 
 def _write_moments(texts: pa.Array) -> pa.Array:

@@ -29,8 +29,8 @@ class StoredObjects:
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.getters: dict[str, Callable[[Any], Any]]
-        self._decode: Callable[[str | bytes], Any]
-        self._decode_all: Callable[[str | bytes], list[Any]]
+        self._decode: Callable[[str], Any]
+        self._decode_all: Callable[[str], list[Any]]
         if any(sign in member.name for member in members for sign in _UNUSUAL):
             self._decode = _dict_decoder(members)
             self._decode_all = partial(_decode_each, self._decode)
@@ -53,18 +53,18 @@ class StoredObjects:
         """Return the values of an object; None has no members."""
         return self._nothing if text is None else self._decode(text)
 
-    def read_all(self, objects: str | bytes) -> list[Any]:
+    def read_all(self, objects: str) -> list[Any]:
         """Return the values of each object of a JSON array."""
         return self._decode_all(objects)
 
 
-def _dict_decoder(members: Sequence[Member]) -> Callable[[str | bytes], Any]:
+def _dict_decoder(members: Sequence[Member]) -> Callable[[str], Any]:
     """Return a slower decoder, for all names."""
     split = msgspec.json.Decoder(dict[str, Raw]).decode
     decoders = {member.name: msgspec.json.Decoder(member.type).decode for member in members}
     defaults = {member.name: member.default for member in members}
 
-    def decode(text: str | bytes) -> dict[str, Any]:
+    def decode(text: str) -> dict[str, Any]:
         found = split(text)
         return defaults | {
             name: decoders[name](value) for name, value in found.items() if name in decoders
@@ -73,5 +73,5 @@ def _dict_decoder(members: Sequence[Member]) -> Callable[[str | bytes], Any]:
     return decode
 
 
-def _decode_each(decode: Callable[[str | bytes], Any], objects: str | bytes) -> list[Any]:
-    return [decode(bytes(raw)) for raw in _SPLIT(objects)]
+def _decode_each(decode: Callable[[str], Any], objects: str) -> list[Any]:
+    return [decode(bytes(raw).decode()) for raw in _SPLIT(objects)]
