@@ -35,7 +35,7 @@ def show(
     /,
     *,
     group: GroupOption = None,
-    format: TextFormat = TextFormat.JSON_LINES,  # noqa: A002 - the option's name
+    format: TextFormat = TextFormat.JSONL,  # noqa: A002 - the option's name
     with_source: WithSource = False,
     after: WholeNumber = 0,
     limit: WholeNumber | None = None,
@@ -62,7 +62,7 @@ def show(
             lambda some: (lines.append if json else sys.stdout.write)(some.decode()),
             pipeline=pipeline,
             group_id=group,
-            kind=TextFormat.JSON_LINES if json else format,
+            kind=TextFormat.JSONL if json else format,
             after=after,
             limit=limit,
             with_source=with_source,

@@ -8,12 +8,12 @@ class ResultFormat(StrEnum):
 
     PARQUET = "parquet"
     CSV = "csv"
-    JSON_LINES = "jsonl"
+    JSONL = "jsonl"
     XLSX = "xlsx"
 
 
 class TextFormat(StrEnum):
     """How results are written as text."""
 
-    JSON_LINES = "jsonl"
+    JSONL = "jsonl"
     CSV = "csv"

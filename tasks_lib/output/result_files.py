@@ -50,7 +50,7 @@ def open_result_file(
             return _ParquetFile(path, ResultBatches(columns, names))
         case ResultFormat.CSV:
             return _TextFile(path.open("wb"), Csv(columns, names))
-        case ResultFormat.JSON_LINES:
+        case ResultFormat.JSONL:
             return _TextFile(path.open("wb"), JsonLines(columns, names))
         case ResultFormat.XLSX:
             return _Workbook(path, columns, names)

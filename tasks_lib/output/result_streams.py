@@ -46,7 +46,7 @@ def stream_of(
             return _ParquetStream(ResultBatches(columns, names))
         case ResultFormat.CSV:
             return _TextStream(Csv(columns, names))
-        case ResultFormat.JSON_LINES:
+        case ResultFormat.JSONL:
             return _TextStream(JsonLines(columns, names))
         case ResultFormat.XLSX:
             raise UsageError("a workbook cannot be streamed; export it to a folder")

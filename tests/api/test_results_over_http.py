@@ -155,7 +155,7 @@ def test_memory_does_not_grow_with_the_results(
     fill(workspace, 10_000)
     monkeypatch.setattr(stream, "_ROWS_AT_ONCE", 500)
     scope = find_scope(workspace.store, LABEL)
-    for kind in (ResultFormat.JSON_LINES, ResultFormat.CSV):
+    for kind in (ResultFormat.JSONL, ResultFormat.CSV):
         chunks = stream_results(workspace.store, scope, kind).chunks
         next(chunks)
         tracemalloc.start()

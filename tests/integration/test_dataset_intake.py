@@ -102,12 +102,12 @@ def test_the_format_follows_from_the_name_or_the_first_bytes(
 
 @pytest.mark.parametrize("name", ["d.jsonl.gz", "d.json.gz", "D.GZ"])
 def test_the_format_of_a_gzipped_file_is_that_of_its_content(name: str, source_of: Source) -> None:
-    assert format_of(source_of(gzip.compress(b'{"a":1}'), name)) == FileFormat.JSON_LINES
+    assert format_of(source_of(gzip.compress(b'{"a":1}'), name)) == FileFormat.JSONL
 
 
 def test_the_first_bytes_are_read_in_the_given_encoding(source_of: Source) -> None:
     source = source_of("{}".encode("utf-16-be"), "d.json")
-    assert format_of(source, "utf-16-be") == FileFormat.JSON_LINES
+    assert format_of(source, "utf-16-be") == FileFormat.JSONL
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(source_of: Source) -> N
     with source.path.open("ab") as file:
         file.write(b'{"a":2}\n')
     message = f"{source.uri} was changed while it was being read; try again when it is whole"
-    intake = DatasetIntake(rows_in(source, written=FileFormat.JSON_LINES), LIMITS)
+    intake = DatasetIntake(rows_in(source, written=FileFormat.JSONL), LIMITS)
     assert problems_of(intake) == (Problem("source_changed", message),)
 
 

@@ -40,7 +40,7 @@ def photos(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workspace
 
 def run(workspace: Workspace, destination: object, **options: Any) -> int:
     request = ExportRequest(
-        pipeline=PATH, destination=str(destination), format=ResultFormat.JSON_LINES, **options
+        pipeline=PATH, destination=str(destination), format=ResultFormat.JSONL, **options
     )
     return export_results(workspace, request).exported
 

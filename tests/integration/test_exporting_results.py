@@ -15,7 +15,7 @@ from python_calamine import CalamineWorkbook
 from command_line import Seeding
 from people import AT, claim, finish, make_tasks
 from tasks_lib import results
-from tasks_lib.domain.result_formats import ResultFormat
+from tasks_lib.domain.result_formats import ResultFormat, TextFormat
 from tasks_lib.errors import NotFoundError, StorageRefusedError, UsageError
 from tasks_lib.operations.results import export, local_files
 from tasks_lib.operations.results.export import ExportReport, ExportRequest, export_results
@@ -83,7 +83,7 @@ def test_csv_and_json_lines_keep_the_stored_text(workspace: Workspace, tmp_path:
     as_csv = run(workspace, tmp_path / "csv", format=ResultFormat.CSV)
     with (tmp_path / "csv" / as_csv.files[0]).open(newline="", encoding="utf-8") as file:
         [row] = csv.DictReader(file)
-    as_lines = run(workspace, tmp_path / "jsonl", format=ResultFormat.JSON_LINES)
+    as_lines = run(workspace, tmp_path / "jsonl", format=ResultFormat.JSONL)
     [line] = (tmp_path / "jsonl" / as_lines.files[0]).read_text(encoding="utf-8").splitlines()
     members = json.loads(line)
     created = members.pop("created_at")
@@ -293,6 +293,21 @@ def test_a_place_that_cannot_be_written(
         run(workspace, f"s3://no-{s3_bucket}/lake")
     assert "cannot be written" in str(refused.value)
     assert run(workspace, tmp_path / "lake").exported == 1
+
+
+@pytest.mark.parametrize("kind", ResultFormat)
+def test_the_command_takes_the_name_of_each_format(
+    configured: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: ResultFormat
+) -> None:
+    make_tasks(configured, tmp_path, 1)
+    finish(configured.store)
+    seeding = Seeding(capsys)
+    place = str(tmp_path / "lake")
+    status, report = seeding.json("results", "export", LABEL, place, "--format", kind.value)
+    assert (status, report["format"], report["exported"]) == (0, kind.value, 1)
+    assert report["files"][0].endswith(f".{kind.value}")
+    if kind.value in {text.value for text in TextFormat}:
+        assert seeding("results", "show", LABEL, "--format", kind.value)[0] == 0
 
 
 def test_a_password_is_not_stored(workspace: Workspace) -> None:

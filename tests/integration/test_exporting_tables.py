@@ -262,6 +262,7 @@ def test_a_secret_holds_the_whole_url(workspace: Workspace, shop: Shop, tmp_path
         ("sqlite:///shop.db", {}, "the destination names no table; add ?table=NAME, or "),
         ("secret:shop", {}, "the destination names no table; add ?table=NAME, or "),
         ("sqlite:///shop.db?table=a..b", {}, "the destination names no table; add ?table=NAME, "),
+        ("shop.db?table=a", {}, "shop.db?table=a is a path, and a table is named with the URL "),
         ("postgresql://me:hunter2@db/shop?table=a", {}, "the URL holds a password, which would "),
         ("sqlite:////shop.db?table=a", {"by_day": True}, "sqlite:////shop.db?table=a is a table, "),
         (

@@ -33,7 +33,7 @@ def photos(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workspace
 
 def request_for(lake: str) -> ExportRequest:
     return ExportRequest(
-        pipeline=PATH, destination=lake, format=ResultFormat.JSON_LINES, with_files=True
+        pipeline=PATH, destination=lake, format=ResultFormat.JSONL, with_files=True
     )
 
 

@@ -19,7 +19,7 @@ router = APIRouter(prefix=WORKFLOW_PATH, tags=["results"], route_class=Admitting
 
 NEXT: Final = "Next-Cursor"
 _FORMATS: Final = {
-    "application/x-ndjson": ResultFormat.JSON_LINES,
+    "application/x-ndjson": ResultFormat.JSONL,
     "text/csv": ResultFormat.CSV,
     "application/vnd.apache.parquet": ResultFormat.PARQUET,
 }

@@ -17,7 +17,7 @@ class FileFormat(StrEnum):
 
     CSV = "csv"
     JSON = "json"
-    JSON_LINES = "jsonl"
+    JSONL = "jsonl"
     PARQUET = "parquet"
     XLSX = "xlsx"
     ODS = "ods"
@@ -28,8 +28,8 @@ _SUFFIXES: Final = {
     ".tsv": FileFormat.CSV,
     ".tab": FileFormat.CSV,
     ".json": FileFormat.JSON,
-    ".jsonl": FileFormat.JSON_LINES,
-    ".ndjson": FileFormat.JSON_LINES,
+    ".jsonl": FileFormat.JSONL,
+    ".ndjson": FileFormat.JSONL,
     ".parquet": FileFormat.PARQUET,
     ".xlsx": FileFormat.XLSX,
     ".xlsm": FileFormat.XLSX,
@@ -58,8 +58,8 @@ def format_of(source: SourceFile, encoding: str = "") -> FileFormat:
         start = _start_of(Utf8Stream(file, encoding))
     if start.startswith(b"{"):
         line, line_end, _ = start.partition(b"\n")
-        is_lines = named is FileFormat.JSON_LINES or not line_end or is_json(line)
-        return FileFormat.JSON_LINES if is_lines else FileFormat.JSON
+        is_lines = named is FileFormat.JSONL or not line_end or is_json(line)
+        return FileFormat.JSONL if is_lines else FileFormat.JSON
     return FileFormat.JSON if start.startswith(b"[") else named or FileFormat.CSV
 
 

@@ -102,7 +102,7 @@ class FileRows:
         if self._format is FileFormat.JSON:
             return not self._source.records
         said = self._source.format or named_format(self._source.uri)
-        return self._format is FileFormat.JSON_LINES is not said
+        return self._format is FileFormat.JSONL is not said
 
     def _check_is_no_envelope(self) -> None:
         """Raise SourceProblemError if the file's one object holds a list of objects.
@@ -125,7 +125,7 @@ class FileRows:
         if self._source.format is not None:
             return self._source.format
         found = format_of(self._file, self._source.dialect.encoding)
-        is_lines = found is FileFormat.JSON_LINES
+        is_lines = found is FileFormat.JSONL
         return FileFormat.JSON if self._source.records and is_lines else found
 
     def _read(self, file: BinaryIO) -> Iterator[CheckedBlock]:
@@ -154,7 +154,7 @@ class FileRows:
             case FileFormat.JSON:
                 names = split_records(records) if records else ()
                 return json_array_blocks(file, limits, types, encoding=encoding, records=names)
-            case FileFormat.JSON_LINES:
+            case FileFormat.JSONL:
                 return json_lines_blocks(file, limits, types, encoding=encoding)
             case FileFormat.PARQUET:
                 path, nan_as_null = self._file.path, self._source.nan_as_null

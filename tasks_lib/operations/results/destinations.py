@@ -43,6 +43,11 @@ def find_table(destination: str) -> TablePlace | None:
         connection, _, options = destination.partition("?")
         return TablePlace(connection, _table_of(parse_qs(options).get("table", [])))
     if _DATABASE.match(destination) is None:
+        if "?table=" in destination:
+            raise UsageError(
+                f"{destination} is a path, and a table is named with the URL of its database, such "
+                "as sqlite:///warehouse.db?table=labels"
+            )
         return None
     url = parse_url(destination)
     names = url.query.get("table", ())

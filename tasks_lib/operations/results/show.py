@@ -25,7 +25,7 @@ def write_results(
     *,
     pipeline: str,
     group_id: int | None = None,
-    kind: TextFormat = TextFormat.JSON_LINES,
+    kind: TextFormat = TextFormat.JSONL,
     after: int = 0,
     limit: int | None = None,
     with_source: bool = False,

@@ -135,7 +135,7 @@ def test_an_object_that_holds_a_list_of_objects_is_not_taken_for_a_row(
 @pytest.mark.parametrize(
     ("name", "text", "options"),
     [
-        ("d.json", ENVELOPE, {"format": FileFormat.JSON_LINES}),
+        ("d.json", ENVELOPE, {"format": FileFormat.JSONL}),
         ("d.jsonl", ENVELOPE, {}),
         ("d.json", '{"id":"1","tags":["a"]}', {}),
         ("d.json", f"{ENVELOPE}\n{ENVELOPE}", {}),
@@ -165,7 +165,7 @@ def test_objects_of_several_lines_are_rows(name: str, tmp_path: Path) -> None:
 def test_an_array_may_be_called_json_lines(tmp_path: Path) -> None:
     assert read_file(tmp_path, "d.jsonl", '[{"a":1},\n{"a":2}]') == ['{"a":1}', '{"a":2}']
     with pytest.raises(SourceProblemError, match="is a JSON array; give the format json"):
-        read_file(tmp_path, "d.jsonl", '[{"a":1},\n{"a":2}]', format=FileFormat.JSON_LINES)
+        read_file(tmp_path, "d.jsonl", '[{"a":1},\n{"a":2}]', format=FileFormat.JSONL)
 
 
 @pytest.mark.parametrize(
