@@ -223,13 +223,11 @@ def _fill(
                     known.updated + written.updated,
                     returned=known.returned + written.returned,
                 )
-            if chain.target.key:  # a task with a known key has created none that the stream knows
-                chain_inbox.remove(session, chain.stored.id, passed.origins)
+            chain_inbox.remove(session, chain.stored.id, passed.origins)
             chain_inbox.mark_misfits(session, chain.stored.id, misfits.problems, at)
             rejected += len(misfits.problems)
             errors = (errors + misfits.problems)[:MAX_INLINE_ERRORS]
             last_id = counted.last_id
-            chain_inbox.remove_seeded(session, chain.stored.id, stream_id, up_to=last_id)
             fires_on_each_task = chain.stored.trigger is Trigger.TASK_COMPLETION
             if fires_on_each_task or counted.rows < TASKS_AT_ONCE:
                 return Report(

@@ -4,6 +4,7 @@ The statement that finishes a task puts it here; the transaction that creates th
 removes it.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -140,10 +141,8 @@ def has_due(session: Session, chain_id: int) -> bool:
     return session.scalar(due.limit(1)) is not None
 
 
-def remove_seeded(
-    session: Session, chain_id: int, stream_id: int, *, up_to: int | None = None
-) -> None:
-    """Remove the tasks that the stream holds already: all, or those with ids up to ``up_to``."""
+def remove_seeded(session: Session, chain_id: int, stream_id: int) -> None:
+    """Remove the tasks that the stream holds already."""
     seeded = select(TaskRow.id).where(
         TaskRow.stream_id == stream_id, TaskRow.origin_id == ChainInboxRow.task_id
     )
@@ -153,19 +152,21 @@ def remove_seeded(
     statement = delete(ChainInboxRow).where(
         ChainInboxRow.chain_id == chain_id, or_(seeded.exists(), removed.exists())
     )
-    if up_to is not None:
-        statement = statement.where(ChainInboxRow.task_id <= up_to)
     session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def remove(session: Session, chain_id: int, task_ids: Sequence[int]) -> None:
     """Remove these tasks."""
-    for first in range(0, len(task_ids), _SQLITE_IDS):
-        chosen = ChainInboxRow.task_id.in_(task_ids[first : first + _SQLITE_IDS])
-        session.execute(
-            delete(ChainInboxRow).where(ChainInboxRow.chain_id == chain_id, chosen),
-            execution_options={"synchronize_session": False},
-        )
+    if is_postgresql(session):
+        session.execute(_REMOVE_ON_POSTGRESQL, {"chain_id": chain_id, "ids": list(task_ids)})
+    else:
+        ids = json.dumps(task_ids)
+        session.execute(_REMOVE_ON_SQLITE, {"chain_id": chain_id, "ids": ids})
+
+
+_REMOVE: Final = "DELETE FROM chain_inbox WHERE chain_id = :chain_id AND task_id "
+_REMOVE_ON_POSTGRESQL: Final = text(f"{_REMOVE} = ANY(:ids)")
+_REMOVE_ON_SQLITE: Final = text(f"{_REMOVE} IN (SELECT value FROM json_each(:ids))")  # noqa: S608 - our own names
 
 
 def clear(session: Session, chain_id: int) -> None:
