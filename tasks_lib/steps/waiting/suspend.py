@@ -1,12 +1,13 @@
 """Wait for groups in a flow run: suspended in a deployed one, in place in any other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.flow_runs import suspend_flow_run
 
-from tasks_lib.errors import UsageError
+from tasks_lib.errors import PrefectUnavailableError, UsageError
 from tasks_lib.operations.waiting.look import Look, look
 from tasks_lib.operations.waiting.suspended import (
     Outcome,
@@ -15,7 +16,7 @@ from tasks_lib.operations.waiting.suspended import (
     end_wait,
 )
 from tasks_lib.steps.artifacts import publish_groups
-from tasks_lib.steps.prefect_api import deployment_around
+from tasks_lib.steps.prefect_api import deployment_around, translate_errors
 from tasks_lib.steps.runs.acts import act_id
 from tasks_lib.steps.runs.outcomes import run_logger
 from tasks_lib.steps.runs.workspace import open_configured_workspace
@@ -44,7 +45,8 @@ def wait_suspended(group_ids: Sequence[int], *, timeout: timedelta | None, raise
         names = ",".join(map(str, group_ids))
         wait = begin_wait(store, act_id(f"wait {names}"), run_id, group_ids, timeout=timeout)
         if wait.outcome is None:
-            note_heartbeats(run_id)
+            with _without_failing():
+                note_heartbeats(run_id)
         while True:
             seen = look(store, group_ids)
             if wait.outcome is None:
@@ -54,7 +56,7 @@ def wait_suspended(group_ids: Sequence[int], *, timeout: timedelta | None, raise
                 _record_end(store, wait, outcome, seen)
                 return _finish(outcome, seen, timeout, raises=raises)
             run_logger().info("Waiting for %s.", seen.sentence)
-            publish_groups(seen, "The groups that the run waits for, when it was suspended")
+            _show(seen, "The groups that the run waits for, when it was suspended")
             key = begin_suspension(store, wait)
             suspend_flow_run(timeout=None, key=key)  # leaves the process by an exception
 
@@ -62,7 +64,22 @@ def wait_suspended(group_ids: Sequence[int], *, timeout: timedelta | None, raise
 def _record_end(store: Store, wait: StoredWait, outcome: Outcome, seen: Look) -> None:
     if wait.outcome is None:
         end_wait(store, wait, outcome)
-        publish_groups(seen, "The groups that the run waited for, when it went on")
+        _show(seen, "The groups that the run waited for, when it went on")
+
+
+def _show(seen: Look, description: str) -> None:
+    with _without_failing():
+        publish_groups(seen, description)
+
+
+@contextmanager
+def _without_failing() -> Iterator[None]:
+    """Log that Prefect did not take what the wait can do without, for example since it is busy."""
+    try:
+        with translate_errors():
+            yield
+    except PrefectUnavailableError as error:
+        run_logger().warning("%s; the run waits all the same", error)
 
 
 def _outcome_of(store: Store, wait: StoredWait, seen: Look) -> Outcome | None:

@@ -70,7 +70,7 @@ def note_heartbeats(flow_run_id: str) -> None:
     run = context.flow_run if context is not None else None
     if seconds is None or (run is not None and run.labels.get(ENGINE_INTERVAL) == seconds):
         return
-    with _client() as client:
+    with get_client(sync_client=True) as client, translate_errors():
         client.update_flow_run_labels(UUID(flow_run_id), {ENGINE_INTERVAL: seconds})
 
 
