@@ -40,6 +40,8 @@ from tasks_lib.store.groups import group_waits
 _LONGEST_SECONDS: Final = 1_800
 _LOOKS: Final = 200
 _RUNS_AT_ONCE: Final = 200
+_STARTED_AT_ONCE: Final = 5
+"""More processes that start at once keep each other, and the server, from anything else."""
 
 
 class Idle(NamedTuple):
@@ -121,19 +123,20 @@ def _suspend(
         pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}],
     )
     runs: list[UUID] = []
-    for number in range(count):
-        parameters = {"mark": f"run-{number}", "folder": str(folder)}
-        run = client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
-        runs.append(run.id)
-
-    def are_suspended() -> bool:
-        states = [run.state for run in _read(client, runs)]
-        return all(state is not None and state.is_paused() for state in states)
-
-    _wait_until(are_suspended, pause=2)
+    for first in range(0, count, _STARTED_AT_ONCE):
+        for number in range(first, min(first + _STARTED_AT_ONCE, count)):
+            parameters = {"mark": f"run-{number}", "folder": str(folder)}
+            run = client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
+            runs.append(run.id)
+        _wait_until(partial(_are_suspended, client, runs), pause=1)
     with workspace.store.read() as session:
         assert len(group_waits.list_flow_runs(session)) == count  # noqa: S101
     return runs
+
+
+def _are_suspended(client: SyncPrefectClient, runs: list[UUID]) -> bool:
+    states = [run.state for run in _read(client, runs)]
+    return all(state is not None and state.is_paused() for state in states)
 
 
 def _read(client: SyncPrefectClient, runs: list[UUID]) -> list[FlowRun]:

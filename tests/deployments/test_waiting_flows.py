@@ -2,7 +2,9 @@
 
 import os
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,7 +18,7 @@ from waiting_flows import ask_people
 from installation import Installation, clean_environment, own_installation, second_worker
 from pages import ROOT
 from people import PATH
-from servers import wait_until
+from servers import answers, wait_until
 from tasks_lib.operations.groups.read import Group, list_groups
 from tasks_lib.operations.tasks.move import claim_task, submit_task
 
@@ -131,25 +133,71 @@ def test_two_runs_wait_for_one_group_and_go_on_without_the_disk_of_their_first_p
     installation.request("PATCH", path, json={"job_variables": {}})
 
 
-def test_a_run_survives_the_death_of_its_workers(tmp_path: Path) -> None:
-    """One worker is killed while the run is suspended, another one while it resumes."""
+WITHOUT_EVENTS = {
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+}
+"""Prefect takes events, keeps none, and no automation hears of one."""
+
+
+def test_a_run_survives_the_death_of_everything_around_it(tmp_path: Path) -> None:
+    """The event bus is dead all the time.
+
+    A worker is killed while the run is suspended, and the server before the group is finished;
+    another worker dies while the run resumes.
+    """
     environment = clean_environment(tmp_path / "seeding")
     hold = tmp_path / "hold"
-    with own_installation(tmp_path, environment) as plant:
+    with own_installation(tmp_path, environment, WITHOUT_EVENTS) as plant:
         given = {"mark": uuid4().hex, "folder": str(tmp_path), "rows": 1}
         run = plant.client.create_flow_run_from_deployment(
             deploy(plant, ask_people), parameters=given
         )
         wait_for_state(plant, run, "Suspended")
+        group = group_of(plant, run)
         os.killpg(plant.stack.worker.pid, signal.SIGKILL)
         hold.touch()
-        finish_group(plant, group_of(plant, run))  # the HTTP API resumes the run
-        with second_worker(plant, environment):
-            wait_until(lambda: lines(run).count("begins") == 2)
-        died: State[None] = Crashed(message="as an automation does")
-        plant.client.set_flow_run_state(run.id, died, force=True)
-        hold.unlink()
-        with second_worker(plant, environment):
-            wait_until(lambda: lines(run)[-1] == "goes on True")
+        with restarted_server(
+            plant, environment, tmp_path, while_away=lambda: finish_group(plant, group)
+        ):
+            with second_worker(plant, environment):  # the HTTP API resumes the run
+                wait_until(lambda: lines(run).count("begins") == 2)
+            died: State[None] = Crashed(message="as upkeep does after a while")
+            plant.client.set_flow_run_state(run.id, died, force=True)
+            hold.unlink()
+            with second_worker(plant, environment):
+                wait_until(lambda: lines(run)[-1] == "goes on True")
         assert lines(run).count("begins") == 3
         assert group_of(plant, run).tasks == 1
+
+
+@contextmanager
+def restarted_server(
+    plant: Installation,
+    environment: dict[str, str],
+    folder: Path,
+    *,
+    while_away: Callable[[], None],
+) -> Iterator[None]:
+    """Kill Prefect's server, call a function, and run the server again for the block."""
+    os.killpg(plant.stack.server.pid, signal.SIGKILL)
+    plant.stack.server.process.wait()
+    while_away()
+    settings = {
+        "PREFECT_HOME": str(folder / "stack" / "prefect"),
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        **WITHOUT_EVENTS,
+    }
+    server = subprocess.Popen(
+        plant.stack.server.process.args,
+        env=environment | settings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: answers(f"{plant.stack.api_url}/health"))
+        yield
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
