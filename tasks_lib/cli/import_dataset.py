@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from uuid import uuid4
 
 from cyclopts import Parameter
 
@@ -137,7 +138,7 @@ def import_file(
             report = _run_deployed(workspace, request)
         else:
             with console.progress_bar(file) as on_progress:
-                report = import_dataset(workspace, request, on_progress)
+                report = import_dataset(workspace, request, on_progress, run_id=str(uuid4()))
             refresh_choices(workspace)
     console.print_warnings(report.warnings)
     if json:
@@ -146,6 +147,7 @@ def import_file(
         console.out.print(report.sentence, markup=False)
         if report.errors:
             console.print_problems(report.errors)
+        console.print_rejects_uri(report.rejects_uri)
 
 
 def _run_deployed(workspace: "Workspace", request: "ImportRequest") -> "ImportReport":
@@ -215,5 +217,7 @@ def printing_rejection(
             console.print_json(error.report.model_dump(mode="json"))
         elif len(problems) > 1 or problems[0].row is not None:  # else the sentence says all
             console.print_problems(problems)
+        if not as_json:
+            console.print_rejects_uri(getattr(error.report, "rejects_uri", None))
         console.print_hints(advice_on_import(problems))
         raise PrintedError(exit_status_of(problems)) from None

@@ -19,6 +19,7 @@ class Action(StrEnum):
     CHAIN_DELETED = "chain.deleted"
     MAPPING_SAVED = "mapping.saved"
     PIPELINE_DELETED = "pipeline.deleted"
+    DATASET_IMPORTED = "dataset.imported"
     DATASET_DELETED = "dataset.deleted"
     GROUP_UNDONE = "group.undone"
     TASKS_WITHDRAWN = "tasks.withdrawn"

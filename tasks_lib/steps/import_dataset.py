@@ -74,6 +74,8 @@ def summary(request: ImportRequest, report: ImportReport) -> str:
         "Rejected": report.rejected,
     }
     lines += [f"| {name} | {count:,} |" for name, count in counts.items() if count]
+    if report.rejects_uri is not None:
+        lines.append(f"| Rejects file | `{cell(report.rejects_uri)}` |")
     for warning in report.warnings:
         lines.extend(("", f"**Warning**: {warning}"))
     return "\n".join(lines)

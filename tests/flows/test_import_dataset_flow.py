@@ -47,7 +47,9 @@ def test_a_nightly_file_updates_the_rows_by_their_key(
     assert second.message == ("Imported 1 new row as version 2 of web: 1 changed. 1 row rejected.")
     (_, summary), (kind, problems) = artifacts_of(prefect, run)
     assert summary.startswith(f"## Imported\n\n{second.message}\n\n| | |\n| --- | --- |\n")
-    assert summary.endswith("| Version | 2 |\n| New | 1 |\n| Changed | 1 |\n| Rejected | 1 |")
+    numbers, _, rejects = summary.rpartition("\n")
+    assert numbers.endswith("| Version | 2 |\n| New | 1 |\n| Changed | 1 |\n| Rejected | 1 |")
+    assert rejects == f"| Rejects file | `{second.result()['rejects_uri']}` |"
     assert (kind, "has the same key as row 2" in problems) == ("table", True)
     assert list(export_dataset(store.store, "acme", "web")) == [
         '{"review_id":"r-1","body":"one"}\n',

@@ -78,7 +78,7 @@ def test_importing_prints_the_report(seeding_with_dataset: Run, tmp_path: Path) 
         {
             "dataset": "reviews", "version": 1, "imported": 0, "changed": 0,
             "already_imported": 3, "removed": 0, "rejected": 0, "source": "reviews.csv",
-            "errors": [], "warnings": [],
+            "rejects_uri": None, "errors": [], "warnings": [],
         },
     )  # fmt: skip
     assert seeding_with_dataset(*arguments, "reviews.csv")[1] == (
@@ -105,7 +105,10 @@ def test_a_rejected_file_exits_with_1_and_shows_the_errors(
     )  # fmt: skip
     assert cells(out)[0] == ["row", "field", "code", "what", "is", "wrong"]
     assert cells(out)[1][:2] == ["1", "too_few_cells"]
-    assert document(seeding_with_dataset, *arguments) == (
+    assert "Rejects file, with what is wrong with each row: file://" in out
+    status, report = document(seeding_with_dataset, *arguments)
+    assert "/rejects/" in report.pop("rejects_uri")
+    assert (status, report) == (
         1,
         {
             "dataset": "reviews", "version": None, "imported": 0, "changed": 0,

@@ -61,8 +61,13 @@ def print_report(report: Report, pipeline: str) -> None:
         out.print(Text.assemble((report.sentence, "green"), f" Pipeline: {pipeline}."))
     if report.rejected or len(report.errors) > 1:  # else the sentence says all
         print_problems(report.errors)
-    if report.rejects_uri is not None:
-        out.print(f"Rejects file, with what is wrong with each row: {report.rejects_uri}")
+    print_rejects_uri(report.rejects_uri)
+
+
+def print_rejects_uri(uri: str | None) -> None:
+    """Print where the file of all rejected rows is, if there is one."""
+    if uri is not None:
+        out.print(f"Rejects file, with what is wrong with each row: {uri}")
 
 
 def print_problems(errors: Sequence[ReportError]) -> None:

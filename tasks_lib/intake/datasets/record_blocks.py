@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import pyarrow.compute as pc
 
 from tasks_lib.domain.datasets import check_columns, pick_columns, why_no_name
-from tasks_lib.domain.fields import Field, FieldSource, FieldType
+from tasks_lib.domain.fields import RESERVED_NAMES, Field, FieldSource, FieldType
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.names import is_nameless, visible
 from tasks_lib.domain.rows.dialects import Dialect
@@ -51,11 +51,14 @@ def csv_blocks(
     """Yield the rows of a CSV, all of whose columns are text.
 
     ``columns`` are those to read. Columns without a name, and those of the same name, get
-    one, with an entry in ``warnings``; empty columns without a name are left out.
+    one, with an entry in ``warnings``; empty columns without a name are left out, and so are the
+    two that a rejects file adds.
     """
     stream = Utf8Stream(file, dialect.encoding)
     reader = CsvReader(stream, limits, dialect, names_columns=True)
     names = pick_columns(reader.columns, columns)
+    if set(reader.columns) >= RESERVED_NAMES:  # a rejects file
+        names = [name for name in names if name not in RESERVED_NAMES]
     check_table(names, limits)
     unused = [c.name for c in reader.named if c.is_nameless and c.name not in columns]
     types.update({name: {FieldType.TEXT} for name in names if name not in unused})
@@ -68,7 +71,7 @@ def csv_blocks(
                 types[name] = {FieldType.TEXT}
                 collected.append(notes[name])
         for block in checked_blocks(part.reader, [_text_field(name) for name in part.names]):
-            yield replace(block, done=file.tell())
+            yield replace(block, done=file.tell(), cell_names=reader.columns)
 
 
 class _Part(NamedTuple):

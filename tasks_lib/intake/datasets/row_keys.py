@@ -27,16 +27,16 @@ def read_key(text: str, key_columns: Sequence[str]) -> str:
 
 def read_keys(
     batch: RowBatch, key_columns: Sequence[str]
-) -> tuple[list[pa.Array], list[list[Problem]]]:
-    """Return the rows of a batch with keys: numbers, values, keys; and the other rows' problems."""
+) -> tuple[list[pa.Array], list[tuple[str, Problem]]]:
+    """Return the rows with keys: numbers, values, keys; and each other row with its problem."""
     keys: list[str | None] = []
-    bad: list[list[Problem]] = []
+    bad: list[tuple[str, Problem]] = []
     for place, value in enumerate(batch.values.to_pylist()):
         try:
             keys.append(read_key(value, key_columns))
         except ValueProblemError as problem:
             keys.append(None)
-            bad.append([Problem(problem.code, str(problem), batch.rows[place].as_py())])
+            bad.append((value, Problem(problem.code, str(problem), batch.rows[place].as_py())))
     arrays = [batch.rows, batch.values, pa.array(keys, pa.string())]
     if bad:
         has_key = arrays[2].is_valid()

@@ -1,5 +1,6 @@
 """Blocks of consecutive rows: first cells as text, then, once checked, JSON objects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -45,6 +46,7 @@ class CheckedBlock:
 
     ``done`` says how much of the source has been read, in the source's own unit. ``origins`` holds
     the ids (int64) of the dataset rows or tasks that the rows come from, if they have any.
+    ``cell_names`` are the columns of the bad rows' cells, if the source has cells.
     """
 
     numbers: pa.Array
@@ -53,3 +55,4 @@ class CheckedBlock:
     done: int
     blank: int = 0
     origins: pa.Array | None = None
+    cell_names: Sequence[str] = ()

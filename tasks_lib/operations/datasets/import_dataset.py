@@ -4,21 +4,25 @@ With a key, the rows are upserted: new ones are added, changed ones take the new
 that a full source lacks are removed. The values that a row had are kept.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
+from tasks_lib.domain.audit import Action
 from tasks_lib.domain.datasets import common_type
 from tasks_lib.domain.fields import FieldType
 from tasks_lib.domain.mapping.conversions import Column
 from tasks_lib.domain.mapping.drift import missing_columns
 from tasks_lib.domain.names import counted
 from tasks_lib.domain.progress import OnProgress
-from tasks_lib.domain.report import MAX_INLINE_ERRORS, ReportError
+from tasks_lib.domain.report import ReportError
 from tasks_lib.domain.rows.dialects import Dialect
 from tasks_lib.domain.rows.headers import check_header
 from tasks_lib.domain.rows.tolerance import Tolerance
@@ -26,6 +30,7 @@ from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import Problem, SourceProblemError, UsageError
 from tasks_lib.intake.datasets.dataset_intake import DatasetIntake
 from tasks_lib.intake.datasets.foreign_rows import ForeignRows, ForeignSource
+from tasks_lib.intake.datasets.rejected_rows import RejectedRows
 from tasks_lib.intake.datasets.row_keys import read_keys
 from tasks_lib.intake.datasets.row_spool import check_key, local_rows
 from tasks_lib.operations.datasets.import_request import (
@@ -42,11 +47,20 @@ from tasks_lib.operations.datasets.upsert import (
     write_version,
 )
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue
+from tasks_lib.store import audit, catalogue
 from tasks_lib.store.datasets import datasets
 from tasks_lib.store.datasets.dataset_rows import find_last_row
 from tasks_lib.store.datasets.dataset_upserts import ArrivingRows
 from tasks_lib.store.datasets.datasets import Dataset
+
+
+class _Intake(NamedTuple):
+    """The rows to import, who follows the import, and where rejected rows go."""
+
+    rows: ForeignRows
+    rejects: RejectedRows
+    on_progress: OnProgress
+    store_rejects: Callable[[], str | None]
 
 
 def import_dataset(
@@ -66,13 +80,17 @@ def import_dataset(
     known = find_report(workspace, run_id) if run_id is not None else None
     if known is not None and not known.is_rejection:
         return known
-    try:
-        with _open_rows(workspace, request) as rows:
-            report = _find_report(workspace, request, rows.checksum)
-            if report is None:
-                return _import_rows(workspace, request, rows, on_progress, run_id)
-    except SourceProblemError as error:
-        report = rejection_of(request, error)
+    dialect = Dialect(request.delimiter, request.quote, request.encoding)
+    with RejectedRows(dialect) as rejects:
+        store_rejects = partial(_store_rejects, workspace, rejects, run_id or str(uuid4()))
+        try:
+            with _open_rows(workspace, request) as rows:
+                report = _find_report(workspace, request, rows.checksum)
+                if report is None:
+                    intake = _Intake(rows, rejects, on_progress, store_rejects)
+                    return _import_rows(workspace, request, intake, run_id)
+        except SourceProblemError as error:
+            report = rejection_of(request, error, store_rejects())
     if run_id is not None:
         with workspace.store.write() as session:
             _save_report(session, run_id, report, workspace.store.now())
@@ -111,11 +129,20 @@ def _save_report(session: Session, run_id: str, report: ImportReport, at: dateti
     datasets.save_import_report(session, run_id, report.model_dump(mode="json"), at=at)
 
 
-def rejection_of(request: ImportRequest, error: SourceProblemError) -> ImportReport:
+def _store_rejects(workspace: Workspace, rejects: RejectedRows, run_id: str) -> str | None:
+    """Store the rejects file; return its URI, or None if no row was rejected."""
+    path = rejects.finish()
+    return workspace.storage.put(f"rejects/{run_id}.csv", path) if path is not None else None
+
+
+def rejection_of(
+    request: ImportRequest, error: SourceProblemError, rejects_uri: str | None
+) -> ImportReport:
     """Return the report of a source that is rejected."""
     return ImportReport(
         dataset=request.name,
         source=request.source,
+        rejects_uri=rejects_uri,
         rejected=len({problem.row for problem in error.problems if problem.row}),
         errors=tuple(ReportError.of(problem) for problem in error.problems),
     )
@@ -155,23 +182,39 @@ def _report_of_earlier(
 
 
 def _import_rows(
-    workspace: Workspace,
-    request: ImportRequest,
-    rows: ForeignRows,
-    on_progress: OnProgress,
-    run_id: str | None,
+    workspace: Workspace, request: ImportRequest, source: _Intake, run_id: str | None
 ) -> ImportReport:
     tolerates = request.on_error is OnError.SKIP_ROWS
     with (
-        local_rows(rows, workspace.limits, tolerates=tolerates) as (local, checksum),
+        local_rows(source.rows, workspace.limits, tolerates=tolerates) as (local, checksum),
         workspace.store.write() as session,
     ):
-        intake = DatasetIntake(local, workspace.limits, on_progress)
+        intake = DatasetIntake(local, workspace.limits, source.on_progress, source.rejects)
         at = workspace.store.now()
         report = _import(session, request, local, checksum, intake, at)
+        report = report.model_copy(update={"rejects_uri": source.store_rejects()})
+        _record(session, request, report, by=workspace.store.actor, at=at)
         if run_id is not None:
             _save_report(session, run_id, report, at)
         return report
+
+
+def _record(
+    session: Session, request: ImportRequest, report: ImportReport, *, by: str, at: datetime
+) -> None:
+    """Record an import that has changed the dataset in the audit trail."""
+    numbers = report.model_dump(include={"imported", "changed", "removed"}, exclude_defaults=True)
+    if not numbers:
+        return
+    audit.record(
+        session,
+        catalogue.find_organization(session, request.organization),
+        Action.DATASET_IMPORTED,
+        request.name,
+        by=by,
+        at=at,
+        details={"source": report.source, "version": report.version, **numbers},
+    )
 
 
 def _import(
@@ -238,8 +281,9 @@ def _upsert(
     arriving = ArrivingRows(session)
     arriving.add(_with_keys(intake, rows, dataset, request.key))
     arriving.prepare()
-    count, repeated = arriving.take_repeated(MAX_INLINE_ERRORS)
-    intake.reject([[explain_repeated(row, request.key)] for row in repeated], count=count)
+    count, repeated = arriving.take_repeated(intake.max_errors)
+    bad = [(row.value, explain_repeated(row, request.key)) for row in repeated]
+    intake.reject(bad, count=count)
     _check_rejected(intake, request.tolerance)
     is_full = request.full and not intake.rejected  # one of the bad rows may be one that is missing
     version, upserted = write_version(

@@ -88,6 +88,7 @@ class ImportReport(BaseModel):
 
     Of the rows, ``imported`` are new, ``changed`` have other values than before, and
     ``already_imported`` the same. ``removed`` rows of the dataset are missing from a full source.
+    ``rejects_uri`` is the file of all rejected rows.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -100,6 +101,7 @@ class ImportReport(BaseModel):
     removed: int = 0
     rejected: int = 0
     source: str
+    rejects_uri: str | None = None
     errors: tuple[ReportError, ...] = ()
     warnings: tuple[str, ...] = ()
 
