@@ -116,9 +116,8 @@ class Report(BaseModel):
         known = f", {self.already_seeded:,} existed already" if self.already_seeded else ""
         changed = f", {self.changed:,} existed with other values" if self.changed else ""
         if self.updated:
-            changed += (
-                f", of which {self.updated:,} {'would be' if self.dry_run else 'were'} updated"
-            )
+            were = "would be" if self.dry_run else "was" if self.updated == 1 else "were"
+            changed += f", of which {self.updated:,} {were} updated"
         if self.withdrawn:
             withdraws = "would withdraw" if self.dry_run else "withdrew"
             changed += f", {withdraws} {counted(self.withdrawn, 'task')} whose row is missing"
