@@ -24,6 +24,9 @@ _COPY_BYTES: Final = 5 * 2**19
 memory as long as they take less than the 4 MB of a server's default settings.
 """
 
+_PIECE_BYTES: Final = 2**18
+"""How exactly COPYs end there, however many rows a batch has."""
+
 _READ_ROWS: Final = 5_000
 _READ_CHARACTERS: Final = 2**22
 _SEPARATOR: Final = "\x02"
@@ -104,13 +107,21 @@ class _Copies:
         self._bytes = 0
 
     def write(self, rows: "pa.BinaryArray") -> None:
-        """Write encoded rows, and end the COPY if it has enough."""
+        """Write encoded rows, and end the COPY each time that it has enough."""
+        ends = memoryview(rows.buffers()[1]).cast("i")[rows.offset :]
+        content = memoryview(rows.buffers()[2])
+        at_once = max(1, len(rows) * _PIECE_BYTES // max(rows.nbytes, 1))
+        for first in range(0, len(rows), at_once):
+            last = min(first + at_once, len(rows))
+            self._write_piece(content[ends[first] : ends[last]])
+        self.count += len(rows)
+
+    def _write_piece(self, piece: memoryview) -> None:
         if self._copy is None:
             self._copy = self._opened.enter_context(self._cursor.copy(self._statement))
             self._copy.write(COPY_START)
-        self._copy.write(memoryview(rows.buffers()[2]))
-        self.count += len(rows)
-        self._bytes += rows.nbytes
+        self._copy.write(piece)
+        self._bytes += len(piece)
         if self._bytes >= _COPY_BYTES:
             self.finish()
 
