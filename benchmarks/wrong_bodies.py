@@ -47,6 +47,7 @@ organizations:
             fields:
               - {name: document, type: json, source: dataset, required: false}
               - {name: stars, type: integer, source: dataset, required: false, max: 5}
+              - {name: body, type: long_text, source: dataset, required: false}
 """
 _TEXTS, _DOCUMENTS, _SUBMIT = "/1/tasks", "/2/tasks", "/1/tasks/1/submit"
 _RAW: Final = msgspec.json.Decoder(msgspec.Raw)
@@ -65,8 +66,27 @@ def _tasks(task: str, last: str | None = None) -> str:
 
 _ROOM: Final = _SIZE // _TASKS - 90
 _WRONG: Final = '{"fields":{"id":"1","body":"b","stars":9}}'
+_LAST: Final = '{"fields":{"document":1,"stars":9}}'
 _TEXT: Final = f'{{"fields":{{"id":"1","body":"{"x" * _ROOM}"}}}}'
-_DOCUMENT: Final = f'{{"fields":{{"document":[{"1," * (_ROOM // 2)}1]}}}}'
+_ARRAY: Final = f'{{"fields":{{"body":[{"1," * (_ROOM // 2)}1]}}}}'
+
+
+def _document(unit: str) -> str:
+    """Return a task with a document of such elements and a text.
+
+    5,000 such documents have the size that is allowed, and the texts fill the body.
+    """
+    size = Limits().max_document_bytes // _TASKS
+    elements = ",".join([unit] * ((size - 2) // (len(unit) + 1)))
+    text = "x" * (_ROOM - size - 20)
+    return f'{{"fields":{{"document":[{elements}],"body":"{text}"}}}}'
+
+
+def _documents(unit: str, last: str) -> Callable[[], str]:
+    return lambda: _tasks(_document(unit), last)
+
+
+_DOUBLED: Final = '{"fields":{"document":{"a":1,"a":2}}}'
 
 BODIES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "white space": (_TEXTS, lambda: " " * _SIZE),
@@ -95,12 +115,17 @@ BODIES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
         lambda: f'{{"tasks":[{{"fields":{{"id":"1","body":"{"x" * (_SIZE - 60)}"}}}}]}}',
     ),
     "5,000 wrong values": (_TEXTS, lambda: _tasks(_TEXT.replace('"id"', '"stars":9,"id"'))),
-    "5,000 arrays as texts": (_TEXTS, lambda: _tasks(_DOCUMENT.replace("document", "body"))),
+    "5,000 arrays as texts": (_TEXTS, lambda: _tasks(_ARRAY)),
     "the last of 5,000 texts": (_TEXTS, lambda: _tasks(_TEXT, _WRONG)),
-    "the last of 5,000 documents": (_DOCUMENTS, lambda: _tasks(_DOCUMENT, _WRONG)),
-    "5,000 documents, doubled keys": (
+    "the last number beside 5,000 documents": (_DOCUMENTS, _documents("1", _LAST)),
+    "the last of 5,000 documents": (_DOCUMENTS, _documents("1", _DOUBLED)),
+    "the last of 5,000 with empty objects": (_DOCUMENTS, _documents("{}", _DOUBLED)),
+    "the last of 5,000 with objects": (_DOCUMENTS, _documents('{"a": 1, "b": 0.5}', _DOUBLED)),
+    "the last of 5,000 with escapes": (_DOCUMENTS, _documents(r'"\u00e9\n"', _DOUBLED)),
+    "5,000 documents, doubled keys": (_DOCUMENTS, _documents('{"a":1,"a":2}', _DOUBLED)),
+    "documents that are too large together": (
         _DOCUMENTS,
-        lambda: _tasks(_DOCUMENT.replace("[1,", '[{"a":1,"a":2},')),
+        lambda: _tasks(_ARRAY.replace("body", "document")),
     ),
     "a document that is too large": (
         _DOCUMENTS,
@@ -119,7 +144,8 @@ BODIES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
 
 ACCEPTED: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "5,000 texts (accepted)": (_TEXTS, lambda: _tasks(_TEXT)),
-    "5,000 documents (accepted)": (_DOCUMENTS, lambda: _tasks(_DOCUMENT)),
+    "5,000 documents (accepted)": (_DOCUMENTS, _documents("1", _document("1"))),
+    "5,000 with objects (accepted)": (_DOCUMENTS, _documents('{"a": 1, "b": 0.5}', _document("1"))),
 }
 
 

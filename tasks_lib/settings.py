@@ -71,6 +71,12 @@ class Settings(BaseModel):
         ge=2**28,
         description="Most memory of the process that reads a workbook, in bytes.",
     )
+    max_document_bytes: int = Field(
+        default=Limits().max_document_bytes,
+        gt=0,
+        description="Largest total of the JSON documents and lists of options in one request of "
+        "the HTTP API, in bytes.",
+    )
     max_bulk_count: int = Field(
         default=Limits().max_bulk_count,
         gt=0,
@@ -200,6 +206,7 @@ class Settings(BaseModel):
             max_archive_entries=self.max_archive_entries,
             max_archive_ratio=self.max_archive_ratio,
             max_workbook_bytes=self.max_workbook_bytes,
+            max_document_bytes=self.max_document_bytes,
             max_bulk_count=self.max_bulk_count,
             retry_seconds=self.retry_seconds,
         )

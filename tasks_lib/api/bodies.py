@@ -7,12 +7,14 @@ from types import NoneType, UnionType
 from typing import Any, Final, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from tasks_lib.domain.fields import Field
+from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import spell_value
 from tasks_lib.domain.names import did_you_mean, visible
 from tasks_lib.domain.rows.json_rows import Digits, kind_of
 from tasks_lib.errors import MalformedBodyError, UsageError
 from tasks_lib.intake.api_tasks.json_bodies import Members, read_body, read_body_object
 from tasks_lib.intake.api_tasks.json_cells import spell_member
+from tasks_lib.intake.api_tasks.json_suspects import check_size
 
 MAX_SMALL_BYTES: Final = 64 * 2**10
 """The largest body of a call that carries no values of tasks."""
@@ -28,7 +30,7 @@ class Values(NamedTuple):
     """
 
     member: str
-    max_bytes: int
+    limits: Limits
     fields: tuple[str, ...] | None = None
 
 
@@ -97,15 +99,20 @@ def _read(members: Members, name: str, kind: _Kind, values: Values | None) -> An
         members.raw(name), f"the member {visible(name)} must be an object", values.fields
     )
     _check_unique(inner)
-    return RawValues(inner, values.max_bytes)
+    return RawValues(inner, values.limits)
 
 
 class RawValues:
-    """The values of a submission; each is parsed when it is spelled as a cell."""
+    """The values of a submission; each is parsed when it is spelled as a cell.
 
-    def __init__(self, members: Members, max_bytes: int) -> None:
+    Raises MalformedBodyError for documents that are too large together.
+    """
+
+    def __init__(self, members: Members, limits: Limits) -> None:
         self._members = members
-        self._max_bytes = max_bytes
+        self._max_bytes = limits.max_cell_bytes
+        sizes = [len(members.raw(name)) for name in members if members.kind(name) in {dict, list}]
+        check_size(sum(size for size in sizes if size <= self._max_bytes), limits)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)

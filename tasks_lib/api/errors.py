@@ -48,7 +48,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "upload_incomplete": (409, "The file does not have the announced size."),
     "upload_closed": (409, "The upload was confirmed, or its URL has expired."),
     "upload_too_large": (413, "The file is larger than SEEDING_MAX_SOURCE_BYTES."),
-    "body_too_large": (413, "The body is larger than SEEDING_API_MAX_BODY_BYTES."),
+    "body_too_large": (413, "The body or its JSON documents are larger than the settings allow."),
     "cross_origin_refused": (400, "SEEDING_API_CORS_ORIGINS does not allow the page's request."),
     "invalid_range": (400, "The header Range is malformed."),
     "request_timeout": (408, "The request took too long to arrive; the connection is closed."),

@@ -133,7 +133,7 @@ def _values_of(call: WorkflowCall) -> Values:
     if len(call.body) > MAX_SMALL_BYTES:
         pipeline = find_counted_pipeline(call.workspace.store, call.workflow_id).pipeline
         names = tuple(field.name for field in pipeline.fields)
-    return Values("fields", call.workspace.limits.max_cell_bytes, names)
+    return Values("fields", call.workspace.limits, names)
 
 
 def _status(name: str) -> TaskStatus:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -15,6 +16,7 @@ MAX_JSON_DEPTH: Final = 64
 NUL_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 _CONTAINERS: Final = frozenset({dict, list})
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def is_surely_document(text: str) -> bool:
@@ -23,14 +25,49 @@ def is_surely_document(text: str) -> bool:
     This takes a tenth of its time. orjson keeps the last of two equal keys, and reads a number with
     a very long exponent.
     """
-    if "\\" in text or LONG_EXPONENT.search(text):
+    if "\\u0000" in text or LONG_EXPONENT.search(text):
         return False
     try:
         document = orjson.loads(text)
         is_unique = has_unique_keys(text, document)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return False
-    return is_unique and depth_of(document) <= MAX_JSON_DEPTH
+    return is_unique and (is_surely_shallow(text) or depth_of(document) <= MAX_JSON_DEPTH)
+
+
+def are_surely_documents(texts: Sequence[bytes]) -> bool:
+    """Return True if ``is_surely_document`` is true of every text, at less cost than one by one.
+
+    False means nothing.
+    """
+    together = b",".join(texts)
+    if b"\\u0000" in together or b"\\u003" in together:
+        return False
+    has_keys = b":" in together
+    try:
+        if (b"e" in together or b"E" in together) and LONG_EXPONENT.search(together.decode()):
+            return False
+        for text in texts:
+            document = orjson.loads(text)
+            if has_keys and text.count(b":") != orjson.dumps(document).count(b":"):
+                return False
+        return is_surely_shallow(together.decode())
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError, UnicodeDecodeError):
+        return False
+
+
+def is_surely_shallow(text: str) -> bool:
+    """Return True if a valid document is certainly not nested too deep.
+
+    False means that ``depth_of`` has to decide: strings with brackets may hide the nesting.
+    """
+    brackets = text.encode().translate(None, _NO_BRACKETS)
+    for _ in range(MAX_JSON_DEPTH):
+        outer = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not outer or len(outer) == len(brackets):
+            return not outer
+        brackets = outer
+    return False
 
 
 def parse_document(text: str) -> Any:

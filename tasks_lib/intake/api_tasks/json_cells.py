@@ -25,6 +25,7 @@ from tasks_lib.intake.api_tasks.json_bodies import (
     write_plain,
 )
 from tasks_lib.intake.api_tasks.json_lists import fields_of
+from tasks_lib.intake.api_tasks.json_suspects import check_size
 from tasks_lib.intake.rows.columns import FieldProblem, shape_of
 
 MAX_PROBLEMS: Final = 100
@@ -55,7 +56,7 @@ class CloseReader:
         self._limits = limits
         self._hints = _Hints(fields)
         self._order = _order_of(fields)
-        self._bytes = 0
+        self._bytes = self._document_bytes = 0
         self.bad: list[BadTask] = []
 
     @property
@@ -75,7 +76,9 @@ class CloseReader:
         for place, task in enumerate(tasks, first):
             try:
                 text = fields_of(task) if self._are_plain else _read_fields(task)
-                cells, problems = _cells_of(text, self._fields, self._limits, self._hints)
+                row = _read_row(text, self._hints)
+                self._check_documents(row)
+                cells, problems = _cells_of(row, self._fields, self._limits, self._hints)
             except _MalformedTaskError as error:
                 cells, problems = [], [Problem("malformed_task", str(error))]
             rows.append(cells or nothing)
@@ -97,6 +100,13 @@ class CloseReader:
             self._bytes += sum(map(len, tasks[: len(rows)]))
         self.bad += sorted(bad, key=self._order)
         return values
+
+    def _check_documents(self, row: Members) -> None:
+        """Raise MalformedBodyError if the documents that were read so far are too large."""
+        names = [field.name for field in self._fields if field.type in BY_ELEMENTS]
+        sizes = [len(row.raw(name)) for name in names if name in row]
+        self._document_bytes += sum(size for size in sizes if size <= self._limits.max_cell_bytes)
+        check_size(self._document_bytes, self._limits)
 
     def _note(self, task: bytes, bad: Sequence[BadTask]) -> None:
         if self.bad or bad:
@@ -139,16 +149,20 @@ def _read_fields(task: bytes) -> bytes:
     return members.raw("fields")
 
 
+def _read_row(text: bytes, hints: "_Hints") -> Members:
+    row = read_named(text, hints.names)
+    if row is None:
+        raise _MalformedTaskError(f"'fields' must be an object; it is {kind_of(type_of(text)())}")
+    return row
+
+
 def _cells_of(
-    text: bytes, fields: Sequence[Field], limits: Limits, hints: "_Hints"
+    row: Members, fields: Sequence[Field], limits: Limits, hints: "_Hints"
 ) -> tuple[list[str], list[Problem]]:
     """Return the cells of a task's fields, empty if there is a problem, and the problems.
 
     There are no cells at all if the problems say enough about the task.
     """
-    row = read_named(text, hints.names)
-    if row is None:
-        raise _MalformedTaskError(f"'fields' must be an object; it is {kind_of(type_of(text)())}")
     unknown = (name for name in row if name not in hints.names)
     problems = [hints.unknown(name) for name in islice(unknown, MAX_PROBLEMS)]
     if len(problems) == MAX_PROBLEMS or not row.is_whole:

@@ -19,7 +19,7 @@ from tasks_lib.domain.fields import Field, FieldType
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import FITS
 from tasks_lib.domain.rows.json_rows import Digits
-from tasks_lib.intake.api_tasks.json_bodies import Body, count
+from tasks_lib.intake.api_tasks.json_bodies import CLOSE_BYTES, Body, count
 from tasks_lib.intake.api_tasks.json_cells import (
     BY_ELEMENTS,
     MAX_PROBLEMS,
@@ -29,8 +29,16 @@ from tasks_lib.intake.api_tasks.json_cells import (
 )
 from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS, TaskTexts, list_tasks
 from tasks_lib.intake.api_tasks.json_structs import task_objects
+from tasks_lib.intake.api_tasks.json_suspects import (
+    document_objects,
+    find_doubled,
+    find_suspects,
+    has_documents,
+    look_at,
+)
 
 _FEW_TASKS: Final = 64
+_MEMBER: Final = b'"fields"'
 _MANY_COLONS: Final = 10_000
 _TASKS_AT_ONCE: Final = 1_024
 _BYTES_OF_FEW: Final = 64 * 2**10
@@ -65,6 +73,8 @@ def read_tasks(body: bytes, fields: Sequence[Field], limits: Limits) -> ReadTask
 
     Raises MalformedBodyError if the body as a whole is invalid.
     """
+    if has_documents(fields):
+        return _read_documents(body, fields, limits)
     braces = count("{", body)
     if braces <= 1 + 2 * MAX_TASKS:  # otherwise there may be too many
         if not _has_surplus_members(body, 1 + braces // 2 * (1 + len(fields))):
@@ -75,6 +85,37 @@ def read_tasks(body: bytes, fields: Sequence[Field], limits: Limits) -> ReadTask
     listed = list_tasks(body)
     objects = _read_quickly(body, fields, limits) if listed.is_whole else None
     return ReadTasks(objects) if objects is not None else read_some_at_once(listed, fields, limits)
+
+
+def _read_documents(body: bytes, fields: Sequence[Field], limits: Limits) -> ReadTasks:
+    look = look_at(body, fields, limits) if body.count(_MEMBER) > 1 else None
+    if look is None:
+        return read_some_at_once(list_tasks(body), fields, limits)
+    suspects = find_suspects(look, limits)
+    suspect = next(suspects, None)
+    objects = document_objects(look, body, limits) if suspect is None else None
+    if objects is not None:
+        return ReadTasks(objects)
+    listed = list_tasks(body)
+    if len(body) > CLOSE_BYTES:
+        while suspect is not None:
+            if _is_wrong(listed, suspect, fields, limits):
+                return _read_from(suspect, listed, fields, limits)
+            suspect = next(suspects, None)
+        doubled = find_doubled(look, listed.texts)
+        if doubled is not None and _is_wrong(listed, doubled, fields, limits):
+            return _read_from(doubled, listed, fields, limits)
+    return read_some_at_once(listed, fields, limits)
+
+
+def _is_wrong(listed: TaskTexts, place: int, fields: Sequence[Field], limits: Limits) -> bool:
+    closely = CloseReader(fields, limits, are_plain=listed.are_plain)
+    closely.read(listed.texts[place : place + 1], place)
+    return bool(closely.bad)
+
+
+def _read_from(place: int, listed: TaskTexts, fields: Sequence[Field], limits: Limits) -> ReadTasks:
+    return read_some_at_once(listed, fields, limits, first=place)._replace(is_whole=False)
 
 
 def _has_surplus_members(body: bytes, most: int) -> bool:
@@ -161,13 +202,18 @@ def _cell(value: str | int | None) -> str:
     return str(value).lower() if type(value) is bool else str(value)
 
 
-def read_some_at_once(listed: TaskTexts, fields: Sequence[Field], limits: Limits) -> ReadTasks:
-    """Read tasks, some at once, until there are many problems; those with problems one by one."""
+def read_some_at_once(
+    listed: TaskTexts, fields: Sequence[Field], limits: Limits, first: int = 0
+) -> ReadTasks:
+    """Read tasks, some at once, until there are many problems; those with problems one by one.
+
+    The tasks before the place ``first`` are left out.
+    """
     tasks = listed.texts
     closely = CloseReader(fields, limits, are_plain=listed.are_plain)
     values: list[pa.Array] = []
     may_be_regular = not any(field.type in BY_ELEMENTS for field in fields)
-    first, count = 0, _FEW_TASKS
+    count = _FEW_TASKS
     while first < len(tasks) and not closely.has_enough:
         room = _BYTES_OF_FEW if count == _FEW_TASKS else _BYTES_AT_ONCE
         some = _up_to(tasks[first : first + count], room)

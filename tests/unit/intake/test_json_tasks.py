@@ -14,6 +14,12 @@ from tasks_lib.errors import MalformedBodyError
 from tasks_lib.intake.api_tasks.json_cells import CloseReader
 from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS, list_tasks
 from tasks_lib.intake.api_tasks.json_structs import task_objects
+from tasks_lib.intake.api_tasks.json_suspects import (
+    find_doubled,
+    find_suspects,
+    has_documents,
+    look_at,
+)
 from tasks_lib.intake.api_tasks.json_tasks import ReadTasks, read_tasks
 
 LIMITS = Limits(max_cell_bytes=40)
@@ -296,6 +302,22 @@ def assert_is_read_as_task_by_task(body: bytes, fields: list[Field]) -> None:
     assert read.bad == tuple(closely.bad)
     if not closely.bad:
         assert read.values.to_pylist() == values.to_pylist()
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_no_task_before_a_suspect_is_wrong(data: st.DataObject) -> None:
+    kind: Kind = ("json", {})
+    fields, body = data.draw(written_tasks([kind, *((kind, {}) for kind in FITTING)]))
+    look = look_at(body, fields, LIMITS) if has_documents(fields) else None
+    if look is None:
+        return
+    closely = CloseReader(fields, LIMITS)
+    listed = list_tasks(body)
+    closely.read(listed.texts)
+    doubled = find_doubled(look, listed.texts)
+    suspects = [*find_suspects(look, LIMITS), len(listed.texts) if doubled is None else doubled]
+    assert all(entry.place >= min(suspects) for entry in closely.bad)
 
 
 @pytest.mark.parametrize("name", [":", ",", "]", "a:", "1", "true", '"', "\\", "é"])

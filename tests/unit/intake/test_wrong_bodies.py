@@ -8,6 +8,7 @@ import json
 import pytest
 
 from cells import field
+from tasks_lib.api.bodies import RawValues
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import MalformedBodyError
@@ -216,3 +217,74 @@ def test_an_array_for_a_text_keeps_its_problem_if_a_key_is_doubled(padding: int)
     assert problems_of(result) == [(0, "name", "wrong_type" if padding else "invalid_json")]
     result = read(f'{{"fields":{{"name":[{"1," * padding}{{"a":1,"b":2}}]}}}}')
     assert problems_of(result) == [(0, "name", "wrong_type")]
+
+
+DOCUMENTS = [NAME, COUNT, field("json", required=False).model_copy(update={"name": "any"})]
+PADDING = f'{{"fields":{{"name":"{"x" * 2_000}","any":{{"a":[1.50, "b c"]}}}}}}'
+ODD = '{"fields":{"name":"x","count":"1","any":"\\u00e9"}}'
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "code"),
+    [
+        ('{"fields":{"name":"x","count":9}}', "count", "above_maximum"),
+        ('{"fields":{"name":"x","any":{"a":1,"a":2}}}', "any", "invalid_json"),
+        ('{"fields":{"name":"x","any":["\\u0000"]}}', "any", "invalid_json"),
+        ('{"fields":{"name":"x","name":"y"}}', "name", "duplicate_field"),
+        ('{"fields":{"name":"x","other":1}}', "other", "unknown_field"),
+        ('{"fields":{"any":1}}', "name", "missing_field"),
+    ],
+)
+@pytest.mark.parametrize("odd", [(), (ODD,)], ids=["regular", "odd"])
+def test_a_wrong_task_after_many_documents_is_found_first(
+    wrong: str, field: str, code: str, odd: tuple[str, ...]
+) -> None:
+    result = read(*[PADDING] * 100, *odd, wrong, PADDING, fields=DOCUMENTS)
+    assert problems_of(result) == [(100 + len(odd), field, code)]
+    assert len(result.values) == 102 + len(odd)
+
+
+def test_many_odd_documents_are_stored_as_task_by_task() -> None:
+    result = read(*[PADDING] * 100, ODD, fields=DOCUMENTS)
+    assert result.bad == ()
+    assert json.loads(result.values[0].as_py())["any"] == {"a": [1.5, "b c"]}
+    assert json.loads(result.values[100].as_py()) == {"name": "x", "count": 1, "any": "é"}
+
+
+@pytest.mark.parametrize("last", ["", ',"count":9', ',"count":"1"'], ids=["good", "wrong", "odd"])
+def test_documents_of_a_request_are_limited_together(last: str) -> None:
+    task = f'{{"fields":{{"name":"x","any":[{"1," * 499}1]{last}}}}}'
+    limits = Limits(max_document_bytes=100_000, max_cell_bytes=10_000)
+    body = f'{{"tasks":[{",".join([task] * 101)}]}}'.encode()
+    if last == ',"count":9':  # is refused before so much is read
+        assert read_tasks(body, DOCUMENTS, limits).bad
+        return
+    with pytest.raises(MalformedBodyError) as caught:
+        read_tasks(body, DOCUMENTS, limits)
+    assert caught.value.code == "body_too_large"
+    assert str(caught.value) == (
+        "the JSON documents and lists of options of the request have more than 100,000 bytes; "
+        "send it in parts"
+    )
+    fewer = f'{{"tasks":[{",".join([task] * 90)}]}}'.encode()
+    assert read_tasks(fewer, DOCUMENTS, limits).bad == ()
+
+
+def test_documents_of_a_submission_are_limited_together() -> None:
+    members = read_named(b'{"a":[1,2,3],"b":{"c":1},"d":"a text counts nothing"}', ("a", "b", "d"))
+    assert members is not None
+    assert list(RawValues(members, Limits(max_document_bytes=14, max_cell_bytes=10))) == [*"abd"]
+    with pytest.raises(MalformedBodyError, match="more than 13 bytes"):
+        RawValues(members, Limits(max_document_bytes=13, max_cell_bytes=10))
+
+
+@pytest.mark.parametrize("kind", ["json", "multi_select"])
+@pytest.mark.parametrize("padding", ["", "x" * CLOSE_BYTES], ids=["small", "large"])
+@pytest.mark.parametrize("value", [b'["\xff"]', b'{"\xe9":1}', b'"\xed\xa0\x80"'])
+def test_a_document_that_is_not_utf_8_is_refused(kind: str, padding: str, value: bytes) -> None:
+    fields = [NAME, field(kind).model_copy(update={"name": "any"})]
+    good = f'{{"fields":{{"name":"x{padding}","any":["good"]}}}}'.encode()
+    wrong = b'{"fields":{"name":"x","any":' + value + b"}}"
+    with pytest.raises(MalformedBodyError) as caught:
+        read_tasks(b'{"tasks":[' + good + b"," + wrong + b"]}", fields, Limits())
+    assert caught.value.code == "malformed_json"
