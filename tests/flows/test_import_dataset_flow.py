@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -49,7 +50,8 @@ def test_a_nightly_file_updates_the_rows_by_their_key(
     assert summary.startswith(f"## Imported\n\n{second.message}\n\n| | |\n| --- | --- |\n")
     numbers, _, rejects = summary.rpartition("\n")
     assert numbers.endswith("| Version | 2 |\n| New | 1 |\n| Changed | 1 |\n| Rejected | 1 |")
-    assert rejects == f"| Rejects file | `{second.result()['rejects_uri']}` |"
+    report: Any = second.result()
+    assert rejects == f"| Rejects file | `{report['rejects_uri']}` |"
     assert (kind, "has the same key as row 2" in problems) == ("table", True)
     assert list(export_dataset(store.store, "acme", "web")) == [
         '{"review_id":"r-1","body":"one"}\n',
