@@ -33,6 +33,7 @@ SeedingError
 │   └── UnsafePathError          a path in an archive (intake.archives.archive_paths)
 ├── MoveNotAllowedError          the task's lifecycle does not allow the move
 ├── ConflictError                the request conflicts with the current state
+│   └── SeededMeanwhileError     a load whose content has been seeded (operations.seeding.loading)
 ├── PrintedError                 a command has printed what is wrong (cli.output.printed)
 ├── ReviewTimedOutError          nobody answered a form in time
 ├── GroupTimedOutError           awaited groups were not finished in time

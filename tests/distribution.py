@@ -15,6 +15,16 @@ GROUPS = {
     "tests/deployments/test_infinite_deployment.py": "stack",
     "tests/deployments/test_review_by_program.py": "stack",
     "tests/deployments/test_run_forms_in_browser.py": "stack",
+    **dict.fromkeys(
+        (
+            "tests/flows/test_choices.py",
+            "tests/flows/test_deploy.py",
+            "tests/flows/test_package.py",
+            "tests/flows/test_review",
+            "tests/flows/test_waiting",
+        ),
+        "another server",
+    ),
     "tests/flows/": "server",
     "tests/test_site.py": "site",
 }

@@ -151,6 +151,10 @@ def test_groups_and_tasks_are_listed_and_shown(
             "id": 1, "pipeline_id": 1, "kind": "csv", "source": source, "tasks": 2, "rejected": 0,
             "state": "created", "removed": 0, "undone_by": None, "undone_at": None,
             "finished_at": None, "expired": 0, "name": None, "labels": {},
+            "task_counts": {
+                "pending": 2, "in_progress": 0, "paused": 0, "finished": 0, "escalated": 0,
+                "quarantined": 0, "failed": 0, "withdrawn": 0,
+            },
         },
     )  # fmt: skip
     second = {

@@ -17,6 +17,7 @@ NUL_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 _CONTAINERS: Final = frozenset({dict, list})
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_AS_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 
 
 def is_surely_document(text: str) -> bool:
@@ -59,15 +60,23 @@ def are_surely_documents(texts: Sequence[bytes]) -> bool:
 def is_surely_shallow(text: str) -> bool:
     """Return True if a valid document is certainly not nested too deep.
 
-    False means that ``depth_of`` has to decide: strings with brackets may hide the nesting.
+    False means that ``depth_of`` has to decide.
     """
-    brackets = text.encode().translate(None, _NO_BRACKETS)
+    brackets = _brackets_of(text)
+    if len(brackets) > 2 * MAX_JSON_DEPTH and '"' in text:
+        if "\\" in text:  # an escaped quote does not end a string
+            return False
+        brackets = _brackets_of("".join(text.split('"')[::2]))  # those in strings do not count
     for _ in range(MAX_JSON_DEPTH):
-        outer = brackets.replace(b"[]", b"").replace(b"{}", b"")
-        if not outer or len(outer) == len(brackets):
-            return not outer
-        brackets = outer
-    return False
+        if not brackets:
+            return True
+        brackets = brackets.replace(b"[]", b"")
+    return not brackets
+
+
+def _brackets_of(text: str) -> bytes:
+    """Return the brackets and braces of a text, all of them as brackets."""
+    return text.encode().translate(_AS_BRACKETS, _NO_BRACKETS)
 
 
 def parse_document(text: str) -> Any:

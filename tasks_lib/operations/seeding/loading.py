@@ -18,7 +18,7 @@ from tasks_lib.domain.progress import OnProgress
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
 from tasks_lib.domain.rows.keys import key_of
 from tasks_lib.domain.rows.tolerance import Tolerance
-from tasks_lib.errors import Problem, SourceProblemError
+from tasks_lib.errors import ConflictError, Problem, SourceProblemError
 from tasks_lib.intake.rows.checked_rows import CheckKeys
 from tasks_lib.intake.rows.duplicate_keys import DuplicateKeys
 from tasks_lib.intake.rows.row_intake import RowIntake
@@ -135,7 +135,7 @@ def load_rows(
     return seeded
 
 
-class SeededMeanwhileError(Exception):
+class SeededMeanwhileError(ConflictError):
     """Another transaction has seeded the same content; a source raises this from ``record``.
 
     The source is read again, and finds that group then.

@@ -124,7 +124,7 @@ class FrameRows(ContentRowSource):
             return
         if not task_groups.replace_seed_key(session, group_id, self._find_key()):
             self._is_held = True
-            raise SeededMeanwhileError
+            raise SeededMeanwhileError("the same content has been seeded meanwhile")
 
     def open(
         self, pipeline: Pipeline, on_progress: OnProgress, check_keys: CheckKeys | None = None

@@ -1,8 +1,13 @@
 """JSON cells: stored as written, or refused with the reason."""
 
+import json
+from typing import Any
+
 import pytest
+from hypothesis import given, strategies as st
 
 from cells import OUT_OF_RANGE, case, field, read_value, refusal
+from tasks_lib.domain.values.json_text import MAX_JSON_DEPTH, depth_of, is_surely_shallow
 
 
 @pytest.mark.parametrize(
@@ -126,3 +131,34 @@ TOO_DEEP = "is nested deeper than 64 levels"
 def test_an_invalid_json_document_is_refused(text: str, reason: str) -> None:
     shown = repr(text) if len(text) <= 60 else f"{text[:60]!r}... ({len(text):,} characters)"
     assert refusal(field("json"), text) == ("invalid_json", f"{shown} {reason}")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_shallow"),
+    [
+        pytest.param("[" * 64 + "]" * 64, True, id="64 levels"),
+        pytest.param("[" * 65 + "]" * 65, False, id="65 levels"),
+        pytest.param('{"a":[' * 32 + "]}" * 32, True, id="64 levels of both"),
+        pytest.param('{"a":[' * 32 + "[]" + "]}" * 32, False, id="65 levels of both"),
+        pytest.param('["]",' * 70 + "1" + ',"["]' * 70, False, id="strings that close levels"),
+        pytest.param('["[[[[",' + "[]," * 100 + "1]", True, id="strings that open levels"),
+    ],
+)
+def test_a_document_is_surely_shallow_if_it_has_64_levels_at_most(
+    text: str, is_shallow: bool
+) -> None:
+    assert (is_surely_shallow(text), depth_of(json.loads(text)) <= MAX_JSON_DEPTH) == (
+        is_shallow, is_shallow,
+    )  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(["[", "{", "]", "\\", '"', "a"]), max_size=8), st.data())
+def test_no_document_that_is_too_deep_is_surely_shallow(parts: list[str], data: Any) -> None:
+    document: Any = "".join(parts)
+    for _ in range(data.draw(st.integers(60, 70))):
+        beside = [data.draw(st.sampled_from(["]", "}", "[", "][", '"]', "\\]"]))]
+        document = data.draw(
+            st.sampled_from([[document], {"a]": document}, [*beside, document, *beside]])
+        )
+    text = json.dumps(document)
+    assert not is_surely_shallow(text) or depth_of(document) <= MAX_JSON_DEPTH
