@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import fastapi  # noqa: F401 - Prefect imports it for the first run's parameters
+
 from benchmarks.generate import PIPELINE
 from flows.seed_from_csv import seed_from_csv
 

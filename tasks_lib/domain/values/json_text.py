@@ -65,7 +65,7 @@ def is_surely_shallow(text: str) -> bool:
     brackets = _brackets_of(text)
     if len(brackets) > 2 * MAX_JSON_DEPTH and '"' in text:
         if "\\" in text:  # an escaped quote does not end a string
-            return False
+            text = text.replace("\\\\", "").replace('\\"', "")
         brackets = _brackets_of("".join(text.split('"')[::2]))  # those in strings do not count
     for _ in range(MAX_JSON_DEPTH):
         if not brackets:
