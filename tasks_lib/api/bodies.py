@@ -96,7 +96,10 @@ def _read(members: Members, name: str, kind: _Kind, values: Values | None) -> An
     if values is None or name != values.member:
         return read_body(members.raw(name))
     inner = read_body_object(
-        members.raw(name), f"the member {visible(name)} must be an object", values.fields
+        members.raw(name),
+        f"the member {visible(name)} must be an object",
+        values.fields,
+        is_valid=True,
     )
     _check_unique(inner)
     return RawValues(inner, values.limits)

@@ -16,7 +16,7 @@ MAX_JSON_DEPTH: Final = 64
 NUL_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 _CONTAINERS: Final = frozenset({dict, list})
-_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_NO_SIGNS: Final = bytes(set(range(256)) - set(b'[]{}"'))
 _AS_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 
 
@@ -33,7 +33,7 @@ def is_surely_document(text: str) -> bool:
         is_unique = has_unique_keys(text, document)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return False
-    return is_unique and (is_surely_shallow(text) or depth_of(document) <= MAX_JSON_DEPTH)
+    return is_unique and is_shallow(text)
 
 
 def are_surely_documents(texts: Sequence[bytes]) -> bool:
@@ -52,31 +52,25 @@ def are_surely_documents(texts: Sequence[bytes]) -> bool:
             document = orjson.loads(text)
             if has_keys and text.count(b":") != orjson.dumps(document).count(b":"):
                 return False
-        return is_surely_shallow(together.decode())
+        return is_shallow(together.decode())
     except (orjson.JSONDecodeError, orjson.JSONEncodeError, UnicodeDecodeError):
         return False
 
 
-def is_surely_shallow(text: str) -> bool:
-    """Return True if a valid document is certainly not nested too deep.
-
-    False means that ``depth_of`` has to decide.
-    """
-    brackets = _brackets_of(text)
-    if len(brackets) > 2 * MAX_JSON_DEPTH and '"' in text:
-        if "\\" in text:  # an escaped quote does not end a string
-            text = text.replace("\\\\", "").replace('\\"', "")
-        brackets = _brackets_of("".join(text.split('"')[::2]))  # those in strings do not count
+def is_shallow(text: str) -> bool:
+    """Return whether a valid document is not nested too deep; cheaper than ``depth_of``."""
+    signs = text.encode()
+    if b"\\" in signs:  # an escaped quote does not end a string
+        signs = signs.replace(b"\\\\", b"").replace(b'\\"', b"")
+    signs = signs.translate(_AS_BRACKETS, _NO_SIGNS)
+    brackets = signs.replace(b'""', b"")
+    if b'"' in brackets:  # there are some in strings, which do not count
+        brackets = b"".join(signs.split(b'"')[::2])
     for _ in range(MAX_JSON_DEPTH):
         if not brackets:
             return True
         brackets = brackets.replace(b"[]", b"")
     return not brackets
-
-
-def _brackets_of(text: str) -> bytes:
-    """Return the brackets and braces of a text, all of them as brackets."""
-    return text.encode().translate(_AS_BRACKETS, _NO_BRACKETS)
 
 
 def parse_document(text: str) -> Any:

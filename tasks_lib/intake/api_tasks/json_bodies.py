@@ -94,12 +94,14 @@ class Members(Mapping[str, Any]):
         return document.names if isinstance(document, DoubledKeys) else []
 
 
-def read_body_object(body: bytes, expected: str, names: tuple[str, ...] | None = None) -> Members:
+def read_body_object(
+    body: bytes, expected: str, names: tuple[str, ...] | None = None, *, is_valid: bool = False
+) -> Members:
     """Return the members of a body; raise MalformedBodyError for any other value.
 
     See ``read_named`` for the ``names``, if they are known.
     """
-    members = read_named(body, names) if names is not None else read_object(body)
+    members = read_named(body, names, is_valid=is_valid) if names is not None else read_object(body)
     if members is not None:
         return members
     check_large(body, expected)
@@ -129,15 +131,19 @@ def check_large(body: bytes, expected: str) -> None:
     raise MalformedBodyError(f"{expected}; it is {kind}")
 
 
-def read_named(text: bytes, names: tuple[str, ...]) -> Members | None:
+def read_named(text: bytes, names: tuple[str, ...], *, is_valid: bool = False) -> Members | None:
     """Return the members of an object as ``read_object`` does, at less cost if it is long.
 
     If a long one has a member that is not in ``names``, only the first such member is returned,
     without its value. Raises MalformedBodyError if one of its first members is there twice.
+    ``is_valid``: the text is known to be JSON.
     """
     decoder = _decoder_of(names) if len(text) > CLOSE_BYTES else None
     if decoder is None:
         return read_object(text)
+    members = _find_members(text, names)
+    if members is not None and (is_valid or _is_json(text)):
+        return Members(text, members)
     doubled = _find_doubled(text[:_START_BYTES].decode(errors="ignore"), len(names))
     if doubled is not None:
         message = f"the body has the member {visible(doubled)} twice in one object"
@@ -149,6 +155,40 @@ def read_named(text: bytes, names: tuple[str, ...]) -> Members | None:
         return Members(text, {unknown[1]: _NO_VALUE}, is_whole=False) if unknown else None
     values = [(name, getattr(found, f"m{place}")) for place, name in enumerate(names)]
     return Members(text, {name: raw for name, raw in values if raw is not _NO_VALUE})
+
+
+def _find_members(text: bytes, names: tuple[str, ...]) -> dict[str, Raw] | None:
+    """Return the members of a valid object that ends with a long value without texts, else None.
+
+    The value need not be skipped to find its end: names are texts, so no member can follow a value
+    after which there is no quote.
+    """
+    members: dict[str, Raw] = {}
+    start = text[:_START_BYTES].decode("latin-1")
+    separator = _OPENING.match(start)
+    try:
+        while separator is not None:
+            name, end = _PARTS.raw_decode(start, separator.end() - 1)
+            colon = _COLON.match(start, end)
+            if colon is None or not name.isascii() or name not in names or name in members:
+                return None
+            if b'"' not in text[colon.end() :]:
+                members[name] = Raw(text[colon.end() :].rstrip()[:-1].rstrip())
+                return members
+            _, end = _PARTS.raw_decode(start, colon.end())
+            members[name] = Raw(text[colon.end() : end])
+            separator = _COMMA.match(start, end)
+    except (ValueError, RecursionError):  # the text was cut there
+        pass
+    return None
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        _RAW.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _find_doubled(start: str, count: int) -> str | None:

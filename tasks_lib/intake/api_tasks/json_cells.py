@@ -143,14 +143,14 @@ class _MalformedTaskError(Exception):
 
 def _read_fields(task: bytes) -> bytes:
     """Return the text of a task's only member."""
-    members = read_named(task, ("fields",))
+    members = read_named(task, ("fields",), is_valid=True)
     if members is None or set(members) != {"fields"} or members.doubled():
         raise _MalformedTaskError('a task must be {"fields": {...}} and nothing else')
     return members.raw("fields")
 
 
 def _read_row(text: bytes, hints: "_Hints") -> Members:
-    row = read_named(text, hints.names)
+    row = read_named(text, hints.names, is_valid=True)
     if row is None:
         raise _MalformedTaskError(f"'fields' must be an object; it is {kind_of(type_of(text)())}")
     return row

@@ -87,6 +87,55 @@ def test_an_unknown_member_of_a_large_object_is_named_as_it_is_written(name: str
     assert (list(members), members.doubled()) == ([name], [])
 
 
+LONG = "[" + "1," * CLOSE_BYTES + "[2]]"
+
+
+@pytest.mark.parametrize("is_valid", [True, False])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            f' {{ "name" : "é\\"", "count":1.50, "any": {LONG} \n}} ',
+            {"name": '"é\\""', "count": "1.50", "any": LONG},
+            id="behind others",
+        ),
+        pytest.param(f'{{"any":{LONG}}}', {"any": LONG}, id="alone"),
+        pytest.param(f'{{"\\u0061ny":{LONG}}}', {"any": LONG}, id="an escaped name"),
+        pytest.param(
+            f'{{"any":{LONG},"name":"x"}}', {"any": LONG, "name": '"x"'}, id="before another"
+        ),
+        pytest.param(
+            f'{{"name":{{"any":1}},"any":{LONG}}}',
+            {"name": '{"any":1}', "any": LONG},
+            id="behind an object with its name",
+        ),
+    ],
+)
+def test_a_long_value_at_the_end_of_an_object_is_found(
+    text: str, expected: dict[str, str], is_valid: bool
+) -> None:
+    members = read_named(text.encode(), ("name", "count", "any"), is_valid=is_valid)
+    assert members is not None
+    assert {name: members.raw(name).decode() for name in members} == expected
+    assert members.doubled() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f'{{"any":{LONG}', f'{{"any":{LONG}]}}', f'{{"any":{LONG}}},1', f'{{"any":{LONG[:-1]}x]}}'],
+)
+def test_an_object_that_ends_wrongly_behind_a_long_value_is_none(text: str) -> None:
+    assert read_named(text.encode(), ("any",)) is None
+
+
+def test_a_long_value_of_an_unknown_or_doubled_member_is_not_taken() -> None:
+    members = read_named(f'{{"other":{LONG}}}'.encode(), ("any",), is_valid=True)
+    assert members is not None
+    assert (list(members), members.is_whole) == (["other"], False)
+    with pytest.raises(MalformedBodyError, match="has the member 'any' twice in one object"):
+        read_named(f'{{"any":1,"any":{LONG}}}'.encode(), ("any",), is_valid=True)
+
+
 @pytest.mark.parametrize("names", [("name", "é:`"), ("name", 'a"b')])
 def test_a_large_object_has_the_values_of_its_known_members(names: tuple[str, str]) -> None:
     text = json.dumps({names[0]: "x" * CLOSE_BYTES, names[1]: [1.50]}, ensure_ascii=False).encode()
