@@ -1,6 +1,7 @@
 """The commands of chains, without a Prefect server."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,11 @@ def create(seeding: Seeding, *options: str) -> tuple[int, str, str]:
     return seeding("chain", "create", CHECK, LABEL, "--on", "task-completion", *options)
 
 
-def test_a_chain_is_created_shown_and_fired_by_the_sweep(seeding: Seeding) -> None:
+def test_a_chain_is_created_shown_and_fired_by_the_sweep(
+    seeding: Seeding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # without the files that killed processes of other tests have left there
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     status, out, err = create(seeding)
     name = "chain: reviews/label-reviews -> reviews/check-reviews on task completion"
     assert (status, out) == (0, f"Created chain 1, {name}.\n")
