@@ -110,7 +110,6 @@ def test_a_table_is_complete_despite_twenty_random_kills(
     victims.check()
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_bucket_is_complete_despite_twenty_random_kills(
     workspace: Workspace, s3_bucket: str, tmp_path: Path
 ) -> None:

@@ -217,7 +217,7 @@ def _note(row: Any) -> None:
 
 
 class _Reading(local):
-    """What this thread reads at the moment."""
+    """The body that this thread reads at the moment."""
 
     rows: list[Any]
     documents: Sequence[str]

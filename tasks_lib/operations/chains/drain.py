@@ -52,7 +52,7 @@ class StandIn:
     """Fires chains for a drain whose process is starting, which takes seconds.
 
     ``on_pass`` is called before each look at the inboxes. The drain may come at any moment: each
-    task is created once, whoever is first.
+    task is created once, by the first of the two.
     """
 
     def __init__(self, workspace: Workspace, on_pass: Callable[[], None]) -> None:
