@@ -9,7 +9,6 @@ from typing import Any
 
 import fsspec
 import pyarrow.parquet as pq
-import pytest
 from shops import Shop
 from sqlalchemy import text
 
