@@ -22,6 +22,14 @@ def field(kind: str, **constraints: object) -> Field:
     return Field.model_validate({"name": "f", "type": kind, "source": "dataset", **constraints})
 
 
+def fields_of(**kinds: str) -> list[Field]:
+    """Return fields by name; a type with a question mark at its end makes an optional field."""
+    return [
+        field(kind.rstrip("?"), required=not kind.endswith("?")).model_copy(update={"name": name})
+        for name, kind in kinds.items()
+    ]
+
+
 def read_value(entry: Field, text: str) -> str:
     return reader_of(entry)(text)
 

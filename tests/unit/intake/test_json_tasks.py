@@ -7,13 +7,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from cells import field
+from cells import field, fields_of
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import MalformedBodyError
 from tasks_lib.intake.api_tasks.json_cells import CloseReader
 from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS, list_tasks
-from tasks_lib.intake.api_tasks.json_structs import task_objects
 from tasks_lib.intake.api_tasks.json_suspects import (
     find_doubled,
     find_suspects,
@@ -23,14 +22,6 @@ from tasks_lib.intake.api_tasks.json_suspects import (
 from tasks_lib.intake.api_tasks.json_tasks import ReadTasks, read_tasks
 
 LIMITS = Limits(max_cell_bytes=40)
-
-
-def fields_of(**kinds: str) -> list[Field]:
-    """Return fields by name; a type with a question mark at its end makes an optional field."""
-    return [
-        field(kind.rstrip("?"), required=not kind.endswith("?")).model_copy(update={"name": name})
-        for name, kind in kinds.items()
-    ]
 
 
 def body_of(*rows: object) -> bytes:
@@ -328,85 +319,3 @@ def test_a_number_keeps_its_digits_for_any_field_name(name: str) -> None:
     expected = {name: "1.50", "b": json.dumps({name: 2.50})}
     read = [json.loads(value, parse_float=str) for value in values_of(body, fields)]
     assert read == [expected, expected]
-
-
-PLAIN = fields_of(a="text", b="integer?", c="number?", d="boolean?", e="date?", f="url?")
-
-
-def objects_of(row: str, fields: list[Field] = PLAIN, *, max_cell_bytes: int = 200) -> Any:
-    """Return the objects of two equal tasks on the fast path; None if they need the slow one."""
-    body = f'{{"tasks": [{{"fields": {row}}}, {{"fields": {row}}}]}}'.encode()
-    objects = task_objects(body, fields, max_tasks=2, max_cell_bytes=max_cell_bytes)
-    return objects if objects is None else objects.to_pylist()
-
-
-@pytest.mark.parametrize(
-    ("row", "stored"),
-    [
-        (
-            '{"a": "x", "b": -7, "c": 1.50, "d": true, "e": "2026-11-25", "f": "http://e.org/"}',
-            '{"a":"x","b":-7,"c":1.50,"d":true,"e":"2026-11-25","f":"http://e.org/"}',
-        ),
-        (
-            '{ "d" : null,"c":null , "a":"\\u00e9 \\u54c1 \\"\\\\\\/\\n\\t", "b": 0 }',
-            '{"a":"é 品 \\"\\\\/\\n\\t","b":0,"c":null,"d":null,"e":null,"f":null}',
-        ),
-    ],
-    ids=["all", "left out, null and escaped"],
-)
-def test_regular_tasks_take_the_fast_path(row: str, stored: str) -> None:
-    assert objects_of(row) == [stored, stored]
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        '{"a": "x", "a": "y"}',
-        '{"a": "x\\u003a", "a": "y"}',
-        '{"a": "x", "other": 1}',
-        '{"a": ""}',
-        '{"a": null}',
-        '{"a": 1}',
-        '{"a": "a\\u0000b"}',
-        '{"a": "a\\ud800b"}',
-        '{"a": "x", "b": -0}',
-        '{"a": "x", "b": 1.0}',
-        '{"a": "x", "b": 9223372036854775808}',
-        '{"a": "x", "b": "1"}',
-        '{"a": "x", "c": "1.50"}',
-        '{"a": "x", "c": 1e400}',
-        '{"a": "x", "d": 1}',
-        '{"a": "x", "e": "2026-02-29"}',
-        '{"a": "x", "f": "example.org"}',
-        '{"a": "' + 200 * "x" + '"}',
-        '{"a": "x"}}, {"fields": {"a": "y"}',
-        '{"a": "x"',
-    ],
-)
-def test_wrong_or_odd_tasks_take_the_slow_path(row: str) -> None:
-    assert objects_of(row) is None
-
-
-def test_a_colon_in_a_name_does_not_hide_a_doubled_key() -> None:
-    fields = fields_of(**{"a": "text", "b:c": "text?"})
-    assert objects_of('{"a": "x", "a": "y"}', fields) is None
-    body = body_of({"a": "x"}).replace(b'"x"', b'"x", "a": "y"')
-    assert problems_of(read_tasks(body, fields, LIMITS)) == [(0, "a", "duplicate_field")]
-
-
-@pytest.mark.parametrize(
-    ("constraints", "stored"),
-    [
-        ({"min_length": 10**30}, None),
-        ({"max_length": 10**30}, ['{"f":"x"}', '{"f":"x"}']),
-    ],
-)
-def test_a_length_constraint_may_be_arbitrarily_large(
-    constraints: dict[str, int], stored: list[str] | None
-) -> None:
-    assert objects_of('{"f": "x"}', [field("text", **constraints)]) == stored
-
-
-@pytest.mark.parametrize("kind", ["json", "multi_select", "file"])
-def test_fields_without_a_simple_type_take_the_slow_path(kind: str) -> None:
-    assert objects_of('{"a": "x"}', fields_of(a="text", b=f"{kind}?")) is None
