@@ -90,10 +90,10 @@ def write_tasks(
             allows_repeats=is_short,
         )
         read_keys = key_reader(pipeline.dataset_fields, pipeline.key)
-        for batch in batches:
-            keys = read_keys(batch.predefined)
-            insert.add(KeyedTasks(batch.rows, batch.predefined, keys, batch.origins))
-        insert.finish()
+        insert.add_all(
+            KeyedTasks(batch.rows, batch.predefined, read_keys(batch.predefined), batch.origins)
+            for batch in batches
+        )
         written = Written(
             insert.created,
             insert.already_seeded,

@@ -99,7 +99,7 @@ def _find_on_postgresql(
         _numbers(positions),
         _numbers(ids),
         differing or (),
-        before or (),
+        before.split(_SEPARATOR) if before else (),
         _numbers(withdrawn),
         bool(has_retired),
     )
@@ -187,7 +187,7 @@ _SENT: Final = r"string_to_array(convert_from(%b, 'UTF8'), E'\x02')"
 _FIND: Final = rf"""
     SELECT string_agg(CAST(found.place - 1 AS text), ','), string_agg(CAST(found.id AS text), ','),
         array_agg(found.place - 1) FILTER (WHERE found.before <> found.after),
-        array_agg(found.before) FILTER (WHERE found.before <> found.after),
+        string_agg(found.before, E'\x02') FILTER (WHERE found.before <> found.after),
         string_agg(CAST(found.id AS text), ',')
             FILTER (WHERE found.status = '{TaskStatus.WITHDRAWN}'),
         EXISTS (SELECT 1 FROM retired_keys WHERE retired_keys.pipeline_id = %s)

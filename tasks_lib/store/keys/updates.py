@@ -61,7 +61,9 @@ class TaskUpdates:
         if is_postgresql(session):
             session.execute(_LOCK)
             statement = text(_AT_ONCE.format(condition)).bindparams(_AT)
-            updated, touched = session.execute(statement, parameters | of_copies).one()
+            collected, updated = session.execute(statement, parameters | of_copies).one()
+            has_touched = updated < collected
+            touched = session.scalars(_KEPT, parameters).all() if has_touched else ()
         else:
             session.execute(text(_MARK.format(condition)), of_copies)
             session.execute(_RECORD, parameters)
@@ -69,7 +71,7 @@ class TaskUpdates:
             updated = session.scalar(_COUNT)
             touched = session.scalars(_TOUCHED, parameters).all()
         self.updated += updated or 0
-        self.touched += touched or ()
+        self.touched += touched
         session.execute(_DROP)
         self._is_created = False
 
@@ -94,11 +96,13 @@ _AT_ONCE: Final = """
         UPDATE tasks SET predefined = CAST(untouched.predefined AS json) FROM untouched
         WHERE tasks.id = untouched.task_id
     )
-    SELECT (SELECT count(*) FROM untouched), ARRAY(
-        SELECT row FROM changed_rows WHERE task_id NOT IN (SELECT task_id FROM untouched)
-        ORDER BY row LIMIT :limit
-    )
+    SELECT (SELECT count(*) FROM changed_rows), (SELECT count(*) FROM untouched)
     """
+_KEPT: Final = text(
+    "SELECT row FROM changed_rows WHERE NOT EXISTS (SELECT FROM task_updates"
+    " WHERE task_updates.task_id = changed_rows.task_id AND group_id = :group_id)"
+    " ORDER BY row LIMIT :limit"
+)
 _MARK: Final = (
     "UPDATE changed_rows SET is_untouched = TRUE FROM tasks"
     " WHERE tasks.id = changed_rows.task_id AND {}"
