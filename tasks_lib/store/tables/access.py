@@ -8,16 +8,14 @@ from sqlalchemy import (
     BigInteger,
     ForeignKey,
     Identity,
-    Index,
     Integer,
     LargeBinary,
     Text,
     UniqueConstraint,
-    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
+from tasks_lib.store.tables.base import BigId, Table, UtcDateTime, partial_index
 
 
 class ApiKeyRow(Table):
@@ -62,14 +60,7 @@ class UploadRow(Table):
     """
 
     __tablename__ = "uploads"
-    __table_args__ = (
-        Index(
-            "ix_uploads_status",
-            "status",
-            postgresql_where=text("removed_at IS NULL"),
-            sqlite_where=text("removed_at IS NULL"),
-        ),
-    )
+    __table_args__ = (partial_index("ix_uploads_status", "status", where="removed_at IS NULL"),)
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     Dialect,
+    Index,
     Integer,
     MetaData,
     Text,
@@ -68,6 +69,19 @@ KeyText = Text().with_variant(Text(collation="C"), "postgresql")
 """A text that is compared byte by byte: with the rules of a language, an index is slower."""
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+CONDITION: Final = "condition"
+"""The member of an index's ``info`` that holds the condition of its rows."""
+
+
+def partial_index(name: str, *columns: str, where: str, is_unique: bool = False) -> Index:
+    """Return an index of the rows that meet a condition.
+
+    The condition is only recorded; migrations create the index. An argument of a dialect, such as
+    ``postgresql_where``, would load that dialect together with the tables.
+    """
+    return Index(name, *columns, unique=is_unique, info={CONDITION: where})
 
 
 class Table(DeclarativeBase):

@@ -9,7 +9,6 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
-    Index,
     Integer,
     Text,
     UniqueConstraint,
@@ -17,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tasks_lib.store.tables.base import BigId, JsonText, Table, UtcDateTime
+from tasks_lib.store.tables.base import BigId, JsonText, Table, UtcDateTime, partial_index
 
 
 class StreamRow(Table):
@@ -123,13 +122,12 @@ class DatasetItemRow(Table):
     __tablename__ = "dataset_rows"
     __table_args__ = (
         UniqueConstraint("dataset_id", "version", "row"),
-        Index(
+        partial_index(
             "uq_dataset_rows_dataset_id_key",
             "dataset_id",
             "key",
-            unique=True,
-            postgresql_where=text("key IS NOT NULL"),
-            sqlite_where=text("key IS NOT NULL"),
+            where="key IS NOT NULL",
+            is_unique=True,
         ),
         ForeignKeyConstraint(
             ["dataset_id", "version"], ["dataset_versions.dataset_id", "dataset_versions.version"]

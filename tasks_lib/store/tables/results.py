@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, false, text
+from sqlalchemy import BigInteger, ForeignKey, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
+from tasks_lib.store.tables.base import BigId, Table, UtcDateTime, partial_index
 
 
 class ResultExportRow(Table):
@@ -22,11 +22,8 @@ class ResultExportRow(Table):
 
     __tablename__ = "result_exports"
     __table_args__ = (
-        Index(
-            "ix_result_exports_announce_at",
-            "announce_at",
-            postgresql_where=text("announce_at IS NOT NULL"),
-            sqlite_where=text("announce_at IS NOT NULL"),
+        partial_index(
+            "ix_result_exports_announce_at", "announce_at", where="announce_at IS NOT NULL"
         ),
     )
 

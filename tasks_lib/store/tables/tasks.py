@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks_lib.domain.lifecycle import DONE
 from tasks_lib.domain.statuses import GroupState, TaskStatus
-from tasks_lib.store.tables.base import BigId, JsonText, KeyText, Table, UtcDateTime
+from tasks_lib.store.tables.base import BigId, JsonText, KeyText, Table, UtcDateTime, partial_index
 
 
 class TaskGroupRow(Table):
@@ -44,30 +44,14 @@ class TaskGroupRow(Table):
     __table_args__ = (
         UniqueConstraint("pipeline_id", "seed_key"),
         UniqueConstraint("id", "pipeline_id"),  # for the foreign key of tasks
-        Index(
-            "ix_task_groups_announce_at",
-            "announce_at",
-            postgresql_where=text("announce_at IS NOT NULL"),
-            sqlite_where=text("announce_at IS NOT NULL"),
-        ),
-        Index(
+        partial_index("ix_task_groups_announce_at", "announce_at", where="announce_at IS NOT NULL"),
+        partial_index(
             "ix_task_groups_announce_finish_at",
             "announce_finish_at",
-            postgresql_where=text("announce_finish_at IS NOT NULL"),
-            sqlite_where=text("announce_finish_at IS NOT NULL"),
+            where="announce_finish_at IS NOT NULL",
         ),
-        Index(
-            "ix_task_groups_undoing",
-            "id",
-            postgresql_where=text("state = 'undoing'"),
-            sqlite_where=text("state = 'undoing'"),
-        ),
-        Index(
-            "ix_task_groups_stale_files",
-            "id",
-            postgresql_where=text("has_stale_files"),
-            sqlite_where=text("has_stale_files"),
-        ),
+        partial_index("ix_task_groups_undoing", "id", where="state = 'undoing'"),
+        partial_index("ix_task_groups_stale_files", "id", where="has_stale_files"),
     )
 
     id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
@@ -121,34 +105,28 @@ class TaskRow(Table):
             ["group_id", "pipeline_id"], ["task_groups.id", "task_groups.pipeline_id"]
         ).ddl_if(dialect="sqlite"),
         Index(None, "pipeline_id", "status", "id"),
-        Index(
+        partial_index(
             "uq_tasks_stream_id_origin_id",
             "stream_id",
             "origin_id",
-            unique=True,
-            postgresql_where=text("stream_id IS NOT NULL"),
-            sqlite_where=text("stream_id IS NOT NULL"),
+            where="stream_id IS NOT NULL",
+            is_unique=True,
         ),
-        Index(
-            "ix_tasks_claim_expires_at",
-            "claim_expires_at",
-            postgresql_where=text("claim_expires_at IS NOT NULL"),
-            sqlite_where=text("claim_expires_at IS NOT NULL"),
+        partial_index(
+            "ix_tasks_claim_expires_at", "claim_expires_at", where="claim_expires_at IS NOT NULL"
         ),
-        Index(
+        partial_index(
             "ix_tasks_finish_number",
             "pipeline_id",
             "finish_number",
-            postgresql_where=text("finish_number IS NOT NULL"),
-            sqlite_where=text("finish_number IS NOT NULL"),
+            where="finish_number IS NOT NULL",
         ),
-        Index(
+        partial_index(
             "uq_tasks_pipeline_id_key",
             "pipeline_id",
             "key",
-            unique=True,
-            postgresql_where=text("key IS NOT NULL"),
-            sqlite_where=text("key IS NOT NULL"),
+            where="key IS NOT NULL",
+            is_unique=True,
         ),
         CheckConstraint(
             f"status IN ({', '.join(repr(status.value) for status in TaskStatus)})", name="status"
@@ -285,12 +263,7 @@ class GroupCountRow(_ByStatus, Table):
 
     __tablename__ = "group_counts"
     __table_args__ = (
-        Index(
-            "ix_group_counts_unsettled",
-            "group_id",
-            postgresql_where=text(UNSETTLED_GROUP),
-            sqlite_where=text(UNSETTLED_GROUP),
-        ),
+        partial_index("ix_group_counts_unsettled", "group_id", where=UNSETTLED_GROUP),
     )
 
     group_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
@@ -341,11 +314,8 @@ class SeedingRunRow(Table):
 
     __tablename__ = "seeding_runs"
     __table_args__ = (
-        Index(
-            "ix_seeding_runs_announce_at",
-            "announce_at",
-            postgresql_where=text("announce_at IS NOT NULL"),
-            sqlite_where=text("announce_at IS NOT NULL"),
+        partial_index(
+            "ix_seeding_runs_announce_at", "announce_at", where="announce_at IS NOT NULL"
         ),
     )
 

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, Index, Text, text
+from sqlalchemy import JSON, BigInteger, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tasks_lib.store.tables.base import Table, UtcDateTime
+from tasks_lib.store.tables.base import Table, UtcDateTime, partial_index
 
 
 class GroupWaitRow(Table):
@@ -19,12 +19,7 @@ class GroupWaitRow(Table):
 
     __tablename__ = "group_waits"
     __table_args__ = (
-        Index(
-            "ix_group_waits_resume_at",
-            "resume_at",
-            postgresql_where=text("outcome IS NULL"),
-            sqlite_where=text("outcome IS NULL"),
-        ),
+        partial_index("ix_group_waits_resume_at", "resume_at", where="outcome IS NULL"),
     )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
