@@ -1,8 +1,9 @@
 """How long a command takes to start: the processor time of small commands on a small store.
 
 Each is given in seconds and as a share of ``python -c "import sqlalchemy"``, which every command
-that opens the store includes. The commands take turns, in a folder without settings of Prefect.
-PyArrow also loads pandas where that is installed.
+that opens the store includes. The commands take turns, in a folder without settings of Prefect,
+after a round that compiles whatever is not compiled yet. PyArrow also loads pandas where that is
+installed.
 """
 
 import argparse
@@ -45,6 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     with TemporaryDirectory(prefix="seeding-benchmark-") as folder:
         _prepare(Path(folder))
+        _measure_in_turns([_BASELINE, *_COMMANDS], Path(folder), 1)
         costs = _measure_in_turns([_FLOOR, _BASELINE, *_COMMANDS], Path(folder), options.repeat)
         baseline = costs[_BASELINE].seconds
         print("| command | seconds | of the baseline | peak memory |")
@@ -92,7 +94,7 @@ def _measure(line: str, folder: Path) -> Cost:
 
 def _environment(folder: Path) -> Iterator[tuple[str, str]]:
     for name, value in os.environ.items():
-        if not name.startswith(("PREFECT_", "SEEDING_")):
+        if not name.startswith(("PREFECT_", "SEEDING_")) and name != "PYTHONDONTWRITEBYTECODE":
             yield name, value
     yield "PREFECT_HOME", str(folder / "prefect")
     yield "SEEDING_HOME", str(folder / "seeding")

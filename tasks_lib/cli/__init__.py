@@ -2,34 +2,18 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from cyclopts import App, CycloptsError, UnknownCommandError, UnusedCliTokensError
 
 from tasks_lib import __version__
-from tasks_lib.cli.api import api, key
-from tasks_lib.cli.audit import audit
-from tasks_lib.cli.catalogue import apply_file, template
-from tasks_lib.cli.chains import chain
-from tasks_lib.cli.datasets import dataset
-from tasks_lib.cli.deploy import deploy_all
 from tasks_lib.cli.deprecated import replace_old_spellings
-from tasks_lib.cli.erase import erase
-from tasks_lib.cli.example_files import copy_examples
 from tasks_lib.cli.examples import add_examples
-from tasks_lib.cli.groups import groups
-from tasks_lib.cli.infinite import infinite
-from tasks_lib.cli.mappings import mapping
 from tasks_lib.cli.options.arguments import API, CREATE_TASKS, EVERY_OPTION, MAINTAIN, OPTIONS
 from tasks_lib.cli.output import console
 from tasks_lib.cli.output.advice import advice_on_error
 from tasks_lib.cli.output.printed import PrintedError
 from tasks_lib.cli.output.streams import HelpOutput, disk_full, is_disk_full, set_encodings
-from tasks_lib.cli.pipelines import pipeline
-from tasks_lib.cli.rejects import write_rejects
-from tasks_lib.cli.results import results
-from tasks_lib.cli.seed.commands import seed
-from tasks_lib.cli.tasks import tasks
-from tasks_lib.cli.upkeep import db, reconcile
 from tasks_lib.errors import SeedingError, UsageError
 
 app = App(
@@ -42,32 +26,34 @@ app = App(
     suppress_keyboard_interrupt=False,
     console=HelpOutput(),
 )
-app.command(copy_examples, name="examples", group=CREATE_TASKS)
-app.command(apply_file, name="apply", group=CREATE_TASKS)
-app.command(pipeline)
-app.command(template, group=CREATE_TASKS)
-app.command(seed)
-app.command(write_rejects, name="rejects", group=CREATE_TASKS)
-app.command(dataset)
-app.command(mapping)
-app.command(chain)
-app.command(infinite)
-app.command(groups)
-app.command(tasks)
-app.command(results)
-app.command(api, group=API)
-app.command(key)
-app.command(audit, group=MAINTAIN)
-app.command(erase)
-app.command(reconcile, group=MAINTAIN)
-app.command(db)
-app.command(deploy_all, name="deploy", group=MAINTAIN)
-add_examples(app)
+# A command's module is loaded when the command runs, and all of them for the help.
+app.command("tasks_lib.cli.example_files:copy_examples", name="examples", group=CREATE_TASKS)
+app.command("tasks_lib.cli.catalogue:apply_file", name="apply", group=CREATE_TASKS)
+app.command("tasks_lib.cli.pipelines:pipeline")
+app.command("tasks_lib.cli.catalogue:template", group=CREATE_TASKS)
+app.command("tasks_lib.cli.seed.commands:seed")
+app.command("tasks_lib.cli.rejects:write_rejects", name="rejects", group=CREATE_TASKS)
+app.command("tasks_lib.cli.datasets:dataset")
+app.command("tasks_lib.cli.mappings:mapping")
+app.command("tasks_lib.cli.chains:chain")
+app.command("tasks_lib.cli.infinite:infinite")
+app.command("tasks_lib.cli.groups:groups")
+app.command("tasks_lib.cli.tasks:tasks")
+app.command("tasks_lib.cli.results:results")
+app.command("tasks_lib.cli.api:api", group=API)
+app.command("tasks_lib.cli.api:key")
+app.command("tasks_lib.cli.audit:audit", group=MAINTAIN)
+app.command("tasks_lib.cli.erase:erase")
+app.command("tasks_lib.cli.upkeep:reconcile", group=MAINTAIN)
+app.command("tasks_lib.cli.upkeep:db")
+app.command("tasks_lib.cli.deploy:deploy_all", name="deploy", group=MAINTAIN)
 app.register_install_completion_command(
     help="Install completion for your shell: bash, zsh or fish."
 )
 for option in ("--help", "--version", "--install-completion"):
     app[option].group = (OPTIONS,)
+
+_NEED_ALL_COMMANDS: Final = frozenset({"--help", "-h", "--install-completion"})
 
 
 def main() -> None:
@@ -83,8 +69,11 @@ def run(arguments: Sequence[str]) -> int:
     be reached. 130: interrupted by Ctrl-C.
     """
     as_json = "--json" in arguments
+    tokens = _tokens(arguments)
+    if not tokens or not _NEED_ALL_COMMANDS.isdisjoint(tokens):
+        add_examples(app)
     try:
-        app(_tokens(arguments), exit_on_error=False, print_error=False)
+        app(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         usage = UsageError(_sentence(error))
         console.print_error(usage, as_json=as_json)

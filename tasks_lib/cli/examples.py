@@ -71,7 +71,7 @@ EXAMPLES: Final = (
 
 
 def add_examples(app: App) -> None:
-    """Put each example at the end of the help of its command."""
+    """Load all commands, and put each example at the end of the help of its command."""
     for example in EXAMPLES:
         *_, command = commands_of(app, example)
         command.help_epilogue = f"Example: `{app.name[0]} {example}`"

@@ -12,13 +12,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
-from fsspec.utils import get_protocol
-
 from tasks_lib.errors import UsageError
 from tasks_lib.storage.folder import Folder
 from tasks_lib.storage.parallel_writes import FileWrite, ParallelWrites
 from tasks_lib.storage.places import Parts, Place
-from tasks_lib.transport.filesystems import local_path
+from tasks_lib.transport.filesystems import local_path, protocol_of
 from tasks_lib.transport.retry import Answer, keep_trying
 
 _CHUNK_BYTES: Final = 2**20
@@ -111,7 +109,7 @@ class Storage:
     def _place_of(self, uri: str) -> Place:
         if local_path(uri) is not None:
             return self._folder
-        protocol = get_protocol(uri)
+        protocol = protocol_of(uri)
         if protocol not in {"s3", "s3a"}:
             raise UsageError(
                 f"files cannot be kept under {protocol!r}; expected a folder or s3://bucket/prefix"

@@ -1,14 +1,13 @@
 """Open files through fsspec, and translate its errors into ours."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from os.path import expanduser
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 from urllib.parse import unquote
-
-import fsspec
-from fsspec.utils import get_protocol
 
 from tasks_lib.domain.names import STANDARD_INPUT
 from tasks_lib.errors import (
@@ -21,6 +20,8 @@ from tasks_lib.errors import (
 from tasks_lib.transport.retry import Answer, keep_trying
 
 _LOCAL_PROTOCOLS: Final = frozenset({"file", "local"})
+_LOCAL_PREFIX: Final = re.compile(r"^(file|local):(//)?")
+_PROTOCOL_END: Final = re.compile(r"::|://")
 _TRANSPORTS: Final = frozenset({"aiobotocore", "aiohttp", "botocore"})
 _MISCONFIGURED: Final = frozenset(
     {"NoCredentialsError", "NoRegionError", "PartialCredentialsError", "ProfileNotFound"}
@@ -31,6 +32,12 @@ _FORBIDDEN: Final = frozenset({401, 403})
 _GONE: Final = frozenset({404, 410})
 
 
+def protocol_of(uri: str) -> str:
+    """Return the protocol of a URL, such as ``s3``; ``file`` for a path."""
+    protocol, *rest = _PROTOCOL_END.split(uri, maxsplit=1)
+    return protocol if rest else "file"
+
+
 def local_path(uri: str) -> Path | None:
     """Return the path of a path, ``file://`` or ``local://`` URL; None for anything remote.
 
@@ -38,10 +45,12 @@ def local_path(uri: str) -> Path | None:
     """
     if "::" in uri and "://" not in uri and _exists(Path(uri)):
         return Path(uri)
-    if get_protocol(uri) not in _LOCAL_PROTOCOLS:
+    if protocol_of(uri) not in _LOCAL_PROTOCOLS:
         return None
-    _, path = fsspec.url_to_fs(uri)
-    return Path(unquote(path) if uri.startswith("file:") else path)
+    path = _LOCAL_PREFIX.sub("", uri)
+    if uri.startswith("file:"):
+        path = unquote(path)
+    return Path(expanduser(path)).absolute()  # noqa: PTH111 - Path refuses an unknown user
 
 
 def _exists(path: Path) -> bool:
@@ -57,11 +66,13 @@ def filesystem_of(uri: str) -> tuple[Any, str]:
     The file system is a new one at each call: fsspec's cached one would keep the environment and
     the file listings of an earlier call.
     """
+    import fsspec  # noqa: PLC0415 - takes time to load, and local files do not need it
+
     try:
         filesystem, path = fsspec.url_to_fs(uri, skip_instance_cache=True)
     except (AttributeError, LookupError, TypeError) as error:
         message = (
-            f"{uri} cannot be opened: {get_protocol(uri)}:// needs more than a URL ({error}); "
+            f"{uri} cannot be opened: {protocol_of(uri)}:// needs more than a URL ({error}); "
             "copy the file to a folder or a bucket first"
         )
         raise _problem("source_unsupported", message) from None

@@ -13,8 +13,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-from fsspec.utils import get_protocol
-
 from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import Problem, SourceProblemError, StorageUnavailableError
 from tasks_lib.transport.fetch import copy_stream
@@ -22,6 +20,7 @@ from tasks_lib.transport.filesystems import (
     filesystem_of,
     is_stream,
     local_path,
+    protocol_of,
     translate_errors,
 )
 from tasks_lib.transport.retry import Answer, keep_trying
@@ -188,7 +187,7 @@ class RemoteRanges:
         return data
 
     def _fetch(self, start: int, end: int) -> bytes:
-        if get_protocol(self.uri) not in _WEB:
+        if protocol_of(self.uri) not in _WEB:
             return bytes(self._filesystem.cat_file(self._path, start=start, end=end))
         # If a server sends the whole file, cat_file would read all of it; this does not.
         identity = {"Accept-Encoding": "identity"}

@@ -29,7 +29,7 @@ loaded = {name.partition(".")[0] for name in sys.modules}
 open(sys.argv[2], "w").write(json.dumps(sorted(loaded)))
 """
 
-READS = {"fsspec", "pydantic", "sqlalchemy"}
+READS = {"pydantic", "sqlalchemy"}
 SEEDS = READS | {"numpy", "pyarrow"}
 PATH = "acme/reviews/label-reviews"
 
@@ -77,6 +77,29 @@ def test_the_help_of_every_command_loads_nothing(tmp_path: Path) -> None:
 )
 def test_a_command_loads_what_it_uses(folder: Path, line: str, expected: set[str]) -> None:
     assert load(folder, shlex.split(line)) == expected
+
+
+def test_a_command_loads_the_modules_of_no_other_command(folder: Path) -> None:
+    code = (
+        "import sys; from tasks_lib.cli import run; run(sys.argv[1:]); "
+        "print(*sorted({name.split('.')[2] for name in sys.modules if "
+        "name.startswith('tasks_lib.cli.') and name.count('.') == 2}))"
+    )
+    command = [sys.executable, "-c", code, "pipeline", "list"]
+    child = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    assert child.stdout.splitlines()[-1].split() == [
+        "deprecated", "examples", "optional_prefect", "options", "output", "pipelines", "workspace"
+    ]  # fmt: skip
+
+
+def test_a_command_on_sqlite_loads_the_dialect_of_no_other_database(folder: Path) -> None:
+    code = (
+        "import sys; from tasks_lib.cli import run; run(sys.argv[1:]); "
+        "print('sqlalchemy.dialects.postgresql' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "tasks", "list", PATH]
+    child = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    assert child.stdout.splitlines()[-1] == "False"
 
 
 def test_an_idle_sensor_loads_no_arrow() -> None:
