@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Without this, Prefect prints a notice when it is first imported in a terminal.
 export DO_NOT_TRACK := 1
+# Where this is set, each of the many processes would compile Prefect and all the rest again.
+unexport PYTHONDONTWRITEBYTECODE
 # One command for a lock: names, versions and hashes for every platform, no index and no host.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links

