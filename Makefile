@@ -56,8 +56,7 @@ quick: $(VENV)/installed  ## Run the tests that need no server, in under two min
 	$(BIN)/pytest --quiet --numprocesses 2 tests/unit tests/test_import_rules.py tests/test_project.py
 
 test: $(VENV)/installed $(VENV)/browser/installed  ## Run all tests; they bring their own PostgreSQL, S3 and Prefect servers, and a browser
-	$(BIN)/pytest --numprocesses 4 --dist loadgroup --ignore tests/deployments
-	$(BIN)/pytest --numprocesses 3 --dist loadgroup tests/deployments
+	$(BIN)/pytest --numprocesses 4 --dist loadgroup
 
 check: $(VENV)/installed build/docs/built  ## Format, lint, types, import rules, and the site
 	$(BIN)/ruff format --check .

@@ -9,12 +9,18 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 GROUPS = {
-    "tests/deployments/test_automations_in_browser.py": "stack",
-    "tests/deployments/test_chained_deployments.py": "stack",
-    "tests/deployments/test_end_to_end.py": "stack",
-    "tests/deployments/test_infinite_deployment.py": "stack",
-    "tests/deployments/test_review_by_program.py": "stack",
-    "tests/deployments/test_run_forms_in_browser.py": "stack",
+    **dict.fromkeys(
+        (
+            "tests/deployments/test_automations_in_browser.py",
+            "tests/deployments/test_chained_deployments.py",
+            "tests/deployments/test_end_to_end.py",
+            "tests/deployments/test_infinite_deployment.py",
+            "tests/deployments/test_review_by_program.py",
+            "tests/deployments/test_run_forms_in_browser.py",
+        ),
+        "stack",
+    ),
+    "tests/deployments/": "stacks of their own",
     **dict.fromkeys(
         (
             "tests/flows/test_choices.py",
@@ -28,16 +34,13 @@ GROUPS = {
     "tests/flows/": "server",
     "tests/test_site.py": "site",
 }
-"""Modules that share an expensive fixture, so that only one process has to set it up."""
+"""Modules that share an expensive fixture, so that only one process has to set it up.
+
+Whole stacks take turns in two processes, so that two of them at most share the machine.
+"""
 
 FIRST = (
     *GROUPS,
-    "tests/deployments/test_compose.py",
-    "tests/deployments/test_tutorial.py",
-    "tests/deployments/test_demo.py",
-    "tests/deployments/test_prefect_on_postgresql.py",
-    "tests/deployments/test_upkeep.py",
-    "tests/deployments/test_up.py",
     "tests/integration/test_killed",
     "tests/integration/test_unused_files.py",
 )
@@ -46,6 +49,7 @@ FIRST = (
 
 def schedule(config: pytest.Config, log: Any) -> Any:
     """Return a scheduler that gives a process a group, a module of unit tests, or a test."""
+    config.option.loadscopereorder = False  # it would start modules with many tests first
     scheduling = LoadScopeScheduling(config, log)
     scheduling._split_scope = _scope_of
     return scheduling
