@@ -33,7 +33,7 @@ from tasks_lib.domain.chains import Trigger
 from tasks_lib.domain.fields import CONSTRAINTS, Field, FieldType
 from tasks_lib.domain.report import MAX_INLINE_ERRORS
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
-from tasks_lib.operations.chains.fire import TASKS_AT_ONCE
+from tasks_lib.operations.chains.fill import TASKS_AT_ONCE
 from tasks_lib.operations.idempotency import KEPT
 from tasks_lib.operations.uploads.process import MAX_ATTEMPTS
 from tasks_lib.operations.workspace import open_workspace

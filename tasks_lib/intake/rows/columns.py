@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks_lib.domain.fields import Field, FieldType
+from tasks_lib.domain.values.certain import CERTAIN_PATTERNS
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.domain.values.readers import Reader, ReaderOf, reader_of
 from tasks_lib.errors import Problem
@@ -23,22 +24,6 @@ _AS_STRING: Final = frozenset(
     {FieldType.TEXT, FieldType.LONG_TEXT, FieldType.URL, FieldType.DATE, FieldType.DATETIME}
 )
 """Types whose values are stored as a JSON string with the cell's text."""
-
-_DAY: Final = (
-    r"(?:[1-9][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
-    r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
-    r"|[1-9][0-9](?:0[48]|[2468][048]|[13579][26])-02-29)"
-)
-_TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
-_OFFSET: Final = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?"
-_CERTAIN_PATTERNS: Final = {
-    FieldType.INTEGER: r"0|-?[1-9][0-9]{0,17}",
-    FieldType.NUMBER: r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]+)?",
-    FieldType.DATE: _DAY,
-    FieldType.DATETIME: f"{_DAY}[T ]{_TIME}{_OFFSET}",
-    FieldType.URL: r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?:/[!-Z_a-z~]*)?",
-}
-"""Patterns for a whole text, in RE2 syntax; narrower than the rules."""
 
 
 class FieldProblem(NamedTuple):
@@ -145,9 +130,9 @@ def _certainty(field: Field) -> Callable[[pa.Array], pa.Array] | None:
         return None
     if field.type in _TEXT_TYPES:
         return _length_certainty(field.min_length or 1, field.max_length)
-    if field.type not in _CERTAIN_PATTERNS:
+    if field.type not in CERTAIN_PATTERNS:
         return None
-    matches = _pattern_certainty(_CERTAIN_PATTERNS[field.type])
+    matches = _pattern_certainty(CERTAIN_PATTERNS[field.type])
     if field.min is None and field.max is None:
         return matches
     if field.type not in (FieldType.INTEGER, FieldType.NUMBER):

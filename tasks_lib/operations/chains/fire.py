@@ -4,53 +4,29 @@ Each waiting task is a row in the chain's inbox. The transaction that creates th
 removes it, and uses the same stream as ``seed pipeline``, so that neither repeats the other's work.
 """
 
-import hashlib
-import sys
-import time
-from collections.abc import Generator, Iterator
-from contextlib import closing
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
-import orjson
 from sqlalchemy.orm import Session
 
-from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.domain.intake_rules import why_closed
-from tasks_lib.domain.mapping.compile import compile_plan
 from tasks_lib.domain.mapping.drift import drift
-from tasks_lib.domain.mapping.path_budget import Timing
-from tasks_lib.domain.mapping.plans import Plan
 from tasks_lib.domain.names import other_problems
-from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import Problem, SourceProblemError
-from tasks_lib.intake.rows.blocks import CheckedBlock
-from tasks_lib.intake.rows.mapped_rows import StoredRow, StoredRows, open_mapped
-from tasks_lib.intake.rows.row_intake import RowBatch
+from tasks_lib.operations.chains.fill import fill_group
 from tasks_lib.operations.chains.groups import find_finished_group
-from tasks_lib.operations.chains.plan import plan_chain
+from tasks_lib.operations.chains.locked import LockedChain, lock_chain
 from tasks_lib.operations.groups.finish import settle_groups
-from tasks_lib.operations.seeding.seed_from_pipeline import PipelineSource
-from tasks_lib.operations.seeding.writing import Written, write_tasks
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store import catalogue
 from tasks_lib.store.chains import chain_inbox, chains
 from tasks_lib.store.chains.chains import StoredChain
 from tasks_lib.store.chains.streams import Stream, find_stream, lock_stream
 from tasks_lib.store.groups import task_groups
 from tasks_lib.store.groups.task_groups import EnsuredGroup
 from tasks_lib.store.tasks.counts import get_counts
-from tasks_lib.store.tasks.insert import NewTasks
-from tasks_lib.store.tasks.rows import stream_task_rows
-
-TASKS_AT_ONCE: Final = 20_000
-"""How many tasks are read at once, and created in one transaction if a chain fires on each task."""
-
-PATH_SECONDS: Final = 30.0
-"""How long a JSONPath of a chain may take for so many tasks: other chains wait meanwhile."""
 
 
 class Fired(NamedTuple):
@@ -100,30 +76,13 @@ def fire_chain(workspace: Workspace, chain_id: int, *, at: datetime) -> Fired:
     return fired._replace(chains=1 if fired.created else 0)
 
 
-class _Chain(NamedTuple):
-    """A locked chain with its pipelines, and the plan that fills the target's current fields."""
-
-    stored: StoredChain
-    source: Pipeline
-    target: Pipeline
-    plan: Plan
-
-    @property
-    def plan_sha256(self) -> str:
-        """A hash that changes when tasks that did not fit should be tried again."""
-        columns = [(column.name, column.type.value) for column in self.plan.columns]
-        fields = [field.model_dump(mode="json") for field in self.target.fields]
-        parts = [self.stored.mapping, sorted(self.stored.skip), columns, fields]
-        return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
 def _prepare(workspace: Workspace, chain_id: int, at: datetime, *, removes_seeded: bool) -> bool:
     """Return True if the chain is to fire; save the reason with the chain if it cannot.
 
     ``removes_seeded``: remove tasks that the stream holds already from the inbox.
     """
     with workspace.store.write() as session:
-        chain = _lock(session, chain_id)
+        chain = lock_chain(session, chain_id)
         if chain is None or chain.stored.is_paused:
             return False
         looked_at = chain.stored._replace(looked_at=at)
@@ -134,7 +93,7 @@ def _prepare(workspace: Workspace, chain_id: int, at: datetime, *, removes_seede
         if chain.stored.plan_sha256 != chain.plan_sha256:
             chain_inbox.reset_misfits(session, chain_id)
         chains.save_chain(session, _without_failure(looked_at, chain.plan_sha256))
-        stream = find_stream(session, chain.target.id, PipelineSource(chain.source).key)
+        stream = find_stream(session, chain.target.id, chain.rows.key)
         if removes_seeded and stream is not None:
             chain_inbox.remove_seeded(session, chain_id, stream.id)
         return chain_inbox.has_due(session, chain_id) and _is_triggered(session, chain.stored)
@@ -143,7 +102,7 @@ def _prepare(workspace: Workspace, chain_id: int, at: datetime, *, removes_seede
 def _fire(workspace: Workspace, chain_id: int, at: datetime) -> Fired | None:
     """Create the tasks in one transaction; return None if the chain has changed meanwhile."""
     with workspace.store.write() as session:
-        chain = _lock(session, chain_id)
+        chain = lock_chain(session, chain_id)
         if (
             chain is None
             or chain.stored.is_paused
@@ -156,7 +115,7 @@ def _fire(workspace: Workspace, chain_id: int, at: datetime) -> Fired | None:
         stream = _lock_stream(session, chain)
         seed_key = f"chain:{chain.stored.id} {uuid4()}"
         group = _ensure_group(session, chain, seed_key, stream, at)
-        report = _fill(workspace, session, chain, group, stream.id, at, source_group)
+        report = fill_group(workspace, session, chain, group, stream.id, at, source_group)
         if report.rejected:  # announces the group as well
             task_groups.save_report(session, seed_key, report, at=at, run_url=None, announce_at=at)
         if report.group_id is not None:
@@ -173,125 +132,7 @@ def _fire(workspace: Workspace, chain_id: int, at: datetime) -> Fired | None:
         return Fired(report.created, report.rejected)
 
 
-def _fill(
-    workspace: Workspace,
-    session: Session,
-    chain: _Chain,
-    group: EnsuredGroup,
-    stream_id: int,
-    at: datetime,
-    source_group: int | None,
-) -> Report:
-    """Create the next tasks: with ``task-completion`` some, otherwise all.
-
-    With ``group-completion`` these are all that wait of the ``source_group``.
-    """
-    created, rejected, last_id = 0, 0, 0
-    known = Written(0)
-    errors: list[Problem] = []
-    with workspace.store.read() as reading:
-        while True:
-            batches = stream_task_rows(
-                reading,
-                chain.source.id,
-                status=TaskStatus.FINISHED,
-                unless_in_stream=stream_id,
-                waiting_for_chain=chain.stored.id,
-                group_id=source_group,
-                after=last_id,
-                limit=TASKS_AT_ONCE,
-            )
-            counted = _CountedBatches(batches)
-            rows = StoredRows(0, iter(counted), PipelineSource(chain.source).parse)
-            misfits = _Misfits()
-            with (
-                closing(batches),
-                open_mapped(
-                    rows,
-                    compile_plan(chain.plan, Timing(time.thread_time, PATH_SECONDS)),
-                    workspace.limits._replace(max_errors=sys.maxsize),
-                    on_block=misfits.add,
-                ) as intake,
-            ):
-                passed = _Passed(intake.batches())
-                written = write_tasks(session, chain.target, group, passed, at=at, is_short=True)
-                created += written.created
-                known = Written(
-                    created,
-                    known.already_seeded + written.already_seeded,
-                    known.changed + written.changed,
-                    known.updated + written.updated,
-                    returned=known.returned + written.returned,
-                )
-            chain_inbox.remove(session, chain.stored.id, passed.origins)
-            chain_inbox.mark_misfits(session, chain.stored.id, misfits.problems, at)
-            rejected += len(misfits.problems)
-            errors = (errors + misfits.problems)[:MAX_INLINE_ERRORS]
-            last_id = counted.last_id
-            fires_on_each_task = chain.stored.trigger is Trigger.TASK_COMPLETION
-            if fires_on_each_task or counted.rows < TASKS_AT_ONCE:
-                return Report(
-                    group_id=group.group_id if known.has_changed else None,
-                    pipeline_id=chain.target.id,
-                    created=created,
-                    rejected=rejected,
-                    already_seeded=known.already_seeded,
-                    changed=known.changed,
-                    updated=known.updated,
-                    source=chain.source.path,
-                    errors=tuple(map(ReportError.of, errors)),
-                )
-
-
-class _Passed:
-    """Batches of new tasks that remember, as they pass, which tasks they come from."""
-
-    def __init__(self, batches: Iterator[RowBatch]) -> None:
-        self.origins: list[int] = []
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[NewTasks]:
-        for batch in self._batches:
-            if batch.origins is not None:
-                self.origins += batch.origins.to_pylist()
-            yield NewTasks(*batch)
-
-
-class _Misfits:
-    """Collects the first problem of each bad row."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-
-    def add(self, block: CheckedBlock) -> None:
-        self.problems += [bad.problems[0]._replace(row=bad.row) for bad in block.bad]
-
-
-class _CountedBatches:
-    """Batches that count their rows as they pass, and remember the id of the last one."""
-
-    def __init__(self, batches: Generator[list[StoredRow]]) -> None:
-        self.rows = 0
-        self.last_id = 0
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[list[StoredRow]]:
-        for batch in self._batches:
-            self.rows += len(batch)
-            self.last_id = batch[-1][0]
-            yield batch
-
-
-def _lock(session: Session, chain_id: int) -> _Chain | None:
-    stored = chains.lock_chain(session, chain_id)
-    if stored is None:
-        return None
-    source = catalogue.get_pipeline(session, stored.source_pipeline_id)
-    target = catalogue.lock_pipeline(session, stored.target_pipeline_id)
-    return _Chain(stored, source, target, plan_chain(stored, source, target))
-
-
-def _obstacles(chain: _Chain) -> list[Problem]:
+def _obstacles(chain: LockedChain) -> list[Problem]:
     """Return why the chain cannot create tasks, and with it how the source has changed."""
     closed = why_closed(chain.target)
     if closed is not None:
@@ -343,14 +184,14 @@ def _is_triggered(session: Session, chain: StoredChain) -> bool:
     return counts.left == 0 < counts.by_status[TaskStatus.FINISHED]
 
 
-def _lock_stream(session: Session, chain: _Chain) -> Stream:
-    key = PipelineSource(chain.source).key
+def _lock_stream(session: Session, chain: LockedChain) -> Stream:
+    key = chain.rows.key
     latest = find_stream(session, chain.target.id, key)
     return lock_stream(session, chain.target.id, key, latest.generation if latest else 1)
 
 
 def _ensure_group(
-    session: Session, chain: _Chain, seed_key: str, stream: Stream, at: datetime
+    session: Session, chain: LockedChain, seed_key: str, stream: Stream, at: datetime
 ) -> EnsuredGroup:
     return task_groups.ensure_group(
         session,
