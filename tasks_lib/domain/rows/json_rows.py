@@ -63,15 +63,27 @@ def parse_value(text: str) -> Any:
         raise ValueError("the JSON is nested too deep to be read") from None
 
 
-def has_unique_keys(text: str, document: Any) -> bool:
-    """Return True if certainly no object in the text has a key twice, where parsers keep one.
+def has_unique_keys(text: bytes, document: Any) -> bool:
+    """Return True if no object in the text has a key twice, where parsers keep one.
 
-    ``document`` is the parsed text. False means that a slower check has to decide.
+    ``document`` is the text as orjson parses it. Raises orjson.JSONEncodeError if it is nested too
+    deep.
     """
-    if ":" not in text:
-        return True
-    # An escaped colon would make up for the one after a doubled key.
-    return "\\u003" not in text and text.count(":") == orjson.dumps(document).count(b":")
+    colons = count_colons(text)
+    return not colons or colons == orjson.dumps(document).count(b":")
+
+
+def count_colons(text: bytes) -> int:
+    """Count the colons of a valid JSON text: after keys, and in strings, escaped or not."""
+    return text.count(b":") + count_escaped_colons(text)
+
+
+def count_escaped_colons(text: bytes) -> int:
+    """Count the colons in the strings of a valid JSON text that are written by their number."""
+    if b"\\" not in text or b"\\u003" not in text:
+        return 0
+    text = text.replace(b"\\\\", b"")  # an escaped backslash does not begin an escape
+    return text.count(b"\\u003a") + text.count(b"\\u003A")
 
 
 def json_text(value: Any) -> str:

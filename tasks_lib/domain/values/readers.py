@@ -15,13 +15,7 @@ from urllib.parse import urlsplit
 
 from tasks_lib.domain.fields import Field, FieldType
 from tasks_lib.domain.names import did_you_mean
-from tasks_lib.domain.values.json_text import (
-    MAX_JSON_DEPTH,
-    NUL_ESCAPE,
-    depth_of,
-    is_surely_document,
-    parse_document,
-)
+from tasks_lib.domain.values.json_text import check_document
 from tasks_lib.domain.values.moments import (
     instant_of,
     is_in_calendar,
@@ -243,11 +237,7 @@ def _has_host(url: str) -> bool:
 
 def _json_reader(field: Field) -> Reader:
     def read(text: str) -> str:
-        if not is_surely_document(text):
-            if depth_of(parse_document(text)) > MAX_JSON_DEPTH:
-                refuse("invalid_json", text, f"is nested deeper than {MAX_JSON_DEPTH} levels")
-            if NUL_ESCAPE.search(text):
-                refuse("invalid_json", text, "holds a NUL character")
+        check_document(text)
         if field.required and text.strip() == "null":
             raise ValueProblemError("required", "is required, but the cell says null")
         # A valid document has control characters only between tokens, where a space is equivalent.

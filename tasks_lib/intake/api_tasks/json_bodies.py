@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from json.encoder import encode_basestring
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ import orjson
 from msgspec import Raw
 
 from tasks_lib.domain.names import visible
-from tasks_lib.domain.rows.json_rows import Digits, has_unique_keys, kind_of
+from tasks_lib.domain.rows.json_rows import Digits, count_escaped_colons, has_unique_keys, kind_of
 from tasks_lib.errors import MalformedBodyError
 
 CLOSE_BYTES: Final = 64 * 2**10
@@ -81,14 +81,15 @@ class Members(Mapping[str, Any]):
         """
         if not self.is_whole:
             return []
-        colons = sum(name.count(":") + count(":", bytes(raw)) for name, raw in self._raw.items())
-        # An escaped colon in a name would make up for the one after a doubled key.
-        may_be_escaped = any(":" in name for name in self._raw)
-        has_escaped = may_be_escaped and has_escaped_colon(self._text)
-        if count(":", self._text) == colons + len(self._raw) and not has_escaped:
+        texts = [bytes(raw) for raw in self._raw.values()]
+        colons = len(texts) + sum(count(":", text) for text in texts)
+        if any(":" in name for name in self._raw):
+            colons += sum(name.count(":") for name in self._raw)
+            colons -= count_escaped_colons(self._text) - sum(map(count_escaped_colons, texts))
+        if count(":", self._text) == colons:
             return []
         if len(self._text) > CLOSE_BYTES:
-            message = "the body has a member twice in one object, or \\u003a instead of a colon"
+            message = "the body has a member twice in one object"
             raise MalformedBodyError(message, code="malformed_json")
         document = Body(self._text).exact()
         return document.names if isinstance(document, DoubledKeys) else []
@@ -243,11 +244,6 @@ def count(character: str, text: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(character)))
 
 
-def has_escaped_colon(text: bytes) -> bool:
-    """Tell whether a text may have a colon that is written by its number."""
-    return b"\\u003" in text and _ESCAPED_COLON.search(text) is not None
-
-
 def parse_raw(text: bytes) -> Any:
     """Parse a value exactly; raise MalformedBodyError if it is no valid JSON."""
     kind = type_of(text)
@@ -256,30 +252,25 @@ def parse_raw(text: bytes) -> Any:
     return _document(text) if kind is str else Body(text).exact()
 
 
-def write_plain(text: bytes) -> str | None:
-    """Return a value as ``json_text`` writes it; None if it has to be parsed exactly for that."""
-    if b"\\" in text:
-        return None
+class Plain(NamedTuple):
+    """A value as ``json_text`` writes it; None if it has to be parsed exactly for that."""
+
+    written: str | None
+    has_unique_keys: bool = True
+
+
+def write_plain(text: bytes) -> Plain:
+    """Write a value without parsing it exactly, if possible; tell if a key is there twice."""
     try:
-        document = orjson.loads(text)
-        written = text.decode()
-        if not has_unique_keys(written, document):
-            return None
+        if not has_unique_keys(text, orjson.loads(text)):
+            return Plain(None, has_unique_keys=False)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        return None
+        return Plain(None)
+    if b"\\" in text:
+        return Plain(None)
     if not any(blank in text for blank in _BLANKS):
-        return written
-    return msgspec.json.format(text, indent=-1).decode()
-
-
-def has_doubled_key(text: bytes) -> bool:
-    """Return True if a value certainly has a key twice in one object."""
-    if b"\\" in text:
-        return False
-    try:
-        return orjson.dumps(orjson.loads(text)).count(b":") < text.count(b":")
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        return False
+        return Plain(text.decode())
+    return Plain(msgspec.json.format(text, indent=-1).decode())
 
 
 def type_of(text: bytes) -> type:
@@ -300,7 +291,7 @@ class Body:
 
     def __init__(self, body: bytes) -> None:
         self.document = _document(body)
-        self.text = body.decode()
+        self._body = body
 
     def readings(self) -> Iterator[Any]:
         """Yield the document as orjson reads it, unless keys may be lost, and then exactly.
@@ -314,7 +305,9 @@ class Body:
     def exact(self) -> Any:
         """Return the document with numbers as Digits and DoubledKeys for duplicate keys."""
         try:
-            return (_DECODER if self._has_unique_keys else _CAREFUL_DECODER).decode(self.text)
+            return (_DECODER if self._has_unique_keys else _CAREFUL_DECODER).decode(
+                self._body.decode()
+            )
         except RecursionError:
             message = "the body is nested too deep to be read"
             raise MalformedBodyError(message, code="malformed_json") from None
@@ -322,7 +315,7 @@ class Body:
     @cached_property
     def _has_unique_keys(self) -> bool:
         try:
-            return has_unique_keys(self.text, self.document)
+            return has_unique_keys(self._body, self.document)
         except orjson.JSONEncodeError:  # nested deeper than orjson can write
             return False
 
@@ -369,7 +362,6 @@ _KINDS: Final[dict[bytes, type]] = {
     b"{": dict, b"[": list, b'"': str, b"t": bool, b"f": bool, b"n": type(None),
 }  # fmt: skip
 _BLANKS: Final = (b" ", b"\n", b"\t", b"\r")
-_ESCAPED_COLON: Final = re.compile(rb"\\u003[aA]")
 _SHORT_DIGITS: Final = 300
 """A longer number may be too large to be valid."""
 

@@ -1,31 +1,32 @@
 """Read tasks in JSON one by one, value by value, and explain what is wrong with them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Raw
 
 from tasks_lib.domain.fields import Field, FieldType
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import spell_value
 from tasks_lib.domain.names import did_you_mean, visible
 from tasks_lib.domain.rows.json_rows import kind_of
+from tasks_lib.domain.values.json_text import refuse_shape
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem
 from tasks_lib.intake.api_tasks.json_bodies import (
     CLOSE_BYTES,
     Members,
     doubled_key,
-    has_doubled_key,
     read_named,
     type_of,
     write_plain,
 )
-from tasks_lib.intake.api_tasks.json_lists import fields_of
-from tasks_lib.intake.api_tasks.json_suspects import check_size
+from tasks_lib.intake.api_tasks.json_documents import check_size
+from tasks_lib.intake.api_tasks.json_lists import NO_TASK, TaskTexts
 from tasks_lib.intake.rows.columns import FieldProblem, shape_of
 
 MAX_PROBLEMS: Final = 100
@@ -50,11 +51,11 @@ class BadTask(NamedTuple):
 class CloseReader:
     """Reads tasks one by one, until there are enough problems; ``bad`` lists them."""
 
-    def __init__(self, fields: Sequence[Field], limits: Limits, *, are_plain: bool = False) -> None:
+    def __init__(self, fields: Sequence[Field], limits: Limits) -> None:
         self._fields = fields
-        self._are_plain = are_plain
         self._limits = limits
         self._hints = _Hints(fields)
+        self._documents = [field.name for field in fields if field.type in BY_ELEMENTS]
         self._order = _order_of(fields)
         self._bytes = self._document_bytes = 0
         self.bad: list[BadTask] = []
@@ -64,7 +65,7 @@ class CloseReader:
         """Whether no more problems are looked for."""
         return len(self.bad) >= MAX_PROBLEMS or self._bytes > MAX_CLOSE_BYTES
 
-    def read(self, tasks: Sequence[bytes], first: int = 0) -> pa.Array:
+    def read(self, tasks: TaskTexts, first: int = 0) -> pa.Array:
         """Return the JSON objects of the tasks that were read: all, unless there is enough.
 
         They are meaningless if there are problems. ``first`` is the place of the first task.
@@ -73,11 +74,11 @@ class CloseReader:
         rows: list[list[str]] = []
         unread: set[int] = set()
         nothing = [""] * len(self._fields)
-        for place, task in enumerate(tasks, first):
+        for place, (raw, size) in enumerate(zip(tasks.raws, tasks.sizes, strict=True), first):
             try:
-                text = fields_of(task) if self._are_plain else _read_fields(task)
+                text = bytes(raw) if tasks.are_plain and raw is not NO_TASK else _read_fields(raw)
                 row = _read_row(text, self._hints)
-                self._check_documents(row)
+                self.count_documents(row.raw(name) for name in self._documents if name in row)
                 cells, problems = _cells_of(row, self._fields, self._limits, self._hints)
             except _MalformedTaskError as error:
                 cells, problems = [], [Problem("malformed_task", str(error))]
@@ -85,7 +86,8 @@ class CloseReader:
             if not cells:
                 unread.add(place)
             bad.extend(BadTask(place, problem) for problem in problems)
-            self._note(task, bad)
+            if self.bad or bad:
+                self._bytes += size
             if len(bad) >= MAX_PROBLEMS or self.has_enough:
                 break
         columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
@@ -97,20 +99,15 @@ class CloseReader:
             if first + position not in unread and (first + position, problem.field) not in known
         )
         if bad and not known:
-            self._bytes += sum(map(len, tasks[: len(rows)]))
+            self._bytes += sum(tasks.sizes[: len(rows)])
         self.bad += sorted(bad, key=self._order)
         return values
 
-    def _check_documents(self, row: Members) -> None:
-        """Raise MalformedBodyError if the documents that were read so far are too large."""
-        names = [field.name for field in self._fields if field.type in BY_ELEMENTS]
-        sizes = [len(row.raw(name)) for name in names if name in row]
+    def count_documents(self, texts: Iterable[bytes]) -> None:
+        """Count documents; raise MalformedBodyError if all that were counted are too large."""
+        sizes = map(len, texts)
         self._document_bytes += sum(size for size in sizes if size <= self._limits.max_cell_bytes)
         check_size(self._document_bytes, self._limits)
-
-    def _note(self, task: bytes, bad: Sequence[BadTask]) -> None:
-        if self.bad or bad:
-            self._bytes += len(task)
 
 
 def shape_tasks(
@@ -141,9 +138,9 @@ class _MalformedTaskError(Exception):
     """Raised for a task that is no object with fields."""
 
 
-def _read_fields(task: bytes) -> bytes:
+def _read_fields(task: Raw) -> bytes:
     """Return the text of a task's only member."""
-    members = read_named(task, ("fields",), is_valid=True)
+    members = read_named(bytes(task), ("fields",), is_valid=True)
     if members is None or set(members) != {"fields"} or members.doubled():
         raise _MalformedTaskError('a task must be {"fields": {...}} and nothing else')
     return members.raw("fields")
@@ -212,15 +209,18 @@ def spell_member(row: Members, field: Field, max_bytes: int) -> str:
 
 def _spell_container(raw: bytes, kind: type, field: Field) -> str | None:
     """Return the cell of an array or an object; None if it must be parsed exactly for that."""
-    if field.type not in BY_ELEMENTS and (len(raw) > CLOSE_BYTES or write_plain(raw) is not None):
+    is_large = len(raw) > CLOSE_BYTES
+    if field.type not in BY_ELEMENTS and (is_large or write_plain(raw).written is not None):
         return spell_value(kind(), field)  # raises an error for any elements
     if field.type is not FieldType.JSON:
         return None
-    written = write_plain(raw)
-    if written is None and len(raw) > CLOSE_BYTES and has_doubled_key(raw):
+    if is_large:
+        refuse_shape(raw.decode())
+    plain = write_plain(raw)
+    if is_large and not plain.has_unique_keys:
         message = "holds an object in which a key occurs twice"
         raise ValueProblemError("invalid_json", message)
-    return written
+    return plain.written
 
 
 def _size_message(size: int, limit: int) -> str:

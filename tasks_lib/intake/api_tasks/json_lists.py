@@ -5,9 +5,11 @@ object of each takes its time, so nothing here makes an object for each of them:
 the members stops at the first other one, and a list that may be long is counted while it is read.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from threading import local
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -21,19 +23,47 @@ MAX_TASKS: Final = 5_000
 
 _FEW_COMMAS: Final = 50_000
 _EXPECTED: Final = 'the body must be {"tasks": [{"fields": {...}}, ...]} and nothing else'
-_HEAD: Final = b'{"fields":'
+NO_TASK: Final = Raw(b"null")
+"""Stands for an element of the list that is no task."""
+
 _LIST: Final = msgspec.json.Decoder(list[Raw])
 
 
-class TaskTexts(NamedTuple):
-    """The JSON text of each task; unless it ``is_whole``, the last one is wrong and others follow.
+@dataclass(frozen=True, slots=True)
+class TaskTexts:
+    """The JSON text of each task, as a part of the body that is not copied.
 
-    If they ``are_plain``, ``fields_of`` returns their only member.
+    If they ``are_plain``, it is the text of the only member, ``fields``. Unless the list
+    ``is_whole``, the last one is ``NO_TASK``, and others follow.
     """
 
-    texts: list[bytes]
+    raws: Sequence[Raw]
+    sizes: Sequence[int]
     is_whole: bool = True
     are_plain: bool = False
+
+    def __len__(self) -> int:
+        return len(self.raws)
+
+    def part(self, first: int, count: int, room: int) -> "TaskTexts":
+        """Return the tasks from a place on: at least one, at most ``count``, of not many bytes."""
+        end = first
+        for size in self.sizes[first : first + count]:
+            room -= size
+            if end > first and room < 0:
+                break
+            end += 1
+        return TaskTexts(self.raws[first:end], self.sizes[first:end], are_plain=self.are_plain)
+
+    def body(self) -> bytes:
+        """Return a body that has these tasks."""
+        if not self.are_plain:
+            return b'{"tasks":[' + b",".join(self.raws) + b"]}"
+        return b'{"tasks":[{"fields":' + b'},{"fields":'.join(self.raws) + b"}]}"
+
+
+def _sizes(raws: Sequence[Raw]) -> list[int]:
+    return [memoryview(raw).nbytes for raw in raws]
 
 
 def list_tasks(body: bytes) -> TaskTexts:
@@ -42,7 +72,7 @@ def list_tasks(body: bytes) -> TaskTexts:
     listed = _if_once(body, found) if is_whole else None
     if listed is None:
         listed = _list_unusual(body)
-    if not listed.texts:
+    if not listed.raws:
         raise MalformedBodyError("the list of tasks is empty", code="no_tasks")
     return listed
 
@@ -60,13 +90,15 @@ def _list_unusual(body: bytes) -> TaskTexts:
     if count(",", text) > _FEW_COMMAS:
         found, is_whole = _find_tasks(text, _TASKS)
         if not is_whole:
-            return TaskTexts([*map(_task, found), b"null"], is_whole=False)
-    return TaskTexts(list(map(bytes, _LIST.decode(text))))
+            raws = [*found, NO_TASK]
+            return TaskTexts(raws, _sizes(raws), is_whole=False, are_plain=True)
+    raws = _LIST.decode(text)
+    return TaskTexts(raws, _sizes(raws))
 
 
-def _find_tasks(text: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[list[bytes], bool]:
+def _find_tasks(text: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[list[Raw], bool]:
     """Return the members ``fields`` of tasks, up to one that is no task; and whether none is."""
-    found: list[bytes] = []
+    found: list[Raw] = []
     _found.texts = found
     try:
         decoder.decode(text)
@@ -84,37 +116,29 @@ def _find_tasks(text: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[list[b
     return found, True
 
 
-def _if_once(body: bytes, found: list[bytes]) -> TaskTexts | None:
+def _if_once(body: bytes, found: list[Raw]) -> TaskTexts | None:
     """Return the tasks if no member besides the fields is there twice; else None.
 
     Raises MalformedBodyError if the body is too long to say which one.
     """
-    if _is_compact(body, found) or count(":", body) == _colons(found):
-        return TaskTexts(list(map(_task, found)), are_plain=True)
+    sizes = _sizes(found)
+    if _is_compact(body, sizes) or count(":", body) == _colons(found):
+        return TaskTexts(found, sizes, are_plain=True)
     if len(body) > CLOSE_BYTES:
         message = "the body has the member 'tasks' or 'fields' twice in one object"
         raise MalformedBodyError(message, code="malformed_json")
     return None
 
 
-def _is_compact(body: bytes, found: list[bytes]) -> bool:
-    """Tell whether a body is so short that there is room for nothing but these members."""
-    least = len(b'{"tasks":[]}') + sum(map(len, found)) + len(found) * len(_task(b",")) - 1
-    return len(body) == least
+def _is_compact(body: bytes, sizes: list[int]) -> bool:
+    """Tell whether a body is so short that there is room for nothing but members of these sizes."""
+    around = len(b'{"tasks":[]}') + len(sizes) * len(b'{"fields":},') - 1
+    return len(body) == around + sum(sizes)
 
 
-def _colons(found: list[bytes]) -> int:
+def _colons(found: list[Raw]) -> int:
     """Return the number of colons in a body that has nothing but these members."""
-    return 1 + len(found) + sum(count(":", fields) for fields in found)
-
-
-def _task(fields: bytes) -> bytes:
-    return _HEAD + fields + b"}"
-
-
-def fields_of(task: bytes) -> bytes:
-    """Return the text of the member ``fields`` of a plain task."""
-    return task[len(_HEAD) : -1]
+    return 1 + len(found) + count(":", b"".join(found))
 
 
 class _EnoughError(Exception):
@@ -124,7 +148,7 @@ class _EnoughError(Exception):
 class _Found(local):
     """The members ``fields`` of the tasks that this thread has read."""
 
-    texts: list[bytes]
+    texts: list[Raw]
 
 
 _found: Final = _Found()
@@ -138,7 +162,7 @@ class _Task(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     def __post_init__(self) -> None:
         if len(_found.texts) == MAX_TASKS:
             raise _EnoughError
-        _found.texts.append(bytes(self.fields))
+        _found.texts.append(self.fields)
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -1,16 +1,18 @@
 """Read ordinary tasks in JSON quickly, with a msgspec type that is generated from their fields.
 
 msgspec decodes a body into objects of that type and encodes each as the JSON object to store. For
-most fields the type is the complete rule. For the others it gives only the kind of JSON value, and
-their columns are checked like those of a CSV. This module detects input that msgspec would lose or
-accept wrongly, and leaves every doubtful case to ``json_tasks``; a test verifies that the results
-of the two are the same.
+most fields the type is the complete rule. For the others it gives only the kind of JSON value, or
+nothing but its text, and their columns are checked like those of a CSV. This module detects input
+that msgspec would lose or accept wrongly, and leaves every doubtful case to ``json_tasks``; a test
+verifies that the results of the two are the same.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from json.encoder import encode_basestring
 from operator import attrgetter
+from threading import local
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -20,44 +22,102 @@ import pyarrow.compute as pc
 from msgspec import Meta, Raw
 
 from tasks_lib.domain.fields import Field, FieldType
+from tasks_lib.domain.rows.json_rows import count_colons, count_escaped_colons
+from tasks_lib.domain.values.json_text import has_nul
 from tasks_lib.domain.values.readers import reader_of
-from tasks_lib.intake.api_tasks.json_bodies import count, has_escaped_colon
-from tasks_lib.intake.rows.columns import ColumnCheck, FieldProblem, check_of
+from tasks_lib.intake.api_tasks.json_bodies import count
+from tasks_lib.intake.api_tasks.json_documents import (
+    DOCUMENTS,
+    Texts,
+    are_certain as are_certain_documents,
+    write_compact,
+)
+from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS
+from tasks_lib.intake.rows.columns import ColumnCheck, check_of
 
 _MAX_BYTES: Final = 2**30
 _KEPT_TYPES: Final = 256
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _ENCODER: Final = msgspec.json.Encoder()
-LEFT_OUT: Final = Raw(b"null")
+_LEFT_OUT: Final = Raw(b"null")
 """The value of an optional field that a task omits: written like null, but distinguishable."""
 
-_NOTHING: Final = (None, LEFT_OUT, b"null")
+_NOTHING: Final = (None, _LEFT_OUT, b"null")
 
 ValueOf = Callable[[Any], Any]
 """Takes a task's object and returns the value of a field."""
 
 
-def task_objects(
-    body: bytes, fields: Sequence[Field], *, max_tasks: int, max_cell_bytes: int
-) -> pa.Array | None:
-    """Return the JSON object of each task (a string array); None if anything is wrong or odd."""
-    known = type_of_body(tuple(fields), max_tasks)
+@dataclass(frozen=True)
+class TypedTasks:
+    """The objects of tasks; unless they are ``is_whole``, the one after them has an odd type."""
+
+    known: "_BodyType"
+    rows: Sequence[Any]
+    is_whole: bool = True
+
+    def part(self, first: int, count: int) -> "TypedTasks | None":
+        """Return some of the tasks; None if not all of these are here."""
+        rows = self.rows[first : first + count]
+        return TypedTasks(self.known, rows) if len(rows) == count else None
+
+    @cached_property
+    def documents(self) -> Mapping[str, Texts]:
+        """The texts of the fields that hold documents, by their attribute."""
+        return {
+            attribute: list(map(bytes, map(attrgetter(attribute), self.rows)))
+            for attribute in self.known.documents
+        }
+
+
+def decode_tasks(body: bytes, fields: Sequence[Field]) -> TypedTasks | None:
+    """Return the objects of a body's tasks; None if a type cannot express a field or its name."""
+    known = _type_of_body(tuple(fields))
     if known is None or len(body) > _MAX_BYTES:
         return None
+    rows = _reading.rows = []
     try:
-        rows = [task.fields for task in known.decode(body).tasks]
+        known.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    written = _ENCODER.encode_lines(rows)
-    is_certain = (
-        has_unique_members(body, written, rows, known.optional)
-        and signs_are_kept(body, rows, known.zeros)
-        and not any(find_problems(rows, column) for column in known.columns)
+        return TypedTasks(known, rows, is_whole=False)
+    else:
+        return TypedTasks(known, rows, is_whole=bool(rows))
+    finally:
+        _reading.rows = []
+
+
+def are_certain(typed: TypedTasks, body: bytes) -> bool:
+    """Tell whether certainly nothing is wrong with a body's tasks, whatever the size of a value."""
+    known, rows = typed.known, typed.rows
+    return (
+        typed.is_whole
+        and not has_nul(body)
+        and _has_unique_members(typed, body)
+        and not (any(0 in map(value_of, rows) for value_of in known.zeros) and b"-0" in body)
+        and not any(_has_problems(rows, column) for column in known.columns)
+        and all(
+            are_certain_documents(known.documents[attribute], texts)
+            for attribute, texts in typed.documents.items()
+        )
     )
-    return lines_of(written, max_cell_bytes) if is_certain else None
 
 
-class Column(NamedTuple):
+def objects_of(typed: TypedTasks, max_cell_bytes: int) -> pa.Array | None:
+    """Return the JSON object of each task (a string array), of tasks that ``are_certain``.
+
+    None if one has more bytes, or may have to be written in another way.
+    """
+    for attribute, texts in typed.documents.items():
+        compact = write_compact(typed.known.documents[attribute], texts)
+        if compact is None:
+            return None
+        if compact is not texts:
+            for row, text in zip(typed.rows, compact, strict=True):
+                setattr(row, attribute, Raw(text))
+    return _lines_of(_ENCODER.encode_lines(typed.rows), max_cell_bytes)
+
+
+class _Column(NamedTuple):
     """A field that the type alone cannot check."""
 
     field: Field
@@ -65,55 +125,69 @@ class Column(NamedTuple):
     check: ColumnCheck
 
 
-class BodyType(NamedTuple):
+class _BodyType(NamedTuple):
     """How to read a body with certain fields, and to get the values that may be odd.
 
-    ``documents`` are the fields that hold documents, by their attribute.
+    ``texts`` are the fields whose values are strings, and ``documents`` those whose text is read,
+    by their attribute.
     """
 
     decode: Callable[[bytes], Any]
-    columns: Sequence[Column]
+    member_count: int
+    columns: Sequence[_Column]
     zeros: Sequence[ValueOf]
     optional: Sequence[ValueOf]
+    texts: Sequence[ValueOf]
     documents: Mapping[str, Field]
 
 
 @lru_cache(_KEPT_TYPES)
-def type_of_body(
-    fields: tuple[Field, ...], max_tasks: int, note: Callable[[Any], None] | None = None
-) -> BodyType | None:
-    """Return the type of a body; None if a type cannot express a field or its name.
-
-    ``note`` is called with each task's object as soon as it is read. With it, fields may also hold
-    documents and lists of options, which are read raw.
-    """
-    known = _TYPES if note is None else _TYPES | DOCUMENTS
-    if not fields or not all(_has_type(field, known) for field in fields):
+def _type_of_body(fields: tuple[Field, ...]) -> _BodyType | None:
+    """Return the type of a body; None if a type cannot express a field or its name."""
+    if not fields or not all(map(_has_type, fields)):
         return None
     attributes = {f"field_{place}": field for place, field in enumerate(fields)}
     members = [_member(attribute, field) for attribute, field in attributes.items()]
     names = {attribute: field.name for attribute, field in attributes.items()}
-    row = _struct("Row", members, names, {} if note is None else {"__post_init__": note})
+    row = _struct("Row", members, names, {"__post_init__": _note})
     task = _struct("Task", [("fields", row)])
-    tasks = Annotated[list[task], Meta(min_length=1, max_length=max_tasks)]  # type: ignore[valid-type]
     values = [(field, attrgetter(attribute)) for attribute, field in attributes.items()]
-    return BodyType(
-        msgspec.json.Decoder(_struct("Body", [("tasks", tasks)])).decode,
+    return _BodyType(
+        msgspec.json.Decoder(_struct("Body", [("tasks", list[task])])).decode,  # type: ignore[valid-type]
+        len(fields),
         [
-            Column(field, value_of, check_of(field, reader_of(field)))
+            _Column(field, value_of, check_of(field, reader_of(field)))
             for field, value_of in values
             if field.type in _CHECKED_BY_COLUMN or field.pattern is not None
         ],
         [value_of for field, value_of in values if _may_be_zero(field)],
         [value_of for field, value_of in values if not field.required],
+        [value_of for field, value_of in values if field.type in _STRINGS],
         {name: field for name, field in attributes.items() if field.type in DOCUMENTS},
     )
 
 
-def _has_type(field: Field, types: Collection[FieldType]) -> bool:
+class _Reading(local):
+    """The objects of the body that this thread reads at the moment."""
+
+    rows: list[Any]
+
+
+_reading: Final = _Reading()
+
+
+def _note(row: Any) -> None:
+    """Keep a task's object as soon as it is read, and end the reading if there are too many."""
+    rows = _reading.rows
+    if len(rows) == MAX_TASKS:
+        raise ValueError
+    rows.append(row)
+
+
+def _has_type(field: Field) -> bool:
     """Tell whether a type can have the field; a colon in its name would break the count."""
     is_plain = encode_basestring(field.name) == f'"{field.name}"' and ":" not in field.name
-    return is_plain and field.type in types
+    return is_plain and field.type in _TYPES
 
 
 def _may_be_zero(field: Field) -> bool:
@@ -121,10 +195,10 @@ def _may_be_zero(field: Field) -> bool:
 
 
 def _member(attribute: str, field: Field) -> tuple[Any, ...]:
-    of_field = (_TYPES | DOCUMENTS)[field.type](field)
+    of_field = _TYPES[field.type](field)
     if field.required:
         return attribute, of_field
-    return attribute, of_field if of_field is Raw else of_field | None, LEFT_OUT
+    return attribute, of_field if of_field is Raw else of_field | None, _LEFT_OUT
 
 
 def _struct(
@@ -165,51 +239,52 @@ _TYPES: Final[dict[FieldType, Callable[[Field], Any]]] = {
     FieldType.DATETIME: _text_type,
     FieldType.SINGLE_SELECT: lambda field: Literal[field.options],
     FieldType.URL: _text_type,
+    **dict.fromkeys(DOCUMENTS, lambda _: Raw),
 }
 """The type of a value. A string is not empty: that would mean null, which is stored otherwise."""
-
-DOCUMENTS: Final[dict[FieldType, Callable[[Field], Any]]] = {
-    FieldType.JSON: lambda _: Raw,
-    FieldType.MULTI_SELECT: lambda _: Raw,
-}
-"""The types of values that are arrays or objects."""
 
 _CHECKED_BY_COLUMN: Final = frozenset(
     {FieldType.NUMBER, FieldType.DATE, FieldType.DATETIME, FieldType.URL}
 )
 """Fields that need a check by column; a number keeps its digits only if it is read raw."""
 
-
-def has_unique_members(
-    body: bytes, written: bytes, rows: Sequence[Any], optional: Sequence[ValueOf]
-) -> bool:
-    """Tell whether there are certainly no duplicate keys, by the number of colons.
-
-    An escaped colon would make up for the one after a doubled key; ``has_unique_keys`` of documents
-    that were read without a type rests on the same.
-    """
-    left_out = sum(value is LEFT_OUT for value_of in optional for value in map(value_of, rows))
-    around_rows = 1 + len(rows)
-    colons = count(":", written) - left_out + around_rows
-    return not has_escaped_colon(body) and count(":", body) == colons
+_STRINGS: Final = frozenset(
+    {
+        FieldType.TEXT,
+        FieldType.LONG_TEXT,
+        FieldType.DATE,
+        FieldType.DATETIME,
+        FieldType.SINGLE_SELECT,
+        FieldType.URL,
+    }
+)
 
 
-def signs_are_kept(body: bytes, rows: Sequence[Any], zeros: Sequence[ValueOf]) -> bool:
-    """Tell whether certainly no zero had a sign, which an integer loses."""
-    return not any(0 in map(value_of, rows) for value_of in zeros) or b"-0" not in body
+def _has_unique_members(typed: TypedTasks, body: bytes) -> bool:
+    """Tell whether there are no duplicate keys, by the number of colons."""
+    known, rows = typed.known, typed.rows
+    others = count(":", body) - (1 + len(rows) * (1 + known.member_count))
+    others += count_escaped_colons(body)
+    for value_of in known.optional:
+        others += sum(value is _LEFT_OUT for value in map(value_of, rows))
+    others -= sum(count_colons(b",".join(texts)) for texts in typed.documents.values())
+    for value_of in known.texts if others else ():
+        values = map(value_of, rows)
+        others -= sum(value.count(":") for value in values if type(value) is str)
+    return others == 0
 
 
-def find_problems(rows: Sequence[Any], column: Column) -> list[FieldProblem]:
-    """Return the problems of a column that the type alone cannot check."""
+def _has_problems(rows: Sequence[Any], column: _Column) -> bool:
+    """Tell whether a column has a problem that the type alone does not find."""
     cells: list[Any] = list(map(column.value_of, rows))
     if column.field.type is FieldType.NUMBER:
         cells = list(map(bytes, cells))
     if not column.field.required:
         cells = ["" if cell in _NOTHING else cell for cell in cells]
-    return column.check(pa.array(cells, pa.string())).problems
+    return bool(column.check(pa.array(cells, pa.string())).problems)
 
 
-def lines_of(written: bytes, max_bytes: int) -> pa.Array | None:
+def _lines_of(written: bytes, max_bytes: int) -> pa.Array | None:
     """Return the lines; None if one is longer or has a character with a numeric JSON escape.
 
     NUL, which no database stores, is one of those.

@@ -19,7 +19,8 @@ from tasks_lib.domain.fields import Field, FieldType
 from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.mapping.conversions import FITS
 from tasks_lib.domain.rows.json_rows import Digits
-from tasks_lib.intake.api_tasks.json_bodies import CLOSE_BYTES, Body, count
+from tasks_lib.domain.values.json_text import has_nul
+from tasks_lib.intake.api_tasks.json_bodies import Body, count
 from tasks_lib.intake.api_tasks.json_cells import (
     BY_ELEMENTS,
     MAX_PROBLEMS,
@@ -27,18 +28,16 @@ from tasks_lib.intake.api_tasks.json_cells import (
     CloseReader,
     shape_tasks,
 )
+from tasks_lib.intake.api_tasks.json_documents import has_documents
 from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS, TaskTexts, list_tasks
-from tasks_lib.intake.api_tasks.json_structs import task_objects
-from tasks_lib.intake.api_tasks.json_suspects import (
-    document_objects,
-    find_doubled,
-    find_suspects,
-    has_documents,
-    look_at,
+from tasks_lib.intake.api_tasks.json_structs import (
+    TypedTasks,
+    are_certain,
+    decode_tasks,
+    objects_of,
 )
 
 _FEW_TASKS: Final = 64
-_MEMBER: Final = b'"fields"'
 _MANY_COLONS: Final = 10_000
 _TASKS_AT_ONCE: Final = 1_024
 _BYTES_OF_FEW: Final = 64 * 2**10
@@ -73,81 +72,116 @@ def read_tasks(body: bytes, fields: Sequence[Field], limits: Limits) -> ReadTask
 
     Raises MalformedBodyError if the body as a whole is invalid.
     """
-    if has_documents(fields):
-        return _read_documents(body, fields, limits)
-    braces = count("{", body)
-    if braces <= 1 + 2 * MAX_TASKS:  # otherwise there may be too many
-        if not _has_surplus_members(body, 1 + braces // 2 * (1 + len(fields))):
-            objects = _read_quickly(body, fields, limits)
+    typed = None
+    if not has_documents(fields) and not _has_surplus_members(body, len(fields)):
+        typed = decode_tasks(body, fields)
+        if typed is not None and are_certain(typed, body):
+            objects = objects_of(typed, limits.max_cell_bytes)
             if objects is not None:
                 return ReadTasks(objects)
-        return read_some_at_once(list_tasks(body), fields, limits)
-    listed = list_tasks(body)
-    objects = _read_quickly(body, fields, limits) if listed.is_whole else None
-    return ReadTasks(objects) if objects is not None else read_some_at_once(listed, fields, limits)
+    return _read_some_at_once(list_tasks(body), typed, fields, limits)
 
 
-def _read_documents(body: bytes, fields: Sequence[Field], limits: Limits) -> ReadTasks:
-    look = look_at(body, fields, limits) if body.count(_MEMBER) > 1 else None
-    if look is None:
-        return read_some_at_once(list_tasks(body), fields, limits)
-    suspects = find_suspects(look, limits)
-    suspect = next(suspects, None)
-    objects = document_objects(look, body, limits) if suspect is None else None
-    if objects is not None:
-        return ReadTasks(objects)
-    listed = list_tasks(body)
-    if len(body) > CLOSE_BYTES:
-        while suspect is not None:
-            if _is_wrong(listed, suspect, fields, limits):
-                return _read_from(suspect, listed, fields, limits)
-            suspect = next(suspects, None)
-        doubled = find_doubled(look, listed.texts)
-        if doubled is not None and _is_wrong(listed, doubled, fields, limits):
-            return _read_from(doubled, listed, fields, limits)
-    return read_some_at_once(listed, fields, limits)
-
-
-def _is_wrong(listed: TaskTexts, place: int, fields: Sequence[Field], limits: Limits) -> bool:
-    closely = CloseReader(fields, limits, are_plain=listed.are_plain)
-    closely.read(listed.texts[place : place + 1], place)
-    return bool(closely.bad)
-
-
-def _read_from(place: int, listed: TaskTexts, fields: Sequence[Field], limits: Limits) -> ReadTasks:
-    return read_some_at_once(listed, fields, limits, first=place)._replace(is_whole=False)
-
-
-def _has_surplus_members(body: bytes, most: int) -> bool:
-    """Tell whether a body seems to have far more members than these: then tasks have some twice.
+def _has_surplus_members(body: bytes, field_count: int) -> bool:
+    """Tell whether a body seems to have far more members than fields: then tasks have some twice.
 
     It is only a guess, from a part in the middle: texts have colons, too.
     """
-    many = _MANY_COLONS + 4 * most
-    if count(":", body) <= many:
+    colons = count(":", body)
+    if colons <= _MANY_COLONS:
         return False
+    most = 1 + min(count("{", body) // 2, MAX_TASKS) * (1 + field_count)
+    many = _MANY_COLONS + 4 * most
     part = body[len(body) // 2 :][:_BYTES_OF_FEW]
-    return part.count(b'":') * len(body) > many * len(part)
+    return colons > many and part.count(b'":') * len(body) > many * len(part)
 
 
-def _read_quickly(body: bytes, fields: Sequence[Field], limits: Limits) -> pa.Array | None:
-    return task_objects(body, fields, max_tasks=MAX_TASKS, max_cell_bytes=limits.max_cell_bytes)
+def _read_some_at_once(
+    listed: TaskTexts, typed: TypedTasks | None, fields: Sequence[Field], limits: Limits
+) -> ReadTasks:
+    """Read tasks, some at once, until there are many problems; those with problems one by one.
+
+    ``typed`` are the objects of the first ones, if they are known.
+    """
+    closely = CloseReader(fields, limits)
+    read: list[_Part] = []
+    first, count = 0, _FEW_TASKS
+    while first < len(listed) and not closely.has_enough:
+        some = listed.part(first, count, _BYTES_OF_FEW if count == _FEW_TASKS else _BYTES_AT_ONCE)
+        known = typed.part(first, len(some)) if typed is not None else None
+        values = _read_together(some, known, fields, limits)
+        if values is None and count > _FEW_TASKS:
+            count = _FEW_TASKS
+            continue
+        count = _FEW_TASKS if values is None else _TASKS_AT_ONCE
+        if values is None:
+            values = closely.read(some, first)
+        read.append(_Part(some, first, values))
+        if isinstance(values, TypedTasks):
+            for texts in values.documents.values():
+                closely.count_documents(texts)
+            first += len(some)
+        else:
+            first += len(values)
+    if not closely.bad:
+        return _make_objects(read, fields, limits)
+    is_whole = first >= len(listed) and listed.is_whole
+    return _refuse(len(listed), closely.bad, is_whole=is_whole, is_counted=listed.is_whole)
 
 
-def _read_regular(
-    tasks: Sequence[bytes], fields: Sequence[Field], limits: Limits
-) -> pa.Array | None:
-    """Return the JSON objects of tasks; None if they have different shapes or may be wrong."""
-    body = b'{"tasks":[' + b",".join(tasks) + b"]}"
-    if len(body) > 2 * _BYTES_AT_ONCE:  # a single task
+class _Part(NamedTuple):
+    """Tasks, the place of the first of them, and their objects to store or to make these from."""
+
+    tasks: TaskTexts
+    first: int
+    values: pa.Array | TypedTasks
+
+
+def _make_objects(parts: Sequence[_Part], fields: Sequence[Field], limits: Limits) -> ReadTasks:
+    """Return the objects to store, which are made only now that all tasks are known to be right."""
+    closely = CloseReader(fields, limits)
+    objects = []
+    for tasks, first, values in parts:
+        made = values
+        if isinstance(values, TypedTasks):
+            made = objects_of(values, limits.max_cell_bytes)
+            if made is None:
+                made = closely.read(tasks, first)
+        objects.append(made)
+    if closely.bad:
+        return _refuse(sum(len(part.tasks) for part in parts), closely.bad)
+    return ReadTasks(pa.chunked_array(objects).combine_chunks())
+
+
+def _refuse(
+    count: int, bad: Sequence[BadTask], *, is_whole: bool = True, is_counted: bool = True
+) -> ReadTasks:
+    return ReadTasks(pa.nulls(count, pa.string()), tuple(bad[:MAX_PROBLEMS]), is_whole, is_counted)
+
+
+def _read_together(
+    tasks: TaskTexts, typed: TypedTasks | None, fields: Sequence[Field], limits: Limits
+) -> pa.Array | TypedTasks | None:
+    """Return the objects of tasks; None if some are odd or may be wrong."""
+    largest = max(tasks.sizes)
+    if largest > _BYTES_AT_ONCE:  # a single task
         return None
-    objects = _read_quickly(body, fields, limits)
-    if objects is not None:
-        return objects
+    body = tasks.body()
+    if largest <= limits.max_cell_bytes:
+        typed = typed or decode_tasks(body, fields)
+        if typed is not None and are_certain(typed, body):
+            return typed
+    if any(field.type in BY_ELEMENTS for field in fields):
+        return None
+    return _read_regular(body, fields, limits)
+
+
+def _read_regular(body: bytes, fields: Sequence[Field], limits: Limits) -> pa.Array | None:
+    """Return the JSON objects of tasks; None if they have different shapes or may be wrong."""
     read = Body(body)  # raises an error for what is no valid JSON
     for document in read.readings():
         tasks = document["tasks"]
-        columns = _regular_columns(tasks, fields, read.text)
+        columns = _regular_columns(tasks, fields, body)
         if columns is not None:
             values, problems = shape_tasks(columns, fields, len(tasks), limits)
             return values if not problems else None
@@ -165,10 +199,10 @@ def _holds_containers(tasks: Sequence[Any]) -> bool:
 
 
 def _regular_columns(
-    tasks: Sequence[Any], fields: Sequence[Field], text: str
+    tasks: Sequence[Any], fields: Sequence[Field], body: bytes
 ) -> list[pa.Array] | None:
     """Return the cells of each field; None if tasks have different shapes or may be wrong."""
-    if "\\u0000" in text or not all(type(task) is dict and len(task) == 1 for task in tasks):
+    if has_nul(body) or not all(type(task) is dict and len(task) == 1 for task in tasks):
         return None
     rows = [task.get("fields") for task in tasks]
     names = {field.name for field in fields}
@@ -176,20 +210,20 @@ def _regular_columns(
         return None
     columns = []
     for field in fields:
-        cells = _regular_cells([row.get(field.name) for row in rows], field, text)
+        cells = _regular_cells([row.get(field.name) for row in rows], field, body)
         if cells is None:
             return None
         columns.append(cells)
     return columns
 
 
-def _regular_cells(values: list[Any], field: Field, text: str) -> pa.Array | None:
+def _regular_cells(values: list[Any], field: Field, body: bytes) -> pa.Array | None:
     kinds = set(map(type, values))
     if not all(field.type in _KINDS.get(kind, ()) for kind in kinds):
         return None
     if NoneType in kinds and field.required:
         return None
-    if int in kinds and 0 in values and "-0" in text:  # the sign of a zero may have been lost
+    if int in kinds and 0 in values and b"-0" in body:  # the sign of a zero may have been lost
         return None
     if kinds <= {str, Digits}:
         return pa.array(values, pa.string())
@@ -200,47 +234,3 @@ def _cell(value: str | int | None) -> str:
     if value is None:
         return ""
     return str(value).lower() if type(value) is bool else str(value)
-
-
-def read_some_at_once(
-    listed: TaskTexts, fields: Sequence[Field], limits: Limits, first: int = 0
-) -> ReadTasks:
-    """Read tasks, some at once, until there are many problems; those with problems one by one.
-
-    The tasks before the place ``first`` are left out.
-    """
-    tasks = listed.texts
-    closely = CloseReader(fields, limits, are_plain=listed.are_plain)
-    values: list[pa.Array] = []
-    may_be_regular = not any(field.type in BY_ELEMENTS for field in fields)
-    count = _FEW_TASKS
-    while first < len(tasks) and not closely.has_enough:
-        room = _BYTES_OF_FEW if count == _FEW_TASKS else _BYTES_AT_ONCE
-        some = _up_to(tasks[first : first + count], room)
-        objects = _read_regular(some, fields, limits) if may_be_regular else None
-        if objects is None and may_be_regular and count > _FEW_TASKS:
-            count = _FEW_TASKS
-            continue
-        is_regular = objects is not None
-        if objects is None:
-            objects = closely.read(some, first)
-        if is_regular or not may_be_regular:
-            count = _TASKS_AT_ONCE
-        values.append(objects)
-        first += len(objects)
-    if closely.bad:
-        nothing = pa.nulls(len(tasks), pa.string())
-        is_whole = first == len(tasks) and listed.is_whole
-        return ReadTasks(nothing, tuple(closely.bad[:MAX_PROBLEMS]), is_whole, listed.is_whole)
-    return ReadTasks(pa.chunked_array(values).combine_chunks())
-
-
-def _up_to(tasks: Sequence[bytes], room: int) -> Sequence[bytes]:
-    """Return the first tasks, at least one, of not many bytes."""
-    count = 0
-    for task in tasks:
-        room -= len(task)
-        if count and room < 0:
-            break
-        count += 1
-    return tasks[:count]

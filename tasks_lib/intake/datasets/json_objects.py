@@ -53,7 +53,7 @@ def certain_object(text: str) -> dict[str, Any] | None:
 def _may_be_doubtful(text: str, members: dict[str, Any]) -> bool:
     """Return True if there may be duplicate keys, NUL, deep nesting, or numbers beyond a float."""
     return (
-        not has_unique_keys(text, members)
+        not has_unique_keys(text.encode(), members)
         or "\\u0000" in text
         or text.count("{") + text.count("[") > MAX_JSON_DEPTH
         or _LONG_EXPONENT.search(text) is not None

@@ -145,7 +145,10 @@ def test_an_invalid_json_document_is_refused(text: str, reason: str) -> None:
     ],
 )
 def test_a_document_is_shallow_if_it_has_64_levels_at_most(text: str, expected: bool) -> None:
-    assert (is_shallow(text), depth_of(json.loads(text)) <= MAX_JSON_DEPTH) == (expected, expected)
+    assert (is_shallow(text.encode()), depth_of(json.loads(text)) <= MAX_JSON_DEPTH) == (
+        expected,
+        expected,
+    )
 
 
 @given(st.lists(st.sampled_from(["[", "{", "]", "\\", '"', "a"]), max_size=8), st.data())
@@ -157,4 +160,4 @@ def test_brackets_in_texts_are_no_levels(parts: list[str], data: Any) -> None:
             st.sampled_from([[document], {"a]": document}, [*beside, document, *beside]])
         )
     text = json.dumps(document)
-    assert is_shallow(text) == (depth_of(document) <= MAX_JSON_DEPTH)
+    assert is_shallow(text.encode()) == (depth_of(document) <= MAX_JSON_DEPTH)
