@@ -43,7 +43,7 @@ from tasks_lib.store.connections.sqlite import (
 if TYPE_CHECKING:  # loading it takes time, and SQLite does not need it
     from psycopg import Connection as PostgresConnection
 
-LATEST_REVISION: Final = "0033"
+LATEST_REVISION: Final = "0034"
 """The revision that this release works with; revisions are numbers that only grow."""
 
 _REVISION: Final = re.compile(r"[0-9]{4}")

@@ -35,7 +35,8 @@ class TaskUpdates:
         if not len(task_ids):
             return
         if not self._is_created:
-            self._session.execute(_CREATE)
+            kind = "JSON" if is_postgresql(self._session) else "TEXT"
+            self._session.execute(text(_CREATE.format(kind)))
             self._is_created = True
         columns = ("task_id", "row", "predefined")
         insert_rows(self._session, "changed_rows", {}, columns, [(task_ids, rows, predefined)])
@@ -76,9 +77,9 @@ class TaskUpdates:
         self._is_created = False
 
 
-_CREATE: Final = text(
+_CREATE: Final = (
     "CREATE TEMPORARY TABLE changed_rows (task_id BIGINT PRIMARY KEY, row BIGINT NOT NULL,"
-    " predefined TEXT NOT NULL, is_untouched BOOLEAN NOT NULL DEFAULT FALSE)"
+    " predefined {} NOT NULL, is_untouched BOOLEAN NOT NULL DEFAULT FALSE)"
 )
 _LOCK: Final = text(
     "SELECT tasks.id FROM tasks JOIN changed_rows ON changed_rows.task_id = tasks.id"
@@ -93,7 +94,7 @@ _AT_ONCE: Final = """
         INSERT INTO task_updates (task_id, group_id, predefined, at)
         SELECT task_id, :group_id, before, :at FROM untouched
     ), updated AS (
-        UPDATE tasks SET predefined = CAST(untouched.predefined AS json) FROM untouched
+        UPDATE tasks SET predefined = untouched.predefined FROM untouched
         WHERE tasks.id = untouched.task_id
     )
     SELECT (SELECT count(*) FROM changed_rows), (SELECT count(*) FROM untouched)

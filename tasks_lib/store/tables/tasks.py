@@ -167,15 +167,22 @@ class TaskMoveRow(Table):
 
 
 class TaskUpdateRow(Table):
-    """The values that a task had until a row of ``group_id`` with its key gave it new ones."""
+    """The values that a task had until a row of ``group_id`` with its key gave it new ones.
+
+    On PostgreSQL triggers take the place of the foreign keys: see migration 0034.
+    """
 
     __tablename__ = "task_updates"
+    __table_args__ = (
+        ForeignKeyConstraint(["task_id"], ["tasks.id"], ondelete="CASCADE").ddl_if(
+            dialect="sqlite"
+        ),
+        ForeignKeyConstraint(["group_id"], ["task_groups.id"]).ddl_if(dialect="sqlite"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
-    task_id: Mapped[int] = mapped_column(
-        BigId, ForeignKey("tasks.id", ondelete="CASCADE"), index=True
-    )
-    group_id: Mapped[int] = mapped_column(BigId, ForeignKey("task_groups.id"), index=True)
+    task_id: Mapped[int] = mapped_column(BigId, index=True)
+    group_id: Mapped[int] = mapped_column(BigId, index=True)
     predefined: Mapped[str] = mapped_column(JsonText)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
