@@ -36,7 +36,7 @@ from benchmarks.databases import Databases, count_rows, make_store, open_databas
 from benchmarks.generate import write_catalogue, write_csv
 from benchmarks.servers import ExternalApi, external_api
 from tasks_lib.operations.catalogue.read import find_pipeline
-from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.chains.due import fire_due
 from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
 from tasks_lib.operations.tasks.move import claim_task

@@ -30,6 +30,7 @@ CHILDREN.set_forkserver_preload(
         "tasks_lib.operations.retention.expire",
         "tasks_lib.output.result_table",
         "tasks_lib.operations.upkeep.reconcile",
+        "tasks_lib.operations.seeding.create_tasks",
         "tasks_lib.operations.seeding.seed_from_csv",
         "tasks_lib.operations.seeding.seed_from_dataset",
         "tasks_lib.operations.seeding.seed_from_zip",

@@ -13,8 +13,7 @@ from tasks_lib.domain.names import did_you_mean, visible
 from tasks_lib.domain.rows.json_rows import Digits, kind_of
 from tasks_lib.errors import MalformedBodyError, UsageError
 from tasks_lib.intake.api_tasks.json_bodies import Members, read_body, read_body_object
-from tasks_lib.intake.api_tasks.json_cells import spell_member
-from tasks_lib.intake.api_tasks.json_documents import check_size
+from tasks_lib.intake.api_tasks.json_members import check_size, spell_member
 
 MAX_SMALL_BYTES: Final = 64 * 2**10
 """The largest body of a call that carries no values of tasks."""

@@ -21,7 +21,7 @@ from tasks_lib.domain.chains import draw_mermaid
 from tasks_lib.domain.names import counted
 from tasks_lib.errors import PrefectUnavailableError
 from tasks_lib.operations.chains.drain import Drain
-from tasks_lib.operations.chains.fire import Fired
+from tasks_lib.operations.chains.due import Fired
 from tasks_lib.operations.chains.manage import (
     Chain,
     ChainExplanation,

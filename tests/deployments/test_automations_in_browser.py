@@ -14,7 +14,7 @@ from installation import PATH, QA, Installation
 from people import make_tasks
 from servers import wait_until
 from tasks_lib.deploy.manifest import WORK_POOL
-from tasks_lib.operations.chains.fire import Fired, fire_chain
+from tasks_lib.operations.chains.due import Fired, fire_chain
 from tasks_lib.operations.chains.manage import Chain, find_chain
 from tasks_lib.steps import automations
 

@@ -15,7 +15,7 @@ from tasks_lib.domain.events import report_events
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import PrefectUnavailableError
 from tasks_lib.operations.catalogue.read import find_pipeline
-from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.chains.due import fire_due
 from tasks_lib.operations.chains.manage import find_chain
 from tasks_lib.operations.groups.read import find_report
 from tasks_lib.operations.seeding.file_sources import CsvRequest

@@ -14,7 +14,7 @@ from tasks_lib.domain.chains import draw_mermaid
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import NotFoundError, PrefectUnavailableError, SeedingError, UsageError
 from tasks_lib.operations.catalogue.read import find_pipeline
-from tasks_lib.operations.chains.fire import Fired, fire_chain, fire_due
+from tasks_lib.operations.chains.due import Fired, fire_chain, fire_due
 from tasks_lib.operations.chains.manage import (
     ChainRejectedError,
     delete_chain,

@@ -15,7 +15,7 @@ from chain_setup import chain
 from people import AT, claim, counts, finish, recount
 from tasks_lib.domain.report import Report, ReportError
 from tasks_lib.errors import CatalogueRejectedError
-from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.chains.due import fire_due
 from tasks_lib.operations.idempotency import Answer
 from tasks_lib.operations.seeding.create_tasks import Created, create_tasks
 from tasks_lib.operations.seeding.writing import Written

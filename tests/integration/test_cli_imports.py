@@ -102,8 +102,21 @@ def test_a_command_on_sqlite_loads_the_dialect_of_no_other_database(folder: Path
     assert child.stdout.splitlines()[-1] == "False"
 
 
-def test_an_idle_sensor_loads_no_arrow() -> None:
-    code = "import sys, flows.infinite_seeding; print({'numpy', 'pyarrow'} & set(sys.modules))"
+@pytest.mark.parametrize(
+    "modules",
+    [
+        pytest.param("flows.infinite_seeding", id="the sensor"),
+        pytest.param("flows.reconcile", id="upkeep"),
+        pytest.param(
+            "tasks_lib.api.app, tasks_lib.api.serving.server, tasks_lib.steps.announcing, "
+            "tasks_lib.steps.automations, tasks_lib.steps.uploads, "
+            "tasks_lib.steps.waiting.suspended_runs",
+            id="the HTTP API with Prefect",
+        ),
+    ],
+)
+def test_a_process_that_waits_for_work_loads_no_arrow(modules: str) -> None:
+    code = f"import sys, {modules}; print({{'numpy', 'pandas', 'pyarrow'}} & set(sys.modules))"
     child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert child.stdout == "set()\n"
 

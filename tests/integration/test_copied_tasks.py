@@ -21,8 +21,8 @@ from tasks_lib.domain.values.readers import reader_of
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.chains import fill
+from tasks_lib.operations.chains.due import Fired, fire_chain
 from tasks_lib.operations.chains.fill import _Filling, _Part
-from tasks_lib.operations.chains.fire import Fired, fire_chain
 from tasks_lib.operations.chains.locked import LockedChain
 from tasks_lib.operations.chains.manage import find_chain
 from tasks_lib.operations.workspace import Workspace

@@ -8,7 +8,7 @@ from people import AT
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.catalogue.read import find_pipeline
-from tasks_lib.operations.chains.fire import Fired, fire_due
+from tasks_lib.operations.chains.due import Fired, fire_due
 from tasks_lib.operations.chains.manage import (
     ChainRequest,
     create_chain,

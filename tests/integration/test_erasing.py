@@ -12,7 +12,7 @@ from people import AT, PATH, claim, counts, finish, make_tasks, recount
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import MoveNotAllowedError, NotFoundError, UsageError
 from tasks_lib.operations.audit.read import list_entries
-from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.chains.due import fire_due
 from tasks_lib.operations.erasure.contributor import erase_contributor
 from tasks_lib.operations.erasure.task import ErasedTask, erase_task
 from tasks_lib.operations.groups.undo import undo_group

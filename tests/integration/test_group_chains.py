@@ -9,7 +9,7 @@ from people import AT, make_tasks
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.domain.events import CHAIN_DUE, Event
 from tasks_lib.domain.statuses import TaskStatus
-from tasks_lib.operations.chains.fire import Fired, fire_due
+from tasks_lib.operations.chains.due import Fired, fire_due
 from tasks_lib.operations.chains.manage import explain_chain
 from tasks_lib.operations.groups.read import list_groups
 from tasks_lib.operations.tasks import move

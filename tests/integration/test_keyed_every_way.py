@@ -15,7 +15,7 @@ from people import counts, recount
 from photos import png, write_zip
 from tasks_lib.domain.statuses import OnError
 from tasks_lib.errors import CatalogueRejectedError, UsageError
-from tasks_lib.operations.chains.fire import Fired, fire_due
+from tasks_lib.operations.chains.due import Fired, fire_due
 from tasks_lib.operations.chains.manage import find_chain
 from tasks_lib.operations.datasets.import_request import ImportMode
 from tasks_lib.operations.datasets.query_datasets import QueryRequest, add_query

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from chain_setup import apply_pipelines, chain
 from children import CHILDREN, Moments
 from tasks_lib.domain.limits import Limits
-from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.chains.due import fire_due
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.file_storage import Storage
 from tasks_lib.store.engine import Store

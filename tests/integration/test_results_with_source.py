@@ -18,7 +18,7 @@ from tasks_lib import results
 from tasks_lib.api.app import create_app
 from tasks_lib.domain.result_formats import ResultFormat, TextFormat
 from tasks_lib.operations.api_keys import create_key
-from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.chains.due import fire_due
 from tasks_lib.operations.infinite.manage import InfiniteRequest, enable
 from tasks_lib.operations.infinite.top_up import top_up
 from tasks_lib.operations.results.export import ExportRequest, export_results

@@ -28,7 +28,7 @@ from people import (
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import NotFoundError
 from tasks_lib.operations.audit.read import list_entries
-from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.chains.due import fire_due
 from tasks_lib.operations.chains.manage import set_paused
 from tasks_lib.operations.groups.read import find_group
 from tasks_lib.operations.groups.undo import undo_group

@@ -19,7 +19,7 @@ from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import CatalogueRejectedError
 from tasks_lib.operations.catalogue.delete import delete_pipeline
 from tasks_lib.operations.catalogue.read import find_pipeline
-from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.chains.due import fire_due
 from tasks_lib.operations.erasure.task import erase_task
 from tasks_lib.operations.groups.undo import undo_group
 from tasks_lib.operations.idempotency import Answer, IdempotencyKey

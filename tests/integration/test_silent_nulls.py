@@ -8,7 +8,7 @@ import pytest
 from chain_setup import LATER, chain
 from people import AT, claim
 from tasks_lib.domain.report import Report
-from tasks_lib.operations.chains.fire import Fired, fire_due
+from tasks_lib.operations.chains.due import Fired, fire_due
 from tasks_lib.operations.chains.manage import edit_chain, find_chain
 from tasks_lib.operations.datasets.import_request import ImportMode
 from tasks_lib.operations.seeding.file_sources import CsvRequest

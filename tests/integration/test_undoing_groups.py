@@ -27,7 +27,7 @@ from people import (
 from tasks_lib.domain.events import Event
 from tasks_lib.domain.statuses import GroupState, TaskStatus
 from tasks_lib.errors import ConflictError, NotFoundError
-from tasks_lib.operations.chains.fire import Fired, fire_due
+from tasks_lib.operations.chains.due import Fired, fire_due
 from tasks_lib.operations.groups.read import find_group, list_groups
 from tasks_lib.operations.groups.undo import (
     UndoReport,

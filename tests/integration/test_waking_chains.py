@@ -21,7 +21,7 @@ from tasks_lib.domain.events import Event
 from tasks_lib.domain.limits import Limits
 from tasks_lib.errors import PrefectUnavailableError
 from tasks_lib.operations.chains.drain import LIFE, Drain, StandIn
-from tasks_lib.operations.chains.fire import Fired
+from tasks_lib.operations.chains.due import Fired
 from tasks_lib.operations.chains.manage import find_chain, set_paused
 from tasks_lib.operations.upkeep.announcing import announce_due
 from tasks_lib.operations.workspace import Workspace

@@ -24,7 +24,6 @@ from tasks_lib.domain.naming import read_naming
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.operations.idempotency import Answer
 from tasks_lib.operations.seeding.bulk_create import create_blank_tasks
-from tasks_lib.operations.seeding.create_tasks import create_tasks
 from tasks_lib.operations.tasks.read import (
     find_task_in_pipeline,
     list_finished,
@@ -61,6 +60,8 @@ def post_tasks(
     call: AdmittedWorkflowCall, name: NameQuery = "", label: LabelQuery = _NO_LABELS
 ) -> Response:
     """Create 1 to 5,000 tasks: all of them or none."""
+    from tasks_lib.operations.seeding.create_tasks import create_tasks  # noqa: PLC0415 - loads Arrow
+
     answer = create_tasks(
         call.workspace,
         call.workflow_id,

@@ -1,7 +1,7 @@
 """The documents of tasks. Values of tasks keep their exact text."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, Final, NotRequired
 
 import orjson
 from pydantic import Field, GetPydanticSchema, WithJsonSchema
@@ -11,8 +11,10 @@ from typing_extensions import TypedDict
 from tasks_lib.domain.names import display_name
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.operations.seeding.bulk_create import Blank
-from tasks_lib.operations.seeding.create_tasks import Created
 from tasks_lib.operations.tasks.read import FinishedPage, Page, Task
+
+if TYPE_CHECKING:  # loads Arrow
+    from tasks_lib.operations.seeding.create_tasks import Created
 
 _FILES: Final = frozenset({SeedKind.CSV, SeedKind.ZIP})
 """Kinds whose source is a file; an answer does not tell where the server found it."""
@@ -187,7 +189,7 @@ CREATED: Final = CreatedTasks(created=2, group_id=1, task_ids=orjson.Fragment(b"
 CREATED_BLANK: Final = CreatedBlank(created=250, group_id=1)
 
 
-def created_document(created: Created) -> CreatedTasks:
+def created_document(created: "Created") -> CreatedTasks:
     """Return the document of tasks that a request has created."""
     document = CreatedTasks(
         created=created.created,

@@ -17,7 +17,6 @@ from json.encoder import encode_basestring
 from typing import Any, Final, NamedTuple
 
 import msgspec
-import numpy as np
 import orjson
 from msgspec import Raw
 
@@ -241,6 +240,8 @@ def count(character: str, text: bytes) -> int:
     """Count an ASCII character; in a long text faster than ``bytes.count`` if it is frequent."""
     if len(text) <= CLOSE_BYTES:
         return text.count(character.encode())
+    import numpy as np  # noqa: PLC0415 - takes memory, and short bodies do not need it
+
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(character)))
 
 

@@ -9,24 +9,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Raw
 
-from tasks_lib.domain.fields import Field, FieldType
+from tasks_lib.domain.fields import Field
 from tasks_lib.domain.limits import Limits
-from tasks_lib.domain.mapping.conversions import spell_value
 from tasks_lib.domain.names import did_you_mean, visible
 from tasks_lib.domain.rows.json_rows import kind_of
-from tasks_lib.domain.values.json_text import refuse_shape
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.errors import Problem
 from tasks_lib.intake.api_tasks.json_bodies import (
-    CLOSE_BYTES,
     Members,
-    doubled_key,
     read_named,
     type_of,
-    write_plain,
 )
-from tasks_lib.intake.api_tasks.json_documents import check_size
 from tasks_lib.intake.api_tasks.json_lists import NO_TASK, TaskTexts
+from tasks_lib.intake.api_tasks.json_members import (
+    BY_ELEMENTS,
+    check_size,
+    size_message,
+    spell_member,
+)
 from tasks_lib.intake.rows.columns import FieldProblem, shape_of
 
 MAX_PROBLEMS: Final = 100
@@ -34,9 +34,6 @@ MAX_PROBLEMS: Final = 100
 
 MAX_CLOSE_BYTES: Final = 64 * 2**10
 """After the first problem, reading ends with the task that exceeds this."""
-
-BY_ELEMENTS: Final = frozenset({FieldType.JSON, FieldType.MULTI_SELECT, FieldType.FILE})
-"""Field types whose values are arrays or objects."""
 
 _MAX_SUGGESTIONS: Final = 20
 
@@ -130,7 +127,7 @@ def shape_tasks(
 def _too_large(column: pa.Array, field: Field, limit: int) -> Iterator[FieldProblem]:
     sizes = pc.binary_length(column).to_numpy()
     for position in np.flatnonzero(sizes > limit):
-        message = _size_message(sizes[position], limit)
+        message = size_message(sizes[position], limit)
         yield FieldProblem(int(position), Problem("cell_too_large", message, field=field.name))
 
 
@@ -181,50 +178,6 @@ def _cell_of(row: Members, field: Field, limits: Limits) -> str:
     if field.required:
         raise ValueProblemError("missing_field", "is required, but the task does not have it")
     return ""
-
-
-def spell_member(row: Members, field: Field, max_bytes: int) -> str:
-    """Return the cell of a field that the object has, as ``spell_value`` would return it.
-
-    A value is parsed only if its size and its kind allow that it fits. Raises ValueProblemError.
-    """
-    raw, kind = row.raw(field.name), row.kind(field.name)
-    if len(raw) > max_bytes and kind is not str:
-        raise ValueProblemError("cell_too_large", _size_message(len(raw), max_bytes))
-    if kind in {dict, list}:
-        written = _spell_container(raw, kind, field)
-        if written is not None:
-            return written
-    if kind is str and b"\\" not in raw and len(raw) > max_bytes + len('""'):
-        raise ValueProblemError("cell_too_large", _size_message(len(raw) - len('""'), max_bytes))
-    value = row[field.name]
-    doubled = doubled_key(value) if b"{" in raw else None
-    if doubled is not None:
-        message = f"holds an object in which {visible(doubled)} occurs twice"
-        raise ValueProblemError("invalid_json", message)
-    if isinstance(value, str) and len(value) > max_bytes:
-        raise ValueProblemError("cell_too_large", _size_message(len(value.encode()), max_bytes))
-    return spell_value(value, field)
-
-
-def _spell_container(raw: bytes, kind: type, field: Field) -> str | None:
-    """Return the cell of an array or an object; None if it must be parsed exactly for that."""
-    is_large = len(raw) > CLOSE_BYTES
-    if field.type not in BY_ELEMENTS and (is_large or write_plain(raw).written is not None):
-        return spell_value(kind(), field)  # raises an error for any elements
-    if field.type is not FieldType.JSON:
-        return None
-    if is_large:
-        refuse_shape(raw.decode())
-    plain = write_plain(raw)
-    if is_large and not plain.has_unique_keys:
-        message = "holds an object in which a key occurs twice"
-        raise ValueProblemError("invalid_json", message)
-    return plain.written
-
-
-def _size_message(size: int, limit: int) -> str:
-    return f"has {size:,} bytes, {limit:,} are allowed"
 
 
 class _Hints:

@@ -11,10 +11,8 @@ import msgspec
 import pyarrow as pa
 
 from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.values.json_text import are_surely_documents
 from tasks_lib.domain.values.readers import reader_of
-from tasks_lib.errors import MalformedBodyError
 from tasks_lib.intake.rows.columns import CheckedColumn, check_of
 
 DOCUMENTS: Final = frozenset({FieldType.JSON, FieldType.MULTI_SELECT})
@@ -30,20 +28,6 @@ _BLANKS: Final = (b" ", b"\t", b"\r", b"\n")
 def has_documents(fields: Sequence[Field]) -> bool:
     """Tell whether a field holds documents or lists of options."""
     return any(field.type in DOCUMENTS for field in fields)
-
-
-def check_size(size: int, limits: Limits) -> None:
-    """Raise MalformedBodyError if the documents of a request have more bytes than are allowed.
-
-    One value as large as a cell may be is always allowed.
-    """
-    most = max(limits.max_document_bytes, limits.max_cell_bytes)
-    if size > most:
-        raise MalformedBodyError(
-            "the JSON documents and lists of options of the request have more than "
-            f"{most:,} bytes; send it in parts",
-            code="body_too_large",
-        )
 
 
 def are_certain(field: Field, texts: Texts) -> bool:

@@ -22,7 +22,6 @@ from tasks_lib.domain.rows.json_rows import Digits
 from tasks_lib.domain.values.json_text import has_nul
 from tasks_lib.intake.api_tasks.json_bodies import Body, count
 from tasks_lib.intake.api_tasks.json_cells import (
-    BY_ELEMENTS,
     MAX_PROBLEMS,
     BadTask,
     CloseReader,
@@ -30,6 +29,7 @@ from tasks_lib.intake.api_tasks.json_cells import (
 )
 from tasks_lib.intake.api_tasks.json_documents import has_documents
 from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS, TaskTexts, list_tasks
+from tasks_lib.intake.api_tasks.json_members import BY_ELEMENTS
 from tasks_lib.intake.api_tasks.json_structs import (
     TypedTasks,
     are_certain,

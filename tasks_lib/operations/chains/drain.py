@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from tasks_lib.operations.chains.fire import Fired, fire_chain, fire_due
+from tasks_lib.operations.chains.due import Fired, fire_chain, fire_due
 from tasks_lib.operations.chains.wake import WAKE_UP, is_waking
 from tasks_lib.operations.leases import Lease
 from tasks_lib.operations.workspace import Workspace

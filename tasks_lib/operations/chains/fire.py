@@ -5,7 +5,6 @@ removes it, and uses the same stream as ``seed pipeline``, so that neither repea
 """
 
 from datetime import datetime
-from typing import NamedTuple
 from uuid import uuid4
 
 from sqlalchemy.orm import Session
@@ -16,6 +15,7 @@ from tasks_lib.domain.mapping.drift import drift
 from tasks_lib.domain.names import other_problems
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
 from tasks_lib.errors import Problem, SourceProblemError
+from tasks_lib.operations.chains.due import Fired
 from tasks_lib.operations.chains.fill import fill_group
 from tasks_lib.operations.chains.groups import find_finished_group
 from tasks_lib.operations.chains.locked import LockedChain, lock_chain
@@ -27,33 +27,6 @@ from tasks_lib.store.chains.streams import Stream, find_stream, lock_stream
 from tasks_lib.store.groups import task_groups
 from tasks_lib.store.groups.task_groups import EnsuredGroup
 from tasks_lib.store.tasks.counts import get_counts
-
-
-class Fired(NamedTuple):
-    """How many tasks were created, how many did not fit, and how many chains fired."""
-
-    created: int = 0
-    misfits: int = 0
-    chains: int = 0
-
-    @classmethod
-    def total(cls, *counts: "Fired") -> "Fired":
-        """Return the sums."""
-        return cls(*map(sum, zip(*counts, strict=True)))
-
-
-def fire_due(workspace: Workspace, *, at: datetime, first: int | None = None) -> Fired:
-    """Fire every chain that is due, the chain with id ``first`` before the others.
-
-    Can run at any time, also several times at once; after an interruption the next call continues.
-    Raises UnavailableError.
-    """
-    with workspace.store.read() as session:
-        due = list(chains.list_chains_with_tasks(session))
-    fired = Fired()
-    for chain_id in sorted(due, key=lambda number: (number != first, number)):
-        fired = Fired.total(fired, fire_chain(workspace, chain_id, at=at))
-    return fired
 
 
 def fire_chain(workspace: Workspace, chain_id: int, *, at: datetime) -> Fired:

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 from tasks_lib.domain.result_formats import ResultFormat
 from tasks_lib.errors import ConflictError
 from tasks_lib.operations.results.read import MEMBERS, Results, Scope, find_last, open_results
-from tasks_lib.output.result_streams import stream_of
 from tasks_lib.store.engine import Store
 from tasks_lib.store.results import finished_tasks
 from tasks_lib.store.results.finished_tasks import ResultRange
@@ -43,6 +42,8 @@ def stream_results(
     Tasks that are finished while it runs are left out. The first page is read before this returns.
     The stream raises ConflictError if the pipeline's fields change while it is read.
     """
+    from tasks_lib.output.result_streams import stream_of  # noqa: PLC0415 - loads Arrow
+
     until = max(after, find_last(store, scope.pipeline.id))
     if limit is not None:
         with store.read() as session:

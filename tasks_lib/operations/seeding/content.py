@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from sqlalchemy.orm import Session
 
@@ -10,10 +10,12 @@ from tasks_lib.domain.catalogue import Pipeline
 from tasks_lib.domain.naming import Naming
 from tasks_lib.domain.rows.keys import OnChange, OnMissing
 from tasks_lib.domain.statuses import SeedKind
-from tasks_lib.intake.rows.row_intake import RowIntake
 from tasks_lib.operations.seeding.reports import Seeded
 from tasks_lib.store.groups import task_groups
 from tasks_lib.store.groups.task_groups import EnsuredGroup, StoredGroup
+
+if TYPE_CHECKING:  # loads Arrow
+    from tasks_lib.intake.rows.row_intake import RowIntake
 
 
 class ContentRequest(Protocol):
@@ -97,7 +99,7 @@ class ContentRowSource(ABC):
         )
         return self.request.allow_duplicate or may_change
 
-    def already_seeded(self, intake: RowIntake) -> int:  # noqa: ARG002
+    def already_seeded(self, intake: "RowIntake") -> int:  # noqa: ARG002
         """Return 0: the content is new as a whole or not at all."""
         return 0
 

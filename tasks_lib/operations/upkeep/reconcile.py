@@ -5,7 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tasks_lib.domain.names import counted
-from tasks_lib.operations.chains.fire import fire_due
+from tasks_lib.operations.chains.due import fire_due
 from tasks_lib.operations.groups.finish import settle_groups
 from tasks_lib.operations.groups.undo import continue_undos
 from tasks_lib.operations.idempotency import remove_old_answers

@@ -23,8 +23,6 @@ from tasks_lib.errors import SeedingError, UnavailableError
 from tasks_lib.operations.background import Background
 from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.seeding.reports import record_report
-from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
-from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store import uploads
 from tasks_lib.store.engine import Store
@@ -57,7 +55,9 @@ class AcquiredUpload(NamedTuple):
 
     @property
     def request(self) -> CsvRequest:
-        """The request for the upload's seeding."""
+        """The request for the upload's seeding; it loads Arrow."""
+        from tasks_lib.operations.seeding.seed_from_zip import ZipRequest  # noqa: PLC0415
+
         kind = ZipRequest if self.kind is SeedKind.ZIP else CsvRequest
         quote = Quote(self.options.get("quote", Quote.DOUBLE))
         return kind(
@@ -74,6 +74,9 @@ def process_upload(workspace: Workspace, upload_id: str) -> None:
 
     Raises UnavailableError; the upload is then resumed later.
     """
+    from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv  # noqa: PLC0415
+    from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip  # noqa: PLC0415
+
     now = workspace.store.now()
     upload = acquire_upload(workspace.store, upload_id, at=now, until=now + LEASE)
     if upload is None:
