@@ -37,7 +37,7 @@ from tasks_lib.settings import read_settings
 
 _LOADERS: Final = {
     "chain_insert_select": "**baseline**: one INSERT ... SELECT, checks nothing",
-    "chain_drain": "our drain: read, map, check, shape, write",
+    "chain_drain": "our drain: map, check, copy",
 }
 _FINISHED: Final = (
     "INSERT INTO tasks (pipeline_id, group_id, row, status, predefined, filled_in, finished_at)"

@@ -56,8 +56,8 @@ def copy_waiting(
     """Create the tasks of the next waiting ones, all or none; the caller updates the counts.
 
     Takes up to ``limit`` tasks with ids above ``after``, of the ``source_group`` if there is one,
-    but only some thousands at once. The caller has locked the stream. Returns None on SQLite, which
-    reads rows as fast as it could copy them.
+    but only some thousands at once. The caller has locked the stream. Returns None on SQLite, whose
+    SQL has no regular expressions.
     """
     if not is_postgresql(session):
         return None
