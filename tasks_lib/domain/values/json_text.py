@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-import msgspec
 import orjson
 
 from tasks_lib.domain.names import shortened
@@ -13,12 +13,14 @@ from tasks_lib.domain.rows.json_rows import has_unique_keys
 from tasks_lib.domain.values.numbers import OUT_OF_RANGE, is_in_range
 from tasks_lib.domain.values.problem import refuse
 
+if TYPE_CHECKING:  # most commands read no documents
+    import msgspec
+
 MAX_JSON_DEPTH: Final = 64
 
 TOO_DEEP: Final = f"is nested deeper than {MAX_JSON_DEPTH} levels"
 
 _CONTAINERS: Final = frozenset({dict, list})
-_SYNTAX: Final = msgspec.json.Decoder(msgspec.Raw)
 _LONG_EXPONENTS: Final = (re.compile(rb"e[+-]?[0-9]{4}"), re.compile(rb"E[+-]?[0-9]{4}"))
 """LONG_EXPONENT in two: a pattern that begins with a certain character is found faster."""
 
@@ -86,9 +88,18 @@ def has_nul(text: bytes) -> bool:
     return b"\\u0000" in text.replace(b"\\\\", b"")  # an escaped backslash begins no escape
 
 
+@cache
+def _syntax() -> "msgspec.json.Decoder[msgspec.Raw]":
+    import msgspec  # noqa: PLC0415
+
+    return msgspec.json.Decoder(msgspec.Raw)
+
+
 def _is_valid(text: str) -> bool:
+    import msgspec  # noqa: PLC0415
+
     try:
-        _SYNTAX.decode(text)
+        _syntax().decode(text)
     except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
         return False
     return True
