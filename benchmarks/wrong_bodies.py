@@ -64,6 +64,7 @@ def _tasks(task: str, last: str | None = None) -> str:
     return f'{{"tasks":[{",".join([task] * (_TASKS - 1) + [last or task])}]}}'
 
 
+_QUOTE: Final = r"\""
 _ROOM: Final = _SIZE // _TASKS - 90
 _WRONG: Final = '{"fields":{"id":"1","body":"b","stars":9}}'
 _LAST: Final = '{"fields":{"document":1,"stars":9}}'
@@ -87,6 +88,20 @@ def _documents(unit: str, last: str) -> Callable[[], str]:
 
 
 _DOUBLED: Final = '{"fields":{"document":{"a":1,"a":2}}}'
+
+
+def _document_with(unit: str, last: str) -> Callable[[], str]:
+    """Return one document of the size that is allowed, whose last element is another."""
+    return lambda: _filled(
+        '{"tasks":[{"fields":{"document":[', unit, f",{last}]}}}}]}}", Limits().max_document_bytes
+    )
+
+
+def _texts(unit: str, more: str = "") -> Callable[[], str]:
+    """Return 5,000 tasks with texts of such characters, of which the last is wrong."""
+    text = unit * ((_ROOM - len(more)) // len(unit))
+    return lambda: _tasks(f'{{"fields":{{"id":"1",{more}"body":"{text}"}}}}', _WRONG)
+
 
 BODIES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "white space": (_TEXTS, lambda: " " * _SIZE),
@@ -117,11 +132,39 @@ BODIES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "5,000 wrong values": (_TEXTS, lambda: _tasks(_TEXT.replace('"id"', '"stars":9,"id"'))),
     "5,000 arrays as texts": (_TEXTS, lambda: _tasks(_ARRAY)),
     "the last of 5,000 texts": (_TEXTS, lambda: _tasks(_TEXT, _WRONG)),
+    "the last of 5,000 texts with line breaks": (_TEXTS, _texts(r"\n")),
+    "the last of 5,000 texts with escapes": (_TEXTS, _texts(r"\u00e9")),
+    "the last of 5,000 texts with surrogates": (_TEXTS, _texts(r"\ud83d\ude00")),
+    "the last of 5,000 numbers as strings": (_TEXTS, _texts("x", '"stars":"1",')),
+    "NaN in the last of 5,000": (_TEXTS, lambda: _tasks(_TEXT, _WRONG.replace("9", "NaN"))),
+    "half of a surrogate pair in the last": (
+        _TEXTS,
+        lambda: _tasks(_TEXT, _WRONG.replace('"b"', r'"\ud800"')),
+    ),
+    "a byte order mark": (_TEXTS, lambda: "\ufeff" + _tasks(_TEXT)),
+    "a text of escaped quotes": (
+        _TEXTS,
+        lambda: f'{{"tasks":[{{"fields":{{"id":"1","body":"{_QUOTE * (_SIZE // 2 - 60)}"}}}}]}}',
+    ),
+    "a number without end": (
+        _TEXTS,
+        lambda: f'{{"tasks":[{{"fields":{{"id":"1","stars":{"9" * (_SIZE - 60)}}}}}]}}',
+    ),
     "the last number beside 5,000 documents": (_DOCUMENTS, _documents("1", _LAST)),
     "the last of 5,000 documents": (_DOCUMENTS, _documents("1", _DOUBLED)),
     "the last of 5,000 with empty objects": (_DOCUMENTS, _documents("{}", _DOUBLED)),
     "the last of 5,000 with objects": (_DOCUMENTS, _documents('{"a": 1, "b": 0.5}', _DOUBLED)),
     "the last of 5,000 with escapes": (_DOCUMENTS, _documents(r'"\u00e9\n"', _DOUBLED)),
+    "the last of 5,000 with colons": (_DOCUMENTS, _documents(r'"\u003a"', _DOUBLED)),
+    "the last of 5,000 that are deep": (_DOCUMENTS, _documents("[" * 60 + "]" * 60, _DOUBLED)),
+    "a document with a deep element": (_DOCUMENTS, _document_with("1", "[" * 64 + "]" * 64)),
+    "a document of deep elements": (
+        _DOCUMENTS,
+        _document_with("[" * 64 + "]" * 64, "1"),
+    ),
+    "a document with a NUL": (_DOCUMENTS, _document_with("1", r'"\u0000"')),
+    "a document with a long exponent": (_DOCUMENTS, _document_with("1", "1e0001")),
+    "a document with a doubled key": (_DOCUMENTS, _document_with('{"a":"\\n"}', '{"a":1,"a":2}')),
     "5,000 documents, doubled keys": (_DOCUMENTS, _documents('{"a":1,"a":2}', _DOUBLED)),
     "documents that are too large together": (
         _DOCUMENTS,

@@ -24,7 +24,7 @@ _CONTAINERS: Final = frozenset({dict, list})
 _LONG_EXPONENTS: Final = (re.compile(rb"e[+-]?[0-9]{4}"), re.compile(rb"E[+-]?[0-9]{4}"))
 """LONG_EXPONENT in two: a pattern that begins with a certain character is found faster."""
 
-_NO_SIGNS: Final = bytes(set(range(256)) - set(b'[]{}"'))
+_NUMERIC: Final = b"+-.0123456789eE"
 _AS_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _BETWEEN: Final = ord("[") + 1
 """The character between the brackets: one more than the first, and one less than the other."""
@@ -40,9 +40,9 @@ def check_document(text: str) -> None:
 
 
 def refuse_shape(text: str) -> None:
-    """Raise ValueProblemError for a document that is too deep or holds a NUL; cheap for any text.
+    """Raise ValueProblemError for a document with a fault that is cheap to see, however long it is.
 
-    It says nothing about a text that is no valid JSON.
+    It says nothing about a text that is no JSON.
     """
     if not _is_valid(text):
         return
@@ -50,6 +50,9 @@ def refuse_shape(text: str) -> None:
         refuse("invalid_json", text, TOO_DEEP)
     if has_nul(text.encode()):
         refuse("invalid_json", text, "holds a NUL character")
+    number = _find_long_exponent(text.encode())
+    if number is not None:
+        refuse("invalid_json", text, f"is not valid JSON: {_out_of_range(number)}")
 
 
 def is_surely_document(text: str) -> bool:
@@ -73,7 +76,7 @@ def are_surely_documents(texts: Sequence[bytes]) -> bool:
 
 
 def _is_surely_document(text: bytes, most_levels: int) -> bool:
-    if has_nul(text) or any(pattern.search(text) for pattern in _LONG_EXPONENTS):
+    if has_nul(text) or _has_long_exponent(text):
         return False
     try:
         return is_shallow(text, most_levels) and has_unique_keys(text, orjson.loads(text))
@@ -81,9 +84,25 @@ def _is_surely_document(text: bytes, most_levels: int) -> bool:
         return False
 
 
+def _has_long_exponent(text: bytes) -> bool:
+    return any(pattern.search(text) for pattern in _LONG_EXPONENTS)
+
+
+def _find_long_exponent(text: bytes) -> str | None:
+    """Return a number with a long exponent in a valid document, or None."""
+    if not _has_long_exponent(text):
+        return None
+    text = _without_strings(text, _NUMERIC + b",:[]{}")
+    for found in filter(None, (pattern.search(text) for pattern in _LONG_EXPONENTS)):
+        before, after = text[: found.start()], text[found.start() :]
+        first = len(before.rstrip(_NUMERIC))
+        return (before[first:] + after[: len(after) - len(after.lstrip(_NUMERIC))]).decode()
+    return None
+
+
 def has_nul(text: bytes) -> bool:
     """Return whether a valid JSON text has an escaped NUL."""
-    if b"\\u0000" not in text:
+    if b"\\" not in text or b"\\u0000" not in text:
         return False
     return b"\\u0000" in text.replace(b"\\\\", b"")  # an escaped backslash begins no escape
 
@@ -109,16 +128,20 @@ def is_shallow(text: bytes, most_levels: int = MAX_JSON_DEPTH) -> bool:
     """Return whether a valid document is not nested too deep; cheaper than ``depth_of``."""
     if text.count(b"[") + text.count(b"{") <= most_levels:
         return True
-    if b"\\" in text:  # an escaped quote does not end a string
-        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    signs = text.translate(_AS_BRACKETS, _NO_SIGNS)
-    brackets = signs.replace(b'""', b"")
-    if b'"' in brackets:  # there are some in strings, which do not count
-        brackets = b"".join(signs.split(b'"')[::2])
+    brackets = _without_strings(text, b"[]{}").translate(_AS_BRACKETS)
     import numpy as np  # noqa: PLC0415 - takes time to load, and few documents need it
 
     steps = _BETWEEN - np.frombuffer(brackets, np.int8)
     return bool(steps.cumsum(dtype=np.int32).max(initial=0) <= most_levels)
+
+
+def _without_strings(text: bytes, signs: bytes) -> bytes:
+    """Return only certain characters of a valid JSON text, and of these none in strings."""
+    if b"\\" in text:  # an escaped quote does not end a string
+        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    text = text.translate(None, bytes(set(range(256)) - set(signs) - set(b'"')))
+    outside = text.replace(b'""', b"")
+    return b"".join(text.split(b'"')[::2]) if b'"' in outside else outside
 
 
 def parse_document(text: str) -> Any:
@@ -144,8 +167,12 @@ def parse_document(text: str) -> Any:
 def _in_range(number: str) -> str:
     """Raise ValueError for a number that JSON parsers would turn into infinity."""
     if not is_in_range(number):
-        raise ValueError(f"the number {shortened(number, 20)} is {OUT_OF_RANGE}")
+        raise ValueError(_out_of_range(number))
     return number
+
+
+def _out_of_range(number: str) -> str:
+    return f"the number {shortened(number, 20)} is {OUT_OF_RANGE}"
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from tasks_lib.intake.api_tasks.json_bodies import (
 BY_ELEMENTS: Final = frozenset({FieldType.JSON, FieldType.MULTI_SELECT, FieldType.FILE})
 """Field types whose values are arrays or objects."""
 
+_MOST_ESCAPED: Final = 6
+"""The number of bytes in JSON that may stand for one."""
+
 
 def check_size(size: int, limits: Limits) -> None:
     """Raise MalformedBodyError if the documents of a request have more bytes than are allowed.
@@ -48,6 +51,9 @@ def spell_member(row: Members, field: Field, max_bytes: int) -> str:
             return written
     if kind is str and b"\\" not in raw and len(raw) > max_bytes + len('""'):
         raise ValueProblemError("cell_too_large", size_message(len(raw) - len('""'), max_bytes))
+    if len(raw) > _MOST_ESCAPED * max_bytes + len('""'):
+        message = f"has more bytes than the {max_bytes:,} that are allowed"
+        raise ValueProblemError("cell_too_large", message)
     value = row[field.name]
     doubled = doubled_key(value) if b"{" in raw else None
     if doubled is not None:

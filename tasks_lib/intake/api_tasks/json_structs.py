@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from msgspec import Meta, Raw
 
 from tasks_lib.domain.fields import Field, FieldType
-from tasks_lib.domain.rows.json_rows import count_colons, count_escaped_colons
+from tasks_lib.domain.rows.json_rows import count_escaped_colons
 from tasks_lib.domain.values.json_text import has_nul
 from tasks_lib.domain.values.readers import reader_of
 from tasks_lib.intake.api_tasks.json_bodies import count
@@ -263,14 +263,16 @@ _STRINGS: Final = frozenset(
 def _has_unique_members(typed: TypedTasks, body: bytes) -> bool:
     """Tell whether there are no duplicate keys, by the number of colons."""
     known, rows = typed.known, typed.rows
+    documents = [b",".join(texts) for texts in typed.documents.values()]
     others = count(":", body) - (1 + len(rows) * (1 + known.member_count))
-    others += count_escaped_colons(body)
+    others -= sum(text.count(b":") for text in documents)
     for value_of in known.optional:
         others += sum(value is _LEFT_OUT for value in map(value_of, rows))
-    others -= sum(count_colons(b",".join(texts)) for texts in typed.documents.values())
-    for value_of in known.texts if others else ():
-        values = map(value_of, rows)
-        others -= sum(value.count(":") for value in values if type(value) is str)
+    if others:  # there are some in texts, or after duplicate keys
+        others += count_escaped_colons(body) - sum(map(count_escaped_colons, documents))
+        for value_of in known.texts:
+            values = map(value_of, rows)
+            others -= sum(value.count(":") for value in values if type(value) is str)
     return others == 0
 
 

@@ -39,9 +39,10 @@ from tasks_lib.intake.api_tasks.json_structs import (
 
 _FEW_TASKS: Final = 64
 _MANY_COLONS: Final = 10_000
-_TASKS_AT_ONCE: Final = 1_024
 _BYTES_OF_FEW: Final = 64 * 2**10
 _BYTES_AT_ONCE: Final = 256 * 2**10
+_FEW: Final = (_FEW_TASKS, _BYTES_OF_FEW)
+_MANY: Final = (1_024, _BYTES_AT_ONCE)
 
 _CONTAINERS: Final = frozenset({dict, list})
 _KINDS: Final[dict[type, frozenset[FieldType]]] = {
@@ -75,7 +76,8 @@ def read_tasks(body: bytes, fields: Sequence[Field], limits: Limits) -> ReadTask
     typed = None
     if not has_documents(fields) and not _has_surplus_members(body, len(fields)):
         typed = decode_tasks(body, fields)
-        if typed is not None and are_certain(typed, body):
+        are_large = typed is not None and len(body) > len(typed.rows) * _BYTES_AT_ONCE
+        if typed is not None and not are_large and are_certain(typed, body):
             objects = objects_of(typed, limits.max_cell_bytes)
             if objects is not None:
                 return ReadTasks(objects)
@@ -105,15 +107,15 @@ def _read_some_at_once(
     """
     closely = CloseReader(fields, limits)
     read: list[_Part] = []
-    first, count = 0, _FEW_TASKS
+    first, doubtful = 0, _FEW_TASKS  # of the tasks before that place, only a few are read at once
     while first < len(listed) and not closely.has_enough:
-        some = listed.part(first, count, _BYTES_OF_FEW if count == _FEW_TASKS else _BYTES_AT_ONCE)
+        few = first < doubtful
+        some = listed.part(first, *(_FEW if few else _MANY))
         known = typed.part(first, len(some)) if typed is not None else None
         values = _read_together(some, known, fields, limits)
-        if values is None and count > _FEW_TASKS:
-            count = _FEW_TASKS
+        if values is None and len(some) > 1 and not few:
+            doubtful = first + len(some)
             continue
-        count = _FEW_TASKS if values is None else _TASKS_AT_ONCE
         if values is None:
             values = closely.read(some, first)
         read.append(_Part(some, first, values))

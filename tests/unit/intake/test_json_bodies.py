@@ -3,7 +3,7 @@
 import pytest
 
 from tasks_lib.errors import MalformedBodyError
-from tasks_lib.intake.api_tasks.json_bodies import read_body
+from tasks_lib.intake.api_tasks.json_bodies import read_body, write_plain
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,24 @@ def test_a_duplicate_member_is_named(body: bytes) -> None:
         read_body(body)
     assert caught.value.code == "malformed_json"
     assert str(caught.value) == "the body has the member 'a' twice in one object"
+
+
+@pytest.mark.parametrize(
+    ("text", "has_unique_keys"),
+    [
+        (rb'{"a":"\u003a","b":1}', True),
+        (rb'{"a":"\u003A","a":1}', False),
+        (rb'{"a":"\\u003a","b":1}', True),
+        (rb'{"a":"\\u003a","a":1}', False),
+        (rb'{"a":"\\\u003a","a":1}', False),
+        (rb'{"\u003a":1,"b":":"}', True),
+        (rb'{"\u0061":1,"a":2}', False),
+        (rb'{"x":[{"a":1},{"a":1}]}', True),
+        (rb'{"x":[{"a":1},{"a":1,"a":1}]}', False),
+        (b"[" * 300 + b"]" * 300, True),
+    ],
+)
+def test_doubled_keys_are_found_by_colons_whether_or_not_these_are_escaped(
+    text: bytes, has_unique_keys: bool
+) -> None:
+    assert write_plain(text).has_unique_keys == has_unique_keys

@@ -219,6 +219,39 @@ def test_json_that_would_not_be_kept_is_refused(value: str, padding: int) -> Non
         assert [bad.problem.field for bad in result.bad] == ["any"]
 
 
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        ("[" * 65 + "]" * 65, "is nested deeper than 64 levels"),
+        (r'"\\\u0000"', "holds a NUL character"),
+        ("[12.5e0001,1]", "the number '12.5e0001' is outside the range of a 64-bit number"),
+        ("-7E-1000", "the number '-7E-1000' is outside the range of a 64-bit number"),
+        ('{"a":1,"a":2}', "holds an object in which a key occurs twice"),
+    ],
+    ids=["deep", "NUL", "exponent", "upper case", "doubled"],
+)
+def test_the_last_element_of_a_large_document_is_found_to_be_wrong(last: str, reason: str) -> None:
+    fine = r'"1e0001[{\"\\u0000\\", "\u003a[["'
+    result = read(f'{{"fields":{{"any":[{fine}{f",{fine}" * 5_000},{last}]}}}}', fields=ANY)
+    assert problems_of(result) == [(0, "any", "invalid_json")]
+    assert reason in result.bad[0].problem.message
+
+
+@pytest.mark.parametrize("odd", ['"count":"1"', '"count":5'], ids=["odd", "regular"])
+def test_a_wrong_task_among_a_thousand_others_of_its_kind_is_found(odd: str) -> None:
+    good = f'{{"fields":{{"name":"x",{odd}}}}}'
+    result = read(*[good] * 2_000, '{"fields":{"name":"x","count":"6"}}', *[good] * 2_000)
+    assert problems_of(result) == [(2_000, "count", "above_maximum")]
+    assert (result.is_whole, result.is_counted) == (True, True)
+
+
+def test_a_text_that_is_too_large_whatever_its_escapes_is_not_read() -> None:
+    escapes = r"\n" * (4 * 2**20)
+    result = read(f'{{"fields":{{"name":"{escapes}"}}}}', GOOD)
+    assert problems_of(result) == [(0, "name", "cell_too_large")]
+    assert result.bad[0].problem.message == "has more bytes than the 1,048,576 that are allowed"
+
+
 @pytest.mark.parametrize("count", [1, 5_000], ids=["small", "large"])
 def test_fields_that_a_task_has_twice_are_refused(count: int) -> None:
     doubled = '{"fields":{},"fields":{"name":"x"}}'
