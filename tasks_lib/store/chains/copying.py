@@ -149,17 +149,21 @@ _DUE_OF_GROUP: Final = (
     " WHERE i.chain_id = :chain_id AND i.error_code IS NULL AND i.task_id > :after"
     " AND t.group_id = :source_group ORDER BY i.task_id LIMIT :limit"
 )
+# A range without known tasks spares looking up each one. The order makes PostgreSQL use the index
+# for that: to find just any row of the range, it would read the table if it expected many.
 _COPY: Final = """
     WITH due AS MATERIALIZED ({due}),
     span AS MATERIALIZED (SELECT min(id) AS first_id, max(id) AS last_id FROM due),
     known AS MATERIALIZED (
-        SELECT EXISTS (
-            SELECT 1 FROM tasks WHERE stream_id = :stream_id
-            AND origin_id BETWEEN (SELECT first_id FROM span) AND (SELECT last_id FROM span)
-        ) OR EXISTS (
-            SELECT 1 FROM removed_rows WHERE stream_id = :stream_id
-            AND origin_id BETWEEN (SELECT first_id FROM span) AND (SELECT last_id FROM span)
-        ) AS may_be
+        SELECT COALESCE((
+            SELECT origin_id <= (SELECT last_id FROM span) FROM tasks
+            WHERE stream_id = :stream_id AND origin_id >= (SELECT first_id FROM span)
+            ORDER BY origin_id LIMIT 1
+        ), false) OR COALESCE((
+            SELECT origin_id <= (SELECT last_id FROM span) FROM removed_rows
+            WHERE stream_id = :stream_id AND origin_id >= (SELECT first_id FROM span)
+            ORDER BY origin_id LIMIT 1
+        ), false) AS may_be
     ),
     part AS MATERIALIZED (
         SELECT id, {document} AS predefined, COALESCE({tests}, false) AS is_certain
