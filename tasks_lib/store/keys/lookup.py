@@ -183,7 +183,7 @@ def _numbers(joined: str | None) -> "Numbers":
     return np.fromstring(joined or "", dtype=np.int64, sep=",")
 
 
-_SENT: Final = r"string_to_array(convert_from(%b, 'UTF8'), E'\x02')"
+_SENT: Final = r"string_to_table(convert_from(%b, 'UTF8'), E'\x02')"
 _FIND: Final = rf"""
     SELECT string_agg(CAST(found.place - 1 AS text), ','), string_agg(CAST(found.id AS text), ','),
         array_agg(found.place - 1) FILTER (WHERE found.before <> found.after),
@@ -193,7 +193,7 @@ _FIND: Final = rf"""
         EXISTS (SELECT 1 FROM retired_keys WHERE retired_keys.pipeline_id = %s)
     FROM (
         SELECT sent.place, sent.predefined AS after, known.id, known.before, known.status
-        FROM unnest({_SENT}, {_SENT})
+        FROM ROWS FROM ({_SENT}, {_SENT})
             WITH ORDINALITY AS sent (key, predefined, place)
         CROSS JOIN LATERAL (
             SELECT tasks.id, CAST(tasks.predefined AS text) AS before, tasks.status FROM tasks
