@@ -27,6 +27,7 @@ from tasks_lib.operations.chains.locked import LockedChain
 from tasks_lib.operations.chains.manage import find_chain
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.chains import chain_inbox
+from tasks_lib.store.chains.copying import Copied, copy_waiting
 from tasks_lib.store.groups.task_groups import ensure_group
 from vault import CHECK, apply_vault, seed_pipeline
 
@@ -267,7 +268,8 @@ def test_parts_and_transactions_follow_each_other(
     chain_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_to_read(monkeypatch, chain_workspace)
-    monkeypatch.setattr("tasks_lib.store.chains.copying._AT_ONCE", 2)
+    monkeypatch.setattr(fill, "_COPIED_FIRST", 2)
+    monkeypatch.setattr(fill, "_COPIED_AT_ONCE", 2)
     monkeypatch.setattr(fill, "TASKS_AT_ONCE", 5)
     made = chain(chain_workspace)
     finish_tasks(chain_workspace, 12)
@@ -275,6 +277,27 @@ def test_parts_and_transactions_follow_each_other(
     assert origins(chain_workspace) == list(range(1, 13))
     assert [row[1] for row in outcome(chain_workspace, CHECK)["groups"]] == [5, 5, 2]
     assert find_chain(chain_workspace.store, made.id).waiting == 0
+
+
+def test_statements_copy_fewer_tasks_if_these_are_large(
+    chain_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = []
+
+    def copy(*arguments: Any, limit: int, **options: Any) -> Copied | None:
+        limits.append(limit)
+        return copy_waiting(*arguments, limit=limit, **options)
+
+    monkeypatch.setattr(fill, "copy_waiting", copy)
+    monkeypatch.setattr(fill, "_COPIED_FIRST", 1)
+    monkeypatch.setattr(
+        fill, "_COPIED_BYTES", 4 * len('{"review_id":"people.csv-0","body":"body"}')
+    )
+    made = chain(chain_workspace)
+    finish_tasks(chain_workspace, 6)
+    assert fire_chain(chain_workspace, made.id, at=LATER) == Fired(created=6, chains=1)
+    is_copied = chain_workspace.store.engine.dialect.name == "postgresql"
+    assert limits == ([1, 4, 4] if is_copied else [1])
 
 
 def test_tasks_that_the_stream_let_in_meanwhile_are_not_created_again(

@@ -35,6 +35,13 @@ from tasks_lib.store.tasks.rows import stream_task_rows
 TASKS_AT_ONCE: Final = 20_000
 """How many tasks are read at once, and created in one transaction if a chain fires on each task."""
 
+_COPIED_AT_ONCE: Final = 5_000
+_COPIED_FIRST: Final = 100
+_COPIED_BYTES: Final = 4 * 2**20
+"""How large the values may be that a statement copies, judged by those of the one before: the
+server holds all of them.
+"""
+
 PATH_SECONDS: Final = 30.0
 """How long a JSONPath of a chain may take for so many tasks: other chains wait meanwhile."""
 
@@ -111,12 +118,14 @@ class _Filling:
         self._at = at
         self._source_group = source_group
         self._copied_fields = chain.copied_fields
+        self._copied_at_once = _COPIED_FIRST
 
     def copy(self, after: int, limit: int) -> _Part | None:
         """Create up to ``limit`` tasks inside the database; return None if rows must be read."""
         if self._copied_fields is None:
             return None
         target = self._chain.target
+        limit = min(limit, self._copied_at_once)
         copied = copy_waiting(
             self._session,
             self._copied_fields,
@@ -133,7 +142,10 @@ class _Filling:
             return None
         if copied.created:
             count_created(self._session, target, self._group, copied.created)
-        return _Part(copied.due, copied.last_id, copied.is_last, Written(copied.created), [])
+            fitting = _COPIED_BYTES * copied.created // max(copied.size, 1)
+            self._copied_at_once = min(max(fitting, 1), _COPIED_AT_ONCE)
+        is_last = copied.due < limit
+        return _Part(copied.due, copied.last_id, is_last, Written(copied.created), [])
 
     def read(self, after: int, limit: int) -> _Part:
         """Read, check and create up to ``limit`` tasks, and record why others do not fit."""

@@ -19,20 +19,17 @@ from tasks_lib.store import catalogue
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.tasks import queues
 
-_AT_ONCE: Final = 5_000
-"""How many tasks one statement creates: the check of their groups keeps them in memory."""
-
 _LONGEST_NUMBER: Final = 1_000
 """Characters of a number that is compared with bounds; PostgreSQL's numbers have limits, too."""
 
 
 class Copied(NamedTuple):
-    """How many tasks were due and created, and the last id of the former; ``is_last``: no more."""
+    """How many tasks were due and created, the last id of the former, and bytes of the latter."""
 
     due: int
     created: int
     last_id: int
-    is_last: bool
+    size: int
 
     @property
     def is_complete(self) -> bool:
@@ -55,13 +52,12 @@ def copy_waiting(
 ) -> Copied | None:
     """Create the tasks of the next waiting ones, all or none; the caller updates the counts.
 
-    Takes up to ``limit`` tasks with ids above ``after``, of the ``source_group`` if there is one,
-    but only some thousands at once. The caller has locked the stream. Returns None on SQLite, whose
-    SQL has no regular expressions.
+    Takes up to ``limit`` tasks with ids above ``after``, of the ``source_group`` if there is one.
+    The server holds their values at once. The caller has locked the stream. Returns None on SQLite,
+    whose SQL has no regular expressions.
     """
     if not is_postgresql(session):
         return None
-    limit = min(limit, _AT_ONCE)
     finished = stored_as(TaskStatus.FINISHED, catalogue.get_status(session, source_id))
     parameters = {
         "chain_id": chain_id,
@@ -82,8 +78,10 @@ def copy_waiting(
     due = _DUE_OF_GROUP if source_group is not None else _DUE
     statement = _COPY.format(due=due, values=values, tests=tests, document=document)
     with queues.keep_open(session, target_id):
-        due_count, created, last_id = session.execute(text(statement), parameters | names).one()
-    return Copied(due_count, created, last_id or after, is_last=due_count < limit)
+        due_count, created, last_id, size = session.execute(
+            text(statement), parameters | names
+        ).one()
+    return Copied(due_count, created, last_id or after, size)
 
 
 def _values(fields: Sequence[CopiedField], names: dict[str, Any]) -> Iterator[str]:
@@ -195,5 +193,6 @@ _COPY: Final = """
         DELETE FROM chain_inbox
         WHERE chain_id = :chain_id AND task_id = ANY(ARRAY(SELECT origin_id FROM created))
     )
-    SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM created), (SELECT last_id FROM span)
+    SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM created), (SELECT last_id FROM span),
+        (SELECT COALESCE(sum(octet_length(predefined)), 0) FROM part)
 """
