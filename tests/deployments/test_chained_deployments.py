@@ -18,6 +18,7 @@ from servers import wait_until
 from tasks_lib.deploy.register import Outcome, register_deployments
 from tasks_lib.domain.events import Event
 from tasks_lib.domain.limits import Limits
+from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.operations.chains.manage import (
     Chain,
     delete_chain,
@@ -37,10 +38,13 @@ from vault import apply_vault
 
 
 @pytest.fixture
-def without_upkeep(stack_settings: None, tmp_path: Path) -> Iterator[Workspace]:
+def without_upkeep(
+    stack_settings: None, catalogue_file: Path, tmp_path: Path
+) -> Iterator[Workspace]:
     """A workspace of which the stack's upkeep knows nothing, with the pipelines of ``vault``."""
     with closing(Store.open(f"sqlite:///{tmp_path / 'own.db'}")) as store:
         own = Workspace(store, Storage((tmp_path / "files").as_uri()), Limits())
+        apply_catalogue(own.store, catalogue_file)
         apply_vault(own, tmp_path)
         yield own
 
