@@ -146,6 +146,7 @@ def test_a_request_that_cannot_be_answered(
 def test_head_sends_no_rows(shared_client: TestClient) -> None:
     answer = shared_client.head(RESULTS, headers={"Accept": "text/csv"})
     assert (answer.status_code, answer.content, answer.headers["next-cursor"]) == (200, b"", "0")
+    assert "content-length" not in answer.headers  # nobody has counted the bytes of a GET
 
 
 def test_memory_does_not_grow_with_the_results(

@@ -100,7 +100,9 @@ def get_results(
     )
     headers = {NEXT: str(stream.until), "Vary": "Accept"}
     if call.request.scope.get(IS_HEAD):
-        return Response(b"", 200, headers, media_type)
+        response = Response(b"", 200, headers, media_type)
+        del response.headers["Content-Length"]  # it would be that of the answer to GET
+        return response
     return ResultsResponse(stream.chunks, 200, headers, media_type)
 
 
