@@ -97,6 +97,7 @@ bench: $(VENV)/installed  ## Measure, and print the tables of docs/concepts/perf
 	$(BIN)/python -m benchmarks.api_load
 	$(BIN)/python -m benchmarks.wrong_bodies
 	$(BIN)/python -m benchmarks.start_up
+	$(BIN)/python -m benchmarks.idle_memory
 	$(BIN)/python -m benchmarks.cores
 
 lock: $(VENV)/installed  ## Update the pinned dependencies in requirements/*.lock
