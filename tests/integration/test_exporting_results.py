@@ -276,6 +276,20 @@ def test_a_bucket(workspace: Workspace, tmp_path: Path, s3_bucket: str) -> None:
     assert bucket.find(lake) == [f"{s3_bucket}/lake/{everything.files[0]}"]
 
 
+@pytest.mark.parametrize("destination", ["out.csv", "s3://lake/out.CSV/"])
+def test_a_folder_named_like_a_file_of_another_format_is_a_mistake(destination: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        ExportRequest(pipeline=LABEL, destination=destination)
+    assert str(caught.value) == (
+        f"{destination} ends like a file of the format csv, but it would be a folder of parquet "
+        "files; give the name of a folder and the format csv"
+    )
+    assert (
+        ExportRequest(pipeline=LABEL, destination=destination, format=ResultFormat.CSV).destination
+        == destination
+    )
+
+
 def test_a_place_that_cannot_be_written(
     workspace: Workspace, tmp_path: Path, s3_bucket: str
 ) -> None:

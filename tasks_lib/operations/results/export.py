@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -75,6 +75,16 @@ class ExportRequest:
         local = local_path(self.destination)
         if local is not None and local.is_file():
             raise UsageError(f"{self.destination} is a file; give the path or URL of a folder")
+        self._check_suffix()
+
+    def _check_suffix(self) -> None:
+        """Raise UsageError for a folder whose name ends like files of another format."""
+        suffix = PurePosixPath(self.destination).suffix.removeprefix(".").lower()
+        if suffix in set(ResultFormat) - {self.format}:
+            raise UsageError(
+                f"{self.destination} ends like a file of the format {suffix}, but it would be a "
+                f"folder of {self.format} files; give the name of a folder and the format {suffix}"
+            )
 
     def _check_table(self) -> None:
         if self.with_files:
