@@ -75,6 +75,9 @@ ROW_CODES: Final[dict[str, str]] = {
     "cell_error": "A cell of a sheet holds an error such as #REF!, or a formula without a value.",
     "not_an_object": "The row is JSON but not an object, or one of its members has no name.",
     "empty_key": "A column of the dataset's key is null.",
+    "new_full_source": "A full source withdrew no task: no earlier group of the pipeline is from "
+    "it. Groups of one source have its kind, and its name without dates or the name that the "
+    "seeding was given. Nothing is wrong if the source is new.",
     "task_touched": "The row has other values than its task, but somebody has claimed the task, or "
     "another one was made from it, so it was kept.",
     "duplicate_key": "An earlier row of the source has the same key; the message names it.",

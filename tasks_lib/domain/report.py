@@ -110,18 +110,39 @@ class Report(BaseModel):
             others = other_problems(more, is_cut=len(self.errors) == MAX_INLINE_ERRORS)
             sentence = f"{name} was rejected, nothing was created:{rows} {first}{others}"
             return sentence if sentence.endswith((".", "?")) else f"{sentence}."
-        verb = "would create" if self.dry_run else "created"
-        skipped = f", {counted(self.rejected, 'row')} rejected" if self.rejected else ""
-        place = f" in group {self.group_id}" if self.group_id is not None else ""
-        known = f", {self.already_seeded:,} existed already" if self.already_seeded else ""
-        changed = f", {self.changed:,} existed with other values" if self.changed else ""
-        if self.updated:
+        return f"{name} {self._acts}{self._counts}."
+
+    @property
+    def _acts(self) -> str:
+        """The tasks created, and if there are none, what was done instead."""
+        create, update, withdraw = (
+            ("would create", "would update", "would withdraw")
+            if self.dry_run
+            else ("created", "updated", "withdrew")
+        )
+        updated = f"{update} {counted(self.updated, 'task')}"
+        withdrawn = f"{withdraw} {counted(self.withdrawn, 'task')} whose row is missing"
+        if self.created:
+            place = f" in group {self.group_id}" if self.group_id is not None else ""
+            return f"{create} {counted(self.created, 'task')}{place}"
+        others = [updated] * bool(self.updated) + [withdrawn] * bool(self.withdrawn)
+        if others:
+            return f"{' and '.join(others)}, created none"
+        return f"{create} no tasks" + ("" if self._counts else ": there was nothing to seed")
+
+    @property
+    def _counts(self) -> str:
+        """The rows that created no task; beside created tasks, also what happened to others."""
+        text = f", {counted(self.rejected, 'row')} rejected" if self.rejected else ""
+        text += f", {self.already_seeded:,} existed already" if self.already_seeded else ""
+        text += f", {self.changed:,} existed with other values" if self.changed else ""
+        if self.created and self.updated:
             were = "would be" if self.dry_run else "was" if self.updated == 1 else "were"
-            changed += f", of which {self.updated:,} {were} updated"
-        if self.withdrawn:
+            text += f", of which {self.updated:,} {were} updated"
+        if self.created and self.withdrawn:
             withdraws = "would withdraw" if self.dry_run else "withdrew"
-            changed += f", {withdraws} {counted(self.withdrawn, 'task')} whose row is missing"
-        return f"{name} {verb} {counted(self.created, 'task')}{place}{skipped}{known}{changed}."
+            text += f", {withdraws} {counted(self.withdrawn, 'task')} whose row is missing"
+        return text
 
     @property
     def _has_changed(self) -> bool:

@@ -72,7 +72,7 @@ def test_a_second_run_reports_nothing_new_and_emits_no_event(
     first = seed_from_dataset(LABEL, "seeded-twice", return_state=True)
     state = seed_from_dataset("1", "seeded-twice", return_state=True)
     assert (state.name, state.message) == (
-        "Completed", "'seeded-twice' created 0 tasks, 3 existed already.",
+        "Completed", "'seeded-twice' created no tasks, 3 existed already.",
     )  # fmt: skip
     run = run_of(prefect, state)
     assert run["name"] == f"dataset seeded-twice -> {LABEL}"

@@ -244,7 +244,7 @@ def test_seeding_from_a_dataset_prints_the_report(seeding_with_dataset: Run) -> 
         0, NOTHING | {"already_seeded": 3},
     )  # fmt: skip
     assert seeding_with_dataset("seed", "dataset", "1", "reviews") == (
-        0, f"'reviews' created 0 tasks, 3 existed already. Pipeline: {LABEL}.\n", "",
+        0, f"'reviews' created no tasks, 3 existed already. Pipeline: {LABEL}.\n", "",
     )  # fmt: skip
     assert seeding_with_dataset("seed", "dataset", "1", "reviews", "--reseed") == (
         0, f"'reviews' created 3 tasks in group 2. Pipeline: {LABEL}.\n", "",

@@ -63,7 +63,7 @@ def test_a_file_of_known_rows_has_no_group_and_the_same_file_is_known_by_its_con
     shorter = seed(keyed, csv_file(f"{HEADER}001,one,5\n2,two,1\n", "shorter.csv"))
     assert numbers(shorter) == (False, 0, 1, 1, 0)
     assert shorter.sentence == (
-        "'shorter.csv' created 0 tasks, 1 existed already, 1 existed with other values."
+        "'shorter.csv' created no tasks, 1 existed already, 1 existed with other values."
     )
     again = seed(keyed, source)
     assert numbers(again) == (True, 0, 3, 0, 0)

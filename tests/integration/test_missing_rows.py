@@ -10,6 +10,7 @@ import pytest
 from keyed import HEADER, declare, seed
 
 from people import AT, claim, counts, recount
+from tasks_lib.cli.output.console import print_report
 from tasks_lib.domain.lifecycle import Move
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import OnError
@@ -73,6 +74,20 @@ def test_files_whose_names_differ_in_a_date_are_one_source(
     assert statuses(workspace) == "pppwwppp"
 
 
+def test_a_full_source_that_no_earlier_group_is_from_says_so(
+    night: Night, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert night("abc", name="reviews.csv").errors == ()  # the first source of the pipeline
+    report = night("ab", name="rewievs.csv")
+    assert [(error.row, error.code) for error in report.errors] == [(None, "new_full_source")]
+    assert (outcome(report), report.is_rejection) == ((0, 2, 0, 0, 0), False)
+    print_report(report, LABEL)
+    assert "no earlier group of the pipeline is from this source" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert night("abcd", name="reviews.csv").errors == ()
+
+
 def test_a_name_makes_files_one_source(workspace: Workspace, night: Night) -> None:
     night("abc", name="v1.csv", group="nightly")
     night("xyz", name="other.csv", group="another")
@@ -87,8 +102,7 @@ def test_tasks_whose_rows_are_missing_are_withdrawn_and_returned(
     second = night("abc")
     assert (outcome(second), statuses(workspace)) == ((0, 3, 0, 0, 2), "pppww")
     assert second.sentence == (
-        "'reviews.csv' created 0 tasks in group 2, 3 existed already, withdrew 2 tasks whose row "
-        "is missing."
+        "'reviews.csv' withdrew 2 tasks whose row is missing, created none, 3 existed already."
     )
     third = night("abcdf", body="x")
     assert (outcome(third), statuses(workspace)) == ((1, 4, 0, 0, 0), "ppppwp")

@@ -44,7 +44,7 @@ def test_seeding_again_creates_nothing_twice(reviews: Workspace) -> None:
     seed_dataset(reviews)
     again = seed_dataset(reviews, run_id="run-2")
     assert again == Report(pipeline_id=1, already_seeded=3, source="reviews")
-    assert again.sentence == "'reviews' created 0 tasks, 3 existed already."
+    assert again.sentence == "'reviews' created no tasks, 3 existed already."
     assert find_report(reviews.store, "run-2") == again
     assert (tasks_of(reviews), len(list_groups(reviews.store, LABEL))) == (FIELDS, 1)
 

@@ -115,7 +115,7 @@ def test_nothing_is_created_without_a_finished_task(label_workspace: Workspace) 
     set_status(label_workspace, "completed", AUDIT)
     report = seed_pipeline(label_workspace, AUDIT, CHECK, mapping={"review_id": "body"})
     assert report == Report(pipeline_id=3, source=CHECK)
-    assert report.sentence == "'check-reviews' created 0 tasks."
+    assert report.sentence == "'check-reviews' created no tasks: there was nothing to seed."
     assert list_groups(label_workspace.store, AUDIT) == []
     assert find_pipeline(label_workspace.store, AUDIT).status == "completed"
 

@@ -59,7 +59,7 @@ def print_report(report: Report, pipeline: str) -> None:
         err.print(Text(report.sentence, style="red"))
     else:
         out.print(Text.assemble((report.sentence, "green"), f" Pipeline: {pipeline}."))
-    if report.rejected or len(report.errors) > 1:  # else the sentence says all
+    if report.rejected or len(report.errors) > report.is_rejection:  # else the sentence says all
         print_problems(report.errors)
     print_rejects_uri(report.rejects_uri)
 

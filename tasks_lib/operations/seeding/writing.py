@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,12 @@ from tasks_lib.store.keys.keyed_tasks import KeyedInsert, KeyedTasks
 from tasks_lib.store.keys.missing_rows import find_missing, return_missing, withdraw_missing
 from tasks_lib.store.keys.updates import TaskUpdates
 from tasks_lib.store.tasks.insert import NewTasks, insert_tasks
+
+_NEW_SOURCE: Final = Problem(
+    "new_full_source",
+    "no earlier group of the pipeline is from this source, so no task was missing from it; if only "
+    "its name is new, give the seeding the name of the earlier ones",
+)
 
 
 class Written(NamedTuple):
@@ -94,14 +100,15 @@ def write_tasks(
             KeyedTasks(batch.rows, batch.predefined, read_keys(batch.predefined), batch.origins)
             for batch in batches
         )
+        withdrawn, notes = _withdraw_missing(session, pipeline, group, insert, full, at)
         written = Written(
             insert.created,
             insert.already_seeded,
             insert.changed,
             updates.updated if updates is not None else 0,
-            _withdraw_missing(session, pipeline, group, insert, full, at),
+            withdrawn,
             _return_missing(session, pipeline, insert, at),
-            tuple(map(explain_touched, updates.touched)) if updates is not None else (),
+            (*notes, *map(explain_touched, updates.touched if updates is not None else ())),
         )
     else:
         created = insert_tasks(
@@ -124,13 +131,13 @@ def _withdraw_missing(
     insert: KeyedInsert,
     full: FullSource | None,
     at: datetime,
-) -> int:
-    """Withdraw untouched tasks whose rows a full source lacks; return their number.
+) -> tuple[int, tuple[Problem, ...]]:
+    """Withdraw untouched tasks whose rows a full source lacks; return their number, and notes.
 
     Raises SourceProblemError if there are too many of them.
     """
     if full is None or pipeline.on_missing is OnMissing.KEEP or not full.is_complete():
-        return 0
+        return 0, ()
     found = find_missing(session, pipeline.id, group.group_id, insert.seen.contain)
     if 2 * found.missing > found.open and not full.allows_shrink:
         message = (
@@ -139,7 +146,9 @@ def _withdraw_missing(
         )
         raise SourceProblemError(Problem("too_many_missing", message))
     reason = f"its row is missing from {shortened(display_name(full.name), 80)}"
-    return withdraw_missing(session, pipeline.id, pipeline.status, reason=reason, at=at)
+    withdrawn = withdraw_missing(session, pipeline.id, pipeline.status, reason=reason, at=at)
+    has_rows = insert.created or insert.already_seeded or insert.changed
+    return withdrawn, (_NEW_SOURCE,) if found.is_new_source and has_rows else ()
 
 
 def _return_missing(session: Session, pipeline: Pipeline, insert: KeyedInsert, at: datetime) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, exists, select, text
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.lifecycle import DONE, MOVES, Move, show_status
@@ -27,10 +27,14 @@ _IDS_AT_ONCE: Final = 50_000
 
 
 class Missing(NamedTuple):
-    """How many open tasks a source has, and how many of them its rows no longer name."""
+    """How many open tasks a source has, and how many of them its rows no longer name.
+
+    ``is_new_source``: tasks were seeded into the pipeline earlier, but never from this source.
+    """
 
     open: int
     missing: int
+    is_new_source: bool
 
 
 def find_missing(
@@ -45,7 +49,7 @@ def find_missing(
     ``are_seen`` tells which ids belong to rows of the source as it is now.
     """
     session.execute(_CREATE)
-    _collect_groups(session, pipeline_id, group_id)
+    is_new_source = _collect_groups(session, pipeline_id, group_id)
     total = missing = 0
     for status in sorted(frozenset(TaskStatus) - DONE):
         for ids in _pages(session, pipeline_id, status):
@@ -53,11 +57,14 @@ def find_missing(
             insert_rows(session, "chosen_tasks", {}, ("task_id",), [(pa.array(gone),)])
             total, missing = total + len(ids), missing + len(gone)
     session.execute(_DROP_GROUPS)
-    return Missing(total, missing)
+    return Missing(total, missing, is_new_source)
 
 
-def _collect_groups(session: Session, pipeline_id: int, group_id: int) -> None:
-    """Collect the ids of the earlier groups from the source of this one."""
+def _collect_groups(session: Session, pipeline_id: int, group_id: int) -> bool:
+    """Collect the ids of the earlier groups from the source of this one.
+
+    Returns True if the pipeline has groups with tasks, but none from this source.
+    """
     session.execute(_CREATE_GROUPS)
     group = session.get_one(TaskGroupRow, group_id)
     groups = session.execute(
@@ -74,6 +81,12 @@ def _collect_groups(session: Session, pipeline_id: int, group_id: int) -> None:
         if identity_of(source) == identity or (name is not None and name == group.name)
     ]
     insert_rows(session, "source_groups", {}, ("id",), [(pa.array(ids, pa.int64()),)])
+    of_others = exists().where(
+        TaskGroupRow.pipeline_id == pipeline_id,
+        TaskGroupRow.id != group_id,
+        TaskGroupRow.task_count > 0,
+    )
+    return not ids and bool(session.scalar(select(of_others)))
 
 
 def _pages(session: Session, pipeline_id: int, status: TaskStatus) -> Iterator["Numbers"]:
