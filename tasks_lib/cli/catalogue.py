@@ -1,6 +1,7 @@
 """The commands ``apply`` and ``template``: apply a catalogue, print a pipeline's CSV header."""
 
 from pathlib import Path
+from typing import Final
 
 from tasks_lib.cli.optional_prefect import refresh_choices
 from tasks_lib.cli.options.arguments import Flag, Json, OutputFile, PipelineArgument
@@ -8,6 +9,8 @@ from tasks_lib.cli.output import console
 from tasks_lib.cli.output.streams import write, write_file
 from tasks_lib.cli.workspace import configured_workspace
 from tasks_lib.errors import UsageError
+
+_OTHER_FORMATS: Final = frozenset({".json", ".jsonl", ".ods", ".parquet", ".xls", ".xlsx"})
 
 
 def apply_file(file: Path, /, *, prune: Flag = False, json: Json = False) -> None:
@@ -50,6 +53,9 @@ def template(
     overwrite
         Replace the file if it exists.
     """
+    if output is not None and output.suffix.lower() in _OTHER_FORMATS:
+        named = output.with_suffix(".csv")
+        raise UsageError(f"{output} would hold CSV, not what its name says; name it {named}")
     from tasks_lib.intake.csv_files.template import BYTE_ORDER_MARK
     from tasks_lib.operations.catalogue.read import find_pipeline, make_csv_template
 

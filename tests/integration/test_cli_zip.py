@@ -98,7 +98,7 @@ def test_rows_that_are_rejected_are_kept_with_the_reasons(seeding: Seeding, tmp_
             "PK\3\4",
             [],
             "'rows.csv': the file is not CSV, but an Excel workbook or a ZIP archive; "
-            "export it as CSV first",
+            "export it as CSV, or import it as a dataset",
             id="an archive",
         ),
         pytest.param(

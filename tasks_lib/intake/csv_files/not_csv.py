@@ -7,9 +7,11 @@ from tasks_lib.domain.content_types import content_type_of
 from tasks_lib.errors import Problem, SourceProblemError
 from tasks_lib.intake.csv_files.encodings import Utf8Stream
 
-_TO_EXPORT: Final = {
+_TO_IMPORT: Final = {
     b"PK\x03\x04": "an Excel workbook or a ZIP archive",
     b"PAR1": "a Parquet file",
+}
+_TO_EXPORT: Final = {
     b"ARROW1": "an Arrow file",
     b"FEA1": "a Feather file",
     b"Obj\x01": "an Avro file",
@@ -25,9 +27,10 @@ _TO_UNPACK: Final = {
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
     b"Rar!\x1a\x07": "a RAR archive",
 }
+_IMPORT: Final = "export it as CSV, or import it as a dataset"
 _TEXTS: Final = {
     "text/html": "a web page; to read a sheet on the web, give the link of its export as CSV",
-    "application/json": "JSON; export it as CSV, or import it as a dataset",
+    "application/json": f"JSON; {_IMPORT}",
     "application/xml": "XML; export it as CSV",
     "image/svg+xml": "a picture; give the table",
 }
@@ -53,7 +56,11 @@ def check_is_csv(stream: Utf8Stream, text: bytes) -> None:
 
 
 def _kind_of_bytes(stream: Utf8Stream) -> str | None:
-    for signatures, advice in ((_TO_EXPORT, "export it as CSV first"), (_TO_UNPACK, "unpack it")):
+    for signatures, advice in (
+        (_TO_IMPORT, _IMPORT),
+        (_TO_EXPORT, "export it as CSV first"),
+        (_TO_UNPACK, "unpack it"),
+    ):
         for signature, kind in signatures.items():
             if stream.start.startswith(signature):
                 return f"{kind}; {advice}"

@@ -234,12 +234,13 @@ def test_bytes_that_a_named_encoding_does_not_allow_are_reported_in_their_row() 
         pytest.param(
             b"PK\x03\x04rest", {},
             Problem("not_csv", "the file is not CSV, but an Excel workbook or a ZIP archive; "
-                    "export it as CSV first"),
+                    "export it as CSV, or import it as a dataset"),
             id="Excel",
         ),
         pytest.param(
             b"PAR1rest", {},
-            Problem("not_csv", "the file is not CSV, but a Parquet file; export it as CSV first"),
+            Problem("not_csv", "the file is not CSV, but a Parquet file; "
+                    "export it as CSV, or import it as a dataset"),
             id="Parquet",
         ),
         pytest.param(
