@@ -17,6 +17,7 @@ GROUPS = {
             "tests/deployments/test_infinite_deployment.py",
             "tests/deployments/test_review_by_program.py",
             "tests/deployments/test_run_forms_in_browser.py",
+            "tests/deployments/test_waiting_flows.py",
         ),
         "stack",
     ),

@@ -1,7 +1,8 @@
-"""One local stack for all tests of the session, on an installation of its own."""
+"""One local stack for all tests of the folder, on an installation of its own."""
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from deployments.entry_point import interrupting_signals
 from deployments.local_stack import local_stack
 from deployments.repository import ROOT
 from installation import PATH, QA, Installation
+from lifetimes import share_in_folder
 from servers import free_port
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.operations.catalogue.apply import apply_catalogue
@@ -28,10 +30,14 @@ from tasks_lib.settings import Settings, read_settings
 from tasks_lib.steps import automations
 
 
-@pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+@pytest.fixture(scope="module")
+def installation(request: pytest.FixtureRequest) -> Installation:
     """A running installation: server, deployments, worker and the example catalogue."""
-    folder = tmp_path_factory.mktemp("installation")
+    return share_in_folder(request, _installation)
+
+
+@contextmanager
+def _installation(folder: Path) -> Iterator[Installation]:
     settings, environment = _settings_and_environment(folder / "seeding")
     with open_workspace(settings) as workspace, interrupting_signals():
         apply_catalogue(workspace.store, ROOT / "examples" / "catalogue.yaml")

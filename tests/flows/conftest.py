@@ -1,6 +1,9 @@
 """A real Prefect server, started once for the flow tests, and the settings that point to it."""
 
+import gc
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -10,6 +13,7 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from lifetimes import share_in_folder
 from prefect_server import prefect_server
 from servers import PATIENCE_SECONDS, free_port
 from tasks_lib.steps.runs.outcomes import RETRY_DELAYS_SECONDS
@@ -18,15 +22,23 @@ UNSHARED = httpx.Limits(max_keepalive_connections=0)
 """A connection for each request: the server closes one that was idle for seconds."""
 
 
-@pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API URL of a Prefect server that only this session uses."""
-    with prefect_server(tmp_path_factory.mktemp("prefect"), free_port()) as url:
+@pytest.fixture
+def prefect_api(request: pytest.FixtureRequest) -> str:
+    """The API URL of a Prefect server that only the flow tests of this process use."""
+    return share_in_folder(request, _server)
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[str]:
+    with prefect_server(folder, free_port()) as url:
         yield url
         # Unsent events of Prefect would keep this process waiting for the server at exit.
         with temporary_settings({PREFECT_API_URL: url}):
             APILogWorker.instance().drain()
             EventsWorker.drain_all()
+        with warnings.catch_warnings():  # else a later test would fail for a connection of Prefect
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 @pytest.fixture
