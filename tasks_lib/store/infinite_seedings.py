@@ -118,20 +118,22 @@ def list_seedings(session: Session) -> list[StoredSeeding]:
     return [StoredSeeding._make(row) for row in rows]
 
 
-def is_running(session: Session, pipeline_id: int) -> bool:
-    """Return True if the pipeline is active, topped up, and below its target."""
+def is_below_target(session: Session, pipeline_id: int) -> bool | None:
+    """Tell whether an active pipeline is below the target to which it is topped up.
+
+    Returns None if nothing tops it up.
+    """
     statement = (
-        select(InfiniteSeedingRow.pipeline_id)
+        select(InfiniteSeedingRow.reached_at.is_(None))
         .join(PipelineRow, PipelineRow.id == InfiniteSeedingRow.pipeline_id)
         .where(
             InfiniteSeedingRow.pipeline_id == pipeline_id,
             InfiniteSeedingRow.is_enabled,
             InfiniteSeedingRow.error_code.is_(None),
-            InfiniteSeedingRow.reached_at.is_(None),
             PipelineRow.status == PipelineStatus.ACTIVE.value,
         )
     )
-    return session.scalar(statement) is not None
+    return session.scalar(statement)
 
 
 def count_made(session: Session) -> dict[int, int]:

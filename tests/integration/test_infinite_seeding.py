@@ -24,11 +24,13 @@ from tasks_lib.operations.infinite.manage import (
     list_seedings,
 )
 from tasks_lib.operations.infinite.top_up import top_up, top_up_all
+from tasks_lib.operations.tasks import move
 from tasks_lib.operations.tasks.move import claim_task, release_expired_claims
 from tasks_lib.operations.tasks.read import list_tasks
 from tasks_lib.operations.upkeep.announcing import announce_due
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.engine import Store
+from tasks_lib.store.tasks.queries import StoredTask
 
 NAMES = "review_id, body, stars"
 
@@ -334,3 +336,24 @@ def test_a_claim_gets_nothing_only_once_the_target_is_reached(workspace: Workspa
         taken = [task_id for some in threads.map(take, range(10)) for task_id in some]
     assert sorted(map(repr, taken)) == sorted(map(repr, range(1, 201)))
     assert claim_task(store, 1, "late", at=AT) is None
+
+
+def test_a_claim_gets_one_of_the_last_tasks_that_another_created_meanwhile(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = workspace.store
+    enable(store, PATH, InfiniteRequest(target=3, keep_available=2), at=AT)
+    assert [claim(store, "ben").id for _ in range(2)] == [1, 2]
+    found: list[bool] = []
+    claim_once = move._claim
+
+    def claim_before_another(*arguments: Any) -> StoredTask | None:
+        task = claim_once(*arguments)
+        if not found:
+            top_up(store, 1, at=AT)
+        found.append(task is not None)
+        return task
+
+    monkeypatch.setattr(move, "_claim", claim_before_another)
+    task = claim_task(store, 1, "ann", at=AT)
+    assert (task.id if task is not None else None, found) == (3, [False, True])

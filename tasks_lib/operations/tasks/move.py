@@ -65,8 +65,16 @@ def claim_task(store: Store, pipeline_id: int, contributor: str, *, at: datetime
     note = Note(_check_contributor(contributor), at)
     claimed = _claim(store, pipeline_id, note)
     give_up_at = time.monotonic() + _CLAIM_SECONDS
-    while claimed is None and _top_up_if_running(store, pipeline_id, at=at):
-        claimed = _claim(store, pipeline_id, note)
+    while claimed is None:
+        with store.query() as session:
+            is_below_target = infinite_seedings.is_below_target(session, pipeline_id)
+        if is_below_target is None:
+            return None
+        if is_below_target:
+            _top_up(store, pipeline_id, at=at)
+        claimed = _claim(store, pipeline_id, note)  # the last tasks may be there only since then
+        if claimed is None and not is_below_target:
+            return None
         if claimed is None:
             time.sleep(_CLAIM_PAUSE_SECONDS)
         if claimed is None and time.monotonic() > give_up_at:
@@ -74,21 +82,14 @@ def claim_task(store: Store, pipeline_id: int, contributor: str, *, at: datetime
                 f"no task of pipeline {pipeline_id} could be claimed for {_CLAIM_SECONDS:g} "
                 "seconds: others claim the new ones faster"
             )
-    return as_task(claimed) if claimed is not None else None
+    return as_task(claimed)
 
 
-def _top_up_if_running(store: Store, pipeline_id: int, *, at: datetime) -> bool:
-    """Top up a pipeline in which nothing could be claimed, without waiting for the sensor.
-
-    Return False if infinite seeding creates no tasks there.
-    """
-    with store.query() as session:
-        if not infinite_seedings.is_running(session, pipeline_id):
-            return False
+def _top_up(store: Store, pipeline_id: int, *, at: datetime) -> None:
+    """Top up a pipeline in which nothing could be claimed, without waiting for the sensor."""
     from tasks_lib.operations.infinite.top_up import top_up  # noqa: PLC0415 - loads Arrow
 
     top_up(store, pipeline_id, at=at)
-    return True
 
 
 def _claim(store: Store, pipeline_id: int, note: Note) -> StoredTask | None:
