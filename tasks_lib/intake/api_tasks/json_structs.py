@@ -87,7 +87,7 @@ def decode_tasks(body: bytes, fields: Sequence[Field]) -> TypedTasks | None:
 
 
 def are_certain(typed: TypedTasks, body: bytes) -> bool:
-    """Tell whether certainly nothing is wrong with a body's tasks, whatever the size of a value."""
+    """Tell whether certainly nothing is wrong with a body's tasks but the sizes of values."""
     known, rows = typed.known, typed.rows
     return (
         typed.is_whole

@@ -8,13 +8,16 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.domain.mapping.compile import compile_plan
+from tasks_lib.domain.mapping.copied_fields import CopiedField
 from tasks_lib.domain.mapping.path_budget import Timing
 from tasks_lib.domain.report import MAX_INLINE_ERRORS, Report, ReportError
 from tasks_lib.domain.statuses import TaskStatus
@@ -69,7 +72,7 @@ def fill_group(
 
     With ``group-completion`` these are all that wait of the ``source_group``.
     """
-    filling = _Filling(workspace, session, chain, group, stream_id, at, source_group)
+    filling = _Filling(workspace, session, chain, group, stream_id, at, source_group, _COPIED_FIRST)
     fires_on_each_task = chain.stored.trigger is Trigger.TASK_COMPLETION
     rows, rejected = 0, 0
     total = Written(0)
@@ -97,67 +100,62 @@ def fill_group(
     )
 
 
+@dataclass
 class _Filling:
     """Creates tasks of one group in the session's transaction, in two ways."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        session: Session,
-        chain: LockedChain,
-        group: EnsuredGroup,
-        stream_id: int,
-        at: datetime,
-        source_group: int | None,
-    ) -> None:
-        self._workspace = workspace
-        self._session = session
-        self._chain = chain
-        self._group = group
-        self._stream_id = stream_id
-        self._at = at
-        self._source_group = source_group
-        self._copied_fields = chain.copied_fields
-        self._copied_at_once = _COPIED_FIRST
+    workspace: Workspace
+    session: Session
+    chain: LockedChain
+    group: EnsuredGroup
+    stream_id: int
+    at: datetime
+    source_group: int | None
+    copied_at_once: int
+
+    @cached_property
+    def copied_fields(self) -> tuple[CopiedField, ...] | None:
+        """How to copy the source's values; None if they must be read."""
+        return self.chain.copied_fields
 
     def copy(self, after: int, limit: int) -> _Part | None:
         """Create up to ``limit`` tasks inside the database; return None if rows must be read."""
-        if self._copied_fields is None:
+        if self.copied_fields is None:
             return None
-        target = self._chain.target
-        limit = min(limit, self._copied_at_once)
+        target = self.chain.target
+        limit = min(limit, self.copied_at_once)
         copied = copy_waiting(
-            self._session,
-            self._copied_fields,
-            chain_id=self._chain.stored.id,
-            source_id=self._chain.source.id,
+            self.session,
+            self.copied_fields,
+            chain_id=self.chain.stored.id,
+            source_id=self.chain.source.id,
             target_id=target.id,
-            group_id=self._group.group_id,
-            stream_id=self._stream_id,
-            source_group=self._source_group,
+            group_id=self.group.group_id,
+            stream_id=self.stream_id,
+            source_group=self.source_group,
             after=after,
             limit=limit,
         )
         if copied is None or not copied.is_complete:
             return None
         if copied.created:
-            count_created(self._session, target, self._group, copied.created)
+            count_created(self.session, target, self.group, copied.created)
             fitting = _COPIED_BYTES * copied.created // max(copied.size, 1)
-            self._copied_at_once = min(max(fitting, 1), _COPIED_AT_ONCE)
+            self.copied_at_once = min(max(fitting, 1), _COPIED_AT_ONCE)
         is_last = copied.due < limit
         return _Part(copied.due, copied.last_id, is_last, Written(copied.created), [])
 
     def read(self, after: int, limit: int) -> _Part:
         """Read, check and create up to ``limit`` tasks, and record why others do not fit."""
-        chain = self._chain
-        with self._workspace.store.read() as reading:
+        chain = self.chain
+        with self.workspace.store.read() as reading:
             batches = stream_task_rows(
                 reading,
                 chain.source.id,
                 status=TaskStatus.FINISHED,
-                unless_in_stream=self._stream_id,
+                unless_in_stream=self.stream_id,
                 waiting_for_chain=chain.stored.id,
-                group_id=self._source_group,
+                group_id=self.source_group,
                 after=after,
                 limit=limit,
             )
@@ -169,16 +167,16 @@ class _Filling:
                 open_mapped(
                     rows,
                     compile_plan(chain.plan, Timing(time.thread_time, PATH_SECONDS)),
-                    self._workspace.limits._replace(max_errors=sys.maxsize),
+                    self.workspace.limits._replace(max_errors=sys.maxsize),
                     on_block=misfits.add,
                 ) as intake,
             ):
                 passed = _Passed(intake.batches())
                 written = write_tasks(
-                    self._session, chain.target, self._group, passed, at=self._at, is_short=True
+                    self.session, chain.target, self.group, passed, at=self.at, is_short=True
                 )
-        chain_inbox.remove(self._session, chain.stored.id, passed.origins)
-        chain_inbox.mark_misfits(self._session, chain.stored.id, misfits.problems, self._at)
+        chain_inbox.remove(self.session, chain.stored.id, passed.origins)
+        chain_inbox.mark_misfits(self.session, chain.stored.id, misfits.problems, self.at)
         is_last = counted.rows < limit
         return _Part(counted.rows, counted.last_id, is_last, written, misfits.problems)
 
