@@ -11,20 +11,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, NotSupportedError
 
 from databases import is_waiting
+from raw_rows import ADD_GROUP, ADD_TASKS, run
 from servers import wait_until
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.engine import Store
 
 ROUNDS = 25
-_GROUP = (
-    "INSERT INTO task_groups (pipeline_id, kind, seed_key, source, created_at, task_count,"
-    " rejected_count) VALUES (1, 'csv', '{key}', 's', now(), 0, 0)"
-)
-_TASKS = (
-    "INSERT INTO tasks (pipeline_id, group_id, row, status, predefined)"
-    " SELECT 1, {group}, n, 'pending', '{{}}' FROM generate_series(1, 3) n"
-)
 DELETE = "DELETE FROM task_groups WHERE id = {group}"
 MISSING = "a task refers to group 1 of pipeline 1, which does not exist"
 NOT_EMPTY = "group 1 of pipeline 1 has tasks"
@@ -35,14 +28,9 @@ def on_postgresql(postgresql_store_url: str, catalogue_file: Path) -> Iterator[S
     """A store with one empty group."""
     store = Store.open(postgresql_store_url)
     apply_catalogue(store, catalogue_file)
-    run(store, _GROUP.format(key="first"))
+    run(store, ADD_GROUP.format(key="first"))
     yield store
     store.close()
-
-
-def run(store: Store, statement: str) -> None:
-    with store.write() as session:
-        session.execute(text(statement))
 
 
 def numbers(store: Store, *tables: str) -> list[int]:
@@ -72,7 +60,7 @@ def is_refused(outcome: Future[None], message: str) -> bool:
 def test_no_statement_separates_tasks_from_their_group(
     on_postgresql: Store, statement: str
 ) -> None:
-    run(on_postgresql, _TASKS.format(group=1))
+    run(on_postgresql, ADD_TASKS.format(group=1))
     with pytest.raises(IntegrityError, match="fk_tasks_group_id_pipeline_id"):
         run(on_postgresql, statement)
     assert numbers(on_postgresql, "task_groups", "tasks") == [1, 3]
@@ -99,7 +87,7 @@ def test_an_empty_group_can_be_deleted(on_postgresql: Store) -> None:
 
 @pytest.mark.parametrize(
     ("first", "second", "message"),
-    [(_TASKS, DELETE, NOT_EMPTY), (DELETE, _TASKS, MISSING)],
+    [(ADD_TASKS, DELETE, NOT_EMPTY), (DELETE, ADD_TASKS, MISSING)],
     ids=["tasks first", "deletion first"],
 )
 def test_the_second_waits_for_the_first_and_is_refused(
@@ -136,8 +124,8 @@ def test_of_new_tasks_and_a_deletion_at_the_same_moment_exactly_one_wins(
     wins = 0
     with ThreadPoolExecutor(2) as pool:
         for number in range(2, 2 + ROUNDS):
-            run(on_postgresql, _GROUP.format(key=number))
-            adding = pool.submit(race, _TASKS.format(group=number))
+            run(on_postgresql, ADD_GROUP.format(key=number))
+            adding = pool.submit(race, ADD_TASKS.format(group=number))
             deleting = pool.submit(race, DELETE.format(group=number))
             is_added = not is_refused(adding, f"group {number} of")
             assert is_added == is_refused(deleting, f"group {number} of")

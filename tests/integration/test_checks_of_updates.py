@@ -10,19 +10,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError, NotSupportedError
 
 from databases import is_waiting
+from raw_rows import ADD_GROUP, ADD_TASKS, run
 from servers import wait_until
 from tasks_lib.operations.catalogue.apply import apply_catalogue
 from tasks_lib.store.engine import Store
 
 ROUNDS = 25
-_GROUP = (
-    "INSERT INTO task_groups (pipeline_id, kind, seed_key, source, created_at, task_count,"
-    " rejected_count) VALUES (1, 'csv', '{key}', 's', now(), 0, 0)"
-)
-_TASKS = (
-    "INSERT INTO tasks (pipeline_id, group_id, row, status, predefined)"
-    " SELECT 1, {group}, n, 'pending', '{{}}' FROM generate_series(1, 3) n"
-)
 _UPDATES = (
     "INSERT INTO task_updates (task_id, group_id, predefined, at)"
     " SELECT id, {group}, '{{}}', now() FROM tasks WHERE {condition}"
@@ -39,15 +32,14 @@ def on_postgresql(postgresql_store_url: str, catalogue_file: Path) -> Iterator[S
     """A store with three tasks in the first of two groups."""
     store = Store.open(postgresql_store_url)
     apply_catalogue(store, catalogue_file)
-    run(store, _GROUP.format(key="first"), _GROUP.format(key="second"), _TASKS.format(group=1))
+    run(
+        store,
+        ADD_GROUP.format(key="first"),
+        ADD_GROUP.format(key="second"),
+        ADD_TASKS.format(group=1),
+    )
     yield store
     store.close()
-
-
-def run(store: Store, *statements: str) -> None:
-    with store.write() as session:
-        for statement in statements:
-            session.execute(text(statement))
 
 
 def count(store: Store, table: str) -> int:

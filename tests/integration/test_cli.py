@@ -57,15 +57,6 @@ def test_the_template_is_the_header_that_is_accepted(
     )
 
 
-def test_a_template_is_not_named_like_another_format(seeding_with_catalogue: Seeding) -> None:
-    message = "out.xlsx would hold CSV, not what its name says; name it out.csv"
-    assert seeding_with_catalogue("template", "1", "-o", "out.xlsx") == (
-        2,
-        "",
-        f"error: {message}\n",
-    )
-
-
 def test_seeding_prints_the_report(
     seeding_with_catalogue: Seeding, csv_file: Callable[..., str]
 ) -> None:

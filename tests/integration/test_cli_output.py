@@ -115,3 +115,8 @@ def test_a_name_that_an_export_cannot_have_is_refused(
 ) -> None:
     line = ("dataset", "export", "acme", "words", "--output", name)
     assert Seeding(capsys)(*line) == (2, "", f"error: {message}\n")
+
+
+def test_a_template_is_not_named_like_another_format() -> None:
+    error = "error: out.xlsx would hold CSV, not what its name says; name it out.csv\n"
+    assert start("template", "1", "-o", "out.xlsx") == (2, b"", error)

@@ -59,7 +59,8 @@ def print_report(report: Report, pipeline: str) -> None:
         err.print(Text(report.sentence, style="red"))
     else:
         out.print(Text.assemble((report.sentence, "green"), f" Pipeline: {pipeline}."))
-    if report.rejected or len(report.errors) > report.is_rejection:  # else the sentence says all
+    told = 1 if report.is_rejection else 0  # the sentence holds the reason of a rejection
+    if report.rejected or len(report.errors) > told:
         print_problems(report.errors)
     print_rejects_uri(report.rejects_uri)
 
