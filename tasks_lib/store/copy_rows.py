@@ -37,14 +37,16 @@ def encode_rows(constants: Iterable[int | str], arrays: "Sequence[pa.Array]") ->
     for array in arrays:
         if pa.types.is_integer(array.type):
             eight = np.broadcast_to(np.frombuffer(struct.pack(">i", 8), np.uint8), (count, 4))
-            fixed += [eight, _big_endian(array.to_numpy(), ">i8")]
+            fixed += [eight, _big_endian(_numbers(array), ">i8")]
         else:
-            fixed.append(_big_endian(pc.binary_length(array).to_numpy(), ">i4"))
+            fixed.append(_big_endian(_numbers(pc.binary_length(array)), ">i4"))
             parts += [_join_fixed(fixed), array.cast(pa.binary())]
             fixed = []
     if fixed:
         parts.append(_join_fixed(fixed))
-    return pc.binary_join_element_wise(*parts, b"")
+    # An argument b"" would load pandas, which takes longer than writing a few rows.
+    nothing = pa.Array.from_buffers(pa.binary(), 1, [None, *map(pa.py_buffer, (bytes(8), b""))])[0]
+    return pc.binary_join_element_wise(*parts, nothing)
 
 
 def _encode(value: int | str) -> bytes:
@@ -54,6 +56,13 @@ def _encode(value: int | str) -> bytes:
         return struct.pack(">iq", 8, value)
     text = value.encode()
     return struct.pack(">i", len(text)) + text
+
+
+def _numbers(array: "pa.Array") -> "np.ndarray[Any, Any]":
+    """Return whole numbers over the same memory; ``to_numpy`` would load pandas."""
+    import numpy as np  # noqa: PLC0415
+
+    return np.from_dlpack(array)
 
 
 def _big_endian(numbers: "np.ndarray[Any, Any]", dtype: str) -> "np.ndarray[Any, Any]":

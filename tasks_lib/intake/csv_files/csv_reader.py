@@ -34,6 +34,7 @@ from tasks_lib.intake.csv_files.csv_records import (
 from tasks_lib.intake.csv_files.csv_rows import RowChecker, decode, why_not_encoded
 from tasks_lib.intake.csv_files.encodings import Utf8Stream
 from tasks_lib.intake.csv_files.not_csv import check_is_csv
+from tasks_lib.intake.rows.arrays import number_array, number_scalar, text_array
 from tasks_lib.intake.rows.blocks import BadRow, CellBlock
 from tasks_lib.intake.rows.limit_problems import row_too_large, too_many_columns
 from tasks_lib.intake.rows.rejects import MARK_START
@@ -255,7 +256,7 @@ class CsvReader:
         columns = [columns[index] for index in self._rows.positions]
         if self._has_mark(columns):
             return None
-        numbers = pa.array(np.arange(self._row + 1, self._row + 1 + table.num_rows))
+        numbers = number_array(np.arange(self._row + 1, self._row + 1 + table.num_rows))
         return CellBlock(numbers, columns, [], 0, self._consumed + len(data))
 
     def _has_mark(self, columns: list[pa.Array]) -> bool:
@@ -285,10 +286,11 @@ class CsvReader:
         if is_final and end < len(data):
             raise self._unreadable_rest(data[end:], row + 1)
         columns = [
-            pa.array([cells[index] for cells in rows], pa.string())
-            for index in range(len(self.columns))
+            text_array([cells[index] for cells in rows]) for index in range(len(self.columns))
         ]
-        block = CellBlock(pa.array(numbers, pa.int64()), columns, bad, blank, self._consumed + end)
+        block = CellBlock(
+            number_array(np.array(numbers, np.int64)), columns, bad, blank, self._consumed + end
+        )
         return block, end
 
 
@@ -304,9 +306,10 @@ def _check_delimiter(header: str, delimiter: str) -> None:
 
 
 def _has_empty_row(lengths: list[pa.Array]) -> bool:
-    is_empty = pc.equal(lengths[0], 0)
+    nothing = number_scalar(0)
+    is_empty = pc.equal(lengths[0], nothing)
     for length in lengths[1:]:
         if not pc.any(is_empty).as_py():
             return False
-        is_empty = pc.and_(is_empty, pc.equal(length, 0))
+        is_empty = pc.and_(is_empty, pc.equal(length, nothing))
     return bool(pc.any(is_empty).as_py())

@@ -79,13 +79,13 @@ def end_of_plain_rows(data: bytes, dialect: Dialect, *, at_end: bool) -> int | N
     end = len(data) if at_end and len(quotes) % 2 == 0 else _last_line_end(data, quotes)
     if end == 0 and at_end:
         return None
-    edges = (ord(dialect.delimiter), _QUOTE, _LF, _CR)
     within = quotes[: np.searchsorted(quotes, end)]
     opening, closing = within[0::2], within[1::2]
     before = characters[opening[opening > 0] - 1]
     after = characters[closing[closing < len(data) - 1] + 1]
-    is_plain = np.isin(before, edges).all() and np.isin(after, edges).all()
-    return end if is_plain else None
+    is_edge = np.zeros(256, dtype=bool)
+    is_edge[[ord(dialect.delimiter), _QUOTE, _LF, _CR]] = True
+    return end if is_edge[before].all() and is_edge[after].all() else None
 
 
 def _last_line_end(data: bytes, quotes: "np.ndarray[Any, Any]") -> int:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tasks_lib.domain.fields import Field
 from tasks_lib.domain.values.readers import ReaderOf, reader_of
+from tasks_lib.intake.rows.arrays import mask_array, number_array
 from tasks_lib.intake.rows.blocks import BadRow, CellBlock, CheckedBlock
 from tasks_lib.intake.rows.columns import FieldProblem, ShapedRows, shape_of
 
@@ -53,7 +54,7 @@ def checked_blocks(
         rejected = _rejected_rows(block, shaped.problems)
         is_good = np.ones(len(block.numbers), dtype=bool)
         is_good[[problem.position for problem in shaped.problems]] = False
-        good = pa.array(is_good)
+        good = mask_array(is_good)
         yield CheckedBlock(
             block.numbers.filter(good),
             shaped.values.filter(good),
@@ -67,7 +68,7 @@ def _with_key_problems(shaped: ShapedRows, numbers: pa.Array, check: CheckKeys) 
     is_valid = np.ones(len(numbers), dtype=bool)
     is_valid[[problem.position for problem in shaped.problems]] = False
     positions = np.flatnonzero(is_valid)
-    valid = pa.array(positions)
+    valid = number_array(positions)
     problems = [
         FieldProblem(int(positions[problem.position]), problem.problem)
         for problem in check(numbers.take(valid), shaped.values.take(valid))

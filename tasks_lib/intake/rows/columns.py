@@ -18,6 +18,13 @@ from tasks_lib.domain.values.certain import CERTAIN_PATTERNS
 from tasks_lib.domain.values.problem import ValueProblemError
 from tasks_lib.domain.values.readers import Reader, ReaderOf, reader_of
 from tasks_lib.errors import Problem
+from tasks_lib.intake.rows.arrays import (
+    mask_array,
+    number_scalar,
+    read_numbers,
+    text_array,
+    text_scalar,
+)
 
 _TEXT_TYPES: Final = frozenset({FieldType.TEXT, FieldType.LONG_TEXT})
 _AS_STRING: Final = frozenset(
@@ -67,11 +74,11 @@ def shape_of(fields: Sequence[Field], reader_of: ReaderOf = reader_of) -> Shape:
             fragments, are_texts, column_problems = check(column)
             problems.extend(column_problems)
             quote = '"' if are_texts else ""
-            parts.append(pa.scalar(before + key + quote))
+            parts.append(text_scalar(before + key + quote))
             parts.append(_escape(fragments) if are_texts else fragments)
             before = quote + ","
-        parts.append(pa.scalar(before.removesuffix(",") + "}"))
-        return ShapedRows(pc.binary_join_element_wise(*parts, ""), problems)
+        parts.append(text_scalar(before.removesuffix(",") + "}"))
+        return ShapedRows(pc.binary_join_element_wise(*parts, text_scalar("")), problems)
 
     return shape
 
@@ -93,17 +100,17 @@ def check_of(field: Field, read: Reader) -> ColumnCheck:
         doubtful = column if certain is None else column.filter(pc.invert(certain))
         distinct = pc.dictionary_encode(doubtful)
         read_texts = [read_or_explain(text) for text in distinct.dictionary.to_pylist()]
-        fragments = pa.array([fragment for fragment, _ in read_texts], pa.string())
+        fragments = text_array([fragment for fragment, _ in read_texts])
         fragments = fragments.take(distinct.indices)
         positions = np.arange(len(column))
         if certain is not None:
             doubt = pc.invert(certain)
-            positions = positions[doubt.to_numpy(zero_copy_only=False)]
+            positions = read_numbers(pc.indices_nonzero(doubt))
             sure = _quoted(column) if field.type in _AS_STRING else column
             fragments = pc.replace_with_mask(sure, doubt, fragments)
         problems = _locate([problem for _, problem in read_texts], distinct.indices, positions)
         if problems:
-            fragments = pc.fill_null(fragments, "null")
+            fragments = pc.fill_null(fragments, text_scalar("null"))
         return CheckedColumn(fragments, are_texts=False, problems=problems)
 
     return check
@@ -116,7 +123,7 @@ def _locate(
     if not any(by_text):
         return []
     is_bad = np.array([problem is not None for problem in by_text])
-    texts = indices.to_numpy()
+    texts = read_numbers(indices)
     return [
         FieldProblem(int(positions[index]), problem)
         for index in np.flatnonzero(is_bad[texts])
@@ -143,10 +150,12 @@ def _certainty(field: Field) -> Callable[[pa.Array], pa.Array] | None:
 def _length_certainty(least: int, most: int | None) -> Callable[[pa.Array], pa.Array]:
     def is_certain(column: pa.Array) -> pa.Array:
         if least <= 1 and most is None:
-            return pc.greater(pc.binary_length(column), 0)
+            return pc.greater(pc.binary_length(column), number_scalar(0))
         length = pc.utf8_length(column)
-        enough = pc.greater_equal(length, max(least, 1))
-        return enough if most is None else pc.and_(enough, pc.less_equal(length, most))
+        enough = pc.greater_equal(length, number_scalar(max(least, 1)))
+        return (
+            enough if most is None else pc.and_(enough, pc.less_equal(length, number_scalar(most)))
+        )
 
     return is_certain
 
@@ -167,18 +176,19 @@ def _between_certainty(
 
     def is_certain(column: pa.Array) -> pa.Array:
         certain = matches(column)
-        numbers = pc.cast(pc.if_else(certain, column, "0"), pa.float64())
+        numbers = pc.cast(pc.if_else(certain, column, text_scalar("0")), pa.float64())
         if lowest is not None:
-            certain = pc.and_(certain, pc.greater(numbers, lowest))
+            certain = pc.and_(certain, pc.greater(numbers, number_scalar(lowest)))
         if highest is not None:
-            certain = pc.and_(certain, pc.less(numbers, highest))
+            certain = pc.and_(certain, pc.less(numbers, number_scalar(highest)))
         return certain
 
     return is_certain
 
 
 def _quoted(column: pa.Array) -> pa.Array:
-    return pc.binary_join_element_wise('"', _escape(column), '"', "")
+    quote = text_scalar('"')
+    return pc.binary_join_element_wise(quote, _escape(column), quote, text_scalar(""))
 
 
 def _escape(column: pa.Array) -> pa.Array:
@@ -194,6 +204,6 @@ def _escape(column: pa.Array) -> pa.Array:
         return column
     has_one = np.zeros(length, np.bool_)
     has_one[np.searchsorted(bounds, places + bounds[0], side="right") - 1] = True
-    needs_escape = pa.array(has_one)
+    needs_escape = mask_array(has_one)
     escaped = [encode_basestring(value)[1:-1] for value in column.filter(needs_escape).to_pylist()]
-    return pc.replace_with_mask(column, needs_escape, pa.array(escaped, pa.string()))
+    return pc.replace_with_mask(column, needs_escape, text_array(escaped))

@@ -33,6 +33,7 @@ from tasks_lib.intake.datasets.foreign_rows import ForeignRows, ForeignSource
 from tasks_lib.intake.datasets.rejected_rows import RejectedRows
 from tasks_lib.intake.datasets.row_keys import read_keys
 from tasks_lib.intake.datasets.row_spool import check_key, local_rows
+from tasks_lib.intake.rows.arrays import number_scalar
 from tasks_lib.operations.datasets.import_request import (
     RESULTS,
     ImportMode,
@@ -356,7 +357,7 @@ def _stream_rows(
     """Yield the rows to write, numbered on from ``offset``; raise once all problems are known."""
     for batch in intake.batches():
         if not tolerance.refuses(intake.rejected):
-            yield pc.add(batch.rows, offset), batch.values
+            yield pc.add(batch.rows, number_scalar(offset)), batch.values
     _check_rejected(intake, tolerance)
 
 
