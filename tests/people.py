@@ -18,7 +18,7 @@ from tasks_lib.operations.tasks.read import Task
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.engine import Store
 from tasks_lib.store.groups import task_groups
-from tasks_lib.store.tables import TaskRow
+from tasks_lib.store.tables.tasks import TaskRow
 from tasks_lib.store.tasks.counts import Counts, add_counts, get_counts, get_group_counts
 
 PATH = "acme/reviews/label-reviews"

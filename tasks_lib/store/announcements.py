@@ -15,7 +15,9 @@ from tasks_lib.domain.lifecycle import DONE
 from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.store.dialect import upsert
 from tasks_lib.store.leases import is_over
-from tasks_lib.store.tables import AnnouncementRow, RetentionRow, TaskCountRow
+from tasks_lib.store.tables.announcements import AnnouncementRow
+from tasks_lib.store.tables.counts import TaskCountRow
+from tasks_lib.store.tables.retention import RetentionRow
 
 _LEFT: Final = tuple(status.value for status in TaskStatus if status not in DONE)
 

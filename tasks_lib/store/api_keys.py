@@ -7,13 +7,9 @@ from typing import Final, NamedTuple
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from tasks_lib.store.tables import (
-    MAX_ID,
-    ApiKeyRow,
-    OrganizationRow,
-    PipelineRow,
-    ProjectRow,
-)
+from tasks_lib.store.tables.access import ApiKeyRow
+from tasks_lib.store.tables.base import MAX_ID
+from tasks_lib.store.tables.catalogue import OrganizationRow, PipelineRow, ProjectRow
 
 
 class Access(NamedTuple):

@@ -8,7 +8,9 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.audit import Action, AuditEntry
-from tasks_lib.store.tables import MAX_ID, AuditEntryRow, OrganizationRow, PipelineRow, ProjectRow
+from tasks_lib.store.tables.audit import AuditEntryRow
+from tasks_lib.store.tables.base import MAX_ID
+from tasks_lib.store.tables.catalogue import OrganizationRow, PipelineRow, ProjectRow
 
 
 def record(

@@ -14,14 +14,9 @@ from tasks_lib.domain.names import did_you_mean, is_storable
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.errors import NoPipelinesError, NotFoundError
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import (
-    MAX_ID,
-    FieldRow,
-    OrganizationRow,
-    PipelineRow,
-    ProjectRow,
-    TaskRow,
-)
+from tasks_lib.store.tables.base import MAX_ID
+from tasks_lib.store.tables.catalogue import FieldRow, OrganizationRow, PipelineRow, ProjectRow
+from tasks_lib.store.tables.tasks import TaskRow
 
 _KEPT_FIELDS: Final = 4_096
 _CATALOGUE_LOCK: Final = 5_104_219_834

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import TableClause
 from sqlalchemy.orm import Session
 
-from tasks_lib.store.tables import Table
+from tasks_lib.store.tables.base import Table
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.errors import StorageUnavailableError
 from tasks_lib.store.dialect import upsert
-from tasks_lib.store.tables import GroupFileRow, StoredFileRow
+from tasks_lib.store.tables.files import GroupFileRow, StoredFileRow
 
 _ROWS: Final = 300
 """Rows per statement: 900 parameters, which every SQLite allows."""

@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 from sqlalchemy import CursorResult, LargeBinary, bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
-from tasks_lib.store.tables import IdempotentAnswerRow, UtcDateTime
+from tasks_lib.store.tables.access import IdempotentAnswerRow
+from tasks_lib.store.tables.base import UtcDateTime
 
 _ANSWERS: Final = IdempotentAnswerRow.metadata.tables[IdempotentAnswerRow.__tablename__]
 _RESERVE: Final = text(

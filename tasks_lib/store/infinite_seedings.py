@@ -10,13 +10,10 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import PipelineStatus
 from tasks_lib.store.dialect import upsert
-from tasks_lib.store.tables import (
-    InfiniteSeedingRow,
-    InfiniteSourceRow,
-    PipelineRow,
-    TaskGroupRow,
-    TaskRow,
-)
+from tasks_lib.store.tables.catalogue import PipelineRow
+from tasks_lib.store.tables.groups import TaskGroupRow
+from tasks_lib.store.tables.infinite import InfiniteSeedingRow, InfiniteSourceRow
+from tasks_lib.store.tables.tasks import TaskRow
 
 _ROWS_AT_ONCE: Final = 5_000
 _SEEDINGS: Final = InfiniteSeedingRow.metadata.tables[InfiniteSeedingRow.__tablename__]

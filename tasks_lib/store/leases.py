@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from tasks_lib.store.dialect import upsert
-from tasks_lib.store.tables import LeaseRow
+from tasks_lib.store.tables.leases import LeaseRow
 
 STALE: Final = timedelta(seconds=10)
 """How long after its last renewal a lease is free."""

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
-from tasks_lib.store.tables import GroupWaitRow, ImportRunRow, SeedingRunRow, UploadRow
+from tasks_lib.store.tables.access import UploadRow
+from tasks_lib.store.tables.runs import ImportRunRow, SeedingRunRow
+from tasks_lib.store.tables.waiting import GroupWaitRow
 
 
 class OldRun(NamedTuple):

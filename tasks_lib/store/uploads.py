@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import OnError, SeedKind, UploadStatus
 from tasks_lib.store.leases import is_over
-from tasks_lib.store.tables import SeedingRunRow, UploadRow
+from tasks_lib.store.tables.access import UploadRow
+from tasks_lib.store.tables.runs import SeedingRunRow
 
 LONGEST_LEASE: Final = timedelta(minutes=5)
 """The longest lease that an upload is ever given."""

@@ -94,6 +94,31 @@ def test_a_command_loads_the_modules_of_no_other_command(folder: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("pipeline list", "base catalogue counts groups retention streams tasks"),
+        (
+            f"tasks list {PATH}",
+            "base catalogue chains counts datasets groups removal retention streams tasks",
+        ),
+        (
+            f"seed csv {PATH} reviews.csv",
+            "base catalogue chains counts groups removal retention runs streams tasks",
+        ),
+    ],
+)
+def test_a_command_maps_the_tables_that_it_uses(folder: Path, line: str, expected: str) -> None:
+    code = (
+        "import sys; from tasks_lib.cli import run; run(sys.argv[1:]); "
+        "print(*sorted(name.split('.')[3] for name in sys.modules if "
+        "name.startswith('tasks_lib.store.tables.')))"
+    )
+    command = [sys.executable, "-c", code, *shlex.split(line)]
+    child = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    assert child.stdout.splitlines()[-1] == expected
+
+
 def test_the_end_of_a_command_looks_at_no_module(tmp_path: Path) -> None:
     code = (
         "import atexit, gc; from tasks_lib.cli import main; "

@@ -16,7 +16,7 @@ from tasks_lib.errors import CatalogueRejectedError
 from tasks_lib.operations.catalogue.read import find_pipeline
 from tasks_lib.operations.groups.read import list_groups
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store.tables import TaskRow
+from tasks_lib.store.tables.tasks import TaskRow
 from vault import LABEL, tasks_of
 
 FIRST_NIGHT = f"{HEADER}001,one,5\n1,uno,\n2,two,3\n"

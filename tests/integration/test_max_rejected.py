@@ -17,7 +17,7 @@ from tasks_lib.operations.seeding.file_sources import CsvRequest
 from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
 from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store.tables import StoredFileRow
+from tasks_lib.store.tables.files import StoredFileRow
 from vault import (
     CHECK,
     LABEL,

@@ -17,7 +17,9 @@ from tasks_lib.operations.seeding.seed_from_csv import seed_from_csv
 from tasks_lib.operations.upkeep import old_runs
 from tasks_lib.operations.upkeep.old_runs import KEPT, remove_old_runs
 from tasks_lib.operations.workspace import Workspace
-from tasks_lib.store.tables import GroupWaitRow, ImportRunRow, SeedingRunRow, UploadRow
+from tasks_lib.store.tables.access import UploadRow
+from tasks_lib.store.tables.runs import ImportRunRow, SeedingRunRow
+from tasks_lib.store.tables.waiting import GroupWaitRow
 from vault import MIXED
 
 NOW = datetime.now(UTC)

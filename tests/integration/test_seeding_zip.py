@@ -31,7 +31,7 @@ from tasks_lib.operations.seeding.seed_from_zip import ZipRequest, seed_from_zip
 from tasks_lib.operations.tasks.read import find_task, link_files, list_tasks
 from tasks_lib.operations.workspace import Workspace
 from tasks_lib.storage.file_storage import Storage
-from tasks_lib.store.tables import GroupFileRow, StoredFileRow
+from tasks_lib.store.tables.files import GroupFileRow, StoredFileRow
 from web import FileContent, serve_content
 
 DAWN, NOON, NOTES = png("dawn"), png("noon"), b"taken by hand"

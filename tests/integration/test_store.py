@@ -17,6 +17,7 @@ from sqlalchemy import Connection, inspect, make_url, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import SchemaItem
 
+from all_tables import METADATA
 from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.errors import (
     StoreOutdatedError,
@@ -29,8 +30,8 @@ from tasks_lib.operations.workspace import Workspace
 from tasks_lib.store.bulk import insert_rows, postgres_connection
 from tasks_lib.store.engine import LATEST_REVISION, Store
 from tasks_lib.store.migrations.upgrade import scripts, upgrade
-from tasks_lib.store.tables import Table, TaskGroupRow
 from tasks_lib.store.tables.base import CONDITION
+from tasks_lib.store.tables.groups import TaskGroupRow
 
 _REPLACED_KEYS = (
     "fk_tasks_group_id_pipeline_id",
@@ -44,7 +45,7 @@ def test_a_fresh_store_is_created_at_the_latest_revision(empty_database_url: str
     with store.engine.connect() as connection:
         tables = set(inspect(connection).get_table_names())
     assert store.revision() == LATEST_REVISION
-    assert tables == {*Table.metadata.tables, "alembic_version"}
+    assert tables == {*METADATA.tables, "alembic_version"}
     store.close()
 
 
@@ -58,9 +59,9 @@ def test_the_migrations_create_the_tables_of_the_models(empty_database_url: str)
         assert _differences(connection) == []
         migrated = _reflected(connection)
         connection.execute(text("DROP TABLE alembic_version"))
-        Table.metadata.drop_all(connection)
+        METADATA.drop_all(connection)
         _set_conditions_of_indexes(connection.dialect.name)
-        Table.metadata.create_all(connection)
+        METADATA.create_all(connection)
         assert migrated == _reflected(connection)
     store.close()
 
@@ -274,7 +275,7 @@ def test_the_database_enforces_the_invariants(
 
 def _set_conditions_of_indexes(dialect: str) -> None:
     """Pass the conditions of partial indexes to a dialect; the models only record them."""
-    for table in Table.metadata.tables.values():
+    for table in METADATA.tables.values():
         for index in table.indexes:
             if CONDITION in index.info:
                 index.dialect_options[dialect]["where"] = text(index.info[CONDITION])
@@ -291,7 +292,7 @@ def _differences(connection: Connection) -> list[Any]:
         return not (is_key and is_replaced)
 
     context = MigrationContext.configure(connection, opts={"include_object": is_compared})
-    return list(compare_metadata(context, Table.metadata))
+    return list(compare_metadata(context, METADATA))
 
 
 def _reflected(connection: Connection) -> dict[str, object]:
@@ -307,7 +308,7 @@ def _reflected(connection: Connection) -> dict[str, object]:
             sorted(map(str, inspector.get_check_constraints(table))),
             sorted(re.sub(" at 0x[0-9a-f]+", "", str(i)) for i in inspector.get_indexes(table)),
         ]
-        for table in Table.metadata.tables
+        for table in METADATA.tables
     }
 
 

@@ -16,7 +16,10 @@ from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.errors import Problem
 from tasks_lib.store.chains.chains import StoredChain
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import ChainInboxRow, ChainRow, GroupCountRow, RemovedRow, TaskRow
+from tasks_lib.store.tables.chains import ChainInboxRow, ChainRow
+from tasks_lib.store.tables.counts import GroupCountRow
+from tasks_lib.store.tables.removal import RemovedRow
+from tasks_lib.store.tables.tasks import TaskRow
 
 _LOCK: Final = "hashtextextended('seeding chains of ' || :pipeline_id, 0)"
 _SQLITE_IDS: Final = 500

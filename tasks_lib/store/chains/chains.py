@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.chains import Edge, Trigger
 from tasks_lib.domain.mapping.conversions import Column, columns_from_json, columns_to_json
-from tasks_lib.store.tables import MAX_ID, ChainInboxRow, ChainRow, OrganizationRow
+from tasks_lib.store.tables.base import MAX_ID
+from tasks_lib.store.tables.catalogue import OrganizationRow
+from tasks_lib.store.tables.chains import ChainInboxRow, ChainRow
 
 _CHAINS: Final = ChainRow.metadata.tables[ChainRow.__tablename__]
 

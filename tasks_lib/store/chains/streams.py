@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select, text
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.dialect import upsert
-from tasks_lib.store.tables import StreamRow
+from tasks_lib.store.tables.streams import StreamRow
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.store.bulk import stream_rows
 from tasks_lib.store.datasets.datasets import Dataset
-from tasks_lib.store.tables import DatasetItemRow
+from tasks_lib.store.tables.datasets import DatasetItemRow
 
 
 def find_last_row(session: Session, dataset: Dataset) -> int:

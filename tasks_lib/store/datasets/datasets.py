@@ -13,13 +13,9 @@ from tasks_lib.errors import NotFoundError
 from tasks_lib.store.bulk import insert_rows
 from tasks_lib.store.copy_rows import Int4
 from tasks_lib.store.dialect import upsert
-from tasks_lib.store.tables import (
-    DatasetItemRow,
-    DatasetQueryRow,
-    DatasetRow,
-    DatasetVersionRow,
-    ImportRunRow,
-)
+from tasks_lib.store.tables.datasets import DatasetItemRow, DatasetRow, DatasetVersionRow
+from tasks_lib.store.tables.queries import DatasetQueryRow
+from tasks_lib.store.tables.runs import ImportRunRow
 
 if TYPE_CHECKING:  # loading it takes time, and reading datasets does not need it
     import pyarrow as pa

@@ -10,7 +10,7 @@ from tasks_lib.domain.mapping.saved import MappingContent, SavedMapping
 from tasks_lib.domain.names import did_you_mean
 from tasks_lib.errors import NotFoundError
 from tasks_lib.store.dialect import upsert
-from tasks_lib.store.tables import SavedMappingRow
+from tasks_lib.store.tables.mappings import SavedMappingRow
 
 
 def find_mapping(

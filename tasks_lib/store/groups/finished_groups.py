@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.lifecycle import DONE
 from tasks_lib.domain.statuses import GroupState, TaskStatus
 from tasks_lib.store.groups.task_groups import StoredGroup, list_by_ids
-from tasks_lib.store.tables import UNSETTLED_GROUP, GroupCountRow, TaskGroupRow
+from tasks_lib.store.tables.counts import UNSETTLED_GROUP, GroupCountRow
+from tasks_lib.store.tables.groups import TaskGroupRow
 from tasks_lib.store.tasks.counts import STATUS_COLUMNS
 
 _LEFT: Final = " + ".join(f"sum(n.{status})" for status in TaskStatus if status not in DONE)

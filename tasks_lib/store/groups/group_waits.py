@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import GroupState
 from tasks_lib.store.dialect import upsert
-from tasks_lib.store.tables import GroupWaitRow, TaskGroupRow
+from tasks_lib.store.tables.groups import TaskGroupRow
+from tasks_lib.store.tables.waiting import GroupWaitRow
 
 _WAITS: Final = GroupWaitRow.metadata.tables[GroupWaitRow.__tablename__]
 

@@ -12,13 +12,10 @@ from tasks_lib.domain.naming import UNNAMED, Naming
 from tasks_lib.domain.report import Report
 from tasks_lib.domain.statuses import GroupState, SeedKind
 from tasks_lib.store.dialect import is_postgresql, upsert
-from tasks_lib.store.tables import (
-    MAX_ID,
-    GroupCountRow,
-    SeedingRunRow,
-    TaskGroupRow,
-    UtcDateTime,
-)
+from tasks_lib.store.tables.base import MAX_ID, UtcDateTime
+from tasks_lib.store.tables.counts import GroupCountRow
+from tasks_lib.store.tables.groups import TaskGroupRow
+from tasks_lib.store.tables.runs import SeedingRunRow
 
 _GROUPS: Final = TaskGroupRow.metadata.tables[TaskGroupRow.__tablename__]
 _INSERT: Final = text(

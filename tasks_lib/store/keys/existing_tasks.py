@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.rows.keys import KeyOf
 from tasks_lib.store.bulk import insert_rows
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import TaskRow
+from tasks_lib.store.tables.tasks import TaskRow
 
 _LOCK: Final = 0x5EED << 48
 """Above the numbers of pipelines, and different from the other advisory locks."""

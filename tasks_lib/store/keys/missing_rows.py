@@ -14,7 +14,8 @@ from tasks_lib.domain.sources import identity_of
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store.bulk import insert_rows
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import TaskGroupRow, UtcDateTime
+from tasks_lib.store.tables.base import UtcDateTime
+from tasks_lib.store.tables.groups import TaskGroupRow
 from tasks_lib.store.tasks import queues
 from tasks_lib.store.tasks.counts import add_counts
 from tasks_lib.store.tasks.moves import Note

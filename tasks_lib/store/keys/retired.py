@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.rows.keys import DIGEST, digest_of
 from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.dialect import is_postgresql, upsert
-from tasks_lib.store.tables import RetiredKeyRow, TaskRow
+from tasks_lib.store.tables.removal import RetiredKeyRow
+from tasks_lib.store.tables.tasks import TaskRow
 
 if TYPE_CHECKING:
     import numpy as np

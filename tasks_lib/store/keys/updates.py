@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from tasks_lib.store.bulk import insert_rows
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import UtcDateTime
+from tasks_lib.store.tables.base import UtcDateTime
 from tasks_lib.store.tasks.untouched import has_copies, untouched_condition
 
 MAX_TOUCHED_LISTED: Final = 100

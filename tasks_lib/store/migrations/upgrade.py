@@ -7,7 +7,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from tasks_lib.store.tables import Table
+from tasks_lib.store.tables.base import Table
 
 
 def scripts() -> ScriptDirectory:

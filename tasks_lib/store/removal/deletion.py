@@ -10,33 +10,27 @@ from tasks_lib.domain.statuses import PipelineStatus, UploadStatus
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.removal import task_removal
 from tasks_lib.store.removal.task_removal import Rows, remove_tasks
-from tasks_lib.store.tables import (
-    AnnouncementRow,
-    ChainRow,
+from tasks_lib.store.tables.access import UploadRow
+from tasks_lib.store.tables.announcements import AnnouncementRow
+from tasks_lib.store.tables.catalogue import FieldRow, PipelineRow
+from tasks_lib.store.tables.chains import ChainRow
+from tasks_lib.store.tables.counts import GroupCountRow, TaskCountRow, TaskQueueRow
+from tasks_lib.store.tables.datasets import (
     DatasetItemRow,
-    DatasetQueryRow,
     DatasetRow,
     DatasetRowVersionRow,
     DatasetVersionRow,
-    DeclaredResultsRow,
-    FieldRow,
-    GroupCountRow,
-    GroupFileRow,
-    InfiniteSeedingRow,
-    InfiniteSourceRow,
-    PipelineRow,
-    RemovedRow,
-    ResultExportRow,
-    RetentionRow,
-    RetiredKeyRow,
-    SavedMappingRow,
-    SeedingRunRow,
-    StreamRow,
-    TaskCountRow,
-    TaskGroupRow,
-    TaskQueueRow,
-    UploadRow,
 )
+from tasks_lib.store.tables.files import GroupFileRow
+from tasks_lib.store.tables.groups import TaskGroupRow
+from tasks_lib.store.tables.infinite import InfiniteSeedingRow, InfiniteSourceRow
+from tasks_lib.store.tables.mappings import SavedMappingRow
+from tasks_lib.store.tables.queries import DatasetQueryRow
+from tasks_lib.store.tables.removal import RemovedRow, RetiredKeyRow
+from tasks_lib.store.tables.results import DeclaredResultsRow, ResultExportRow
+from tasks_lib.store.tables.retention import RetentionRow
+from tasks_lib.store.tables.runs import SeedingRunRow
+from tasks_lib.store.tables.streams import StreamRow
 
 _FIRST_TASKS: Final = "tasks.pipeline_id = :pipeline_id ORDER BY status, id LIMIT :limit"
 _LOCK: Final = text(

@@ -19,19 +19,14 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.statuses import SeedKind
 from tasks_lib.store.keys import retired as retired_keys
 from tasks_lib.store.keys.existing_tasks import lock_keys
-from tasks_lib.store.tables import (
-    AuditEntryRow,
-    ChainInboxRow,
-    OrganizationRow,
-    PipelineRow,
-    ProjectRow,
-    StreamRow,
-    TaskGroupRow,
-    TaskMoveRow,
-    TaskRow,
-    TaskUpdateRow,
-    UtcDateTime,
-)
+from tasks_lib.store.tables.audit import AuditEntryRow
+from tasks_lib.store.tables.base import UtcDateTime
+from tasks_lib.store.tables.catalogue import OrganizationRow, PipelineRow, ProjectRow
+from tasks_lib.store.tables.chains import ChainInboxRow
+from tasks_lib.store.tables.groups import TaskGroupRow
+from tasks_lib.store.tables.streams import StreamRow
+from tasks_lib.store.tables.tasks import TaskMoveRow, TaskRow
+from tasks_lib.store.tables.updates import TaskUpdateRow
 from tasks_lib.store.tasks.queries import StoredTask
 
 

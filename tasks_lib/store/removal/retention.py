@@ -24,14 +24,11 @@ from tasks_lib.store.infinite_seedings import find_seeding
 from tasks_lib.store.keys import retired as retired_keys
 from tasks_lib.store.removal.task_removal import CountedAs, Rows, remove_tasks
 from tasks_lib.store.results.result_exports import find_held
-from tasks_lib.store.tables import (
-    PipelineRow,
-    RetentionRow,
-    StreamRow,
-    TaskGroupRow,
-    TaskMoveRow,
-    TaskRow,
-)
+from tasks_lib.store.tables.catalogue import PipelineRow
+from tasks_lib.store.tables.groups import TaskGroupRow
+from tasks_lib.store.tables.retention import RetentionRow
+from tasks_lib.store.tables.streams import StreamRow
+from tasks_lib.store.tables.tasks import TaskMoveRow, TaskRow
 from tasks_lib.store.tasks.untouched import NEVER_COPIED, has_copies
 
 TASKS_AT_ONCE: Final = 1_000

@@ -14,7 +14,9 @@ from tasks_lib.domain.statuses import GroupState, TaskStatus
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.removal import task_removal
 from tasks_lib.store.removal.task_removal import Rows, remove_tasks
-from tasks_lib.store.tables import GroupFileRow, InfiniteSeedingRow, TaskGroupRow
+from tasks_lib.store.tables.files import GroupFileRow
+from tasks_lib.store.tables.groups import TaskGroupRow
+from tasks_lib.store.tables.infinite import InfiniteSeedingRow
 from tasks_lib.store.tasks.untouched import has_copies, untouched_condition
 
 _URIS_AT_ONCE: Final = 500

@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.result_formats import ResultFormat
-from tasks_lib.store.tables import DeclaredResultsRow
+from tasks_lib.store.tables.results import DeclaredResultsRow
 
 
 class DeclaredResults(NamedTuple):

@@ -16,7 +16,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import MAX_ID, StreamRow, TaskGroupRow, TaskRow
+from tasks_lib.store.tables.base import MAX_ID
+from tasks_lib.store.tables.groups import TaskGroupRow
+from tasks_lib.store.tables.streams import StreamRow
+from tasks_lib.store.tables.tasks import TaskRow
 
 _ROWS_AT_ONCE: Final = 5_000
 

@@ -8,7 +8,8 @@ from sqlalchemy import Row, and_, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from tasks_lib.store.dialect import upsert
-from tasks_lib.store.tables import MAX_ID, DeclaredResultsRow, ResultExportRow
+from tasks_lib.store.tables.base import MAX_ID
+from tasks_lib.store.tables.results import DeclaredResultsRow, ResultExportRow
 
 IN_USE: Final = timedelta(days=30)
 """An export that no catalogue declares is in use for so long after it ran."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks_lib.store.tables.base import BigId, Table, UtcDateTime, partial_index
+from tasks_lib.store.tables.catalogue import OrganizationRow, PipelineRow
 
 
 class ApiKeyRow(Table):
@@ -25,7 +26,7 @@ class ApiKeyRow(Table):
     __table_args__ = (UniqueConstraint("sha256"),)
 
     id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
-    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey("organizations.id"))
+    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey(OrganizationRow.id))
     name: Mapped[str] = mapped_column(Text)
     prefix: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(Text)
@@ -41,7 +42,7 @@ class IdempotentAnswerRow(Table):
     __tablename__ = "idempotent_answers"
 
     organization_id: Mapped[int] = mapped_column(
-        BigId, ForeignKey("organizations.id"), primary_key=True
+        BigId, ForeignKey(OrganizationRow.id), primary_key=True
     )
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     request_sha256: Mapped[str] = mapped_column(Text)
@@ -63,7 +64,7 @@ class UploadRow(Table):
     __table_args__ = (partial_index("ix_uploads_status", "status", where="removed_at IS NULL"),)
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
-    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey(PipelineRow.id))
     name: Mapped[str] = mapped_column(Text)
     uri: Mapped[str] = mapped_column(Text)
     on_error: Mapped[str] = mapped_column(Text)

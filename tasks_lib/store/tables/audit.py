@@ -7,6 +7,7 @@ from sqlalchemy import JSON, ForeignKey, Identity, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
+from tasks_lib.store.tables.catalogue import OrganizationRow
 
 
 class AuditEntryRow(Table):
@@ -15,7 +16,7 @@ class AuditEntryRow(Table):
     __tablename__ = "audit_entries"
 
     id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
-    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey("organizations.id"), index=True)
+    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey(OrganizationRow.id), index=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     by: Mapped[str] = mapped_column("by", Text, quote=True)
     action: Mapped[str] = mapped_column(Text)

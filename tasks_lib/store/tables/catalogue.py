@@ -31,7 +31,7 @@ class ProjectRow(Table):
     __table_args__ = (UniqueConstraint("organization_id", "name"),)
 
     id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
-    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey("organizations.id"))
+    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey(OrganizationRow.id))
     name: Mapped[str] = mapped_column(Text)
 
 
@@ -52,7 +52,7 @@ class PipelineRow(Table):
     )
 
     id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
-    project_id: Mapped[int] = mapped_column(BigId, ForeignKey("projects.id"))
+    project_id: Mapped[int] = mapped_column(BigId, ForeignKey(ProjectRow.id))
     name: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(Text)
     claim_timeout_seconds: Mapped[int | None] = mapped_column(Integer)
@@ -72,7 +72,7 @@ class FieldRow(Table):
     )
 
     id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
-    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey(PipelineRow.id))
     position: Mapped[int] = mapped_column(Integer)
     name: Mapped[str] = mapped_column(Text)
     type: Mapped[str] = mapped_column(Text)

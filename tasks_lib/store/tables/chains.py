@@ -7,6 +7,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks_lib.domain.chains import Trigger
 from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
+from tasks_lib.store.tables.catalogue import OrganizationRow, PipelineRow
+from tasks_lib.store.tables.tasks import TaskRow
 
 
 class ChainRow(Table):
@@ -30,9 +32,9 @@ class ChainRow(Table):
     )
 
     id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
-    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey("organizations.id"), index=True)
-    source_pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
-    target_pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
+    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey(OrganizationRow.id), index=True)
+    source_pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey(PipelineRow.id))
+    target_pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey(PipelineRow.id))
     trigger: Mapped[str] = mapped_column("trigger", Text, quote=True)
     mapping: Mapped[dict[str, str]] = mapped_column(JSON)
     skip: Mapped[list[str]] = mapped_column(JSON)
@@ -62,7 +64,7 @@ class ChainInboxRow(Table):
 
     chain_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     task_id: Mapped[int] = mapped_column(
-        BigId, ForeignKey("tasks.id"), primary_key=True, autoincrement=False, index=True
+        BigId, ForeignKey(TaskRow.id), primary_key=True, autoincrement=False, index=True
     )
     finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
     tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

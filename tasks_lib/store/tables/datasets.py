@@ -1,7 +1,6 @@
-"""The Data Vault: datasets, their versions and rows, saved mappings, and streams."""
+"""The Data Vault: datasets, their versions and rows."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -17,33 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks_lib.store.tables.base import BigId, JsonText, Table, UtcDateTime, partial_index
-
-
-class StreamRow(Table):
-    """A stream lets each row or task of one source into one pipeline once.
-
-    ``source`` is ``dataset:<id>`` or ``pipeline:<id>``. A new ``generation`` lets all in again.
-    ``filled_from`` is field to column, as of the last seeding; None before the first.
-    """
-
-    __tablename__ = "streams"
-    __table_args__ = (UniqueConstraint("pipeline_id", "source", "generation"),)
-
-    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
-    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
-    source: Mapped[str] = mapped_column(Text)
-    generation: Mapped[int] = mapped_column(Integer)
-    filled_from: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
-
-
-class RemovedRow(Table):
-    """A row or task that a stream has let in and whose task was removed: it stays out."""
-
-    __tablename__ = "removed_rows"
-
-    stream_id: Mapped[int] = mapped_column(BigId, ForeignKey("streams.id"), primary_key=True)
-    origin_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
-    group_id: Mapped[int] = mapped_column(BigId, ForeignKey("task_groups.id"))
+from tasks_lib.store.tables.catalogue import OrganizationRow
 
 
 class DatasetRow(Table):
@@ -56,7 +29,7 @@ class DatasetRow(Table):
     __table_args__ = (UniqueConstraint("organization_id", "name"),)
 
     id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
-    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey("organizations.id"))
+    organization_id: Mapped[int] = mapped_column(BigId, ForeignKey(OrganizationRow.id))
     name: Mapped[str] = mapped_column(Text)
     columns: Mapped[list[dict[str, str]]] = mapped_column(JSON)
     version: Mapped[int] = mapped_column(Integer)
@@ -65,44 +38,12 @@ class DatasetRow(Table):
     key_columns: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
 
 
-class DatasetQueryRow(Table):
-    """The query of a dataset whose rows are read from another database.
-
-    ``connection`` is a database URL without a password, or ``secret:<block>``. ``key_columns``
-    identify a row; without any, its whole content does.
-    """
-
-    __tablename__ = "dataset_queries"
-
-    dataset_id: Mapped[int] = mapped_column(BigId, ForeignKey("datasets.id"), primary_key=True)
-    connection: Mapped[str] = mapped_column(Text)
-    query: Mapped[str] = mapped_column(Text)
-    key_columns: Mapped[list[str]] = mapped_column(JSON)
-
-
-class SavedMappingRow(Table):
-    """A version of a mapping into a pipeline, with the columns of the source it was saved for."""
-
-    __tablename__ = "saved_mappings"
-    __table_args__ = (UniqueConstraint("pipeline_id", "name", "version"),)
-
-    id: Mapped[int] = mapped_column(BigId, Identity(always=True), primary_key=True)
-    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"))
-    name: Mapped[str] = mapped_column(Text)
-    version: Mapped[int] = mapped_column(Integer)
-    source: Mapped[str] = mapped_column(Text)
-    columns: Mapped[list[dict[str, str]]] = mapped_column(JSON)
-    mapping: Mapped[dict[str, str]] = mapped_column(JSON)
-    skip: Mapped[list[str]] = mapped_column(JSON)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-
 class DatasetVersionRow(Table):
     """One import into a dataset: how many rows it added, changed and removed."""
 
     __tablename__ = "dataset_versions"
 
-    dataset_id: Mapped[int] = mapped_column(BigId, ForeignKey("datasets.id"), primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(BigId, ForeignKey(DatasetRow.id), primary_key=True)
     version: Mapped[int] = mapped_column(Integer, primary_key=True)
     source: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(Text)
@@ -130,7 +71,7 @@ class DatasetItemRow(Table):
             is_unique=True,
         ),
         ForeignKeyConstraint(
-            ["dataset_id", "version"], ["dataset_versions.dataset_id", "dataset_versions.version"]
+            ["dataset_id", "version"], [DatasetVersionRow.dataset_id, DatasetVersionRow.version]
         ),
     )
 
@@ -148,18 +89,8 @@ class DatasetRowVersionRow(Table):
 
     __tablename__ = "dataset_row_versions"
 
-    dataset_id: Mapped[int] = mapped_column(BigId, ForeignKey("datasets.id"), primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(BigId, ForeignKey(DatasetRow.id), primary_key=True)
     row_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     until_version: Mapped[int] = mapped_column(Integer, primary_key=True)
     version: Mapped[int] = mapped_column(Integer)
     value: Mapped[str] = mapped_column(JsonText)
-
-
-class ImportRunRow(Table):
-    """The report of a flow run's import, committed with its rows, so that a retry finds it."""
-
-    __tablename__ = "import_runs"
-
-    id: Mapped[str] = mapped_column(Text, primary_key=True)
-    finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    report: Mapped[dict[str, Any]] = mapped_column(JSON)

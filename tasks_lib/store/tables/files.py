@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, ForeignKey, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
+from tasks_lib.store.tables.groups import TaskGroupRow
 
 
 class StoredFileRow(Table):
@@ -27,7 +28,7 @@ class GroupFileRow(Table):
 
     __tablename__ = "group_files"
 
-    group_id: Mapped[int] = mapped_column(BigId, ForeignKey("task_groups.id"), primary_key=True)
+    group_id: Mapped[int] = mapped_column(BigId, ForeignKey(TaskGroupRow.id), primary_key=True)
     uri: Mapped[str] = mapped_column(
-        Text, ForeignKey("stored_files.uri", ondelete="RESTRICT"), primary_key=True, index=True
+        Text, ForeignKey(StoredFileRow.uri, ondelete="RESTRICT"), primary_key=True, index=True
     )

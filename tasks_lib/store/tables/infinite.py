@@ -1,4 +1,4 @@
-"""Infinite seedings, the tasks that they copy, and the lease of the sensor."""
+"""Infinite seedings, and the tasks that they copy."""
 
 from datetime import datetime
 
@@ -6,6 +6,8 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks_lib.store.tables.base import BigId, Table, UtcDateTime
+from tasks_lib.store.tables.catalogue import PipelineRow
+from tasks_lib.store.tables.groups import TaskGroupRow
 
 
 class InfiniteSeedingRow(Table):
@@ -20,12 +22,12 @@ class InfiniteSeedingRow(Table):
     __table_args__ = (CheckConstraint("keep_available > 0", name="keep_available"),)
 
     pipeline_id: Mapped[int] = mapped_column(
-        BigId, ForeignKey("pipelines.id"), primary_key=True, autoincrement=False
+        BigId, ForeignKey(PipelineRow.id), primary_key=True, autoincrement=False
     )
     is_enabled: Mapped[bool]
     keep_available: Mapped[int] = mapped_column(BigInteger)
     target: Mapped[int | None] = mapped_column(BigInteger)
-    group_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("task_groups.id"))
+    group_id: Mapped[int | None] = mapped_column(BigId, ForeignKey(TaskGroupRow.id))
     copied_groups: Mapped[list[list[int]]] = mapped_column(JSON)
     source_count: Mapped[int] = mapped_column(BigInteger)
     fields_sha256: Mapped[str] = mapped_column(Text)
@@ -43,21 +45,10 @@ class InfiniteSourceRow(Table):
 
     pipeline_id: Mapped[int] = mapped_column(
         BigId,
-        ForeignKey("infinite_seedings.pipeline_id"),
+        ForeignKey(InfiniteSeedingRow.pipeline_id),
         primary_key=True,
         autoincrement=False,
     )
     position: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     task_id: Mapped[int] = mapped_column(BigId)
     sha256: Mapped[str] = mapped_column(Text)
-
-
-class LeaseRow(Table):
-    """The lease of long-lived work: its holder, the last renewal, and the history for the next."""
-
-    __tablename__ = "sensors"
-
-    name: Mapped[str] = mapped_column(Text, primary_key=True)
-    holder: Mapped[str] = mapped_column(Text)
-    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    history: Mapped[list[list[int]]] = mapped_column(JSON)

@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, ForeignKey, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks_lib.store.tables.base import BigId, Table, UtcDateTime, partial_index
+from tasks_lib.store.tables.catalogue import PipelineRow
 
 
 class ResultExportRow(Table):
@@ -27,7 +28,7 @@ class ResultExportRow(Table):
         ),
     )
 
-    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"), primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey(PipelineRow.id), primary_key=True)
     scope: Mapped[str] = mapped_column(Text, primary_key=True)
     destination: Mapped[str] = mapped_column(Text)
     group_id: Mapped[int | None] = mapped_column(BigId)
@@ -45,7 +46,7 @@ class DeclaredResultsRow(Table):
 
     __tablename__ = "declared_results"
 
-    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey("pipelines.id"), primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(BigId, ForeignKey(PipelineRow.id), primary_key=True)
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     url: Mapped[str] = mapped_column(Text)
     format: Mapped[str] = mapped_column(Text)

@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from tasks_lib.domain.lifecycle import DONE, show_status
 from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import GroupCountRow, PipelineRow, RetentionRow, TaskCountRow
+from tasks_lib.store.tables.catalogue import PipelineRow
+from tasks_lib.store.tables.counts import GroupCountRow, TaskCountRow
+from tasks_lib.store.tables.retention import RetentionRow
 
 STATUS_COLUMNS: Final = tuple(status.value for status in TaskStatus)
 COUNTED: Final = (*STATUS_COLUMNS, "claims")

@@ -18,7 +18,8 @@ from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.chains.chain_inbox import lock_chains_shared, put_into_inboxes
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import PipelineRow, TaskMoveRow, TaskRow
+from tasks_lib.store.tables.catalogue import PipelineRow
+from tasks_lib.store.tables.tasks import TaskMoveRow, TaskRow
 from tasks_lib.store.tasks.counts import (
     COUNTED,
     STATUS_COLUMNS,

@@ -24,7 +24,11 @@ from tasks_lib.domain.statuses import PipelineStatus, SeedKind, TaskStatus
 from tasks_lib.store import catalogue
 from tasks_lib.store.chains.chain_inbox import lock_chains
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import MAX_ID, DatasetItemRow, PipelineRow, TaskGroupRow, TaskRow
+from tasks_lib.store.tables.base import MAX_ID
+from tasks_lib.store.tables.catalogue import PipelineRow
+from tasks_lib.store.tables.datasets import DatasetItemRow
+from tasks_lib.store.tables.groups import TaskGroupRow
+from tasks_lib.store.tables.tasks import TaskRow
 from tasks_lib.store.tasks.counts import get_group_counts
 from tasks_lib.store.tasks.moves import LAST_FINISH_NUMBER
 

@@ -11,7 +11,7 @@ from tasks_lib.domain.statuses import PipelineStatus, TaskStatus
 from tasks_lib.store import catalogue
 from tasks_lib.store.bulk import stream_rows
 from tasks_lib.store.dialect import is_postgresql
-from tasks_lib.store.tables import TaskRow
+from tasks_lib.store.tables.tasks import TaskRow
 
 _CREATED_POSTGRESQL: Final = (
     "to_char(g.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"

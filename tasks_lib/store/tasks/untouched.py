@@ -10,7 +10,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
-from tasks_lib.store.tables import TaskGroupRow
+from tasks_lib.store.tables.groups import TaskGroupRow
 
 _NEVER_CLAIMED: Final = f"""
     tasks.status NOT IN ('{TaskStatus.IN_PROGRESS}', '{TaskStatus.FINISHED}')
