@@ -26,6 +26,7 @@ from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.keys import retired as retired_keys
 from tasks_lib.store.keys.existing_tasks import lock_keys
 from tasks_lib.store.keys.lookup import Ids, SameValues, find_known
+from tasks_lib.store.keys.successive import SuccessiveTasks
 from tasks_lib.store.keys.updates import TaskUpdates
 from tasks_lib.store.tasks import queues
 
@@ -133,27 +134,28 @@ class KeyedInsert:
         self._stream_has_tasks = stream_id is not None and has_tasks(session, stream_id)
         last_id = _LAST_ID_POSTGRESQL if is_postgresql(session) else _LAST_ID_SQLITE
         self._since = session.scalar(last_id) or 0
+        self._successive = (
+            SuccessiveTasks(session, pipeline_id, last_id=self._since)
+            if is_postgresql(session)
+            else None
+        )
         if self._collects:
             session.execute(_COLLECT)
 
     def add_all(self, batches: Iterable[KeyedTasks]) -> None:
         """Add the batches and finish; ``batches`` must not use the session.
 
-        PostgreSQL looks the keys of a batch up while the next one is read: each call of ``add``
-        runs in a second thread, and ends before the next one begins.
+        The keys of a batch are looked up while the next one is read: each call of ``add`` runs in a
+        second thread, and ends before the next one begins.
         """
-        if is_postgresql(self._session):
-            with ThreadPoolExecutor(1, thread_name_prefix="seeding-keys") as background:
-                adding: Future[None] | None = None
-                for tasks in batches:
-                    if adding is not None:
-                        adding.result()
-                    adding = background.submit(self.add, tasks)
+        with ThreadPoolExecutor(1, thread_name_prefix="seeding-keys") as background:
+            adding: Future[None] | None = None
+            for tasks in batches:
                 if adding is not None:
                     adding.result()
-        else:
-            for tasks in batches:
-                self.add(tasks)
+                adding = background.submit(self.add, tasks)
+            if adding is not None:
+                adding.result()
         self.finish()
 
     def add(self, tasks: KeyedTasks) -> None:
@@ -203,7 +205,12 @@ class KeyedInsert:
 
     def _leave_out_known(self, tasks: KeyedTasks) -> KeyedTasks:
         known = find_known(
-            self._session, self._pipeline_id, tasks.keys, tasks.predefined, self._same_values
+            self._session,
+            self._pipeline_id,
+            tasks.keys,
+            tasks.predefined,
+            self._same_values,
+            successive=self._successive,
         )
         if not len(known.positions):
             return tasks

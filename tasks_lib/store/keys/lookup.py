@@ -12,12 +12,12 @@ from tasks_lib.domain.statuses import TaskStatus
 from tasks_lib.store.bulk import postgres_connection
 from tasks_lib.store.dialect import is_postgresql
 from tasks_lib.store.keys import retired as retired_keys
+from tasks_lib.store.keys.found_tasks import SEPARATOR, FoundTasks, find_differing, join
+from tasks_lib.store.keys.successive import SuccessiveTasks
 
 if TYPE_CHECKING:
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
-_SEPARATOR: Final = "\x02"
-_SQLITE_KEYS: Final = 500
 _PAGE_BITS: Final = 16
 
 SameValues = Callable[[str, str], bool]
@@ -50,93 +50,102 @@ def find_known(
     keys: pa.Array,
     predefined: pa.Array,
     same_values: SameValues,
+    *,
+    successive: SuccessiveTasks | None = None,
 ) -> KnownTasks:
-    """Find the pipeline's tasks that have these different keys, and compare their values."""
-    find = _find_on_postgresql if is_postgresql(session) else _find_on_sqlite
-    found = find(session, pipeline_id, keys, predefined)
-    positions, task_ids, differing, before, withdrawn, has_retired = found
-    if has_retired and len(positions) < len(keys):
-        retired, of_retired = _find_retired(session, pipeline_id, keys, positions)
-        positions = np.concatenate([positions, retired])
-        task_ids = np.concatenate([task_ids, of_retired])
-    after = predefined.take(pa.array(differing, pa.int64())).to_pylist()
-    changed = [
-        position
-        for position, old, new in zip(differing, before, after, strict=True)
-        if not same_values(old, new)
-    ]
-    return KnownTasks(positions, task_ids, np.array(changed, np.int64), withdrawn)
+    """Find the pipeline's tasks that have these different keys, and compare their values.
+
+    ``successive`` finds most of them if the batches of a source come in the order of their tasks.
+    """
+    found = successive.find(keys, predefined) if successive is not None else []
+    left = _without(np.arange(len(keys)), found)
+    retired = of_retired = np.array([], np.int64)
+    if len(left):
+        some = keys.take(pa.array(left)) if found else keys
+        objects = predefined.take(pa.array(left)) if found else predefined
+        find = _find_on_postgresql if is_postgresql(session) else _find_on_sqlite
+        looked_up, has_retired = find(session, pipeline_id, some, objects)
+        if successive is not None and not successive.follows:
+            successive.learn(looked_up.task_ids[np.argsort(looked_up.positions)])
+        found.append(looked_up.at(left))
+        if has_retired and len(looked_up.positions) < len(left):
+            retired = _without(np.arange(len(keys)), found)
+            places, of_retired = retired_keys.find(
+                session, pipeline_id, keys.take(pa.array(retired)).to_pylist()
+            )
+            retired = retired[places]  # after the tasks: a task can be erased meanwhile
+    return KnownTasks(
+        np.concatenate([*(some.positions for some in found), retired]),
+        np.concatenate([*(some.task_ids for some in found), of_retired]),
+        _find_changed(found, predefined, same_values),
+        np.concatenate([np.array([], np.int64), *(some.withdrawn_ids for some in found)]),
+    )
 
 
-_Found = tuple["Numbers", "Numbers", Sequence[int], Sequence[str], "Numbers", bool]
-"""Positions and ids of tasks with the keys; positions and texts of those with another text; ids
-of those that are withdrawn; and whether keys of the pipeline are retired."""
+def _without(positions: "Numbers", found: Sequence[FoundTasks]) -> "Numbers":
+    is_left = np.ones(len(positions), dtype=bool)
+    for some in found:
+        is_left[some.positions] = False
+    return positions[is_left]
 
 
-def _find_retired(
-    session: Session, pipeline_id: int, keys: pa.Array, positions: "Numbers"
-) -> "tuple[Numbers, Numbers]":
-    """Find the retired ones of the other keys, after the tasks: a task can be erased meanwhile."""
-    is_left = np.ones(len(keys), dtype=bool)
-    is_left[positions] = False
-    left = np.flatnonzero(is_left)
-    places, task_ids = retired_keys.find(session, pipeline_id, keys.take(left).to_pylist())
-    return left[places], task_ids
+def _find_changed(
+    found: Sequence[FoundTasks], predefined: pa.Array, same_values: SameValues
+) -> "Numbers":
+    changed = []
+    for some in found:
+        after = predefined.take(pa.array(some.differing)).to_pylist()
+        compared = zip(some.differing.tolist(), some.before, after, strict=True)
+        changed += [place for place, old, new in compared if not same_values(old, new)]
+    return np.array(changed, np.int64)
 
 
 def _find_on_postgresql(
     session: Session, pipeline_id: int, keys: pa.Array, predefined: pa.Array
-) -> _Found:
-    """Find the tasks by one statement that returns one row: fetching thousands takes longer."""
+) -> tuple[FoundTasks, bool]:
+    """Find the tasks by one statement that returns one row: fetching thousands takes longer.
+
+    Returns also whether keys of the pipeline are retired.
+    """
     row = (
         postgres_connection(session)
-        .execute(_FIND, (pipeline_id, _join(keys), _join(predefined), pipeline_id), prepare=False)
+        .execute(_FIND, (pipeline_id, join(keys), join(predefined), pipeline_id), prepare=False)
         .fetchone()
     )
     assert row is not None  # noqa: S101
     positions, ids, differing, before, withdrawn, has_retired = row
-    return (
+    found = FoundTasks(
         _numbers(positions),
         _numbers(ids),
-        differing or (),
-        before.split(_SEPARATOR) if before else (),
+        np.array(differing or [], np.int64),
+        before.split(SEPARATOR) if before else [],
         _numbers(withdrawn),
-        bool(has_retired),
     )
+    return found, bool(has_retired)
 
 
 def _find_on_sqlite(
     session: Session, pipeline_id: int, keys: pa.Array, predefined: pa.Array
-) -> _Found:
+) -> tuple[FoundTasks, bool]:
+    """Find the tasks by one statement, too: SQLite lets other threads of Python work meanwhile."""
     connection = session.connection().connection.driver_connection
     assert connection is not None  # noqa: S101
-    positions, ids, differing, before, withdrawn = [], [], [], [], []
-    listed, texts = keys.to_pylist(), predefined.to_pylist()
-    for first in range(0, len(listed), _SQLITE_KEYS):
-        some = listed[first : first + _SQLITE_KEYS]
-        place_of = {key: first + place for place, key in enumerate(some)}
-        marks = ",".join("?" * len(some))
-        for task_id, key, text_before, status in connection.execute(
-            "SELECT id, key, predefined, status FROM tasks"  # noqa: S608 - our own names
-            f" WHERE pipeline_id = {pipeline_id:d} AND key IN ({marks})",
-            some,
-        ):
-            place = place_of[key]
-            positions.append(place)
-            ids.append(task_id)
-            if status == TaskStatus.WITHDRAWN:
-                withdrawn.append(task_id)
-            if text_before != texts[place]:
-                differing.append(place)
-                before.append(text_before)
+    parameters = (_json_array(keys), pipeline_id)
+    positions, ids, before, withdrawn = connection.execute(_FIND_ON_SQLITE, parameters).fetchone()
+    found = _numbers(positions)
+    differing, texts = find_differing(before, predefined, found) if len(found) else (found, [])
     return (
-        np.array(positions, np.int64),
-        np.array(ids, np.int64),
-        differing,
-        before,
-        np.array(withdrawn, np.int64),
+        FoundTasks(found, _numbers(ids), differing, texts, _numbers(withdrawn)),
         retired_keys.has_any(session, pipeline_id),
     )
+
+
+def _json_array(texts: pa.Array) -> str:
+    """Return a JSON array of texts without control characters."""
+    escaped = pc.replace_substring(pc.replace_substring(texts, "\\", r"\\"), '"', r"\"")
+    whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), escaped)
+    joined: str = pc.binary_join(whole, '","')[0].as_py()
+    return f'["{joined}"]'
 
 
 class Ids:
@@ -173,12 +182,6 @@ class Ids:
         return is_new
 
 
-def _join(texts: pa.Array) -> bytes:
-    """Return the texts as one, in UTF-8; Arrow joins and encodes them faster than Python."""
-    whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
-    return bytes(pc.binary_join(whole, _SEPARATOR)[0].as_buffer())
-
-
 def _numbers(joined: str | None) -> "Numbers":
     return np.fromstring(joined or "", dtype=np.int64, sep=",")
 
@@ -202,3 +205,12 @@ _FIND: Final = rf"""
     ) AS found
     """.encode()  # noqa: S608
 """The subquery with its limit makes PostgreSQL look each key up in the index."""
+
+_FIND_ON_SQLITE: Final = f"""
+    SELECT group_concat(sent.key), group_concat(tasks.id),
+        CAST(group_concat(tasks.predefined, char(2)) AS BLOB),
+        group_concat(tasks.id) FILTER (WHERE tasks.status = '{TaskStatus.WITHDRAWN}')
+    FROM json_each(?) AS sent CROSS JOIN tasks
+        ON tasks.pipeline_id = ? AND tasks.key = sent.value
+    """  # noqa: S608 - our own names
+"""The order of a cross join makes SQLite look each key up in the index."""
