@@ -82,23 +82,31 @@ _CREATE: Final = (
     " predefined {} NOT NULL, is_untouched BOOLEAN NOT NULL DEFAULT FALSE)"
 )
 _LOCK: Final = text(
-    "SELECT tasks.id FROM tasks JOIN changed_rows ON changed_rows.task_id = tasks.id"
-    " ORDER BY tasks.id FOR UPDATE OF tasks"
+    """
+    SELECT count(*) FROM (SELECT task_id FROM changed_rows ORDER BY task_id) AS changed
+    CROSS JOIN LATERAL (
+        SELECT FROM tasks WHERE tasks.id = changed.task_id LIMIT 1 FOR UPDATE
+    ) AS locked
+    """
 )
+"""The limit makes PostgreSQL look each task up, in the order of their ids."""
+
 _AT: Final = bindparam("at", type_=UtcDateTime)
 _AT_ONCE: Final = """
-    WITH untouched AS MATERIALIZED (
-        SELECT changed_rows.task_id, changed_rows.predefined, tasks.predefined AS before
-        FROM changed_rows JOIN tasks ON tasks.id = changed_rows.task_id WHERE {}
+    WITH updated AS (
+        UPDATE tasks SET predefined = changed_rows.predefined FROM changed_rows
+        WHERE tasks.id = changed_rows.task_id AND {}
+        RETURNING tasks.id, (
+            SELECT before.predefined FROM tasks AS before WHERE before.id = tasks.id
+        ) AS predefined
     ), recorded AS (
         INSERT INTO task_updates (task_id, group_id, predefined, at)
-        SELECT task_id, :group_id, before, :at FROM untouched
-    ), updated AS (
-        UPDATE tasks SET predefined = untouched.predefined FROM untouched
-        WHERE tasks.id = untouched.task_id
+        SELECT id, :group_id, predefined, :at FROM updated
     )
-    SELECT (SELECT count(*) FROM changed_rows), (SELECT count(*) FROM untouched)
+    SELECT (SELECT count(*) FROM changed_rows), (SELECT count(*) FROM updated)
     """
+"""A statement does not see its own updates: the subquery returns the values from before."""
+
 _KEPT: Final = text(
     "SELECT row FROM changed_rows WHERE NOT EXISTS (SELECT FROM task_updates"
     " WHERE task_updates.task_id = changed_rows.task_id AND group_id = :group_id)"
