@@ -48,8 +48,32 @@ organizations:
               - {name: document, type: json, source: dataset, required: false}
               - {name: stars, type: integer, source: dataset, required: false, max: 5}
               - {name: body, type: long_text, source: dataset, required: false}
+          - name: days
+            fields:
+              - {name: day, type: date, source: dataset}
+              - {name: moment, type: datetime, source: dataset}
+              - {name: amount, type: number, source: dataset}
+              - {name: place, type: url, source: dataset}
+              - {name: stars, type: integer, source: dataset, required: false, max: 5}
+              - {name: body, type: long_text, source: dataset, required: false}
+          - name: marks
+            fields:
+              - {name: marks, type: multi_select, source: dataset, options: [good, bad, mixed]}
+              - {name: stars, type: integer, source: dataset, required: false, max: 5}
+              - {name: body, type: long_text, source: dataset, required: false}
 """
+_WIDE: Final = {
+    "twenty-integers": "integer",
+    "twenty-dates": "date",
+    "twenty-datetimes": "datetime",
+    "twenty-numbers": "number",
+    "twenty-urls": "url",
+    "twenty-texts": "text",
+}
+"""Pipelines with 18 fields of a type, beside ``stars`` and ``body``."""
+
 _TEXTS, _DOCUMENTS, _SUBMIT = "/1/tasks", "/2/tasks", "/1/tasks/1/submit"
+_DAYS, _MARKS = "/3/tasks", "/4/tasks"
 _RAW: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -62,6 +86,34 @@ def _filled(head: str, unit: str, tail: str, size: int = _SIZE) -> str:
 
 def _tasks(task: str, last: str | None = None) -> str:
     return f'{{"tasks":[{",".join([task] * (_TASKS - 1) + [last or task])}]}}'
+
+
+def _catalogue() -> str:
+    """Return the catalogue, with a pipeline for each kind of wide tasks."""
+    text = _CATALOGUE
+    for name, kind in _WIDE.items():
+        text += f"          - name: {name}\n            fields:\n"
+        for place in range(18):
+            text += f"              - {{name: f{place}, type: {kind}, source: dataset}}\n"
+        for field in ("stars, type: integer, max: 5", "body, type: long_text"):
+            text += f"              - {{name: {field}, source: dataset, required: false}}\n"
+    return text
+
+
+def _wrong_at(values: str, place: int) -> Callable[[], str]:
+    """Return 5,000 tasks with such values and a text, of which one has a wrong number."""
+
+    def make() -> str:
+        text = "x" * (_ROOM - len(values))
+        tasks = [f'{{"fields":{{{values},"body":"{text}"}}}}'] * _TASKS
+        tasks[place] = f'{{"fields":{{{values},"stars":9}}}}'
+        return f'{{"tasks":[{",".join(tasks)}]}}'
+
+    return make
+
+
+def _wide(value: str) -> str:
+    return ",".join(f'"f{place}":{value}' for place in range(18))
 
 
 _QUOTE: Final = r"\""
@@ -103,7 +155,7 @@ def _texts(unit: str, more: str = "") -> Callable[[], str]:
     return lambda: _tasks(f'{{"fields":{{"id":"1",{more}"body":"{text}"}}}}', _WRONG)
 
 
-BODIES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
+BODIES: dict[str, tuple[str, Callable[[], str]]] = {
     "white space": (_TEXTS, lambda: " " * _SIZE),
     "an array of numbers": (_TEXTS, lambda: _filled("[", "1", "]")),
     "nested without end": (_TEXTS, lambda: "[" * _SIZE),
@@ -185,6 +237,41 @@ BODIES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
 }
 """The path of the call behind ``/workflows``, and the body."""
 
+_ONE_URL: Final = '"https://example.com/a?b=c"'
+_LONG_URL: Final = '"https://example.com/' + "a/b?c=d&" * 180 + '"'
+_DAY: Final = '"day":"2024-02-29","moment":"2024-02-29T10:11:12Z","amount":1.5'
+_VALUES: Final = {
+    "dates and URLs": (_DAYS, f'{_DAY},"place":{_ONE_URL}'),
+    "long URLs": (_DAYS, f'{_DAY},"place":{_LONG_URL}'),
+    "numbers as strings with dates": (_DAYS, _DAY.replace("1.5", '"1.5"') + f',"place":{_ONE_URL}'),
+    "options": (_MARKS, '"marks":["good","bad"]'),
+    "documents and numbers as strings": (_DOCUMENTS, '"document":{"a": 1},"stars":"1"'),
+    "20 integers": ("/5/tasks", _wide("1234567")),
+    "20 integers as strings": ("/5/tasks", _wide('"1234567"')),
+    "20 dates": ("/6/tasks", _wide('"2024-02-29"')),
+    "20 datetimes": ("/7/tasks", _wide('"2024-02-29T10:11:12Z"')),
+    "20 numbers": ("/8/tasks", _wide("1234.5")),
+    "20 numbers as strings": ("/8/tasks", _wide('"1234.5"')),
+    "20 URLs": ("/9/tasks", _wide(_ONE_URL)),
+    "20 texts": ("/10/tasks", _wide('"abcdefgh"')),
+    "20 numbers in texts": ("/10/tasks", _wide("12345")),
+}
+"""The path and the values of tasks that are dear to read."""
+
+BODIES |= {
+    f"{name}, the {ordinal} wrong": (path, _wrong_at(values, place))
+    for name, (path, values) in _VALUES.items()
+    for ordinal, place in (("first", 0), ("middle", _TASKS // 2), ("last", _TASKS - 1))
+}
+BODIES["a document of escapes, a later task wrong"] = (
+    _DOCUMENTS,
+    lambda: (
+        _filled('{"tasks":[{"fields":{"document":[', r'"\u00e9\n"', "]}},", 900_000)
+        + ",".join(['{"fields":{"document":1}}'] * 4_000 + [_LAST])
+        + "]}"
+    ),
+)
+
 ACCEPTED: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "5,000 texts (accepted)": (_TEXTS, lambda: _tasks(_TEXT)),
     "5,000 documents (accepted)": (_DOCUMENTS, _documents("1", _document("1"))),
@@ -232,7 +319,7 @@ def _open_client() -> Iterator[TestClient]:
     """Open a client of an application whose workflow 1 has a task that ann has claimed."""
     with TemporaryDirectory(prefix="bodies-") as folder:
         catalogue = Path(folder) / "catalogue.yaml"
-        catalogue.write_text(_CATALOGUE, encoding="utf-8")
+        catalogue.write_text(_catalogue(), encoding="utf-8")
         store = Store.open(f"sqlite:///{folder}/seeding.db")
         apply_catalogue(store, catalogue)
         workspace = Workspace(store, Storage((Path(folder) / "files").as_uri()), Limits())

@@ -77,6 +77,12 @@ class Settings(BaseModel):
         description="Largest total of the JSON documents and lists of options in one request of "
         "the HTTP API, in bytes.",
     )
+    max_request_values: int = Field(
+        default=Limits().max_request_values,
+        gt=0,
+        description="Most values in one request of the HTTP API: its tasks times the dataset "
+        "fields of the workflow.",
+    )
     max_bulk_count: int = Field(
         default=Limits().max_bulk_count,
         gt=0,
@@ -207,6 +213,7 @@ class Settings(BaseModel):
             max_archive_ratio=self.max_archive_ratio,
             max_workbook_bytes=self.max_workbook_bytes,
             max_document_bytes=self.max_document_bytes,
+            max_request_values=self.max_request_values,
             max_bulk_count=self.max_bulk_count,
             retry_seconds=self.retry_seconds,
         )

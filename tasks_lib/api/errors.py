@@ -59,7 +59,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "invalid_request": (422, "A parameter or a member of the body is invalid."),
     "page_too_large": (422, "The page has more than 16 MiB; ask for a smaller one."),
     "no_tasks": (422, "The list of tasks is empty."),
-    "too_many_tasks": (422, "The list has more than 5,000 tasks."),
+    "too_many_tasks": (422, "The list has more than 5,000 tasks, or too many for their fields."),
     "tasks_rejected": (422, "Tasks do not fit the workflow's fields; `errors` lists them."),
     "count_out_of_range": (422, "The count is not between 1 and SEEDING_MAX_BULK_COUNT."),
     "has_dataset_fields": (422, "Blank tasks would leave the workflow's dataset fields empty."),

@@ -17,6 +17,7 @@ class Limits(NamedTuple):
     max_archive_ratio: int = 200
     max_workbook_bytes: int = 2 * 2**30
     max_document_bytes: int = 2**20
+    max_request_values: int = 100_000
     max_bulk_count: int = 1_000_000
     retry_seconds: float = 30
 

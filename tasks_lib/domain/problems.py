@@ -50,6 +50,7 @@ FILE_CODES: Final[dict[str, str]] = {
     "mapped_and_skipped": "A field is both mapped and skipped.",
     "invalid_jsonpath": "The mapping contains an invalid JSONPath.",
     "path_too_costly": "The JSONPath takes too many steps in a document, or too long.",
+    "pattern_too_costly": "Matching a text with the field's pattern takes longer than a second.",
     "path_without_json": "The mapping has a JSONPath for a column that is neither JSON nor text.",
     "types_never_fit": "A mapped column has a type whose values never fit the field.",
     "nothing_mapped": "No column of the source fills any field.",

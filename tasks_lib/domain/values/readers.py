@@ -35,6 +35,7 @@ from tasks_lib.domain.values.numbers import (
     why_no_number,
 )
 from tasks_lib.domain.values.option_lists import split_options
+from tasks_lib.domain.values.patterns import matcher_of
 from tasks_lib.domain.values.problem import ValueProblemError, refuse
 
 TRUE_SPELLINGS: Final = frozenset({"true", "yes", "y", "t", "1", "1.0"})
@@ -93,14 +94,14 @@ def check_bounds_of(field: Field) -> None:
 
 
 def _text_reader(field: Field) -> Reader:
-    pattern = re.compile(field.pattern) if field.pattern is not None else None
+    matches = matcher_of(field.pattern, field.name) if field.pattern is not None else None
 
     def read(text: str) -> str:
         if field.min_length is not None and len(text) < field.min_length:
             refuse("too_short", text, f"has {len(text):,} characters, {field.min_length:,} needed")
         if field.max_length is not None and len(text) > field.max_length:
             refuse("too_long", text, f"has {len(text):,} characters, {field.max_length:,} allowed")
-        if pattern is not None and not pattern.fullmatch(text):
+        if matches is not None and not matches(text):
             refuse("pattern_mismatch", text, f"does not match the pattern {field.pattern}")
         return encode_basestring(text)
 

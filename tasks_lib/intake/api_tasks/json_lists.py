@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
+from tasks_lib.domain.limits import Limits
 from tasks_lib.domain.names import visible
 from tasks_lib.domain.rows.json_rows import kind_of
 from tasks_lib.errors import MalformedBodyError
@@ -66,18 +67,24 @@ def _sizes(raws: Sequence[Raw]) -> list[int]:
     return [memoryview(raw).nbytes for raw in raws]
 
 
-def list_tasks(body: bytes) -> TaskTexts:
-    """Return the text of each task; raise MalformedBodyError for no tasks, or too many."""
-    found, is_whole = _find_tasks(body, _BODY)
+def most_tasks(field_count: int, limits: Limits) -> int:
+    """Return how many tasks with so many fields a request may have."""
+    most = max(limits.max_request_values, 1) // max(field_count, 1)
+    return min(max(most, 1), MAX_TASKS)
+
+
+def list_tasks(body: bytes, most: int = MAX_TASKS) -> TaskTexts:
+    """Return the text of each task; raise MalformedBodyError for none, or more than ``most``."""
+    found, is_whole = _find_tasks(body, _BODY, most)
     listed = _if_once(body, found) if is_whole else None
     if listed is None:
-        listed = _list_unusual(body)
+        listed = _list_unusual(body, most)
     if not listed.raws:
         raise MalformedBodyError("the list of tasks is empty", code="no_tasks")
     return listed
 
 
-def _list_unusual(body: bytes) -> TaskTexts:
+def _list_unusual(body: bytes, most: int) -> TaskTexts:
     """List the tasks of a body in which something is odd, or raise an error that names it."""
     members = read_body_object(body, _EXPECTED, names=("tasks",))
     if set(members) != {"tasks"} or members.doubled():
@@ -88,23 +95,26 @@ def _list_unusual(body: bytes) -> TaskTexts:
         raise MalformedBodyError(f"{_EXPECTED}; 'tasks' is {kind}")
     text = members.raw("tasks")
     if count(",", text) > _FEW_COMMAS:
-        found, is_whole = _find_tasks(text, _TASKS)
+        found, is_whole = _find_tasks(text, _TASKS, most)
         if not is_whole:
             raws = [*found, NO_TASK]
             return TaskTexts(raws, _sizes(raws), is_whole=False, are_plain=True)
     raws = _LIST.decode(text)
+    if len(raws) > most:
+        raise _too_many(most)
     return TaskTexts(raws, _sizes(raws))
 
 
-def _find_tasks(text: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[list[Raw], bool]:
+def _find_tasks(
+    text: bytes, decoder: msgspec.json.Decoder[Any], most: int
+) -> tuple[list[Raw], bool]:
     """Return the members ``fields`` of tasks, up to one that is no task; and whether none is."""
     found: list[Raw] = []
-    _found.texts = found
+    _found.texts, _found.most = found, most
     try:
         decoder.decode(text)
     except _EnoughError:
-        message = f"the body holds more than {MAX_TASKS:,} tasks; send them in several requests"
-        raise MalformedBodyError(message, code="too_many_tasks") from None
+        raise _too_many(most) from None
     except (msgspec.ValidationError, UnicodeDecodeError, RecursionError):
         return found, False
     except msgspec.DecodeError as error:
@@ -141,14 +151,21 @@ def _colons(found: list[Raw]) -> int:
     return 1 + len(found) + count(":", b"".join(found))
 
 
+def _too_many(most: int) -> MalformedBodyError:
+    known = "" if most == MAX_TASKS else ", which is the most for tasks with so many fields"
+    message = f"the body holds more than {most:,} tasks{known}; send them in several requests"
+    return MalformedBodyError(message, code="too_many_tasks")
+
+
 class _EnoughError(Exception):
     """Ends the reading of a list that has too many tasks."""
 
 
 class _Found(local):
-    """The members ``fields`` of the tasks that this thread has read."""
+    """The members ``fields`` of the tasks that this thread has read, of which it takes ``most``."""
 
     texts: list[Raw]
+    most: int
 
 
 _found: Final = _Found()
@@ -160,7 +177,7 @@ class _Task(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     fields: Raw
 
     def __post_init__(self) -> None:
-        if len(_found.texts) == MAX_TASKS:
+        if len(_found.texts) == _found.most:
             raise _EnoughError
         _found.texts.append(self.fields)
 

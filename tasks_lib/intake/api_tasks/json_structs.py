@@ -10,8 +10,9 @@ verifies that the results of the two are the same.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import repeat
 from json.encoder import encode_basestring
-from operator import attrgetter
+from operator import attrgetter, is_
 from threading import local
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
@@ -26,6 +27,17 @@ from tasks_lib.domain.rows.json_rows import count_escaped_colons
 from tasks_lib.domain.values.json_text import has_nul
 from tasks_lib.domain.values.readers import reader_of
 from tasks_lib.intake.api_tasks.json_bodies import count
+from tasks_lib.intake.api_tasks.json_columns import (
+    ENCODER,
+    LEFT_OUT,
+    SPELLED,
+    StructColumn,
+    ValueOf,
+    group_columns,
+    has_problems,
+    match_all,
+    unquote,
+)
 from tasks_lib.intake.api_tasks.json_documents import (
     DOCUMENTS,
     Texts,
@@ -33,19 +45,11 @@ from tasks_lib.intake.api_tasks.json_documents import (
     write_compact,
 )
 from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS
-from tasks_lib.intake.rows.columns import ColumnCheck, check_of
+from tasks_lib.intake.rows.columns import check_of
 
 _MAX_BYTES: Final = 2**30
 _KEPT_TYPES: Final = 256
 _LEAST, _MOST = -(2**63), 2**63 - 1
-_ENCODER: Final = msgspec.json.Encoder()
-_LEFT_OUT: Final = Raw(b"null")
-"""The value of an optional field that a task omits: written like null, but distinguishable."""
-
-_NOTHING: Final = (None, _LEFT_OUT, b"null")
-
-ValueOf = Callable[[Any], Any]
-"""Takes a task's object and returns the value of a field."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,13 @@ class TypedTasks:
     rows: Sequence[Any]
     is_whole: bool = True
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
     def part(self, first: int, count: int) -> "TypedTasks | None":
-        """Return some of the tasks; None if not all of these are here."""
+        """Return some of the tasks, or the first of these; None if none of them is here."""
         rows = self.rows[first : first + count]
-        return TypedTasks(self.known, rows) if len(rows) == count else None
+        return TypedTasks(self.known, rows) if rows else None
 
     @cached_property
     def documents(self) -> Mapping[str, Texts]:
@@ -70,12 +77,18 @@ class TypedTasks:
         }
 
 
-def decode_tasks(body: bytes, fields: Sequence[Field]) -> TypedTasks | None:
-    """Return the objects of a body's tasks; None if a type cannot express a field or its name."""
-    known = _type_of_body(tuple(fields))
+def decode_tasks(
+    body: bytes, fields: Sequence[Field], most: int = MAX_TASKS, *, spelled: bool = False
+) -> TypedTasks | None:
+    """Return the objects of a body's tasks; None if a type cannot express a field or its name.
+
+    Reading ends after ``most`` tasks. ``spelled``: numbers and booleans may be strings.
+    """
+    known = _type_of_body(tuple(fields), spelled=spelled)
     if known is None or len(body) > _MAX_BYTES:
         return None
     rows = _reading.rows = []
+    _reading.most = most
     try:
         known.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -93,8 +106,9 @@ def are_certain(typed: TypedTasks, body: bytes) -> bool:
         typed.is_whole
         and not has_nul(body)
         and _has_unique_members(typed, body)
-        and not (any(0 in map(value_of, rows) for value_of in known.zeros) and b"-0" in body)
-        and not any(_has_problems(rows, column) for column in known.columns)
+        and all(match_all(pattern, same, rows) for pattern, same in known.spelled.items())
+        and not (b"-0" in body and any(0 in map(value_of, rows) for value_of in known.zeros))
+        and not has_problems(rows, known.columns, are_spelled=bool(known.spelled))
         and all(
             are_certain_documents(known.documents[attribute], texts)
             for attribute, texts in typed.documents.items()
@@ -107,6 +121,8 @@ def objects_of(typed: TypedTasks, max_cell_bytes: int) -> pa.Array | None:
 
     None if one has more bytes, or may have to be written in another way.
     """
+    for column in typed.known.raw:
+        unquote(typed.rows, column)
     for attribute, texts in typed.documents.items():
         compact = write_compact(typed.known.documents[attribute], texts)
         if compact is None:
@@ -114,27 +130,22 @@ def objects_of(typed: TypedTasks, max_cell_bytes: int) -> pa.Array | None:
         if compact is not texts:
             for row, text in zip(typed.rows, compact, strict=True):
                 setattr(row, attribute, Raw(text))
-    return _lines_of(_ENCODER.encode_lines(typed.rows), max_cell_bytes)
-
-
-class _Column(NamedTuple):
-    """A field that the type alone cannot check."""
-
-    field: Field
-    value_of: ValueOf
-    check: ColumnCheck
+    return _lines_of(ENCODER.encode_lines(typed.rows), max_cell_bytes)
 
 
 class _BodyType(NamedTuple):
     """How to read a body with certain fields, and to get the values that may be odd.
 
     ``texts`` are the fields whose values are strings, and ``documents`` those whose text is read,
-    by their attribute.
+    by their attribute. ``columns`` are grouped by their pattern, and ``spelled`` are those whose
+    values may be strings of what they are. ``raw`` are those whose text is kept, and may be one.
     """
 
     decode: Callable[[bytes], Any]
     member_count: int
-    columns: Sequence[_Column]
+    columns: Mapping[str | None, Sequence[StructColumn]]
+    spelled: Mapping[str, Sequence[StructColumn]]
+    raw: Sequence[StructColumn]
     zeros: Sequence[ValueOf]
     optional: Sequence[ValueOf]
     texts: Sequence[ValueOf]
@@ -142,25 +153,38 @@ class _BodyType(NamedTuple):
 
 
 @lru_cache(_KEPT_TYPES)
-def _type_of_body(fields: tuple[Field, ...]) -> _BodyType | None:
+def _type_of_body(fields: tuple[Field, ...], *, spelled: bool) -> _BodyType | None:
     """Return the type of a body; None if a type cannot express a field or its name."""
     if not fields or not all(map(_has_type, fields)):
         return None
+    if spelled and not any(field.type in SPELLED for field in fields):
+        return None
     attributes = {f"field_{place}": field for place, field in enumerate(fields)}
-    members = [_member(attribute, field) for attribute, field in attributes.items()]
+    types = {**_TYPES, **dict.fromkeys(SPELLED, lambda _: Raw)} if spelled else _TYPES
+    members = [_member(name, field, types[field.type]) for name, field in attributes.items()]
     names = {attribute: field.name for attribute, field in attributes.items()}
     row = _struct("Row", members, names, {"__post_init__": _note})
     task = _struct("Task", [("fields", row)])
     values = [(field, attrgetter(attribute)) for attribute, field in attributes.items()]
+    columns = [
+        StructColumn(field, attribute, check_of(field, reader_of(field)))
+        for attribute, field in attributes.items()
+    ]
+    kept = SPELLED if spelled else {FieldType.NUMBER}
+    raw = [column for column in columns if column.field.type in kept]
     return _BodyType(
         msgspec.json.Decoder(_struct("Body", [("tasks", list[task])])).decode,  # type: ignore[valid-type]
         len(fields),
-        [
-            _Column(field, value_of, check_of(field, reader_of(field)))
-            for field, value_of in values
-            if field.type in _CHECKED_BY_COLUMN or field.pattern is not None
-        ],
-        [value_of for field, value_of in values if _may_be_zero(field)],
+        group_columns(
+            (column.pattern, column)
+            for column in columns
+            if (column.field.constraints and column in raw)
+            or (column.field.type in _CHECKED_BY_COLUMN and not (spelled and column in raw))
+            or column.field.pattern is not None
+        ),
+        group_columns((column.spelled_pattern, column) for column in raw if spelled),
+        raw,
+        [value_of for field, value_of in values if _may_be_zero(field) and not spelled],
         [value_of for field, value_of in values if not field.required],
         [value_of for field, value_of in values if field.type in _STRINGS],
         {name: field for name, field in attributes.items() if field.type in DOCUMENTS},
@@ -168,9 +192,10 @@ def _type_of_body(fields: tuple[Field, ...]) -> _BodyType | None:
 
 
 class _Reading(local):
-    """The objects of the body that this thread reads at the moment."""
+    """The objects of the body that this thread reads at the moment, of which it takes ``most``."""
 
     rows: list[Any]
+    most: int
 
 
 _reading: Final = _Reading()
@@ -179,7 +204,7 @@ _reading: Final = _Reading()
 def _note(row: Any) -> None:
     """Keep a task's object as soon as it is read, and end the reading if there are too many."""
     rows = _reading.rows
-    if len(rows) == MAX_TASKS:
+    if len(rows) == _reading.most:
         raise ValueError
     rows.append(row)
 
@@ -194,11 +219,11 @@ def _may_be_zero(field: Field) -> bool:
     return field.type is FieldType.INTEGER and int(field.min or 0) <= 0 <= int(field.max or 0)
 
 
-def _member(attribute: str, field: Field) -> tuple[Any, ...]:
-    of_field = _TYPES[field.type](field)
+def _member(attribute: str, field: Field, type_of: Callable[[Field], Any]) -> tuple[Any, ...]:
+    of_field = type_of(field)
     if field.required:
         return attribute, of_field
-    return attribute, of_field if of_field is Raw else of_field | None, _LEFT_OUT
+    return attribute, of_field if of_field is Raw else of_field | None, LEFT_OUT
 
 
 def _struct(
@@ -267,23 +292,12 @@ def _has_unique_members(typed: TypedTasks, body: bytes) -> bool:
     others = count(":", body) - (1 + len(rows) * (1 + known.member_count))
     others -= sum(text.count(b":") for text in documents)
     for value_of in known.optional:
-        others += sum(value is _LEFT_OUT for value in map(value_of, rows))
+        others += sum(map(is_, map(value_of, rows), repeat(LEFT_OUT)))
     if others:  # there are some in texts, or after duplicate keys
         others += count_escaped_colons(body) - sum(map(count_escaped_colons, documents))
         for value_of in known.texts:
-            values = map(value_of, rows)
-            others -= sum(value.count(":") for value in values if type(value) is str)
+            others -= count(":", ENCODER.encode_lines(list(map(value_of, rows))))
     return others == 0
-
-
-def _has_problems(rows: Sequence[Any], column: _Column) -> bool:
-    """Tell whether a column has a problem that the type alone does not find."""
-    cells: list[Any] = list(map(column.value_of, rows))
-    if column.field.type is FieldType.NUMBER:
-        cells = list(map(bytes, cells))
-    if not column.field.required:
-        cells = ["" if cell in _NOTHING else cell for cell in cells]
-    return bool(column.check(pa.array(cells, pa.string())).problems)
 
 
 def _lines_of(written: bytes, max_bytes: int) -> pa.Array | None:

@@ -28,7 +28,7 @@ from tasks_lib.intake.api_tasks.json_cells import (
     shape_tasks,
 )
 from tasks_lib.intake.api_tasks.json_documents import has_documents
-from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS, TaskTexts, list_tasks
+from tasks_lib.intake.api_tasks.json_lists import MAX_TASKS, TaskTexts, list_tasks, most_tasks
 from tasks_lib.intake.api_tasks.json_members import BY_ELEMENTS
 from tasks_lib.intake.api_tasks.json_structs import (
     TypedTasks,
@@ -42,7 +42,14 @@ _MANY_COLONS: Final = 10_000
 _BYTES_OF_FEW: Final = 64 * 2**10
 _BYTES_AT_ONCE: Final = 256 * 2**10
 _FEW: Final = (_FEW_TASKS, _BYTES_OF_FEW)
+_ONE: Final = (1, 0)
 _MANY: Final = (1_024, _BYTES_AT_ONCE)
+
+_CUTS: Final = 2
+"""How often tasks are read up to one of an odd type, which is then read alone.
+
+It costs little if that one is wrong, but much if many are odd and right.
+"""
 
 _CONTAINERS: Final = frozenset({dict, list})
 _KINDS: Final[dict[type, frozenset[FieldType]]] = {
@@ -73,15 +80,16 @@ def read_tasks(body: bytes, fields: Sequence[Field], limits: Limits) -> ReadTask
 
     Raises MalformedBodyError if the body as a whole is invalid.
     """
+    most = most_tasks(len(fields), limits)
     typed = None
     if not has_documents(fields) and not _has_surplus_members(body, len(fields)):
-        typed = decode_tasks(body, fields)
+        typed = decode_tasks(body, fields, most)
         are_large = typed is not None and len(body) > len(typed.rows) * _BYTES_AT_ONCE
         if typed is not None and not are_large and are_certain(typed, body):
             objects = objects_of(typed, limits.max_cell_bytes)
             if objects is not None:
                 return ReadTasks(objects)
-    return _read_some_at_once(list_tasks(body), typed, fields, limits)
+    return _read_some_at_once(list_tasks(body, most), typed, fields, limits)
 
 
 def _has_surplus_members(body: bytes, field_count: int) -> bool:
@@ -108,23 +116,25 @@ def _read_some_at_once(
     closely = CloseReader(fields, limits)
     read: list[_Part] = []
     first, doubtful = 0, _FEW_TASKS  # of the tasks before that place, only a few are read at once
+    cuts_left, is_odd = _CUTS, False
     while first < len(listed) and not closely.has_enough:
         few = first < doubtful
-        some = listed.part(first, *(_FEW if few else _MANY))
+        some = listed.part(first, *(_ONE if is_odd else _FEW if few else _MANY))
         known = typed.part(first, len(some)) if typed is not None else None
-        values = _read_together(some, known, fields, limits)
+        values = _read_together(some, known, fields, limits, may_cut=cuts_left > 0)
         if values is None and len(some) > 1 and not few:
             doubtful = first + len(some)
             continue
         if values is None:
             values = closely.read(some, first)
-        read.append(_Part(some, first, values))
+        length = len(values)
+        is_odd = isinstance(values, TypedTasks) and length < len(some)
+        cuts_left -= is_odd
+        read.append(_Part(some.part(0, length, sum(some.sizes)), first, values))
         if isinstance(values, TypedTasks):
             for texts in values.documents.values():
                 closely.count_documents(texts)
-            first += len(some)
-        else:
-            first += len(values)
+        first += length
     if not closely.bad:
         return _make_objects(read, fields, limits)
     is_whole = first >= len(listed) and listed.is_whole
@@ -162,20 +172,48 @@ def _refuse(
 
 
 def _read_together(
-    tasks: TaskTexts, typed: TypedTasks | None, fields: Sequence[Field], limits: Limits
+    tasks: TaskTexts,
+    typed: TypedTasks | None,
+    fields: Sequence[Field],
+    limits: Limits,
+    *,
+    may_cut: bool,
 ) -> pa.Array | TypedTasks | None:
-    """Return the objects of tasks; None if some are odd or may be wrong."""
+    """Return the objects of tasks; None if some are odd or may be wrong.
+
+    ``may_cut``: only the objects before the first task of an odd type may be returned.
+    """
     largest = max(tasks.sizes)
     if largest > _BYTES_AT_ONCE:  # a single task
         return None
     body = tasks.body()
     if largest <= limits.max_cell_bytes:
         typed = typed or decode_tasks(body, fields)
-        if typed is not None and are_certain(typed, body):
+        if may_cut and typed is not None and 0 < len(typed) < len(tasks):
+            tasks = tasks.part(0, len(typed), sum(tasks.sizes))
+            typed, body = typed.part(0, len(typed)), tasks.body()
+        if typed is not None and len(typed) == len(tasks) and are_certain(typed, body):
             return typed
+        spelled = _decode_spelled(body, typed, fields, len(tasks))
+        if spelled is not None and are_certain(spelled, body):
+            return spelled
     if any(field.type in BY_ELEMENTS for field in fields):
         return None
     return _read_regular(body, fields, limits)
+
+
+def _decode_spelled(
+    body: bytes, typed: TypedTasks | None, fields: Sequence[Field], count: int
+) -> TypedTasks | None:
+    """Decode tasks whose numbers may be strings; None if nothing tells that some are.
+
+    An object that has its type may still have a string for a number that has bounds.
+    """
+    has_its_type = typed is not None and len(typed) == count
+    bounded = (field for field in fields if field.type is FieldType.NUMBER and field.constraints)
+    if has_its_type and not any(bounded):
+        return None
+    return decode_tasks(body, fields, spelled=True)
 
 
 def _read_regular(body: bytes, fields: Sequence[Field], limits: Limits) -> pa.Array | None:

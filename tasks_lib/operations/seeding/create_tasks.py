@@ -17,7 +17,14 @@ from tasks_lib.domain.names import counted, other_problems
 from tasks_lib.domain.naming import UNNAMED, Naming
 from tasks_lib.domain.rows.keys import OnChange, describe_key, same_values
 from tasks_lib.domain.statuses import SeedKind, TaskStatus
-from tasks_lib.errors import ConflictError, Problem, RejectedError, UsageError
+from tasks_lib.errors import (
+    ConflictError,
+    MalformedBodyError,
+    Problem,
+    RejectedError,
+    SourceProblemError,
+    UsageError,
+)
 from tasks_lib.intake.api_tasks.json_cells import BadTask
 from tasks_lib.intake.api_tasks.json_tasks import ReadTasks, read_tasks
 from tasks_lib.intake.rows.task_keys import key_reader
@@ -122,7 +129,12 @@ def _read(workspace: Workspace, pipeline: Pipeline, body: bytes) -> pa.Array:
             f"pipeline {pipeline.path} has file fields ({names}), which JSON cannot carry",
             code="has_file_fields",
         )
-    read = read_tasks(body, pipeline.dataset_fields, workspace.limits)
+    try:
+        read = read_tasks(body, pipeline.dataset_fields, workspace.limits)
+    except SourceProblemError as error:  # a pattern that takes too long
+        first = error.problems[0]
+        message = f"tasks were rejected, nothing was created: {first.field}: {first.message}"
+        raise MalformedBodyError(message, code="tasks_rejected", problems=error.problems) from None
     if pipeline.key and not read.bad:
         read = read._replace(bad=tuple(_find_duplicates(pipeline, read.values)))
     if read.bad:

@@ -22,6 +22,7 @@ from tasks_lib.errors import (
     MoveNotAllowedError,
     Problem,
     RejectedError,
+    SourceProblemError,
     StoreUnavailableError,
     UsageError,
 )
@@ -125,7 +126,10 @@ def submit_task(
         _check_claimed_by(task, contributor)
         fields = catalogue.get_pipeline(session, task.pipeline_id).fields
         given = ParsedValues(values) if isinstance(values, Mapping) else values
-        filled_in, problems = read_submission(fields, orjson.loads(task.predefined), given)
+        try:
+            filled_in, problems = read_submission(fields, orjson.loads(task.predefined), given)
+        except SourceProblemError as error:  # a pattern that takes too long
+            raise SubmissionRejectedError(task_id, error.problems) from None
         if problems:
             raise SubmissionRejectedError(task_id, problems)
         picks = Picks(task_id, claimed_by=contributor)

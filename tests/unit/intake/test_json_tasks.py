@@ -187,6 +187,42 @@ def test_no_more_than_5000_tasks_are_accepted() -> None:
         read_tasks(body_of(*[{"a": "x"}] * (MAX_TASKS + 1)), fields, LIMITS)
 
 
+def test_tasks_of_many_fields_may_have_a_number_of_values_together() -> None:
+    fields, limits = fields_of(a="text", b="text"), Limits(max_request_values=9)
+    row = {"a": "x", "b": "y"}
+    assert read_tasks(body_of(*[row] * 4), fields, limits).bad == ()
+    with pytest.raises(MalformedBodyError, match="more than 4 tasks, which is the most") as caught:
+        read_tasks(body_of(*[row] * 5), fields, limits)
+    assert caught.value.code == "too_many_tasks"
+    unusual = json.dumps({"tasks": [{"fields": row, "other": 1}] * 5}).encode()
+    with pytest.raises(MalformedBodyError, match="more than 4 tasks"):
+        read_tasks(unusual, fields, limits)
+
+
+def test_a_task_may_always_have_all_its_fields() -> None:
+    fields, limits = fields_of(a="text", b="text"), Limits(max_request_values=1)
+    assert read_tasks(body_of({"a": "x", "b": "y"}), fields, limits).bad == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "odd"),
+    [("integer", '"7"'), ("number", '"1.50"'), ("boolean", '"true"'), ("date", '"2026-11-25"')],
+)
+@pytest.mark.parametrize("wrong", [0, 150, 299, None])
+def test_strings_of_numbers_beside_documents_are_read_as_task_by_task(
+    kind: str, odd: str, wrong: int | None
+) -> None:
+    fields = [*fields_of(a=kind, j="json"), field("integer", name="b", required=False, max="5")]
+    tasks = [f'{{"fields":{{"a":{odd},"j":{{"n":1.0}},"b":5}}}}'] * 300
+    if wrong is not None:
+        tasks[wrong] = tasks[wrong].replace("5}}", "6}}")
+    body = f'{{"tasks":[{",".join(tasks)}]}}'.encode()
+    read = read_tasks(body, fields, Limits())
+    assert problems_of(read) == ([] if wrong is None else [(wrong, "b", "above_maximum")])
+    if wrong is None:
+        assert_is_read_as_task_by_task(body, fields)
+
+
 NUMBERS = ["0", "-0", "1", "-7", "1.50", "1e3", "-0.0", "9223372036854775807", "9" * 25, "1E-400"]
 STRINGS = [
     "", "a", "5", "1.50", "true", "2026-11-25", "2026-11-25T08:00:00Z", "good", "good;bad", 'q"\\',
@@ -202,9 +238,9 @@ TEXTS = ['"a"', '"\\u00e9:"', '"é:"', '"q\\"\\\\"', '"\x7f\\n"', '"abcd"']
 FITTING = {
     "text": TEXTS,
     "long_text": TEXTS,
-    "integer": ["0", "1", "-7", "5"],
-    "number": ["0", "-0.0", "1.50", "1e3", "-0.5"],
-    "boolean": ["true", "false"],
+    "integer": ["0", "1", "-7", "5", '"5"'],
+    "number": ["0", "-0.0", "1.50", "1e3", "-0.5", '"1.50"'],
+    "boolean": ["true", "false", '"true"'],
     "date": ['"2026-11-25"', '"2024-02-29"'],
     "datetime": ['"2026-11-25T08:00:00Z"', '"2024-02-29 23:59"'],
     "single_select": ['"good"', '"bad"'],
