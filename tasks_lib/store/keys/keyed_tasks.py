@@ -146,16 +146,21 @@ class KeyedInsert:
         """Add the batches and finish; ``batches`` must not use the session.
 
         The keys of a batch are looked up while the next one is read: each call of ``add`` runs in a
-        second thread, and ends before the next one begins.
+        second thread, and ends before the next one begins. SQLite does without that thread if there
+        is nothing to look up: inserting keeps Python busy.
         """
-        with ThreadPoolExecutor(1, thread_name_prefix="seeding-keys") as background:
-            adding: Future[None] | None = None
-            for tasks in batches:
+        if is_postgresql(self._session) or self._looks_up:
+            with ThreadPoolExecutor(1, thread_name_prefix="seeding-keys") as background:
+                adding: Future[None] | None = None
+                for tasks in batches:
+                    if adding is not None:
+                        adding.result()
+                    adding = background.submit(self.add, tasks)
                 if adding is not None:
                     adding.result()
-                adding = background.submit(self.add, tasks)
-            if adding is not None:
-                adding.result()
+        else:
+            for tasks in batches:
+                self.add(tasks)
         self.finish()
 
     def add(self, tasks: KeyedTasks) -> None:
