@@ -2,8 +2,7 @@
 
 Each is given in seconds and as a share of ``python -c "import sqlalchemy"``, which every command
 that opens the store includes. The commands take turns, in a folder without settings of Prefect,
-after a round that compiles what is not compiled yet. PyArrow also loads pandas where that is
-installed.
+after a round that compiles what is not compiled yet.
 """
 
 import argparse

@@ -48,10 +48,13 @@ app.command("tasks_lib.cli.erase:erase")
 app.command("tasks_lib.cli.upkeep:reconcile", group=MAINTAIN)
 app.command("tasks_lib.cli.upkeep:db")
 app.command("tasks_lib.cli.deploy:deploy_all", name="deploy", group=MAINTAIN)
-app.register_install_completion_command(
-    help="Install completion for your shell: bash, zsh or fish."
+app.command(
+    "tasks_lib.cli.completion:install",
+    name="--install-completion",
+    group=OPTIONS,
+    help="Install completion for your shell: bash, zsh or fish.",
 )
-for option in ("--help", "--version", "--install-completion"):
+for option in ("--help", "--version"):
     app[option].group = (OPTIONS,)
 
 _NEED_ALL_COMMANDS: Final = frozenset({"--help", "-h", "--install-completion"})

@@ -360,10 +360,13 @@ def _shown(value: object) -> str:
 @contextmanager
 def progress_bar(source: str) -> Iterator[OnProgress]:
     """Yield a function that updates a progress bar on stderr; the bar disappears on exit."""
+    if not err.is_terminal:
+        yield lambda _: None
+        return
     from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Bar(*columns, console=err, transient=True) as bar:
         task = bar.add_task(display_name(source), total=None)
 
         def update(progress: Progress) -> None:
