@@ -180,9 +180,18 @@ def _completed(document: dict[str, Any], routes: Sequence[BaseRoute]) -> dict[st
                 operation["security"] = [{scheme: []} for scheme in _SCHEMES]
             if "HTTPValidationError" in str(operation["responses"].get("422")):
                 del operation["responses"]["422"]
+            for answer_of_status in operation["responses"].values():
+                _describe_errors_as_json(answer_of_status.get("content", {}))
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
     return document
+
+
+def _describe_errors_as_json(content: dict[str, Any]) -> None:
+    """Move the model of an error, which FastAPI describes as the media type of the success."""
+    for media_type in content.keys() - {JSON}:
+        if content[media_type].get("schema") == {"$ref": _REFERENCE.format(model=Error.__name__)}:
+            content[JSON]["schema"] = content.pop(media_type)["schema"]
 
 
 def _errors_of(status: int, codes: list[str]) -> dict[str, Any]:

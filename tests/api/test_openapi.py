@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
@@ -15,7 +16,7 @@ from starlette.testclient import TestClient
 from api_process import client_of, fork
 from api_requests import BASE, GOOD, OTHER, TASKS, NewKey, error_of, tasks
 from tasks_lib.api.access import AdmittingRoute
-from tasks_lib.api.answers import encode
+from tasks_lib.api.answers import JSON, encode
 from tasks_lib.api.app import create_app
 from tasks_lib.api.errors import CODES
 from tasks_lib.operations.workspace import Workspace
@@ -192,6 +193,31 @@ def test_every_example_of_an_answer_has_the_members_of_its_model(shared_client: 
         read = TypeAdapter(model).validate_json(json.dumps(example))
         assert json.loads(encode(read)) == example
         assert set(example) == model.__required_keys__
+
+
+def test_every_error_is_described_as_json(shared_client: TestClient) -> None:
+    described = shared_client.get(f"{BASE}/openapi.json").json()
+    error = {"$ref": "#/components/schemas/Error"}
+    found = {
+        (operation["operationId"], status): {
+            kind: content.get("schema") for kind, content in answer.get("content", {}).items()
+        }
+        for operations in described["paths"].values()
+        for operation in operations.values()
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+    }
+    assert len(found) > 200
+    assert {call: kinds for call, kinds in found.items() if kinds != {JSON: error}} == {}
+
+
+@pytest.mark.parametrize("method", ["PATCH", "TRACE", "OPTIONS"])
+def test_a_method_that_no_call_has_is_405_whatever_its_body(
+    shared_client: TestClient, method: str
+) -> None:
+    headers = {"Content-Type": "application/octet-stream"}
+    response = shared_client.request(method, f"{BASE}/uploads/1", content=b"x", headers=headers)
+    assert error_of(response) == (405, "method_not_allowed")
 
 
 def with_fields(described: dict[str, Any]) -> dict[str, Any]:

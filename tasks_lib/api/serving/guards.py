@@ -154,7 +154,7 @@ class BodyGuard:
         headers = Headers(scope=scope)
         body = _BoundedBody(receive, limit, waits_for_us="expect" in headers)
         try:
-            if not is_upload:
+            if scope["method"] in _WITH_JSON:
                 _check_media_type(headers)
             await body.check_announced(headers.get("content-length", ""))
         except RequestRefusedError as error:
@@ -202,6 +202,10 @@ class _BoundedBody:
     def _too_large(self) -> RequestRefusedError:
         message = f"the body is larger than {self._limit:,} bytes; send it in parts"
         return RequestRefusedError("body_too_large", message)
+
+
+_WITH_JSON: Final = frozenset({"GET", "HEAD", "POST", "DELETE"})
+"""The methods of calls, except the upload of a file; routing answers others by 405."""
 
 
 def _check_media_type(headers: Headers) -> None:
