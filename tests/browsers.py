@@ -14,6 +14,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -49,7 +50,6 @@ for (const name of fs.readdirSync(from)) {
   fs.writeFileSync(`${to}/${name.replace(/\\.br$/, '')}`, content)
 }
 """
-_BUSY: Final = 503
 _REDIRECTIONS: Final = range(300, 400)
 _PATIENCE_MS: Final = 120_000
 PICTURES: Final = os.environ.get("SEEDING_TEST_PICTURES")
@@ -100,11 +100,12 @@ def click_until_answered(button: Locator, method: str, path: str) -> None:
             and response.status not in _REDIRECTIONS
         )
 
-    status = _BUSY
-    while status == _BUSY:
+    status = int(HTTPStatus.SERVICE_UNAVAILABLE)
+    while status == HTTPStatus.SERVICE_UNAVAILABLE:
         with button.page.expect_response(is_answer) as answer:
             button.click()
         status = answer.value.status
+    assert status < HTTPStatus.BAD_REQUEST, answer.value.text()
 
 
 def picture(page: Page, name: str) -> None:

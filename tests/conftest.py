@@ -68,7 +68,13 @@ organizations:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the tests, after pytest-randomly has shuffled them."""
+    """Sort the tests, after pytest-randomly has shuffled them.
+
+    Prefect leaves connections open; Python reports them in whichever test it finds them.
+    """
+    for item in items:
+        if item.nodeid.startswith(("tests/flows/", "tests/deployments/")):
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
     items.sort(key=rank)
 
 

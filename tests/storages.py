@@ -1,8 +1,10 @@
 """Storages of both kinds for tests, the writes that fill them, and queries for all their files."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,10 +41,17 @@ def contents(count: int, size: int = 20) -> list[bytes]:
 
 
 def files_in(storage: Storage) -> dict[str, bytes]:
-    """Return the content of every file below the root by URI, including unfinished uploads."""
+    """Return the content of every file below the root by URI, including unfinished uploads.
+
+    A file in a folder may be removed meanwhile; then it is left out.
+    """
     uris = uris_of(storage)
     if local_path(storage.root) is not None:
-        return {uri: Path(str(local_path(uri))).read_bytes() for uri in uris}
+        contents_by_uri: dict[str, bytes] = {}
+        for uri in uris:
+            with suppress(FileNotFoundError):
+                contents_by_uri[uri] = Path(str(local_path(uri))).read_bytes()
+        return contents_by_uri
     client = boto3.client("s3")
     bucket = urlsplit(storage.root).netloc
     unfinished = client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())
@@ -59,7 +68,8 @@ def files_in(storage: Storage) -> dict[str, bytes]:
 def uris_of(storage: Storage) -> list[str]:
     """Return the URIs of all files below the root; for a bucket, of all files in it."""
     if (root := local_path(storage.root)) is not None:
-        paths = [path for path in root.rglob("*") if path.is_file()]
+        folders = os.walk(root)  # passes over folders that are removed meanwhile
+        paths = [Path(folder, name) for folder, _, names in folders for name in names]
         return [f"{storage.root}/{path.relative_to(root)}" for path in paths]
     bucket = urlsplit(storage.root).netloc
     pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)

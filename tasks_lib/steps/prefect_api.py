@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import prefect
@@ -241,7 +241,7 @@ def _start(
     run = client.create_flow_run_from_deployment(
         find_deployment_id(client, f"{name}/{name}"),
         parameters=parameters,
-        idempotency_key=idempotency_key,
+        idempotency_key=idempotency_key or uuid4().hex,  # the client may ask twice
     )
     return run.id
 

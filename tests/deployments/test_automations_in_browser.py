@@ -40,9 +40,14 @@ def switch_of(page: Page, name: str) -> Locator:
     return page.locator(".automation-card", has_text=name).get_by_role("switch")
 
 
-def flip(switch: Locator, state: str) -> None:
-    """Click a switch, again if it jumps back because the server's SQLite was locked."""
+def flip(page: Page, name: str, state: str) -> None:
+    """Click a switch, again if it jumps back because the server's SQLite was locked.
+
+    The page reads the automation only once afterwards and may fail to, so it is loaded anew.
+    """
+    switch = switch_of(page, name)
     click_until_answered(switch, "PATCH", r"/automations/[^/]+$")
+    page.reload()
     expect(switch).to_have_attribute("aria-checked", state)
 
 
@@ -57,18 +62,16 @@ def test_a_chain_switched_off_in_the_ui_is_paused_and_catches_up_when_switched_o
 ) -> None:
     workspace = installation.workspace
     page = page_of(browser, installation, "/automations")
-    switch = switch_of(page, chain.name)
-    expect(switch).to_have_attribute("aria-checked", "true")
+    expect(switch_of(page, chain.name)).to_have_attribute("aria-checked", "true")
     expect(page.locator(".automation-card", has_text=chain.name)).to_contain_text("seed-chain")
     picture(page, "chain-automation")
-    flip(switch, "false")
+    flip(page, chain.name, "false")
     wait_until(lambda: is_paused(installation, chain))
     make_tasks(workspace, tmp_path, 2, "paused.csv")
     done = set(installation.finish_all())
     assert fire_chain(workspace, chain.id, at=datetime.now(UTC)) == Fired()
     assert not done & set(installation.origins())
-    page.reload()
-    flip(switch, "true")
+    flip(page, chain.name, "true")
     wait_until(lambda: not is_paused(installation, chain))
     fire_chain(workspace, chain.id, at=datetime.now(UTC))
     assert done <= set(installation.origins())

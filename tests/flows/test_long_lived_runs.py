@@ -33,7 +33,7 @@ from flows.reconcile import reconcile
 from prefect_server import prefect_server
 from servers import free_port, wait_until
 from tasks_lib.deploy.register import create_work_pool, register_deployments
-from tasks_lib.errors import PrefectNotReadyError
+from tasks_lib.errors import PrefectNotReadyError, PrefectUnavailableError
 from tasks_lib.operations.leases import Lease
 from tasks_lib.operations.workspace import open_workspace
 from tasks_lib.settings import read_settings
@@ -137,6 +137,31 @@ def test_a_standby_run_that_has_started_or_is_deleted_gets_a_successor(
     assert len(ids) == 2
     assert not {first.id, second.id} & set(ids)
     deployed.delete_flow_run(first.id)
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_a_standby_run_is_found_again_if_the_answer_to_its_creation_was_lost(
+    deployed: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch, is_paused: bool
+) -> None:
+    create = SyncPrefectClient.create_flow_run_from_deployment
+
+    def lose_answer(client: SyncPrefectClient, *args: Any, **options: Any) -> None:
+        create(client, *args, **options)
+        raise httpx.ReadError("the server has stopped")
+
+    standby = Standby(NAME, {"minutes": 60})
+    with monkeypatch.context() as patch:
+        patch.setattr(SyncPrefectClient, "create_flow_run_from_deployment", lose_answer)
+        with pytest.raises(PrefectUnavailableError):
+            standby.put_off()
+    (first,) = waiting(deployed)
+    if is_paused:
+        deployed.pause_deployment(deployed.read_deployment_by_name(f"{NAME}/{NAME}").id)
+    standby.put_off()
+    after = [run.id for run in waiting(deployed)]
+    assert (len(after), after[:1]) == ((0, []) if is_paused else (2, [first.id]))
+    standby.cancel()
+    assert waiting(deployed) == []
 
 
 def test_a_paused_deployment_has_no_standby_run(deployed: SyncPrefectClient) -> None:

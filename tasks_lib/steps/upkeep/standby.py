@@ -6,11 +6,19 @@ it has a run on standby of its own; the second one ends at once if it is not nee
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
+from uuid import uuid4
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterIdempotencyKey,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Scheduled
 
@@ -28,7 +36,8 @@ LATER: Final = timedelta(seconds=180)
 class Standby:
     """The runs of a deployment ``name/name`` that are on standby, one for each of the delays.
 
-    All methods raise PrefectUnavailableError.
+    Each has an idempotency key, so that it is found again if the server's answer was lost when it
+    was created. All methods raise PrefectUnavailableError.
     """
 
     def __init__(
@@ -36,7 +45,7 @@ class Standby:
     ) -> None:
         self._name = name
         self._parameters = parameters
-        self._runs: dict[timedelta, UUID | None] = dict.fromkeys(delays)
+        self._keys = {delay: uuid4().hex for delay in delays}
         self.is_paused = False
         """Whether somebody had paused the deployment when the runs were last put off."""
 
@@ -49,49 +58,51 @@ class Standby:
         with get_client(sync_client=True) as client, translate_errors():
             deployment_id = find_deployment_id(client, f"{self._name}/{self._name}")
             self.is_paused = client.read_deployment(deployment_id).paused
-            for delay, run_id in self._runs.items():
-                if self.is_paused:
-                    self._delete(client, delay)
-                elif not _reschedule(client, run_id, now + delay):
-                    run = client.create_flow_run_from_deployment(
+            if self.is_paused:
+                self._delete_all(client)
+                return
+            for delay, key in self._keys.items():
+                if not _reschedule(client, key, now + delay):
+                    self._keys[delay] = uuid4().hex
+                    client.create_flow_run_from_deployment(
                         deployment_id,
                         name=f"{self._name}{STANDBY}",
                         parameters=self._parameters,
                         state=Scheduled(scheduled_time=now + delay),
+                        idempotency_key=self._keys[delay],
                     )
-                    self._runs[delay] = run.id
 
     def start(self) -> None:
         """Let the first run start now."""
         self.put_off()
         now = check_server()
         with get_client(sync_client=True) as client, translate_errors():
-            _reschedule(client, next(iter(self._runs.values())), now + NOW)
+            _reschedule(client, next(iter(self._keys.values())), now + NOW)
 
     def cancel(self) -> None:
         """Delete the runs that have not started."""
         with get_client(sync_client=True) as client, translate_errors():
-            for delay in self._runs:
-                self._delete(client, delay)
+            self._delete_all(client)
 
-    def _delete(self, client: SyncPrefectClient, delay: timedelta) -> None:
-        run_id = self._runs[delay]
-        if run_id is not None and _is_waiting(client, run_id):
-            client.delete_flow_run(run_id)
-        self._runs[delay] = None
+    def _delete_all(self, client: SyncPrefectClient) -> None:
+        for run in _find_waiting(client, *self._keys.values()):
+            with suppress(ObjectNotFound):
+                client.delete_flow_run(run.id)
 
 
-def _reschedule(client: SyncPrefectClient, run_id: UUID | None, at: datetime) -> bool:
+def _reschedule(client: SyncPrefectClient, key: str, at: datetime) -> bool:
     """Schedule the run for another time; return False if it does not wait."""
-    if run_id is None or not _is_waiting(client, run_id):
-        return False
-    client.set_flow_run_state(run_id, Scheduled(scheduled_time=at), force=True)
-    return True
+    runs = _find_waiting(client, key)
+    for run in runs:
+        client.set_flow_run_state(run.id, Scheduled(scheduled_time=at), force=True)
+    return bool(runs)
 
 
-def _is_waiting(client: SyncPrefectClient, run_id: UUID) -> bool:
-    try:
-        state = client.read_flow_run(run_id).state
-    except ObjectNotFound:
-        return False
-    return state is not None and state.is_scheduled()
+def _find_waiting(client: SyncPrefectClient, *keys: str) -> list[FlowRun]:
+    """Return the runs with these idempotency keys that have not started."""
+    return client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            idempotency_key=FlowRunFilterIdempotencyKey(any_=list(keys)),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+        )
+    )
