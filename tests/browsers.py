@@ -88,7 +88,13 @@ def browser_window(width: int = 1280, height: int = 900) -> Iterator[BrowserCont
 
 
 def click_until_answered(button: Locator, method: str, path: str) -> None:
-    """Click, wait for the answer to the request that follows, and do so again if it is "busy".
+    """Click, wait for the answer to the request that follows, and do so again if it is "busy"."""
+    while not click_and_wait(button, method, path):
+        pass
+
+
+def click_and_wait(button: Locator, method: str, path: str) -> bool:
+    """Click, and wait for the answer to the request that follows; return False if it is "busy".
 
     Prefect's server answers 503 while its SQLite is locked. ``path`` is a regular expression.
     """
@@ -100,12 +106,11 @@ def click_until_answered(button: Locator, method: str, path: str) -> None:
             and response.status not in _REDIRECTIONS
         )
 
-    status = int(HTTPStatus.SERVICE_UNAVAILABLE)
-    while status == HTTPStatus.SERVICE_UNAVAILABLE:
-        with button.page.expect_response(is_answer) as answer:
-            button.click()
-        status = answer.value.status
-    assert status < HTTPStatus.BAD_REQUEST, answer.value.text()
+    with button.page.expect_response(is_answer) as answer:
+        button.click()
+    response = answer.value
+    assert response.ok or response.status == HTTPStatus.SERVICE_UNAVAILABLE, response.text()
+    return response.ok
 
 
 def picture(page: Page, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from browsers import click_until_answered, picture
+from browsers import click_and_wait, click_until_answered, picture
 from installation import PATH, QA, Installation
 from people import make_tasks
 from servers import wait_until
@@ -41,13 +41,15 @@ def switch_of(page: Page, name: str) -> Locator:
 
 
 def flip(page: Page, name: str, state: str) -> None:
-    """Click a switch, again if it jumps back because the server's SQLite was locked.
+    """Click a switch until the server, whose SQLite may be locked, has changed the automation.
 
-    The page reads the automation only once afterwards and may fail to, so it is loaded anew.
+    After a change that was refused, a switch shows the old state, but its next click asks for that
+    one. So the page is loaded anew.
     """
     switch = switch_of(page, name)
-    click_until_answered(switch, "PATCH", r"/automations/[^/]+$")
-    page.reload()
+    while not click_and_wait(switch, "PATCH", r"/automations/[^/]+$"):
+        page.reload()
+    page.reload()  # it reads the automation only once after the change, which may fail, too
     expect(switch).to_have_attribute("aria-checked", state)
 
 
