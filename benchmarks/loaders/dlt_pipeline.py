@@ -21,7 +21,7 @@ _ROWS_AT_ONCE: Final = 10_000
 class _Target(NamedTuple):
     destination: Any
     dataset_name: str
-    file_format: Literal["csv"] | None
+    file_format: Literal["csv", "typed-jsonl"]
 
 
 def prepared(database_url: str, source: Path) -> Callable[[], object]:
@@ -38,7 +38,7 @@ def prepared(database_url: str, source: Path) -> Callable[[], object]:
 
 def _target(url: URL) -> _Target:
     if url.get_backend_name() == "sqlite":
-        return _Target(dlt.destinations.sqlalchemy(url.render_as_string()), "main", None)
+        return _Target(dlt.destinations.sqlalchemy(url.render_as_string()), "main", "typed-jsonl")
     # dlt asks for a host; the driver takes the socket's folder, which is in the query.
     with_host = url.set(drivername="postgresql", host="localhost")
     destination = dlt.destinations.postgres(with_host.render_as_string(hide_password=False))

@@ -21,5 +21,5 @@ def _insert(path: str, source: Path) -> None:
     database = Database(path)
     database.enable_wal()
     with source.open(encoding="utf-8", newline="") as file:
-        database["reviews"].insert_all(csv.DictReader(file))
+        database.table("reviews").insert_all(csv.DictReader(file))
     database.close()
