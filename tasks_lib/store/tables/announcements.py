@@ -1,4 +1,4 @@
-"""What was announced to Prefect."""
+"""The counts of claims and finished tasks that Prefect has heard of, for each pipeline."""
 
 from datetime import datetime
 
