@@ -7,7 +7,14 @@ from functools import partial
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import (
+    BrowserContext,
+    Locator,
+    Page,
+    Request,
+    TimeoutError as TooSlow,
+    expect,
+)
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -71,11 +78,25 @@ class RunForm(ABC):
     def switch(self, title: str) -> None:
         self.entry(title).get_by_role("switch").click()
 
-    def submit(self) -> None:
-        """Submit the form, again if the server's SQLite is locked: then the form stays."""
+    def submit(self) -> bool:
+        """Submit the form, again if the server's SQLite is locked: then the form stays.
+
+        Return False if it sends nothing, as when an input is missing.
+        """
+        urls: list[str] = []
+
+        def note(request: Request) -> None:
+            urls.append(request.url)
+
+        self.page.on("request", note)
         submit = self.page.get_by_role("button", name="Submit")
-        click_until_answered(submit, "POST", "/create_flow_run$")
+        try:
+            click_until_answered(submit, "POST", "/create_flow_run$")
+        except TooSlow:
+            assert not any(url.endswith("/create_flow_run") for url in urls), "no answer"
+            return False
         self.page.wait_for_url("**tab=Runs")
+        return True
 
     def expect_inputs(self) -> None:
         """Check that every parameter has an input; an editor for JSON takes a while to load."""
@@ -235,14 +256,21 @@ def run_named(installation: Installation, name: str) -> FlowRun:
 
 
 def submit_form(form: RunForm, deployment: str, sources: dict[str, str]) -> str:
-    """Fill in the form and submit it; return the name that was typed for the run."""
-    form.expect_inputs()
+    """Fill in the form and submit it; return the name that was typed for the run.
+
+    On a busy machine, a form of Prefect may lose what was typed while it loaded. Then it stays, and
+    is filled in again.
+    """
     name = f"{deployment} as typed in {form.version}"
-    form.name(name)
-    FORMS[deployment](form, sources)
-    picture(form.page, f"run-form-{deployment}-{form.version.lower()}")
-    form.submit()
-    return name
+    for _ in range(3):
+        form.expect_inputs()
+        form.name(name)
+        FORMS[deployment](form, sources)
+        picture(form.page, f"run-form-{deployment}-{form.version.lower()}")
+        if form.submit():
+            return name
+        form.page.reload()
+    pytest.fail(f"the form of {deployment} was not sent")
 
 
 class Submitted(NamedTuple):
