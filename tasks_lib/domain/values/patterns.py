@@ -14,8 +14,6 @@ from tasks_lib.errors import Problem, SourceProblemError
 MAX_SECONDS: Final = 1.0
 """Of processor time, for one text: a hundred times what a usual pattern takes for 1 MB."""
 
-CODE: Final = "pattern_too_costly"
-
 
 def matcher_of(pattern: str, field_name: str) -> Callable[[str], bool]:
     """Return the function that tells whether a whole text matches a pattern.
@@ -35,6 +33,8 @@ def matcher_of(pattern: str, field_name: str) -> Callable[[str], bool]:
                 f"than {MAX_SECONDS:g} second; write the pattern without repetitions inside or "
                 "beside each other that match the same text"
             )
-            raise SourceProblemError(Problem(CODE, message, field=field_name)) from None
+            raise SourceProblemError(
+                Problem("pattern_too_costly", message, field=field_name)
+            ) from None
 
     return matches

@@ -2,7 +2,7 @@
 
 Most sources keep the order of their rows from one night to the next. Their tasks then have ids that
 follow each other, and PostgreSQL reads those in a third of the time of a look-up in the index of
-keys. The guess costs nothing where it is wrong: it starts with tasks that were looked up and whose
+keys. The guess costs little where it is wrong: it starts with tasks that were looked up and whose
 ids did follow each other, and ends with the first rows that it does not find.
 """
 
